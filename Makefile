@@ -1,0 +1,55 @@
+# Everything a clone needs: python3 (3.10 to 3.13), pip and make.
+#   make demo      label, train, ask and report on the embedded model
+#   make test      the tests
+#   make check     ruff, mypy and the tests: the one gate, for people and CI
+# Another interpreter:           make test PYTHON=python3.12
+# Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
+
+PYTHON ?= python3
+TORCH_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# torch goes in first and alone: its builds differ by machine, and the rest must take what is there.
+TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint check mini clean
+
+help:
+	@sed -n '2,6s/^# \{0,1\}//p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || { \
+	  echo "m3scale needs Python 3.10 to 3.13; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)." \
+	    "Name another one: make PYTHON=python3.12"; exit 1; }
+	@# Debian's python3 comes without ensurepip: then its own pip fills the environment.
+	$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --without-pip --clear $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip
+	$(BIN)/python -m pip install --quiet $(TORCH_ARGS) $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/m3scale demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+# The training that made models/m3-mini.
+mini: $(STAMP)
+	$(BIN)/m3scale finetune --help
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
