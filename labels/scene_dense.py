@@ -1,0 +1,75 @@
+"""What the generator drew on every patch: dense targets that teach a vision tower from scratch.
+
+Each target is a map [24, 24] of class numbers with -1 where it does not apply.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labels.scene_items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
+from labels.scene_vocabulary import BACKGROUNDS, COLOURS, IMAGE_SIDE, KINDS
+from m3_backbone.scales import GRID_SIDE
+
+COLOUR_NAMES = tuple(COLOURS)
+BACKGROUND_NAMES = tuple(BACKGROUNDS)
+# Target name -> number of classes.
+DENSE_TARGETS = {
+    "content": len(CONTENTS),
+    "colour": len(COLOURS),
+    "row": 16,
+    "column": 16,
+    "left": len(CONTENTS),
+    "right": len(CONTENTS),
+    "value": 10,
+    "kind": len(KINDS),
+    "background": len(BACKGROUNDS),
+    "rows": 17,
+}
+SLACK_PIXELS = 2.0
+
+
+def item_targets(item: Item) -> dict[str, int]:
+    """Give the class numbers of one item."""
+    return {
+        "content": CONTENT_INDEX[item.content],
+        "colour": COLOUR_NAMES.index(item.colour) if item.colour else NOTHING,
+        "row": item.row,
+        "column": item.column,
+        "left": CONTENT_INDEX.get(item.left, NOTHING),
+        "right": CONTENT_INDEX.get(item.right, NOTHING),
+        "value": item.value,
+    }
+
+
+def cover_patches(item: Item) -> tuple[slice, slice]:
+    """Find the patches whose centre an item covers, at least one."""
+    pixels = IMAGE_SIDE / GRID_SIDE
+    edges = []
+    for low, high in ((item.box[1], item.box[3]), (item.box[0], item.box[2])):
+        first = int(np.ceil((low - SLACK_PIXELS) / pixels - 0.5))
+        last = int(np.floor((high + SLACK_PIXELS) / pixels - 0.5))
+        if last < first:
+            first = last = int((low + high) / 2 / pixels)
+        edges.append(slice(max(first, 0), min(last, GRID_SIDE - 1) + 1))
+    return edges[0], edges[1]
+
+
+def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
+    """Give the class number of every target on every patch.
+
+    Args:
+        scene: the scene that was drawn.
+
+    Returns:
+        One map [24, 24] per name in `DENSE_TARGETS`; -1 where a target does not apply.
+    """
+    maps = {name: np.full((GRID_SIDE, GRID_SIDE), NOTHING) for name in DENSE_TARGETS}
+    maps["content"][:] = 0
+    maps["kind"][:] = KINDS.index(scene.kind)
+    maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
+    maps["rows"][:] = scene.rows
+    for item in scene.items:
+        area = cover_patches(item)
+        for name, number in item_targets(item).items():
+            maps[name][area] = number
+    return maps

@@ -1,0 +1,49 @@
+"""Numbers every scene of the built-in benchmark: split and index -> the same scene, for ever."""
+
+import numpy as np
+from PIL import Image
+
+from labels.scene_drawing import draw_scene
+from labels.scene_items import Scene
+from labels.scene_layouts import MAKERS
+from labels.scene_vocabulary import KINDS, SPLITS
+
+KIND_WEIGHTS = (0.35, 0.2, 0.2, 0.1, 0.15)
+OUT_OF_DISTRIBUTION = "ood"
+# Separate random streams, so that a new question template does not change any image.
+LAYOUT_STREAM, PIXEL_STREAM, QUESTION_STREAM = range(3)
+
+
+def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Generator:
+    """Open the random stream of one aspect of one scene.
+
+    Raises:
+        ValueError: if `split` is not one of `SPLITS`.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r} of the built-in benchmark; expected one of {SPLITS}")
+    return np.random.default_rng([seed, SPLITS.index(split), index, stream])
+
+
+def make_scene(split: str, index: int, seed: int = 0) -> Scene:
+    """Make scene number `index` of a split.
+
+    Args:
+        split: one of `SPLITS`; only "ood" shows unseen pictograms, fonts and textures.
+        index: number of the scene within the split.
+        seed: seed of the whole benchmark.
+
+    Returns:
+        The scene, without pixels.
+
+    Raises:
+        ValueError: if the split is unknown.
+    """
+    random = open_stream(split, index, seed, LAYOUT_STREAM)
+    kind = KINDS[int(random.choice(len(KINDS), p=KIND_WEIGHTS))]
+    return MAKERS[kind](random, split == OUT_OF_DISTRIBUTION)
+
+
+def draw_image(scene: Scene, split: str, index: int, seed: int = 0) -> Image.Image:
+    """Draw the scene that `make_scene` gave for the same split, index and seed."""
+    return draw_scene(scene, open_stream(split, index, seed, PIXEL_STREAM))

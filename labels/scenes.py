@@ -1,0 +1,125 @@
+"""The built-in benchmark "nested scenes" as questions to label, and as conversations to train on.
+
+A deterministic generator: (split, seed, index) give the same image, questions and answers for ever.
+Splits share no image; "ood" shows pictograms, fonts, textures and phrasings that training never saw.
+"""
+
+from PIL import Image
+
+from labels.questions import Question, QuestionSet, format_question, image_fingerprint
+from labels.scene_items import Scene
+from labels.scene_questions import Draft, ask_scene, word_question
+from labels.scene_splits import (
+    OUT_OF_DISTRIBUTION,
+    QUESTION_STREAM,
+    draw_image,
+    make_scene,
+    open_stream,
+)
+from labels.scene_vocabulary import KINDS
+
+QUESTIONS_PER_IMAGE = 8
+# Facts that only the omniscient router may see: numbers, named alike for every family.
+OPTION_LETTERS = "ABCD"
+
+
+def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
+    """List what the generator knows of a question and no router may see."""
+    return {
+        "item_pixels": round(float(draft.item_pixels), 3),
+        "items": len(scene.items),
+        "rows": scene.rows,
+        "columns": scene.columns,
+        "kind": KINDS.index(scene.kind),
+    }
+
+
+def ask_questions(split: str, index: int, count: int, seed: int = 0) -> list[Question]:
+    """Ask about one scene of a split.
+
+    Args:
+        split: name of the split.
+        index: number of the scene within it.
+        count: most questions wanted.
+        seed: seed of the whole benchmark.
+
+    Returns:
+        Up to `count` questions; their image id is left open.
+    """
+    scene = make_scene(split, index, seed)
+    random = open_stream(split, index, seed, QUESTION_STREAM)
+    held_out = split == OUT_OF_DISTRIBUTION
+    questions = []
+    for place, draft in enumerate(ask_scene(scene, random, count)):
+        questions.append(
+            Question(
+                sample_id=f"{split}-{seed}-{index:06d}-{place}",
+                image_id="",
+                question=word_question(draft, random, held_out),
+                answers=(draft.answer,),
+                metric="choice" if draft.choices else "exact",
+                choices=draft.choices,
+                group=draft.family,
+                meta=describe_draft(draft, scene),
+            )
+        )
+    return questions
+
+
+def render_scene(split: str, index: int, seed: int = 0) -> Image.Image:
+    """Draw scene number `index` of a split as an RGB image of 192 x 192 pixels."""
+    return draw_image(make_scene(split, index, seed), split, index, seed)
+
+
+def load_scenes(split: str, n_images: int, seed: int = 0) -> QuestionSet:
+    """Open a split of the built-in benchmark.
+
+    Args:
+        split: "train", "router-train", "calibration", "test" or "ood".
+        n_images: how many images to take, from the first.
+        seed: seed of the whole benchmark.
+
+    Returns:
+        About eight questions an image; images are drawn when they are asked for.
+
+    Raises:
+        ValueError: if the split is unknown or `n_images` is not positive.
+    """
+    if n_images < 1:
+        raise ValueError(f"expected at least one image of the built-in benchmark, got {n_images}")
+    places: dict[str, int] = {}
+    questions: list[Question] = []
+    for index in range(n_images):
+        image_id = image_fingerprint(render_scene(split, index, seed))
+        places[image_id] = index
+        for question in ask_questions(split, index, QUESTIONS_PER_IMAGE, seed):
+            fields = {**vars(question), "image_id": image_id}
+            questions.append(Question(**fields))
+
+    def load_image(image_id: str) -> Image.Image:
+        return render_scene(split, places[image_id], seed)
+
+    return QuestionSet(f"scenes:{split}:{seed}:{n_images}", questions, load_image)
+
+
+def expected_text(question: Question) -> str:
+    """Give the text a model should answer: the option's letter, or the first accepted answer."""
+    if not question.choices:
+        return question.answers[0]
+    return OPTION_LETTERS[question.choices.index(question.answers[0])]
+
+
+def conversation(split: str, index: int, count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Give the (question, answer) turns about one scene, as a model is trained on them.
+
+    Args:
+        split: name of the split.
+        index: number of the scene within it.
+        count: most turns wanted.
+        seed: seed of the whole benchmark.
+
+    Returns:
+        Pairs of what is asked, options included, and what should be answered.
+    """
+    asked = ask_questions(split, index, count, seed)
+    return [(format_question(question), expected_text(question)) for question in asked]
