@@ -1,0 +1,176 @@
+"""Matryoshka fine-tuning of a stock LLaVA: one encode a step, the answer loss at several scales.
+
+The loss is the mean over scales of the token-mean cross-entropy of the answers. Each scale runs
+forward and backward on its own, so that only one scale's graph is alive at a time; their gradients
+add up on the projected tokens and go through the vision tower once.
+
+Source: M3 (arXiv 2405.17430), equation 2; unlike the official code, the tower is encoded once and
+really receives its gradient.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from m3_backbone.packing import PackedText, packed_mask, packed_positions
+from m3_backbone.pooling import pool_tokens
+from m3_backbone.training import LoopSettings, TrainingLoop
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """What is trained and how fast.
+
+    Attributes:
+        tower_rate: peak learning rate of the vision tower; 0 freezes it.
+        projector_rate: peak learning rate of the projector; 0 freezes it.
+        language_rate: peak learning rate of the language model; 0 freezes it.
+        scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
+            anew each step, an unbiased sample of the mean over all.
+    """
+
+    tower_rate: float = 2e-5
+    projector_rate: float = 2e-5
+    language_rate: float = 2e-5
+    scales_per_step: int = 5
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pixel values [B, 3, H, W] and the packed questions about them."""
+
+    pixels: Tensor
+    text: PackedText
+
+
+def freeze(module: nn.Module, rate: float) -> None:
+    """Let a module train exactly if its learning rate is above zero."""
+    module.requires_grad_(rate > 0)
+
+
+def project_images(model: Any, pixels: Tensor, train_tower: bool) -> Tensor:
+    """Encode and project images once: pixel values [B, 3, H, W] -> tokens [B, N, D]."""
+    tower, config = model.model.vision_tower, model.config
+    with torch.set_grad_enabled(train_tower):
+        layers = tower(pixel_values=pixels, output_hidden_states=True).hidden_states
+        features = layers[config.vision_feature_layer]
+        if config.vision_feature_select_strategy == "default":
+            features = features[:, 1:]
+    tokens: Tensor = model.model.multi_modal_projector(features)
+    return tokens
+
+
+def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tensor:
+    """Take the answer loss at one scale.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration`.
+        tokens: projected tokens of each image [B, N, D].
+        text: the packed questions.
+        scale: visual tokens to pool to.
+
+    Returns:
+        Mean cross-entropy over all answer tokens of the batch, a scalar.
+    """
+    device = tokens.device
+    embed = model.get_input_embeddings()
+    before = embed(text.before.to(device)).expand(len(tokens), -1, -1)
+    pooled = pool_tokens(tokens, scale).to(before.dtype)
+    inputs = torch.cat([before, pooled, embed(text.ids.to(device))], dim=1)
+    hidden = model.model.language_model(
+        inputs_embeds=inputs,
+        attention_mask=packed_mask(text, scale).to(device),
+        position_ids=packed_positions(text, scale).to(device),
+        use_cache=False,
+    ).last_hidden_state[:, -text.ids.shape[1] :]
+    asked = text.labels != -100
+    logits = model.lm_head(hidden[asked.to(device)])
+    return F.cross_entropy(logits.float(), text.labels[asked].to(device))
+
+
+def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list[int]:
+    """Choose the scales of one step; the same seed and step give the same scales."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    order = torch.randperm(len(ladder), generator=generator)[:count]
+    return [ladder[int(index)] for index in order]
+
+
+def matryoshka_step(
+    model: Any, batch: Batch, scales: Sequence[int], train_tower: bool, bf16: bool
+) -> dict[int, float]:
+    """Leave the gradient of the mean loss over `scales` on the parameters.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration` in training mode.
+        batch: images and questions.
+        scales: visual tokens per scale.
+        train_tower: whether the vision tower receives its gradient.
+        bf16: whether to run in bfloat16 autocast.
+
+    Returns:
+        Scale -> loss.
+    """
+    losses = {}
+    device = batch.pixels.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        tokens = project_images(model, batch.pixels, train_tower)
+    leaf = tokens.detach().requires_grad_(tokens.requires_grad)
+    for scale in scales:
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            loss = scale_loss(model, leaf, batch.text, scale)
+        (loss / len(scales)).backward()
+        losses[scale] = loss.item()
+    if tokens.requires_grad:
+        tokens.backward(leaf.grad)
+    return losses
+
+
+def finetune(
+    model: Any,
+    draw_batch: Callable[[int], Batch],
+    scales: Sequence[int],
+    settings: FinetuneSettings,
+    loop_settings: LoopSettings,
+    checkpoint: Path,
+) -> dict[int, float]:
+    """Fine-tune a LLaVA with the Matryoshka objective.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration`, changed in place.
+        draw_batch: step -> images and questions; must depend on the step alone.
+        scales: the ladder to train.
+        settings: what is trained.
+        loop_settings: how long.
+        checkpoint: file for resuming; a killed run goes on from it.
+
+    Returns:
+        Scale -> loss, averaged over the run's last steps.
+    """
+    inner = model.model
+    parts = [
+        (inner.vision_tower, settings.tower_rate),
+        (inner.multi_modal_projector, settings.projector_rate),
+        (inner.language_model, settings.language_rate),
+        (model.lm_head, settings.language_rate),
+    ]
+    for module, rate in parts:
+        freeze(module, rate)
+    identity = f"finetune {settings} steps={loop_settings.steps} seed={loop_settings.seed}"
+    loop = TrainingLoop(parts, loop_settings, checkpoint, identity)
+    average: dict[int, float] = {}
+    model.train()
+    for step, bar in loop.steps("finetune"):
+        chosen = draw_scales(scales, settings.scales_per_step, loop_settings.seed, step)
+        losses = matryoshka_step(
+            model, draw_batch(step), chosen, settings.tower_rate > 0, loop_settings.bf16
+        )
+        for scale, loss in losses.items():
+            average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
+        bar.set_postfix({str(s): f"{average[s]:.3f}" for s in scales if s in average})
+    model.eval()
+    return average

@@ -1,0 +1,160 @@
+"""The mechanics every training here shares: schedule, checkpoints that survive a kill, progress.
+
+What is trained, and on what, is up to the caller; batches must depend on the step number alone, so
+that a resumed run sees what an undisturbed one would have seen.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+        warmup: share of the steps with a rising learning rate.
+        weight_decay: AdamW decay of matrices; vectors are never decayed.
+        clip: largest gradient norm.
+        save_seconds: wall-clock seconds between checkpoints.
+        bf16: run the forward passes in bfloat16 autocast.
+        seed: seed of everything random in the data.
+        quiet: hide the progress bar.
+    """
+
+    steps: int = 1000
+    warmup: float = 0.03
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    save_seconds: float = 120.0
+    bf16: bool = False
+    seed: int = 0
+    quiet: bool = False
+
+
+def cosine_factor(step: int, steps: int, warmup: float) -> float:
+    """Give the learning-rate factor in [0, 1] of a linear warm-up and a cosine decay."""
+    rise = max(1, round(steps * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def parameter_groups(
+    modules: list[tuple[nn.Module, float]], weight_decay: float
+) -> list[dict[str, object]]:
+    """Split modules into optimiser groups: a learning rate each, decay on matrices only.
+
+    Args:
+        modules: pairs of a module and its peak learning rate; frozen parameters are left out.
+        weight_decay: decay of parameters with two or more axes.
+
+    Returns:
+        Groups for `torch.optim.AdamW`, each with its peak rate under `peak`.
+    """
+    groups: list[dict[str, object]] = []
+    for module, rate in modules:
+        trained = [p for p in module.parameters() if p.requires_grad]
+        for matrix in (True, False):
+            chosen = [p for p in trained if (p.ndim >= 2) is matrix]
+            decay = weight_decay if matrix else 0.0
+            if chosen:
+                groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
+    return groups
+
+
+class TrainingLoop:
+    """Steps an optimiser over `modules`, saving and resuming in one file.
+
+    Args:
+        modules: pairs of a module and its peak learning rate.
+        settings: how long and how fast.
+        checkpoint: file that holds the unfinished run; removed by `finish`.
+        identity: settings that must agree when a run is resumed.
+
+    Raises:
+        ValueError: if `checkpoint` belongs to a run with other settings.
+    """
+
+    def __init__(
+        self,
+        modules: list[tuple[nn.Module, float]],
+        settings: LoopSettings,
+        checkpoint: Path,
+        identity: str,
+    ) -> None:
+        self.modules = nn.ModuleList([module for module, _ in modules])
+        self.settings = settings
+        self.checkpoint = checkpoint
+        self.identity = identity
+        groups = parameter_groups(modules, settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self.step = 0
+        self.saved_at = time.monotonic()
+        if checkpoint.exists():
+            self.resume()
+
+    def resume(self) -> None:
+        """Take up the run that the checkpoint holds."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["identity"] != self.identity:
+            raise ValueError(
+                f"{self.checkpoint} belongs to another run ({state['identity']}); this one is "
+                f"{self.identity}: remove the file or choose another folder"
+            )
+        self.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write the checkpoint so that a kill at any moment leaves a whole one."""
+        partial = self.checkpoint.with_suffix(".tmp")
+        state = {
+            "identity": self.identity,
+            "step": self.step,
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+        self.saved_at = time.monotonic()
+
+    def steps(self, title: str) -> Iterator[tuple[int, "tqdm[int]"]]:
+        """Yield each step that is still to do; the caller leaves its gradients behind."""
+        bar = tqdm(
+            total=self.settings.steps, initial=self.step, desc=title, disable=self.settings.quiet
+        )
+        with bar:
+            while self.step < self.settings.steps:
+                self.optimizer.zero_grad(set_to_none=True)
+                yield self.step, bar
+                self.apply()
+                bar.update()
+        self.save()
+
+    def apply(self) -> None:
+        """Clip the gradients, set the learning rates and step the optimiser."""
+        factor = cosine_factor(self.step, self.settings.steps, self.settings.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        trained = [p for p in self.modules.parameters() if p.requires_grad]
+        norm = nn.utils.clip_grad_norm_(trained, self.settings.clip)
+        if not torch.isfinite(norm):
+            raise ValueError(
+                f"the gradient became {norm.item()} at step {self.step}; "
+                f"lower the learning rate and resume from {self.checkpoint}"
+            )
+        self.optimizer.step()
+        self.step += 1
+        if time.monotonic() - self.saved_at > self.settings.save_seconds:
+            self.save()

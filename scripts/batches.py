@@ -1,0 +1,98 @@
+"""Turns scenes or a question set into training batches; a batch depends on its step alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from labels.questions import QuestionSet, format_question
+from labels.scene_dense import DENSE_TARGETS, dense_targets
+from labels.scene_items import Scene
+from labels.scene_splits import draw_image, make_scene
+from labels.scenes import conversation, expected_text, render_scene
+from m3_backbone.finetune import Batch
+from m3_backbone.packing import pack_texts
+from m3_backbone.prompts import PromptBuilder
+from m3_backbone.tower import DenseBatch
+
+TRAINING_SPLIT = "train"
+Example = tuple[Image.Image, list[tuple[str, str]]]
+
+
+def scene_example(index: int, turns: int, seed: int) -> Example:
+    """Give scene number `index` of the training split with up to `turns` questions."""
+    image = render_scene(TRAINING_SPLIT, index, seed)
+    return image, conversation(TRAINING_SPLIT, index, turns, seed)
+
+
+def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable[[int], Example]:
+    """Serve the images of a question set in a new order each epoch.
+
+    Args:
+        questions: the set to train on.
+        turns: most questions of an image in one step.
+        seed: seed of the order.
+
+    Returns:
+        Index -> image and its (question, answer) pairs.
+    """
+    groups = questions.by_image()
+
+    def example(index: int) -> Example:
+        epoch, place = divmod(index, len(groups))
+        order = np.random.default_rng([seed, epoch]).permutation(len(groups))
+        group = groups[int(order[place])][:turns]
+        image = questions.image(group[0].image_id)
+        return image, [(format_question(question), expected_text(question)) for question in group]
+
+    return example
+
+
+def finetune_batches(
+    example: Callable[[int], Example], processor: Any, prompts: PromptBuilder, size: int
+) -> Callable[[int], Batch]:
+    """Batch examples for `m3_backbone.finetune`.
+
+    Args:
+        example: index -> image and its (question, answer) pairs.
+        processor: the checkpoint's image processor.
+        prompts: the checkpoint's template and tokenizer.
+        size: images a step.
+
+    Returns:
+        Step -> batch.
+    """
+
+    def draw(step: int) -> Batch:
+        chosen = [example(step * size + place) for place in range(size)]
+        images = [image for image, _ in chosen]
+        pixels = processor(images=images, return_tensors="pt")["pixel_values"]
+        return Batch(pixels, pack_texts(prompts, [turns for _, turns in chosen]))
+
+    return draw
+
+
+def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:
+    """Take the fuller of two training scenes: the more there is to see, the more a tower learns."""
+    pair = [(make_scene(TRAINING_SPLIT, i, seed), i) for i in (2 * index, 2 * index + 1)]
+    return max(pair, key=lambda one: len(one[0].items))
+
+
+def dense_batches(processor: Any, size: int, seed: int) -> Callable[[int], DenseBatch]:
+    """Batch training scenes with what they show on every patch, for `m3_backbone.tower`."""
+
+    def draw(step: int) -> DenseBatch:
+        images, maps = [], []
+        for index in range(step * size, (step + 1) * size):
+            scene, number = crowded_scene(index, seed)
+            images.append(draw_image(scene, TRAINING_SPLIT, number, seed))
+            maps.append(dense_targets(scene))
+        targets = {
+            name: torch.from_numpy(np.stack([one[name].reshape(-1) for one in maps]))
+            for name in DENSE_TARGETS
+        }
+        return processor(images=images, return_tensors="pt")["pixel_values"], targets
+
+    return draw

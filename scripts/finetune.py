@@ -1,0 +1,74 @@
+"""`m3scale finetune`: train a LLaVA with the Matryoshka objective; also makes m3-mini from nothing."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+
+
+@click.command(cls=OneLineCommand, context_settings={"show_default": True})
+@click.option("--model", "model_name", help="Checkpoint to start from: a folder, a Hub name, m3-mini.")
+@click.option("--from-scratch", is_flag=True, help="Start from a fresh m3-mini instead of --model.")
+@click.option("--data", default="scenes", help="What to train on: scenes, or any source of `label`.")
+@click.option("--split", default="train", help="Split of --data.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--steps", default=1000, type=click.IntRange(min=1), help="Optimiser steps.")
+@click.option("--batch", default=16, type=click.IntRange(min=1), help="Images a step.")
+@click.option("--turns", default=12, type=click.IntRange(min=1), help="Most questions an image.")
+@click.option("--tower-rate", default=2e-5, help="Peak learning rate of the vision tower; 0 freezes.")
+@click.option("--projector-rate", default=2e-5, help="The same for the projector.")
+@click.option("--language-rate", default=2e-5, help="The same for the language model.")
+@click.option("--scales-per-step", default=5, help="Scales of each step; fewer are drawn at random.")
+@click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
+@click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")
+@click.option("--device", default="cpu", help="Torch device.")
+@click.option("--seed", default=0, help="Seed of data, scales and fresh weights.")
+@click.option("--save-seconds", default=120.0, help="Seconds between checkpoints.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def main(
+    model_name: str | None,
+    from_scratch: bool,
+    data: str,
+    split: str,
+    out: Path,
+    steps: int,
+    batch: int,
+    turns: int,
+    tower_rate: float,
+    projector_rate: float,
+    language_rate: float,
+    scales_per_step: int,
+    dense: bool,
+    bf16: bool,
+    device: str,
+    seed: int,
+    save_seconds: float,
+    quiet: bool,
+) -> None:
+    """Train a LLaVA so that its pooled visual tokens can be understood at every scale.
+
+    The image is encoded once a step and the answer loss is averaged over scales. A killed run goes
+    on from its last checkpoint when the same command is given again.
+
+    Example: m3scale finetune --model m3-mini --data scenes --steps 200 --out runs/tuned
+    """
+    from m3_backbone.finetune import FinetuneSettings
+    from m3_backbone.training import LoopSettings
+    from scripts import recipes
+
+    if from_scratch == (model_name is not None):
+        raise click.UsageError("give either --model NAME or --from-scratch")
+    loop = LoopSettings(steps=steps, bf16=bf16, seed=seed, save_seconds=save_seconds, quiet=quiet)
+    rates = FinetuneSettings(tower_rate, projector_rate, language_rate, scales_per_step)
+    start = recipes.open_start(model_name, seed, device)
+    if (out / "config.json").exists():
+        click.echo(f"{out} is finished; remove it to train again")
+        return
+    if dense:
+        result = recipes.train_tower(start, out, loop, tower_rate, batch)
+    else:
+        source = recipes.open_examples(data, split, turns, seed)
+        result = recipes.train_answers(start, source, out, loop, rates, batch)
+    click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
+    click.echo(f"wrote {out}")

@@ -1,0 +1,112 @@
+"""The steps of `m3scale finetune`: open a start, train it, write a stock checkpoint."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoProcessor
+
+from labels.scene_dense import DENSE_TARGETS
+from labels.scenes import conversation
+from labels.sources import load_questions
+from m3_backbone.finetune import FinetuneSettings, finetune
+from m3_backbone.geometry import trained_scales
+from m3_backbone.loading import open_checkpoint
+from m3_backbone.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.prompts import PromptBuilder
+from m3_backbone.tower import pretrain_tower
+from m3_backbone.training import LoopSettings
+from scripts.batches import (
+    Example,
+    dense_batches,
+    finetune_batches,
+    question_examples,
+    scene_example,
+)
+
+TOKENIZER_SCENES = 2000
+TURNS_PER_SCENE = 8
+CHECKPOINT = "unfinished.pt"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from: a stock model, its processor, its ladder."""
+
+    model: Any
+    processor: Any
+    scales: tuple[int, ...]
+
+
+def open_start(name: str | None, seed: int, device: str) -> Start:
+    """Open a checkpoint, or make a fresh m3-mini where no name is given."""
+    if name is not None:
+        opened = open_checkpoint(name, device, "float32")
+        processor = AutoProcessor.from_pretrained(opened.folder)
+        processor.image_processor = opened.image_processor
+        return Start(opened.model, processor, trained_scales(opened.model.config))
+    pairs = (
+        pair
+        for index in range(TOKENIZER_SCENES)
+        for pair in conversation("train", index, TURNS_PER_SCENE, seed)
+    )
+    tokenizer = train_tokenizer(pairs)
+    model = build_mini(tokenizer, seed).to(device)
+    return Start(model, build_processor(tokenizer), tuple(model.config.matryoshka_vis_token_scale))
+
+
+def open_examples(data: str, split: str, turns: int, seed: int) -> Callable[[int], Example]:
+    """Open what to train on: endless scenes, or the epochs of any question set."""
+    if data == "scenes":
+        return lambda index: scene_example(index, turns, seed)
+    return question_examples(load_questions(data, split=split), turns, seed)
+
+
+def train_tower(
+    start: Start, out: Path, loop: LoopSettings, rate: float, batch: int
+) -> dict[str, float]:
+    """Pretrain the vision tower on dense targets and write the model with it."""
+    result = pretrain_tower(
+        start.model.model.vision_tower,
+        DENSE_TARGETS,
+        dense_batches(start.processor.image_processor, batch, loop.seed),
+        loop,
+        unfinished(out),
+        rate,
+    )
+    write_checkpoint(start, out)
+    return result
+
+
+def train_answers(
+    start: Start,
+    example: Callable[[int], Example],
+    out: Path,
+    loop: LoopSettings,
+    rates: FinetuneSettings,
+    batch: int,
+) -> dict[str, float]:
+    """Fine-tune on questions and answers and write the model."""
+    prompts = PromptBuilder(start.processor.tokenizer, start.model.config.image_token_id)
+    batches = finetune_batches(example, start.processor.image_processor, prompts, batch)
+    losses = finetune(start.model, batches, start.scales, rates, loop, unfinished(out))
+    write_checkpoint(start, out)
+    return {f"loss at {scale}": loss for scale, loss in losses.items()}
+
+
+def unfinished(out: Path) -> Path:
+    """Name the file that holds a run until it is finished."""
+    return out.with_name(out.name + ".unfinished") / CHECKPOINT
+
+
+def write_checkpoint(start: Start, out: Path) -> None:
+    """Write a stock transformers folder in one step, and remove what the unfinished run left."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    start.model.save_pretrained(partial)
+    start.processor.save_pretrained(partial)
+    os.replace(partial, out)
+    shutil.rmtree(unfinished(out).parent)
