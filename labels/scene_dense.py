@@ -12,20 +12,21 @@ from m3_backbone.scales import GRID_SIDE
 
 COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # Target name -> number of classes.
 DENSE_TARGETS = {
     "content": len(CONTENTS),
     "colour": len(COLOURS),
-    "row": 16,
-    "column": 16,
+    "letter": len(LETTERS),
+    "row": 24,
+    "column": 24,
     "left": len(CONTENTS),
     "right": len(CONTENTS),
     "value": 10,
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
-    "rows": 17,
+    "rows": 25,
 }
-SLACK_PIXELS = 2.0
 
 
 def item_targets(item: Item) -> dict[str, int]:
@@ -46,8 +47,8 @@ def cover_patches(item: Item) -> tuple[slice, slice]:
     pixels = IMAGE_SIDE / GRID_SIDE
     edges = []
     for low, high in ((item.box[1], item.box[3]), (item.box[0], item.box[2])):
-        first = int(np.ceil((low - SLACK_PIXELS) / pixels - 0.5))
-        last = int(np.floor((high + SLACK_PIXELS) / pixels - 0.5))
+        first = int(np.ceil((low) / pixels - 0.5))
+        last = int(np.floor((high) / pixels - 0.5))
         if last < first:
             first = last = int((low + high) / 2 / pixels)
         edges.append(slice(max(first, 0), min(last, GRID_SIDE - 1) + 1))
@@ -72,4 +73,14 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
         area = cover_patches(item)
         for name, number in item_targets(item).items():
             maps[name][area] = number
+        if item.text.isascii() and item.text:
+            maps["letter"][area] = spell_patches(item, area[1])
     return maps
+
+
+def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:
+    """Give the letter that each of a word's columns of patches shows."""
+    centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE
+    cell = (item.box[2] - item.box[0]) / len(item.text)
+    places = np.clip((centres - item.box[0]) // cell, 0, len(item.text) - 1).astype(int)
+    return np.array([LETTERS.index(item.text[place]) for place in places])

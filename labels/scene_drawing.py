@@ -12,6 +12,8 @@ from labels.scene_items import Item, Scene
 from labels.scene_vocabulary import BACKGROUNDS, COLOURS, IMAGE_SIDE
 
 MASTER_PIXELS = 96
+# Width of a letter of DejaVu Sans Mono in units of its size.
+LETTER_ADVANCE = 0.602
 
 
 @lru_cache(maxsize=64)
@@ -44,15 +46,14 @@ def fit_mask(text: str, font: str, width: int, height: int) -> NDArray[np.float3
 
 
 @lru_cache(maxsize=20000)
-def line_mask(text: str, font: str, width: int, height: int) -> NDArray[np.float32]:
-    """Render a word left-aligned on a common baseline, for lines of text; alpha in [0, 1]."""
-    size = max(round(height * 0.95), 6)
-    opened = find_font(font, size)
-    while size > 6 and opened.getlength(text) > width:
-        size -= 1
-        opened = find_font(font, size)
-    canvas = Image.new("L", (width, height))
-    ImageDraw.Draw(canvas).text((0, round(height * 0.82)), text, font=opened, fill=255, anchor="ls")
+def text_mask(text: str, font: str, height: int) -> NDArray[np.float32]:
+    """Write a word, each letter in a cell half as wide as high [height, letters * height / 2]."""
+    cell = height // 2
+    opened = find_font(font, round(cell / LETTER_ADVANCE))
+    canvas = Image.new("L", (cell * len(text), height))
+    pen = ImageDraw.Draw(canvas)
+    for place, letter in enumerate(text):
+        pen.text(((place + 0.5) * cell, round(height * 0.78)), letter, 255, opened, anchor="ms")
     return np.asarray(canvas, dtype=np.float32) / 255.0
 
 
@@ -66,8 +67,8 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
     elif len(item.text) == 1 and not item.text.isascii():
         mask = fit_mask(item.text, "DejaVuSans.ttf", width, height)
     else:
-        mask = line_mask(item.text, scene.font, width, height)
-    area = canvas[top:bottom, left:right]
+        mask = text_mask(item.text, scene.font, height)
+    area = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
     alpha = mask[: area.shape[0], : area.shape[1], None]
     area += alpha * (ink - area)
 

@@ -23,13 +23,18 @@ from labels.scene_vocabulary import (
 Random = np.random.Generator
 Box = tuple[float, float, float, float]
 
-GRID_SIDES = (1, 2, 3, 4, 6, 8, 12, 16)
+# Everything lies on the raster of patches and comes in few sizes: with what a small model can learn
+# in an hour on two cores, the question is how much is on the canvas, not how it is shifted.
+RASTER = 8
+GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
+GRID_SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)
 CHART_ROWS = (3, 4, 6, 9, 12)
-LARGEST_GLYPH = 64.0
-LARGEST_TEXT = 24.0
-LARGEST_PITCH = 32.0
+LETTER_WIDTHS = (8, 16)
+LONGEST_WORD = 5
 MOST_ITEMS = 30
+SMALLEST_CUT = 32 * 16
 BAR_LEVELS = 9
 
 
@@ -72,26 +77,33 @@ def make_glyph(random: Random, name: str, box: Box) -> Item:
     return Item(name, GLYPHS[name], box, colour=pick(random, tuple(COLOURS)))
 
 
-def shrink_box(random: Random, box: Box, low: float, high: float) -> Box:
-    """Take a random square inside a box whose side is `low` to `high` of the shorter side."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    side = max(min(width, height, LARGEST_GLYPH) * random.uniform(low, high), 8.0)
-    left = box[0] + random.uniform(0, max(width - side, 0))
-    top = box[1] + random.uniform(0, max(height - side, 0))
+def snap(value: float, step: int) -> int:
+    """Round down to a multiple of `step` pixels."""
+    return int(value // step) * step
+
+
+def place_square(random: Random, box: Box) -> Box:
+    """Put a square of one of the two largest sides that fit on the raster inside a box."""
+    space = min(box[2] - box[0], box[3] - box[1])
+    fitting = [side for side in GLYPH_SIDES if side <= space]
+    side = pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
+    left = box[0] + snap(random.uniform(0, box[2] - box[0] - side), RASTER)
+    top = box[1] + snap(random.uniform(0, box[3] - box[1] - side), RASTER)
     return (left, top, left + side, top + side)
 
 
 def make_grid(random: Random, unseen: bool) -> Scene:
-    """Lay out pictograms in a square grid of 1 to 16 a side."""
+    """Lay out pictograms in a square grid of 1 to 24 a side."""
     side = pick_number(random, GRID_SIDES)
-    cell = min(IMAGE_SIDE / side, LARGEST_GLYPH) * random.uniform(0.92, 1.0)
-    start = (random.uniform(0, IMAGE_SIDE - cell * side), random.uniform(0, IMAGE_SIDE - cell * side))
+    cell = min(IMAGE_SIDE // side, LARGEST_CELL)
+    room = IMAGE_SIDE - cell * side
+    start = (snap(random.uniform(0, room), RASTER), snap(random.uniform(0, room), RASTER))
     names = fill_classes(random, draw_classes(random, unseen), side * side)
     items = []
     for index, name in enumerate(names):
         row, column = divmod(index, side)
         corner = (start[0] + column * cell, start[1] + row * cell)
-        box = shrink_box(random, (*corner, corner[0] + cell, corner[1] + cell), 0.78, 0.95)
+        box = place_square(random, (*corner, corner[0] + cell, corner[1] + cell))
         glyph = make_glyph(random, name, box)
         left = names[index - 1] if column > 0 else ""
         right = names[index + 1] if column < side - 1 else ""
@@ -107,15 +119,15 @@ def split_canvas(random: Random, count: int) -> list[Box]:
     evenness = random.uniform(0.2, 1.0)
     while len(boxes) < count:
         areas = np.array([(b[2] - b[0]) * (b[3] - b[1]) for b in boxes])
-        weights = np.where(areas >= 2 * 13 * 13, areas**evenness, 0)
+        weights = np.where(areas >= SMALLEST_CUT, areas**evenness, 0)
         chosen = boxes.pop(int(random.choice(len(boxes), p=weights / weights.sum())))
         share = random.uniform(0.35, 0.65)
         left, top, right, bottom = chosen
         if right - left >= bottom - top:
-            middle = left + share * (right - left)
+            middle = left + snap(share * (right - left), RASTER)
             boxes += [(left, top, middle, bottom), (middle, top, right, bottom)]
         else:
-            middle = top + share * (bottom - top)
+            middle = top + snap(share * (bottom - top), RASTER)
             boxes += [(left, top, right, middle), (left, middle, right, bottom)]
     return boxes
 
@@ -126,7 +138,7 @@ def make_free(random: Random, unseen: bool) -> Scene:
     names = fill_classes(random, draw_classes(random, unseen), count)
     items = []
     for name, outer in zip(names, split_canvas(random, count), strict=True):
-        box = shrink_box(random, outer, 0.5, 0.95)
+        box = place_square(random, outer)
         glyph = make_glyph(random, name, box)
         row = min(int((box[1] + box[3]) / 2 / IMAGE_SIDE * 3), 2)
         column = min(int((box[0] + box[2]) / 2 / IMAGE_SIDE * 3), 2)
@@ -134,10 +146,20 @@ def make_free(random: Random, unseen: bool) -> Scene:
     return finish(random, "scene", items, 3, 3, unseen)
 
 
-def stack_lines(random: Random, rows: int) -> tuple[float, float]:
-    """Choose the top of the first line and the distance between lines, in pixels."""
-    pitch = min(IMAGE_SIDE / rows, LARGEST_PITCH)
-    return random.uniform(0, IMAGE_SIDE - pitch * rows), pitch
+def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
+    """Choose the top of the first line and the width of a letter; a line is two letters high.
+
+    Args:
+        random: source of all choices.
+        rows: lines on the page.
+        letters: letters that must fit side by side.
+
+    Returns:
+        Top of the first line and width of a letter, in pixels.
+    """
+    fitting = [w for w in LETTER_WIDTHS if 2 * w * rows <= IMAGE_SIDE and w * letters <= IMAGE_SIDE]
+    letter = pick_number(random, tuple(fitting))
+    return snap(random.uniform(0, IMAGE_SIDE - 2 * letter * rows), RASTER), letter
 
 
 def make_menu(random: Random, unseen: bool) -> Scene:
@@ -145,23 +167,28 @@ def make_menu(random: Random, unseen: bool) -> Scene:
     rows = pick_number(random, ROWS)
     columns = 2 if rows >= 3 and random.random() < 0.5 else 1
     words = pick_many(random, WORDS, rows * columns)
-    start, pitch = stack_lines(random, rows)
-    slot = IMAGE_SIDE / columns
-    height = min(pitch * 0.9, LARGEST_TEXT)
-    digit = height * 0.66
+    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 3))
+    slot = IMAGE_SIDE // columns
+    price_left = (LONGEST_WORD + 1) * letter
     items = []
     for index, word in enumerate(words):
         row, column = index % rows, index // rows
-        top = start + row * pitch + (pitch - height) / 2
-        left, right = column * slot + 3, (column + 1) * slot - 3
+        left, top = column * slot, start + 2 * letter * row
         tens, units = str(int(random.integers(1, 10))), str(int(random.integers(0, 10)))
-        word_box = (left, top, min(right - 2 * digit - 2, left + 4.2 * height), top + height)
         items.append(
-            Item(word, word, word_box, row=row, column=column, right=tens, value=int(units))
+            Item(
+                word,
+                word,
+                (left, top, left + letter * len(word), top + 2 * letter),
+                row=row,
+                column=column,
+                right=tens,
+                value=int(units),
+            )
         )
         for place, text in enumerate((tens, units)):
-            edge = right - (2 - place) * digit
-            box = (edge, top, edge + digit, top + height)
+            edge = left + price_left + place * letter
+            box = (edge, top, edge + letter, top + 2 * letter)
             items.append(Item(text, text, box, row=row, column=2 + place, left=word))
     return finish(random, "menu", items, rows, columns, unseen)
 
@@ -170,14 +197,15 @@ def make_chart(random: Random, unseen: bool) -> Scene:
     """Draw 3 to 12 labelled horizontal bars with a value of 1 to 9."""
     rows = pick_number(random, CHART_ROWS)
     words = pick_many(random, WORDS, rows)
-    start, pitch = stack_lines(random, rows)
-    height = min(pitch * 0.85, 20.0)
+    start, letter = size_lines(random, rows, 2 * LONGEST_WORD)
+    zero = (LONGEST_WORD + 1) * letter
     items = []
     for row, word in enumerate(words):
         level = int(random.integers(1, BAR_LEVELS + 1))
-        top = start + row * pitch + (pitch - height) / 2
-        items.append(Item(word, word, (3, top, 70, top + height), row=row, value=level))
-        bar = (72, top + 1, 72 + level * 13, top + height - 1)
+        top = start + 2 * letter * row
+        box = (0, top, letter * len(word), top + 2 * letter)
+        items.append(Item(word, word, box, row=row, value=level))
+        bar = (zero, top + letter // 2, zero + level * RASTER, top + 2 * letter - letter // 2)
         colour = pick(random, tuple(COLOURS))
         items.append(Item("bar", "", bar, colour, row, left=word, value=level))
     return finish(random, "chart", items, rows, 1, unseen)
@@ -187,15 +215,14 @@ def make_page(random: Random, unseen: bool) -> Scene:
     """Write 1 to 12 lines of one to four words."""
     rows = pick_number(random, ROWS)
     columns = int(random.integers(1, 5))
-    start, pitch = stack_lines(random, rows)
-    slot = IMAGE_SIDE / columns
-    height = min(pitch * 0.9, LARGEST_TEXT, slot * 0.3)
+    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 1) - 1)
+    slot = IMAGE_SIDE // columns
     items = []
     for row in range(rows):
-        top = start + row * pitch + (pitch - height) / 2
+        top = start + 2 * letter * row
         for column in range(columns):
-            word, left = pick(random, WORDS), column * slot + 2
-            box = (left, top, left + min(slot - 4, 4.2 * height), top + height)
+            word, left = pick(random, WORDS), column * slot
+            box = (left, top, left + letter * len(word), top + 2 * letter)
             items.append(Item(word, word, box, row=row, column=column))
     return finish(random, "page", items, rows, columns, unseen)
 

@@ -59,5 +59,5 @@ PLACES = (
     *("bottom left", "bottom", "bottom right"),
 )
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
-FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
-UNSEEN_FONTS = ("DejaVuSerif.ttf", "DejaVuSansMono-Bold.ttf")
+FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
+UNSEEN_FONTS = ("DejaVuSerif.ttf", "DejaVuSansMono-Oblique.ttf")

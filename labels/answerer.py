@@ -1,0 +1,109 @@
+"""What labelling needs of a model: something that looks at images and answers questions.
+
+`m3_backbone.backbone.M3Backbone` is one; a test's fake is another. What this is not: a base class;
+nothing inherits from it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Encoded = Any
+"""One image as the answerer sees it: made by `encode`, handed back unopened."""
+
+
+class AnswerLike(Protocol):
+    """One answer and what it took."""
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        ...
+
+    @property
+    def visual_tokens(self) -> int:
+        """Visual tokens that the answer was given from."""
+        ...
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All input tokens, visual ones included."""
+        ...
+
+    @property
+    def output_tokens(self) -> int:
+        """Generated tokens."""
+        ...
+
+    @property
+    def mean_logprob(self) -> float:
+        """Mean log-probability of the generated tokens."""
+        ...
+
+    @property
+    def first_margin(self) -> float:
+        """Log-probability of the first token minus that of the runner-up."""
+        ...
+
+    @property
+    def wall_ms(self) -> float:
+        """Share of its batch's time in milliseconds, vision not included."""
+        ...
+
+
+class Answerer(Protocol):
+    """A model that answers at several scales; all batches keep the caller's order."""
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Scales it can answer at, ascending."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash of the checkpoint."""
+        ...
+
+    @property
+    def dtype_name(self) -> str:
+        """Number format of its weights."""
+        ...
+
+    @property
+    def vision_flops(self) -> float:
+        """FLOPs of encoding one image."""
+        ...
+
+    def prompt(self, question: str) -> str:
+        """Put a question into the model's template."""
+        ...
+
+    def encode(self, images: Sequence[Image.Image]) -> list[Encoded]:
+        """Look at images once, for all scales."""
+        ...
+
+    def answer_images(
+        self,
+        pyramids: Sequence[Encoded],
+        questions: Sequence[Sequence[str]],
+        scale: int,
+        *,
+        max_new_tokens: int = 16,
+    ) -> Sequence[Sequence[AnswerLike]]:
+        """Answer several questions about each of several images at one scale."""
+        ...
+
+    def answer_flops(self, answer: Any) -> float:
+        """Count the FLOPs of an answer, vision not included."""
+        ...
+
+    def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
+        """Take the tokens of the two smallest scales [images, 10, D]."""
+        ...
+
+    def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
+        """Embed questions without the template [n, D]."""
+        ...

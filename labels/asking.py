@@ -1,0 +1,143 @@
+"""Asking a batch of images everything: from questions to rows of outcomes and features.
+
+What this is not: a run; `labels.generate` decides what is asked when, and writes what comes back.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from labels.answerer import Answerer, AnswerLike, Encoded
+from labels.formats import Cell, Features, to_half
+from labels.metrics import judge
+from labels.questions import Question
+
+Group = Sequence[Question]
+"""All questions of one image."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked in a run.
+
+    Attributes:
+        answerer: who answers.
+        load_image: image id -> RGB image.
+        write_text: question -> what the model is asked, options and instruction included.
+        scales: scales to answer at, ascending.
+        max_new_tokens: longest answer, in tokens.
+        stamp: columns of the outcome table that are the same in all rows.
+    """
+
+    answerer: Answerer
+    load_image: Callable[[str], Image.Image]
+    write_text: Callable[[Question], str]
+    scales: tuple[int, ...]
+    max_new_tokens: int
+    stamp: Mapping[str, Cell]
+
+
+def ask_images(asking: Asking, groups: Sequence[Group]) -> tuple[list[dict[str, Cell]], Features]:
+    """Ask a batch of images all their questions at all scales; each image is encoded once.
+
+    Args:
+        asking: how to ask.
+        groups: the questions, grouped by image.
+
+    Returns:
+        One row per question and scale, in the order of the questions, and their features.
+    """
+    texts = [[asking.write_text(question) for question in group] for group in groups]
+    pyramids = asking.answerer.encode([_load(asking, group[0]) for group in groups])
+    answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
+    flat = [question for group in groups for question in group]
+    rows = [
+        _make_row(asking, question, scale, answers[scale][index], len(flat))
+        for index, question in enumerate(flat)
+        for scale in asking.scales
+    ]
+    return rows, _make_features(asking.answerer, groups, pyramids, texts)
+
+
+def join_features(parts: Sequence[Features]) -> Features:
+    """Put the features of several batches into one.
+
+    Args:
+        parts: features of batches that share no image.
+
+    Returns:
+        The features of all their samples, in order.
+    """
+    offsets = np.cumsum([0, *(len(part.coarse) for part in parts)])
+    rows = [part.image_rows + offset for part, offset in zip(parts, offsets, strict=False)]
+    return Features(
+        sample_ids=np.concatenate([part.sample_ids for part in parts]),
+        image_rows=np.concatenate(rows),
+        coarse=np.concatenate([part.coarse for part in parts]),
+        question=np.concatenate([part.question for part in parts]),
+    )
+
+
+def _load(asking: Asking, question: Question) -> Image.Image:
+    try:
+        return asking.load_image(question.image_id)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"image of sample {question.sample_id!r}: {error}") from error
+
+
+def _answer(
+    asking: Asking, pyramids: Sequence[Encoded], texts: Sequence[Sequence[str]], scale: int
+) -> list[AnswerLike]:
+    answers = asking.answerer.answer_images(
+        pyramids, texts, scale, max_new_tokens=asking.max_new_tokens
+    )
+    counts = [len(group) for group in answers]
+    if counts != [len(group) for group in texts]:
+        raise ValueError(
+            f"asked {[len(group) for group in texts]} questions per image at scale {scale}, "
+            f"got {counts} answers"
+        )
+    return [answer for group in answers for answer in group]
+
+
+def _make_row(
+    asking: Asking, question: Question, scale: int, answer: AnswerLike, batch_size: int
+) -> dict[str, Cell]:
+    score = judge(answer.text, question)
+    flops = asking.answerer.answer_flops(answer) + asking.answerer.vision_flops
+    return {
+        "sample_id": question.sample_id,
+        "image_id": question.image_id,
+        "group": question.group,
+        "scale": scale,
+        "answer": answer.text,
+        "score": score.score,
+        "parse_ok": score.parse_ok,
+        "mean_logprob": float(answer.mean_logprob),
+        "first_margin": float(answer.first_margin),
+        "visual_tokens": answer.visual_tokens,
+        "prompt_tokens": answer.prompt_tokens,
+        "output_tokens": answer.output_tokens,
+        "flops": float(flops),
+        "wall_ms": float(answer.wall_ms),
+        "batch_size": batch_size,
+        **asking.stamp,
+    }
+
+
+def _make_features(
+    answerer: Answerer,
+    groups: Sequence[Group],
+    pyramids: Sequence[Encoded],
+    texts: Sequence[Sequence[str]],
+) -> Features:
+    counts = [len(group) for group in groups]
+    embedding = answerer.question_embedding([text for group in texts for text in group])
+    return Features(
+        sample_ids=np.array([question.sample_id for group in groups for question in group]),
+        image_rows=np.repeat(np.arange(len(groups)), counts),
+        coarse=to_half(answerer.coarse_tokens(pyramids), "coarse tokens"),
+        question=to_half(embedding, "question embeddings"),
+    )

@@ -1,0 +1,179 @@
+"""Bytes of the three kinds of file in a run: outcome tables, features, questions.
+
+What this is not: file handling; whoever writes or reads the bytes is `labels.parts`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labels.questions import Question, question_record
+
+OUTCOME_TYPES: dict[str, pa.DataType] = {
+    "sample_id": pa.string(),
+    "image_id": pa.string(),
+    "dataset": pa.string(),
+    "group": pa.string(),
+    "scale": pa.int32(),
+    "answer": pa.string(),
+    "score": pa.float64(),
+    "parse_ok": pa.bool_(),
+    "mean_logprob": pa.float64(),
+    "first_margin": pa.float64(),
+    "visual_tokens": pa.int32(),
+    "prompt_tokens": pa.int32(),
+    "output_tokens": pa.int32(),
+    "flops": pa.float64(),
+    "wall_ms": pa.float64(),
+    "batch_size": pa.int32(),
+    "dtype": pa.string(),
+    "checkpoint": pa.string(),
+    "prompt_id": pa.string(),
+    "code_version": pa.string(),
+}
+QUESTION_TYPES: dict[str, pa.DataType] = {
+    "sample_id": pa.string(),
+    "image_id": pa.string(),
+    "question": pa.string(),
+    "answers": pa.list_(pa.string()),
+    "metric": pa.string(),
+    "choices": pa.list_(pa.string()),
+    "group": pa.string(),
+    "meta": pa.string(),
+}
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+Cell = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a router sees of some samples; images are kept once, however many questions they have.
+
+    Attributes:
+        sample_ids: the samples [n].
+        image_rows: row of `coarse` that belongs to each sample [n].
+        coarse: coarse tokens of each image [images, 10, D].
+        question: question embedding of each sample [n, D].
+    """
+
+    sample_ids: NDArray[np.str_]
+    image_rows: NDArray[np.int64]
+    coarse: NDArray[np.float16]
+    question: NDArray[np.float16]
+
+
+def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
+    """Write outcomes as a Parquet file.
+
+    Args:
+        rows: one value per key of `OUTCOME_TYPES`.
+
+    Returns:
+        The file's bytes; the same rows give the same bytes.
+    """
+    return _pack_table(list(rows), OUTCOME_TYPES)
+
+
+def pack_questions(questions: Sequence[Question]) -> bytes:
+    """Write questions as a Parquet file.
+
+    Args:
+        questions: the questions.
+
+    Returns:
+        The file's bytes.
+    """
+    return _pack_table([question_record(question) for question in questions], QUESTION_TYPES)
+
+
+def unpack_questions(content: bytes) -> list[Question]:
+    """Read what `pack_questions` wrote.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        The questions.
+    """
+    rows = pq.read_table(pa.BufferReader(content)).to_pylist()
+    return [
+        Question(
+            **{
+                **row,
+                "answers": tuple(row["answers"]),
+                "choices": tuple(row["choices"]),
+                "meta": json.loads(row["meta"]),
+            }
+        )
+        for row in rows
+    ]
+
+
+def pack_features(features: Features) -> bytes:
+    """Write features as an npz file.
+
+    Args:
+        features: the features.
+
+    Returns:
+        The file's bytes.
+    """
+    buffer = BytesIO()
+    np.savez(
+        buffer,
+        sample_ids=features.sample_ids,
+        image_rows=features.image_rows,
+        coarse=features.coarse,
+        question=features.question,
+    )
+    return buffer.getvalue()
+
+
+def unpack_features(content: bytes) -> Features:
+    """Read what `pack_features` wrote.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        The features.
+    """
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        return Features(
+            sample_ids=arrays["sample_ids"],
+            image_rows=arrays["image_rows"],
+            coarse=arrays["coarse"],
+            question=arrays["question"],
+        )
+
+
+def to_half(values: NDArray[np.float32], what: str) -> NDArray[np.float16]:
+    """Halve the size of features; values beyond the format's range are clipped to it.
+
+    Args:
+        values: any shape.
+        what: what to call them in an error.
+
+    Returns:
+        The values as float16, same shape.
+
+    Raises:
+        ValueError: if a value is not a number.
+    """
+    if np.isnan(values).any():
+        raise ValueError(f"{what} contain NaN: the model or its number format is broken")
+    return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+
+
+def _pack_table(rows: list[Mapping[str, object]], types: Mapping[str, pa.DataType]) -> bytes:
+    buffer = BytesIO()
+    schema = pa.schema(list(types.items()))
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,204 @@
+"""Labelling: every question at every scale, once, into a folder that survives a kill.
+
+The run is cut into parts of whole images in a fixed order; a part that is sealed is never made
+again, so a run that was killed at any moment goes on where it stopped and ends with the same table
+(but for the measured times). What this is not: a model; it is handed an `Answerer`.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from labels.answerer import Answerer
+from labels.asking import Asking, Group, ask_images, join_features
+from labels.formats import pack_features, pack_outcomes, pack_questions
+from labels.manifest import (
+    CODE_VERSION,
+    QUESTIONS_FILE,
+    Manifest,
+    Setting,
+    check_same_settings,
+    finish_run,
+    open_run,
+    package_version,
+)
+from labels.metrics import check_judgeable
+from labels.parts import (
+    FEATURES,
+    TABLE,
+    check_part,
+    is_present,
+    prepare_folder,
+    write_atomically,
+    write_part,
+)
+from labels.questions import Question, QuestionSet, format_question
+from m3_backbone.scales import check_scale
+
+FORMAT = 1
+"""Goes up when the files of a run change their meaning, so that folders are never mixed."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How to label; a run can only be resumed with the same settings.
+
+    Attributes:
+        scales: scales to answer at; all of the model's if empty.
+        max_new_tokens: longest answer, in tokens.
+        images_per_part: images whose outcomes are written together; at most this much is lost.
+        images_per_batch: images that the model gets at once.
+        suffix: instruction after an open question, such as "Answer in one word."
+        choice_suffix: instruction after a multiple-choice question.
+    """
+
+    scales: tuple[int, ...] = ()
+    max_new_tokens: int = 16
+    images_per_part: int = 32
+    images_per_batch: int = 16
+    suffix: str = ""
+    choice_suffix: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be.
+
+        Raises:
+            ValueError: if a count is below 1.
+        """
+        for name in ("max_new_tokens", "images_per_part", "images_per_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+DEFAULT_SETTINGS = LabelSettings()
+
+
+def label(
+    questions: QuestionSet,
+    answerer: Answerer,
+    folder: Path,
+    settings: LabelSettings = DEFAULT_SETTINGS,
+    progress: bool = True,
+) -> Path:
+    """Ask every question at every scale and write outcomes and features.
+
+    Args:
+        questions: what to ask.
+        answerer: who answers.
+        folder: where the run is written, or resumed if a part of it is there already.
+        settings: how to ask.
+        progress: whether to show a progress bar on stderr.
+
+    Returns:
+        `folder`, with `manifest.json`, `questions.parquet` and `parts/`.
+    """
+    for question in questions:
+        check_judgeable(question)
+    parts = _split(questions.by_image(), settings.images_per_part)
+    wanted = _plan_run(questions, answerer, settings, len(parts))
+    prepare_folder(folder)
+    manifest = open_run(folder, wanted)
+    if manifest.finished and _is_whole(folder, manifest):
+        logger.info("nothing to do: %s is finished (%d questions)", folder, len(questions))
+        return folder
+    check_same_settings(folder, manifest, wanted)
+    write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
+    asking = _plan_asking(questions, answerer, settings, manifest)
+    done = [check_part(folder, index, manifest.run) for index in range(len(parts))]
+    initial = sum(_count(part) for part, is_done in zip(parts, done, strict=True) if is_done)
+    with tqdm(
+        total=len(questions),
+        initial=initial,
+        desc=f"labelling {questions.name}",
+        unit=" questions",
+        disable=not progress,
+    ) as bar:
+        for index, part in enumerate(parts):
+            if not done[index]:
+                contents = _make_part(asking, part, settings.images_per_batch, bar)
+                write_part(folder, index, manifest.run, contents)
+    finish_run(folder, manifest)
+    return folder
+
+
+def _plan_run(
+    questions: QuestionSet, answerer: Answerer, settings: LabelSettings, n_parts: int
+) -> Manifest:
+    chosen: dict[str, Setting] = {
+        "format": FORMAT,
+        "questions": questions.fingerprint,
+        "checkpoint": answerer.fingerprint,
+        "dtype": answerer.dtype_name,
+        "prompt": answerer.prompt("{question}"),
+        "suffix": settings.suffix,
+        "choice_suffix": settings.choice_suffix,
+        "scales": list(_pick_scales(answerer, settings)),
+        "max_new_tokens": settings.max_new_tokens,
+        "images_per_part": settings.images_per_part,
+        "images_per_batch": settings.images_per_batch,
+        CODE_VERSION: package_version(),
+    }
+    return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
+
+
+def _plan_asking(
+    questions: QuestionSet, answerer: Answerer, settings: LabelSettings, run: Manifest
+) -> Asking:
+    prompt = [run.settings[name] for name in ("format", "prompt", "suffix", "choice_suffix")]
+
+    def write_text(question: Question) -> str:
+        return format_question(question, settings.suffix, settings.choice_suffix)
+
+    return Asking(
+        answerer=answerer,
+        load_image=questions.image,
+        write_text=write_text,
+        scales=_pick_scales(answerer, settings),
+        max_new_tokens=settings.max_new_tokens,
+        stamp={
+            "dataset": run.source,  # as the run was begun, even if the data has moved since
+            "dtype": answerer.dtype_name,
+            "checkpoint": answerer.fingerprint,
+            "prompt_id": hashlib.sha256(json.dumps(prompt).encode()).hexdigest()[:16],
+            "code_version": package_version(),
+        },
+    )
+
+
+def _pick_scales(answerer: Answerer, settings: LabelSettings) -> tuple[int, ...]:
+    if not settings.scales:
+        return tuple(answerer.scales)
+    return tuple(sorted({check_scale(scale, answerer.scales) for scale in settings.scales}))
+
+
+def _make_part(
+    asking: Asking, part: Sequence[Group], images_per_batch: int, bar: "tqdm[None]"
+) -> dict[str, bytes]:
+    batches = []
+    for groups in _split(part, images_per_batch):
+        batches.append(ask_images(asking, groups))
+        bar.update(_count(groups))
+    return {
+        TABLE: pack_outcomes([row for rows, _ in batches for row in rows]),
+        FEATURES: pack_features(join_features([features for _, features in batches])),
+    }
+
+
+def _split(groups: Sequence[Group], size: int) -> list[Sequence[Group]]:
+    return [groups[start : start + size] for start in range(0, len(groups), size)]
+
+
+def _count(groups: Sequence[Group]) -> int:
+    return sum(len(group) for group in groups)
+
+
+def _is_whole(folder: Path, manifest: Manifest) -> bool:
+    present = all(is_present(folder, index) for index in range(manifest.n_parts))
+    return present and (folder / QUESTIONS_FILE).exists()

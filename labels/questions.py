@@ -1,0 +1,222 @@
+"""A question about an image, a set of them, and the fingerprints that keep splits apart.
+
+What this is not: a reader of files (`labels.sources`) or a judge of answers (`labels.metrics`).
+Images stay where they are until somebody asks for one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+import numpy as np
+from PIL import Image
+
+ImageLoader = Callable[[str], Image.Image]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about one image, with everything needed to judge an answer.
+
+    Attributes:
+        sample_id: unique name of the question within its set.
+        image_id: content hash of the image, see `image_fingerprint`; splits are made by it.
+        question: the text as a person would type it; no template, no options.
+        answers: accepted answers; ten human ones for the metric `vqa`.
+        metric: name of the judge, a key of `labels.metrics.METRICS`.
+        choices: options of a multiple-choice question, at most 26, else empty.
+        group: family or dataset the question belongs to.
+        meta: facts about the question that no router may see (size in pixels, ...).
+    """
+
+    sample_id: str
+    image_id: str
+    question: str
+    answers: tuple[str, ...]
+    metric: str
+    choices: tuple[str, ...] = ()
+    group: str = ""
+    meta: Mapping[str, float | int | str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked or judged.
+
+        Raises:
+            ValueError: if there is no id, question or answer, or more choices than letters.
+        """
+        if not self.sample_id:
+            raise ValueError(f"a question without sample_id: {self.question!r}")
+        if not self.question.strip():
+            raise ValueError(f"sample {self.sample_id!r} has an empty question; give it a text")
+        if not self.answers:
+            raise ValueError(f"sample {self.sample_id!r} has no answers; give it at least one")
+        if len(self.choices) > len(LETTERS):
+            raise ValueError(
+                f"sample {self.sample_id!r} has {len(self.choices)} choices; "
+                f"at most {len(LETTERS)} have a letter"
+            )
+
+
+class QuestionSet(Sequence[Question]):
+    """Questions in a fixed order, with lazy access to their images.
+
+    Args:
+        name: where the questions come from, for manifests and messages.
+        questions: the questions; their sample ids must be unique.
+        load_image: image_id -> RGB image; called each time an image is needed, nothing is kept.
+
+    Raises:
+        ValueError: if there is no question, or two share a sample id.
+    """
+
+    def __init__(self, name: str, questions: Iterable[Question], load_image: ImageLoader) -> None:
+        self.name = name
+        self._questions = tuple(questions)
+        self._load_image = load_image
+        if not self._questions:
+            raise ValueError(f"{name}: no questions; expected at least one")
+        _check_unique(name, self._questions)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """All questions in their order."""
+        return self._questions
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """Distinct image ids in the order of their first question."""
+        return tuple(dict.fromkeys(question.image_id for question in self._questions))
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash over all questions and image ids: equal sets have equal ones."""
+        return fingerprint_questions(self._questions)
+
+    def image(self, image_id: str) -> Image.Image:
+        """Load one image.
+
+        Args:
+            image_id: one of `image_ids`.
+
+        Returns:
+            The image in RGB.
+        """
+        return self._load_image(image_id)
+
+    def by_image(self) -> list[list[Question]]:
+        """Gather the questions of each image, images in order of first appearance.
+
+        Returns:
+            One non-empty list of questions per distinct image.
+        """
+        groups: dict[str, list[Question]] = {}
+        for question in self._questions:
+            groups.setdefault(question.image_id, []).append(question)
+        return list(groups.values())
+
+    def __len__(self) -> int:
+        """Count the questions."""
+        return len(self._questions)
+
+    @overload
+    def __getitem__(self, index: int) -> Question: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "QuestionSet": ...
+
+    def __getitem__(self, index: int | slice) -> "Question | QuestionSet":
+        """Take one question, or a slice as a set of its own."""
+        if isinstance(index, slice):
+            return QuestionSet(self.name, self._questions[index], self._load_image)
+        return self._questions[index]
+
+
+def image_fingerprint(image: Image.Image) -> str:
+    """Hash what an image shows, so that the same picture has the same id in any file.
+
+    Args:
+        image: any Pillow image; compared as RGB.
+
+    Returns:
+        First 16 hex digits of SHA-256 over width, height and RGB bytes.
+    """
+    rgb = image.convert("RGB")
+    digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
+    digest.update(rgb.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def format_question(question: Question, suffix: str = "", choice_suffix: str = "") -> str:
+    """Write the text the model is asked: the question, lettered options, an instruction.
+
+    Args:
+        question: what is asked.
+        suffix: instruction that follows an open question, on its own line.
+        choice_suffix: instruction that follows a multiple-choice question, on its own line.
+
+    Returns:
+        The user's turn, without image marker and chat template.
+    """
+    options = [
+        f"{letter}. {choice}" for letter, choice in zip(LETTERS, question.choices, strict=False)
+    ]
+    instruction = choice_suffix if question.choices else suffix
+    lines = [question.question, *options, instruction]
+    return "\n".join(line for line in lines if line)
+
+
+def question_record(question: Question) -> dict[str, str | list[str]]:
+    """Spell a question out in text and lists of text, the form it is stored and hashed in.
+
+    Args:
+        question: the question.
+
+    Returns:
+        One value per field; `meta` as JSON with sorted keys.
+    """
+    meta = json.dumps(dict(question.meta), sort_keys=True, default=_unwrap_number)
+    return {
+        "sample_id": question.sample_id,
+        "image_id": question.image_id,
+        "question": question.question,
+        "answers": list(question.answers),
+        "metric": question.metric,
+        "choices": list(question.choices),
+        "group": question.group,
+        "meta": meta,
+    }
+
+
+def fingerprint_questions(questions: Iterable[Question]) -> str:
+    """Hash all that questions say, in their order.
+
+    Args:
+        questions: the questions.
+
+    Returns:
+        First 16 hex digits of SHA-256.
+    """
+    digest = hashlib.sha256()
+    for question in questions:
+        digest.update(json.dumps(question_record(question), sort_keys=True).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _unwrap_number(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ValueError(f"meta holds a {type(value).__name__}; expected numbers and text")
+
+
+def _check_unique(name: str, questions: Sequence[Question]) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.sample_id in seen:
+            raise ValueError(
+                f"{name}: sample_id {question.sample_id!r} occurs twice; sample ids must be unique"
+            )
+        seen.add(question.sample_id)

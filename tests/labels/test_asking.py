@@ -1,0 +1,95 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labels.asking import Asking, ask_images, join_features
+from labels.formats import Features
+from labels.questions import Question
+
+GROUPS = [
+    [Question("a", "i0", "One?", ("yes",), "exact"), Question("b", "i0", "Two?", ("no",), "exact")],
+    [Question("c", "i1", "Three?", ("yes",), "exact")],
+]
+
+
+class Yes:
+    """Says yes to everything."""
+
+    vision_flops = 100.0
+
+    def encode(self, images):
+        return [image.width for image in images]
+
+    def answer_images(self, pyramids, questions, scale, *, max_new_tokens):
+        numbers = {"mean_logprob": -0.5, "first_margin": 2.0, "wall_ms": 1.0, "output_tokens": 1}
+        answer = SimpleNamespace(text="Yes", visual_tokens=scale, prompt_tokens=9, **numbers)
+        return [[answer] * len(texts) for texts in questions]
+
+    def answer_flops(self, answer):
+        return float(answer.visual_tokens)
+
+    def coarse_tokens(self, pyramids):
+        return np.array(pyramids, np.float32)[:, None, None] * np.ones((1, 10, 2), np.float32)
+
+    def question_embedding(self, questions):
+        return np.array([[len(text), 0] for text in questions], np.float32)
+
+
+def make_asking(answerer):
+    return Asking(
+        answerer=answerer,
+        load_image=lambda image_id: Image.new("RGB", ({"i0": 8, "i1": 9}[image_id], 8)),
+        write_text=lambda question: question.question.upper(),
+        scales=(1, 9),
+        max_new_tokens=4,
+        stamp={"dtype": "float32"},
+    )
+
+
+def test_rows_and_features_of_a_batch():
+    rows, features = ask_images(make_asking(Yes()), GROUPS)
+    assert [(row["sample_id"], row["scale"]) for row in rows] == [
+        ("a", 1),
+        ("a", 9),
+        ("b", 1),
+        ("b", 9),
+        ("c", 1),
+        ("c", 9),
+    ]
+    assert [row["score"] for row in rows] == [1, 1, 0, 0, 1, 1]
+    assert (rows[1]["flops"], rows[1]["batch_size"], rows[1]["dtype"]) == (109.0, 3, "float32")
+    assert features.sample_ids.tolist() == ["a", "b", "c"]
+    assert features.image_rows.tolist() == [0, 0, 1]
+    assert features.coarse[:, 0, 0].tolist() == [8, 9]  # one row an image
+    assert features.question[:, 0].tolist() == [4, 4, 6]  # one row a question
+
+
+def test_answers_that_do_not_fit_the_questions_are_refused():
+    answerer = Yes()
+    answerer.answer_images = lambda *_, max_new_tokens: [[], []]
+    with pytest.raises(ValueError, match=r"asked \[2, 1\] questions per image at scale 1, got \["):
+        ask_images(make_asking(answerer), GROUPS)
+
+
+def test_missing_image_names_the_sample():
+    asking = make_asking(Yes())
+    broken = Asking(**{**vars(asking), "load_image": lambda _: open("/gone/away.png")})
+    with pytest.raises(ValueError, match="image of sample 'a': .*No such file.*away"):
+        ask_images(broken, GROUPS)
+
+
+def test_join_counts_images_on():
+    def make(name, n_images):
+        return Features(
+            sample_ids=np.array([f"{name}{index}" for index in range(n_images)]),
+            image_rows=np.arange(n_images),
+            coarse=np.full((n_images, 10, 2), n_images, np.float16),
+            question=np.zeros((n_images, 2), np.float16),
+        )
+
+    joined = join_features([make("a", 2), make("long name ", 3)])
+    assert joined.image_rows.tolist() == [0, 1, 2, 3, 4]
+    assert joined.sample_ids.tolist() == ["a0", "a1", *(f"long name {i}" for i in range(3))]
+    assert joined.coarse[:, 0, 0].tolist() == [2, 2, 3, 3, 3]

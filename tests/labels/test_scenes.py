@@ -1,0 +1,131 @@
+"""The built-in benchmark: deterministic, split by image, answered from what is drawn."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from labels.metrics import METRICS
+from labels.scene_dense import DENSE_TARGETS, dense_targets
+from labels.scene_items import CONTENT_INDEX
+from labels.scene_layouts import MAKERS, make_grid
+from labels.scene_questions import FAMILIES, FAMILY_WEIGHTS, ask_scene
+from labels.scene_splits import make_scene
+from labels.scene_templates import TEMPLATES
+from labels.scene_vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, SPLITS, WORDS
+from labels.scenes import ask_questions, conversation, expected_text, load_scenes, render_scene
+
+
+def test_same_number_gives_same_scene_and_pixels():
+    assert make_scene("test", 7) == make_scene("test", 7)
+    first, second = (np.asarray(render_scene("test", 7)) for _ in range(2))
+    assert first.shape == (IMAGE_SIDE, IMAGE_SIDE, 3)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_splits_and_seeds_share_no_image():
+    sets = [load_scenes(split, 20) for split in SPLITS] + [load_scenes("test", 20, seed=1)]
+    ids = [image_id for questions in sets for image_id in questions.image_ids]
+    assert len(ids) == len(set(ids)) == 20 * len(sets)
+
+
+def test_questions_carry_the_hash_of_their_image_and_load_it():
+    questions = load_scenes("calibration", 3)
+    drawn = np.asarray(render_scene("calibration", 1))
+    np.testing.assert_array_equal(np.asarray(questions.image(questions.image_ids[1])), drawn)
+    assert questions.name == "scenes:calibration:0:3"
+
+
+def test_all_families_occur_and_every_weight_names_one():
+    asked = Counter(q.group for index in range(150) for q in ask_questions("train", index, 8))
+    assert set(asked) == set(FAMILIES)
+    assert {name for weights in FAMILY_WEIGHTS.values() for name in weights} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_items_stay_on_the_canvas(kind):
+    for seed in range(40):
+        for item in MAKERS[kind](np.random.default_rng(seed), False).items:
+            left, top, right, bottom = item.box
+            assert 0 <= left < right <= IMAGE_SIDE + 1
+            assert 0 <= top < bottom <= IMAGE_SIDE + 1
+
+
+def test_colour_questions_name_a_unique_thing_and_its_colour():
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        scene = make_grid(random, unseen=False)
+        for draft in ask_scene(scene, random, 8):
+            if draft.template == "colour":
+                found = [item for item in scene.items if item.content == draft.slots["name"]]
+                assert [item.colour for item in found] == [draft.answer]
+
+
+def test_existence_answers_are_true():
+    for index in range(80):
+        contents = {item.content for item in make_scene("train", index).items}
+        for question in ask_questions("train", index, 8):
+            if question.group == "existence":
+                named = [w for w in (*GLYPHS, *WORDS) if f" {w} " in f" {plain(question)} "]
+                assert (named[0] in contents) is (question.answers == ("yes",))
+
+
+def plain(question):
+    return question.question.replace("?", " ").replace(".", " ")
+
+
+def test_expected_texts_are_judged_right():
+    for index in range(40):
+        for question in ask_questions("test", index, 8):
+            assert METRICS[question.metric](expected_text(question), question).score == 1.0
+
+
+def test_choices_have_four_options_with_the_answer_among_them():
+    asked = [q for index in range(120) for q in ask_questions("train", index, 8) if q.choices]
+    assert asked
+    for question in asked:
+        assert len(set(question.choices)) == 4
+        assert question.choices.count(question.answers[0]) == 1
+
+
+def test_conversation_spells_out_options_and_answers_with_a_letter():
+    turns = [turn for index in range(120) for turn in conversation("train", index, 8)]
+    lettered = [(asked, answer) for asked, answer in turns if "\nA. " in asked]
+    assert lettered
+    assert {answer for _, answer in lettered} <= set("ABCD")
+
+
+def test_unseen_things_and_held_out_words_are_only_out_of_distribution():
+    for split, expected in (("train", False), ("ood", True)):
+        scenes = [make_scene(split, index) for index in range(60)]
+        contents = {item.content for scene in scenes for item in scene.items}
+        assert ("unseen" in contents) is expected
+        assert any(scene.textured for scene in scenes) is expected
+    for training, held_out in TEMPLATES.values():
+        assert not set(training) & set(held_out)
+
+
+def test_dense_targets_name_what_is_drawn_where():
+    scene = make_scene("train", 3)
+    maps = dense_targets(scene)
+    assert set(maps) == set(DENSE_TARGETS)
+    for item in scene.items:
+        x, y = ((item.box[i] + item.box[i + 2]) / 2 / 8 for i in (0, 1))
+        assert maps["content"][int(y), int(x)] == CONTENT_INDEX[item.content]
+    for name, classes in DENSE_TARGETS.items():
+        assert maps[name].max() < classes
+        assert maps[name].min() >= -1
+
+
+def test_colours_are_as_many_as_the_choices_need():
+    assert len(COLOURS) >= 4
+
+
+def test_unknown_split_is_refused():
+    with pytest.raises(ValueError, match="unknown split 'dev'.*router-train"):
+        make_scene("dev", 0)
+
+
+def test_no_images_is_refused():
+    with pytest.raises(ValueError, match="at least one image.*got 0"):
+        load_scenes("test", 0)
