@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from m3_backbone.packing import PackedText, packed_mask, packed_positions
 from m3_backbone.pooling import pool_tokens
+from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.training import LoopSettings, TrainingLoop
 
 
@@ -163,11 +164,12 @@ def finetune(
     identity = f"finetune {settings} steps={loop_settings.steps} seed={loop_settings.seed}"
     loop = TrainingLoop(parts, loop_settings, checkpoint, identity)
     average: dict[int, float] = {}
+    batches = prefetch_batches(draw_batch, loop.step, loop_settings.steps, loop_settings.workers)
     model.train()
     for step, bar in loop.steps("finetune"):
         chosen = draw_scales(scales, settings.scales_per_step, loop_settings.seed, step)
         losses = matryoshka_step(
-            model, draw_batch(step), chosen, settings.tower_rate > 0, loop_settings.bf16
+            model, next(batches), chosen, settings.tower_rate > 0, loop_settings.bf16
         )
         for scale, loss in losses.items():
             average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss

@@ -7,6 +7,7 @@ ones at a fraction of the cost.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -38,8 +39,9 @@ class PackedText:
     dropped: int
 
 
+@lru_cache(maxsize=65536)
 def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[int], list[int]]:
-    """Tokenize one question with its answer.
+    """Tokenize one question with its answer; the same words come back often, so it is cached.
 
     Returns:
         The ids behind the image, and the label at each of them: the next id where that is part of

@@ -28,6 +28,7 @@ class LoopSettings:
         save_seconds: wall-clock seconds between checkpoints.
         bf16: run the forward passes in bfloat16 autocast.
         seed: seed of everything random in the data.
+        workers: processes that prepare batches ahead; 0 prepares them in between.
         quiet: hide the progress bar.
     """
 
@@ -38,6 +39,7 @@ class LoopSettings:
     save_seconds: float = 120.0
     bf16: bool = False
     seed: int = 0
+    workers: int = 0
     quiet: bool = False
 
 
@@ -97,7 +99,7 @@ class TrainingLoop:
         self.checkpoint = checkpoint
         self.identity = identity
         groups = parameter_groups(modules, settings.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
         self.step = 0
         self.saved_at = time.monotonic()
         if checkpoint.exists():

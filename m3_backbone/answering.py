@@ -1,0 +1,187 @@
+"""The language side: visual tokens and questions in, answers out, batch by batch.
+
+Knows neither images nor which scale is wise; `backbone.py` is the face that users see.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+
+from m3_backbone.answers import Answer, build_answers
+from m3_backbone.decoding import DecodeState, decode_greedily
+from m3_backbone.encoding import evaluating
+from m3_backbone.prefill import can_pack, prefill_packed, prefill_padded
+from m3_backbone.prompts import PromptBuilder, TokenizedPrompt
+
+
+class AnswerEngine:
+    """Reads prompts with the stock model and decodes greedily.
+
+    Attributes:
+        prompts: renders and tokenizes questions.
+        eos_ids: tokens that end an answer.
+    """
+
+    def __init__(
+        self, model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        """Join model and tokenizer.
+
+        Args:
+            model: the stock model.
+            tokenizer: its tokenizer.
+        """
+        self.prompts = PromptBuilder(tokenizer, model.config.image_token_id)
+        self._model = model
+        self._tokenizer = tokenizer
+        self.eos_ids = _find_eos_ids(model, tokenizer)
+        # Padding is never seen, but a place holder of the image would ask for a visual token.
+        self._pad_id = 0 if model.config.image_token_id else 1
+
+    def tokenize(
+        self, questions: Sequence[str], scales: Sequence[int], max_new_tokens: int
+    ) -> list[TokenizedPrompt]:
+        """Tokenize questions and check that their answers have room.
+
+        Args:
+            questions: what is asked.
+            scales: visual tokens of each question's image.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            One prompt a question.
+
+        Raises:
+            ValueError: if a question is empty or too long for the model, or `max_new_tokens` is
+                below 1.
+        """
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+        prompts = [self.prompts.tokenize(question) for question in questions]
+        limit = self._model.config.get_text_config().max_position_embeddings
+        for question, prompt, scale in zip(questions, prompts, scales, strict=True):
+            needed = prompt.text_tokens() + scale + max_new_tokens
+            if needed > limit:
+                raise ValueError(
+                    f"the question needs {needed} tokens with image and answer, the model has "
+                    f"{limit}: shorten {question[:60]!r}"
+                )
+        return prompts
+
+    def answer_rows(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[Answer]:
+        """Answer one prompt a row in one padded batch.
+
+        Args:
+            prompts: the prompt of each row.
+            features: visual tokens of each row [scale, D].
+            scale: visual tokens of every row.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            One answer a row.
+        """
+        image_id = self.prompts.image_token_id
+        ids = [prompt.with_image(image_id, scale) for prompt in prompts]
+        answers = self._run(
+            lambda: prefill_padded(self._model, ids, features, self._pad_id),
+            [[prompt] for prompt in prompts],
+            scale,
+            max_new_tokens,
+        )
+        return [row[0] for row in answers]
+
+    def answer_groups(
+        self,
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[list[Answer]]:
+        """Answer several prompts an image in one packed batch.
+
+        Args:
+            prompts: the prompts of each image, at least one, for which `can_group` holds.
+            features: visual tokens of each image [scale, D].
+            scale: visual tokens of every image.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            Answers of each image.
+        """
+        image_id = self.prompts.image_token_id
+        beginning = [*prompts[0][0].before, *[image_id] * scale]
+        endings = [[prompt.after for prompt in row] for row in prompts]
+        return self._run(
+            lambda: prefill_packed(self._model, beginning, features, endings, self._pad_id),
+            prompts,
+            scale,
+            max_new_tokens,
+        )
+
+    def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
+        """Tell whether prompts may be packed.
+
+        Args:
+            prompts: the prompts of each image.
+
+        Returns:
+            True if all begin alike, none ends with its image, and the model takes a packed batch.
+        """
+        flat = [prompt for row in prompts for prompt in row]
+        alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
+        return alike and can_pack(self._model)
+
+    def _run(
+        self,
+        prefill: Callable[[], DecodeState],
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[list[Answer]]:
+        start = time.perf_counter()
+        with evaluating(self._model):
+            output = decode_greedily(self._model, prefill(), self.eos_ids, max_new_tokens)
+        wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
+        return build_answers(output, prompts, scale, wall_ms, self._tokenizer)
+
+
+def split_batches(
+    scales: Sequence[int], lengths: Sequence[int], batch_size: int
+) -> Iterator[list[int]]:
+    """Split rows into batches of one scale, rows of like length together so that little is padded.
+
+    Args:
+        scales: visual tokens of each row.
+        lengths: text tokens of each row.
+        batch_size: most rows of a batch.
+
+    Yields:
+        Row numbers of one batch.
+    """
+    order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
+    for _, rows in groupby(order, key=lambda i: scales[i]):
+        same_scale = list(rows)
+        for start in range(0, len(same_scale), batch_size):
+            yield same_scale[start : start + batch_size]
+
+
+def _find_eos_ids(
+    model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
+) -> tuple[int, ...]:
+    """Collect the ends of an answer as `generate` would: from its settings, else the tokenizer."""
+    settings = model.generation_config
+    ids = settings.eos_token_id if settings is not None else None
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    if ids is None:
+        return ()
+    return tuple(ids) if isinstance(ids, list) else (int(ids),)

@@ -1,0 +1,81 @@
+"""What an answer is: its text and the numbers that labelling and routing want to know about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from m3_backbone.decoding import GreedyOutput
+from m3_backbone.prompts import TokenizedPrompt
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One greedy answer.
+
+    Attributes:
+        text: the answer without special tokens and without space around it.
+        token_ids: generated ids, the end token included if it came.
+        scale: visual tokens per image crop.
+        visual_tokens: visual tokens that were read.
+        prompt_tokens: all tokens that were read, text and visual, without padding.
+        output_tokens: tokens that were generated, the end token included.
+        mean_logprob: mean log-probability of the generated tokens [nats].
+        first_margin: log-probability of the first token minus that of the runner-up [nats].
+        wall_ms: time of the batch divided by its answers, without encoding the image [ms].
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    scale: int
+    visual_tokens: int
+    prompt_tokens: int
+    output_tokens: int
+    mean_logprob: float
+    first_margin: float
+    wall_ms: float
+
+
+def build_answers(
+    output: GreedyOutput,
+    prompts: Sequence[Sequence[TokenizedPrompt]],
+    scale: int,
+    wall_ms: float,
+    tokenizer: PreTrainedTokenizerBase,
+) -> list[list[Answer]]:
+    """Turn what the greedy loop produced into answers.
+
+    Args:
+        output: the loop's record.
+        prompts: the prompt of each slot of each row.
+        scale: visual tokens per image crop.
+        wall_ms: time of one answer [ms].
+        tokenizer: turns ids into text.
+
+    Returns:
+        Answers of each row, one a prompt.
+    """
+    lengths = output.lengths.tolist()
+    token_ids = output.token_ids.tolist()
+    logprobs, margins = output.logprob.tolist(), output.margin.tolist()
+    return [
+        [
+            Answer(
+                text=_decode(tokenizer, token_ids[row][slot][: lengths[row][slot]]),
+                token_ids=tuple(token_ids[row][slot][: lengths[row][slot]]),
+                scale=scale,
+                visual_tokens=scale,
+                prompt_tokens=prompt.text_tokens() + scale,
+                output_tokens=lengths[row][slot],
+                mean_logprob=logprobs[row][slot] / lengths[row][slot],
+                first_margin=margins[row][slot],
+                wall_ms=wall_ms,
+            )
+            for slot, prompt in enumerate(row_prompts)
+        ]
+        for row, row_prompts in enumerate(prompts)
+    ]
+
+
+def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()

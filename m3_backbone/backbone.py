@@ -1,0 +1,282 @@
+"""M3Backbone: a stock LLaVA that answers at any token scale, from one pass of its vision tower.
+
+Built by composition: the model is whatever transformers loaded; its own `get_image_features`
+encodes, the tokens are pooled here and handed back through `mm_encoder_outputs`. Which scale to use
+is decided elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is
+refused, an illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of
+one line.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+
+from m3_backbone import cost, geometry
+from m3_backbone.answering import AnswerEngine, split_batches
+from m3_backbone.answers import Answer
+from m3_backbone.encoding import encode_images
+from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model
+from m3_backbone.loading import open_checkpoint
+from m3_backbone.pooling import Pyramid, build_pyramid
+from m3_backbone.router_view import average_embeddings, join_coarse_tokens
+from m3_backbone.scales import check_scale
+
+
+class M3Backbone:
+    """Encodes images once and answers questions at any scale.
+
+    Attributes:
+        model: the stock model.
+        tokenizer: its tokenizer.
+        image_processor: its image processor.
+        scales: the scales on offer, ascending.
+        grid_side: visual tokens along one side of the full grid.
+        hidden_size: width D of the language model, and of every visual token.
+        language_shape: sizes of the language model.
+        vision_shape: sizes of the vision tower.
+    """
+
+    def __init__(
+        self,
+        model: LlavaForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        image_processor: Any,
+        folder: Path | None = None,
+    ) -> None:
+        """Wrap a model that is in memory already.
+
+        Args:
+            model: a stock LLaVA.
+            tokenizer: its tokenizer; its chat template is used if it has one.
+            image_processor: its image processor.
+            folder: where it was loaded from, if its weights are still those of the files.
+        """
+        self.model = model
+        self.tokenizer = tokenizer
+        self.image_processor = image_processor
+        self.grid_side = geometry.grid_side(model.config)
+        self.scales = geometry.trained_scales(model.config)
+        self.language_shape = geometry.language_shape(model.config)
+        self.vision_shape = geometry.vision_shape(model.config)
+        self.hidden_size = self.language_shape.hidden
+        self._folder = folder
+        self._engine = AnswerEngine(model, tokenizer)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, *, device: str = "cpu", dtype: str = "float32"
+    ) -> "M3Backbone":
+        """Open a checkpoint.
+
+        Args:
+            name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
+            device: torch device, such as `cpu` or `cuda`.
+            dtype: `float32`, `bfloat16` or `float16`.
+
+        Returns:
+            The backbone, ready to answer.
+        """
+        opened = open_checkpoint(name_or_path, device, dtype)
+        return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identify weights and settings: 16 hex digits, computed on first use."""
+        if self._folder is None:
+            return fingerprint_model(self.model)
+        return fingerprint_folder(self._folder)
+
+    @property
+    def dtype_name(self) -> str:
+        """Name the type of the weights, such as `float32`."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def vision_flops(self) -> float:
+        """Count encoding one image [FLOPs]; the same at every scale."""
+        return cost.vision_flops(self.vision_shape)
+
+    def answer_flops(self, answer: Answer) -> float:
+        """Count what the language model did for an answer.
+
+        Args:
+            answer: an answer of this backbone.
+
+        Returns:
+            Operations without encoding the image [FLOPs]; add `vision_flops` once an image.
+        """
+        return cost.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
+
+    def encode(self, images: Sequence[Image.Image], batch_size: int = 16) -> list[Pyramid]:
+        """Encode images and pool their tokens to every scale.
+
+        The vision tower sees each distinct image once; equal images share one pyramid.
+
+        Args:
+            images: PIL images of any mode.
+            batch_size: images in one pass of the vision tower.
+
+        Returns:
+            One pyramid an image, in the caller's order.
+
+        Raises:
+            ValueError: if an image is refused, or its tokens do not form the model's grid.
+        """
+        tokens = encode_images(self.model, self.image_processor, images, batch_size)
+        expected = (self.grid_side**2, self.hidden_size)
+        for found in tokens:
+            if tuple(found.shape) != expected:
+                raise ValueError(
+                    f"the model gave visual tokens {list(found.shape)}, expected {list(expected)}: "
+                    "its image processor and its configuration disagree"
+                )
+        built = {id(found): build_pyramid(found, self.scales) for found in tokens}
+        return [built[id(found)] for found in tokens]
+
+    def prompt(self, question: str) -> str:
+        """Write the prompt of a question as the model reads it.
+
+        Args:
+            question: what is asked.
+
+        Returns:
+            The prompt with one image marker, up to where the answer starts.
+        """
+        return self._engine.prompts.render(question)
+
+    def generate(
+        self,
+        pyramids: Sequence[Pyramid],
+        questions: Sequence[str],
+        scales: Sequence[int] | int,
+        *,
+        max_new_tokens: int = 16,
+        batch_size: int = 32,
+    ) -> list[Answer]:
+        """Answer one question an image, each at its own scale.
+
+        Rows of one scale are batched together; batching does not change an answer (in float32).
+
+        Args:
+            pyramids: what `encode` gave, one a question.
+            questions: what is asked.
+            scales: one scale for all, or one a question.
+            max_new_tokens: most tokens of an answer.
+            batch_size: answers in one batch.
+
+        Returns:
+            Answers in the caller's order.
+
+        Raises:
+            ValueError: if lengths disagree, a scale is illegal, or a question is empty or too long.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        chosen = self._check_scales(scales, len(questions))
+        _check_length("pyramids", pyramids, len(questions))
+        prompts = self._engine.tokenize(questions, chosen, max_new_tokens)
+        features = [_level(pyramid, scale) for pyramid, scale in zip(pyramids, chosen, strict=True)]
+        answers: dict[int, Answer] = {}
+        for part in split_batches(chosen, [prompt.text_tokens() for prompt in prompts], batch_size):
+            found = self._engine.answer_rows(
+                [prompts[i] for i in part],
+                [features[i] for i in part],
+                chosen[part[0]],
+                max_new_tokens,
+            )
+            answers.update(zip(part, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
+
+    def answer_images(
+        self,
+        pyramids: Sequence[Pyramid],
+        questions: Sequence[Sequence[str]],
+        scale: int,
+        *,
+        max_new_tokens: int = 16,
+    ) -> list[list[Answer]]:
+        """Answer many questions an image at one scale, in one batch.
+
+        The prompt's beginning, visual tokens included, is read once an image and shared by its
+        questions. The answers are those of `generate` (in float32).
+
+        Args:
+            pyramids: what `encode` gave, one an image.
+            questions: the questions of each image.
+            scale: visual tokens per image crop.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            Answers of each image, in the order of its questions.
+        """
+        scale = check_scale(scale, self.scales)
+        _check_length("pyramids", pyramids, len(questions))
+        prompts = [
+            self._engine.tokenize(group, [scale] * len(group), max_new_tokens)
+            for group in questions
+        ]
+        asked = [i for i, group in enumerate(prompts) if group]
+        if not self._engine.can_group(prompts):
+            return [
+                self.generate([pyramid] * len(group), group, scale, max_new_tokens=max_new_tokens)
+                for pyramid, group in zip(pyramids, questions, strict=True)
+            ]
+        found = self._engine.answer_groups(
+            [prompts[i] for i in asked],
+            [_level(pyramids[i], scale) for i in asked],
+            scale,
+            max_new_tokens,
+        )
+        by_image = dict(zip(asked, found, strict=True))
+        return [by_image.get(i, []) for i in range(len(questions))]
+
+    def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
+        """Average the language model's input embeddings over each question's own tokens.
+
+        Args:
+            questions: what is asked; no template is added.
+
+        Returns:
+            Embeddings [n, D].
+        """
+        ids = self._engine.prompts.question_ids(questions)
+        table: Any = self.model.get_input_embeddings().weight
+        return average_embeddings(table, ids)
+
+    def coarse_tokens(self, pyramids: Sequence[Pyramid]) -> NDArray[np.float32]:
+        """Join the tokens of the two smallest scales, the router's view of an image.
+
+        Args:
+            pyramids: what `encode` gave.
+
+        Returns:
+            Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
+        """
+        return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
+
+    def _check_scales(self, scales: Sequence[int] | int, count: int) -> list[int]:
+        if not isinstance(scales, Iterable) or isinstance(scales, str):
+            return [check_scale(scales, self.scales)] * count
+        chosen = [check_scale(scale, self.scales) for scale in scales]
+        _check_length("scales", chosen, count)
+        return chosen
+
+
+def _check_length(name: str, items: Sequence[Any], count: int) -> None:
+    if len(items) != count:
+        raise ValueError(
+            f"expected as many {name} as questions (or groups of them): {count}, got {len(items)}"
+        )
+
+
+def _level(pyramid: Pyramid, scale: int) -> Tensor:
+    if scale not in pyramid:
+        raise ValueError(f"this pyramid has no scale {scale}, only {', '.join(map(str, pyramid))}")
+    return pyramid[scale]

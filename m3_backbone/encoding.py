@@ -1,0 +1,76 @@
+"""Images to visual tokens: one pass of the vision tower for each distinct image."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration
+
+from m3_backbone.images import check_image
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Switch a model to evaluation without gradients, and back to what it was.
+
+    Args:
+        model: any module; one that is being trained may be asked in between.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def encode_images(
+    model: LlavaForConditionalGeneration,
+    image_processor: Any,
+    images: Sequence[Image.Image],
+    batch_size: int,
+) -> list[Tensor]:
+    """Encode and project images at the model's full grid.
+
+    Args:
+        model: the stock model.
+        image_processor: its image processor.
+        images: PIL images of any mode.
+        batch_size: images in one pass.
+
+    Returns:
+        Tokens of each image [N, D] in the caller's order; equal images share one tensor.
+
+    Raises:
+        ValueError: if an image is refused or `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    checked = [check_image(image, f"image {i}") for i, image in enumerate(images)]
+    keys = [_content_key(image) for image in checked]
+    distinct = dict(zip(keys, checked, strict=True))
+    order = list(distinct)
+    tokens: dict[str, Tensor] = {}
+    for start in range(0, len(order), batch_size):
+        part = order[start : start + batch_size]
+        features = _encode_batch(model, image_processor, [distinct[key] for key in part])
+        tokens.update(zip(part, features, strict=True))
+    return [tokens[key] for key in keys]
+
+
+def _encode_batch(
+    model: LlavaForConditionalGeneration, image_processor: Any, images: list[Image.Image]
+) -> list[Tensor]:
+    pixels = image_processor(images=images, return_tensors="pt")["pixel_values"]
+    with evaluating(model):
+        output = model.get_image_features(pixels.to(model.device, model.dtype), return_dict=True)
+    return list(output.pooler_output)
+
+
+def _content_key(image: Image.Image) -> str:
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()

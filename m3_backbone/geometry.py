@@ -1,0 +1,109 @@
+"""What a LLaVA configuration says about sizes: its grid, its scales, its costs.
+
+Reads numbers only; no weight is touched.
+"""
+
+from math import isqrt
+from typing import Any
+
+from transformers import LlavaConfig
+
+from m3_backbone.cost import LanguageShape, VisionShape
+from m3_backbone.scales import check_scale, default_ladder, legal_scales
+
+
+def grid_side(config: LlavaConfig) -> int:
+    """Find the side of the grid of visual tokens of one image.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Tokens along one side.
+
+    Raises:
+        ValueError: if the tokens do not form a square.
+    """
+    vision = _vision_config(config)
+    size, patch = vision.image_size, vision.patch_size
+    if not isinstance(size, int) or not isinstance(patch, int) or size % patch:
+        raise ValueError(
+            f"the visual tokens must form a square grid: image size {size} with patch size {patch} "
+            "gives none"
+        )
+    dropped = 1 if config.vision_feature_select_strategy == "default" else 0
+    tokens = (size // patch) ** 2 + _class_tokens(config) - dropped
+    if tokens != isqrt(tokens) ** 2:
+        raise ValueError(
+            f"the visual tokens must form a square grid, but select strategy "
+            f"{config.vision_feature_select_strategy!r} gives {tokens}"
+        )
+    return isqrt(tokens)
+
+
+def trained_scales(config: LlavaConfig) -> tuple[int, ...]:
+    """Find the scales that a model offers.
+
+    Args:
+        config: the model's configuration; M3 checkpoints name their scales in it.
+
+    Returns:
+        Scales, ascending.
+    """
+    side = grid_side(config)
+    named = getattr(config, "matryoshka_vis_token_scale", None)
+    if not named:
+        return default_ladder(side)
+    return tuple(sorted({check_scale(scale, legal_scales(side)) for scale in named}))
+
+
+def language_shape(config: LlavaConfig) -> LanguageShape:
+    """Read the sizes of the language model.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Its sizes.
+    """
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return LanguageShape(
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
+        vocab=text.vocab_size,
+        query_width=heads * head,
+        key_value_width=(getattr(text, "num_key_value_heads", None) or heads) * head,
+    )
+
+
+def vision_shape(config: LlavaConfig) -> VisionShape:
+    """Read the sizes of the vision tower and the projector.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Their sizes.
+    """
+    vision = _vision_config(config)
+    return VisionShape(
+        layers=vision.num_hidden_layers,
+        hidden=vision.hidden_size,
+        intermediate=vision.intermediate_size,
+        patches=(vision.image_size // vision.patch_size) ** 2,
+        patch_values=getattr(vision, "num_channels", 3) * vision.patch_size**2,
+        extra_tokens=_class_tokens(config),
+        projected=config.get_text_config().hidden_size,
+    )
+
+
+def _vision_config(config: LlavaConfig) -> Any:
+    # Typed as maybe a dict or None; a LlavaConfig that was built holds a configuration.
+    return config.vision_config
+
+
+def _class_tokens(config: LlavaConfig) -> int:
+    return 1 if _vision_config(config).model_type == "clip_vision_model" else 0

@@ -1,0 +1,45 @@
+"""Prepares training batches in another process while the model computes."""
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+T = TypeVar("T")
+BATCHES_AHEAD = 6
+
+
+class DrawnBatches(Dataset[T], Generic[T]):
+    """Shows `draw` as a map from step to batch, the form that workers understand."""
+
+    def __init__(self, draw: Callable[[int], T]) -> None:
+        self.draw = draw
+
+    def __getitem__(self, step: int) -> T:
+        """Draw the batch of one step."""
+        return self.draw(step)
+
+
+def prefetch_batches(
+    draw: Callable[[int], T], first: int, last: int, workers: int
+) -> Iterator[T]:
+    """Yield the batches of the steps from `first` up to but not including `last`, in order.
+
+    Args:
+        draw: step -> batch; must depend on the step alone.
+        first: first step.
+        last: step after the last one.
+        workers: processes that draw ahead; 0 draws in this one.
+
+    Returns:
+        The batches, one a step.
+    """
+    loader: DataLoader[T] = DataLoader(
+        DrawnBatches(draw),
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        prefetch_factor=BATCHES_AHEAD if workers else None,
+        multiprocessing_context="fork" if workers else None,
+    )
+    return iter(loader)

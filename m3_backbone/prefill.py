@@ -1,0 +1,162 @@
+"""Reading prompts: visual tokens and text into the key-value cache of the stock model.
+
+Two layouts lead to the same answers. Padded: one prompt a row, padding on the left. Packed: one
+image a row, its prompt's beginning read once, then the endings of all its questions side by side,
+each seeing the beginning and itself. Packing needs an attention kernel that takes a mask per query.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from m3_backbone.decoding import NOBODY, SHARED, DecodeState, additive_mask
+
+
+def can_pack(model: LlavaForConditionalGeneration) -> bool:
+    """Tell whether the packed layout works on a model.
+
+    Args:
+        model: the stock model.
+
+    Returns:
+        True if its attention takes a full mask and no layer forgets early tokens.
+    """
+    text = model.config.get_text_config()
+    has_window = bool(getattr(text, "sliding_window", None))
+    return text._attn_implementation in ("sdpa", "eager") and not has_window
+
+
+def prefill_padded(
+    model: LlavaForConditionalGeneration,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> DecodeState:
+    """Read one prompt a row, padded on the left.
+
+    Args:
+        model: the stock model.
+        prompts: ids of each row, with one place holder for each visual token.
+        features: visual tokens of each row [scale, D].
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        The batch, one slot a row.
+    """
+    _check_counts(prompts, features, model.config.image_token_id)
+    width = max(map(len, prompts))
+    ids = torch.tensor(
+        [[pad_id] * (width - len(row)) + list(row) for row in prompts], device=model.device
+    )
+    lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
+    position = torch.arange(width, device=model.device) - (width - lengths)
+    out = model(
+        input_ids=ids,
+        attention_mask=(position >= 0).long(),
+        position_ids=position.clamp_min(0),
+        mm_encoder_outputs=_as_encoder_output(features),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return DecodeState(
+        cache=out.past_key_values,
+        owner=torch.where(position >= 0, 0, NOBODY),
+        position=lengths,
+        logits=out.logits,
+        active=torch.ones_like(lengths, dtype=torch.bool),
+    )
+
+
+def prefill_packed(
+    model: LlavaForConditionalGeneration,
+    beginning: Sequence[int],
+    features: Sequence[Tensor],
+    endings: Sequence[Sequence[Sequence[int]]],
+    pad_id: int,
+) -> DecodeState:
+    """Read one image a row: the common beginning once, then every question's ending.
+
+    Args:
+        model: the stock model, one that `can_pack`.
+        beginning: ids up to and with the visual tokens' place holders, the same for every row.
+        features: visual tokens of each row [scale, D].
+        endings: ids behind the image, for each question of each row.
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        The batch, as many slots a row as the row with most questions has.
+    """
+    _check_counts([beginning] * len(features), features, model.config.image_token_id)
+    # The head's answer is not wanted here, only the cache.
+    cache = model.model(
+        input_ids=torch.tensor([list(beginning)] * len(features), device=model.device),
+        mm_encoder_outputs=_as_encoder_output(features),
+        use_cache=True,
+    ).past_key_values
+    ids, owner, position, last = _pack(endings, len(beginning), pad_id, model.device)
+    same = owner[:, None] == owner[..., None]
+    shared = owner.new_full((len(owner), len(beginning)), SHARED)
+    visible = torch.cat([(shared == SHARED)[:, None].expand(-1, ids.shape[1], -1), same.tril()], 2)
+    hidden = model.model(
+        input_ids=ids,
+        attention_mask=additive_mask(visible, model.dtype),
+        position_ids=position,
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    at = last.clamp_min(0)
+    ends = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
+    return DecodeState(
+        cache=cache,
+        owner=torch.cat([shared, owner], dim=1),
+        position=position.gather(1, at) + 1,
+        logits=model.lm_head(ends),
+        active=last >= 0,
+    )
+
+
+def _pack(
+    endings: Sequence[Sequence[Sequence[int]]], start: int, pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lay endings side by side.
+
+    Returns:
+        Ids, owners and positions [R, L], and the column of each ending's last token, -1 where a row
+        has fewer endings [R, Q].
+    """
+    ids = [[token for ending in row for token in ending] for row in endings]
+    owners = [[slot for slot, ending in enumerate(row) for _ in ending] for row in endings]
+    places = [[start + i for ending in row for i in range(len(ending))] for row in endings]
+    lasts = [[total - 1 for total in accumulate(map(len, row))] for row in endings]
+    filled = zip((ids, owners, places, lasts), (pad_id, NOBODY, start, -1), strict=True)
+    packed = [_fill(rows, filler, device) for rows, filler in filled]
+    return packed[0], packed[1], packed[2], packed[3]
+
+
+def _fill(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> Tensor:
+    """Make a table of rows of different length, filled up on the right."""
+    width = max(map(len, rows))
+    table = [[*row, *[filler] * (width - len(row))] for row in rows]
+    return torch.tensor(table, dtype=torch.long, device=device)
+
+
+def _as_encoder_output(features: Sequence[Tensor]) -> dict[str, BaseModelOutputWithPooling]:
+    return {"image": BaseModelOutputWithPooling(pooler_output=list(features))}  # type: ignore[arg-type]
+
+
+def _check_counts(
+    prompts: Sequence[Sequence[int]], features: Sequence[Tensor], image_token_id: int
+) -> None:
+    # Row by row: transformers compares the batch's totals only, so that two rows whose features
+    # were swapped would pass there.
+    for row, (prompt, tokens) in enumerate(zip(prompts, features, strict=True)):
+        expected = list(prompt).count(image_token_id)
+        if len(tokens) != expected:
+            raise ValueError(
+                f"row {row}: the prompt has room for {expected} visual tokens, "
+                f"its image has {len(tokens)}"
+            )

@@ -1,0 +1,151 @@
+"""From a question to token ids with room for a given number of visual tokens.
+
+Text only: no image and no model is touched. The words around the question come from the
+checkpoint's own chat template; without one, from LLaVA-1.5's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+FALLBACK_TEMPLATE = "USER: {image}\n{question} ASSISTANT:"
+"""Source: LLaVA-1.5 without its system sentence, as the transformers documentation gives it."""
+
+
+@dataclass(frozen=True)
+class TokenizedPrompt:
+    """Token ids of a prompt on either side of its image.
+
+    Attributes:
+        before: ids up to the image.
+        after: ids behind the image.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    def text_tokens(self) -> int:
+        """Count the tokens that are not visual.
+
+        Returns:
+            Tokens before and behind the image.
+        """
+        return len(self.before) + len(self.after)
+
+    def with_image(self, image_token_id: int, scale: int) -> list[int]:
+        """Expand the image to its place holders.
+
+        Args:
+            image_token_id: id that stands for one visual token.
+            scale: visual tokens.
+
+        Returns:
+            The whole prompt's ids, `text_tokens() + scale` of them.
+        """
+        return [*self.before, *[image_token_id] * scale, *self.after]
+
+
+class PromptBuilder:
+    """Renders questions with a checkpoint's template and tokenizes them."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_token_id: int) -> None:
+        """Keep the tokenizer.
+
+        Args:
+            tokenizer: the checkpoint's tokenizer, with its chat template if it has one.
+            image_token_id: id that stands for one visual token.
+
+        Raises:
+            ValueError: if the tokenizer has no token of that id.
+        """
+        marker = tokenizer.convert_ids_to_tokens(image_token_id)
+        if not isinstance(marker, str):
+            raise ValueError(
+                f"the tokenizer has no token {image_token_id}, the model's image token"
+            )
+        self.tokenizer = tokenizer
+        self.image_token_id = image_token_id
+        self.image_marker = marker
+
+    def render(self, question: str) -> str:
+        """Write the prompt of a question, with one image marker.
+
+        Args:
+            question: what is asked, without any template.
+
+        Returns:
+            The prompt up to where the answer starts.
+
+        Raises:
+            ValueError: if the question is empty or holds the image marker, or if the
+                template does not put exactly one image in.
+        """
+        if not isinstance(question, str) or not question.strip():
+            raise ValueError(f"the question is empty: expected some text, got {question!r}")
+        if self.image_marker in question:
+            raise ValueError(
+                f"the question holds the image marker {self.image_marker!r}, which the prompt adds "
+                f"itself: {question!r}"
+            )
+        prompt = self._apply_template(question)
+        if prompt.count(self.image_marker) != 1:
+            raise ValueError(
+                f"the chat template must put {self.image_marker!r} in once, it gave {prompt!r}"
+            )
+        return prompt
+
+    def tokenize(self, question: str) -> TokenizedPrompt:
+        """Tokenize the prompt of a question.
+
+        Args:
+            question: what is asked, without any template.
+
+        Returns:
+            The ids before and behind the image.
+
+        Raises:
+            ValueError: if the question is refused or the tokenizer splits the image marker.
+        """
+        prompt = self.render(question)
+        bos = self.tokenizer.bos_token
+        # Some templates write the first token themselves; the tokenizer must not add it again.
+        add_special = not (isinstance(bos, str) and prompt.startswith(bos))
+        ids = self.tokenizer(prompt, add_special_tokens=add_special)["input_ids"]
+        if ids.count(self.image_token_id) != 1:
+            raise ValueError(
+                f"the tokenizer must keep {self.image_marker!r} as one token "
+                f"{self.image_token_id}, it gave {ids}"
+            )
+        place = ids.index(self.image_token_id)
+        return TokenizedPrompt(before=tuple(ids[:place]), after=tuple(ids[place + 1 :]))
+
+    def question_ids(self, questions: Sequence[str]) -> list[list[int]]:
+        """Tokenize questions alone, without template and special tokens.
+
+        Args:
+            questions: what is asked.
+
+        Returns:
+            One list of ids a question, none of them empty.
+
+        Raises:
+            ValueError: if a question is empty or gives no token.
+        """
+        ids: list[list[int]] = []
+        for question in questions:
+            self.render(question)
+            ids.append(list(self.tokenizer(question, add_special_tokens=False)["input_ids"]))
+            if not ids[-1]:
+                raise ValueError(f"the tokenizer finds no token in the question {question!r}")
+        return ids
+
+    def _apply_template(self, question: str) -> str:
+        if not self.tokenizer.chat_template:
+            return FALLBACK_TEMPLATE.format(image=self.image_marker, question=question)
+        content: Any = [{"type": "image"}, {"type": "text", "text": question}]
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+        return str(rendered)
