@@ -25,6 +25,7 @@ from scripts.errors import OneLineCommand
 @click.option("--device", default="cpu", help="Torch device.")
 @click.option("--seed", default=0, help="Seed of data, scales and fresh weights.")
 @click.option("--save-seconds", default=120.0, help="Seconds between checkpoints.")
+@click.option("--workers", default=0, help="Processes that prepare batches ahead.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def main(
     model_name: str | None,
@@ -44,6 +45,7 @@ def main(
     device: str,
     seed: int,
     save_seconds: float,
+    workers: int,
     quiet: bool,
 ) -> None:
     """Train a LLaVA so that its pooled visual tokens can be understood at every scale.
@@ -59,7 +61,14 @@ def main(
 
     if from_scratch == (model_name is not None):
         raise click.UsageError("give either --model NAME or --from-scratch")
-    loop = LoopSettings(steps=steps, bf16=bf16, seed=seed, save_seconds=save_seconds, quiet=quiet)
+    loop = LoopSettings(
+        steps=steps,
+        bf16=bf16,
+        seed=seed,
+        save_seconds=save_seconds,
+        workers=workers,
+        quiet=quiet,
+    )
     rates = FinetuneSettings(tower_rate, projector_rate, language_rate, scales_per_step)
     start = recipes.open_start(model_name, seed, device)
     if (out / "config.json").exists():

@@ -1,0 +1,72 @@
+"""The `m3scale` command: finds its subcommands by name and imports the one that is asked for.
+
+Not a place for options or work: each subcommand is `main` in the module of its name. The one-line
+helps stand here so that `m3scale --help` imports nothing else.
+"""
+
+import importlib
+import logging
+
+import click
+
+from scripts.errors import one_line_errors
+
+COMMANDS = {
+    "label": "Ask a model every question at every scale.",
+    "train": "Train a router on labelled outcomes.",
+    "ask": "Ask one question about one image at the scale it needs.",
+    "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
+    "demo": "Label, train, ask and report on the embedded model.",
+    "finetune": "Train a model with the Matryoshka objective.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is used, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the subcommands in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"scripts.{cmd_name}").main
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options that stand before the subcommand."""
+        with one_line_errors():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Find and run the subcommand."""
+        with one_line_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="m3scale", prog_name="m3scale")
+@click.option("--verbose", is_flag=True, help="Show log messages and the origin of errors.")
+def main(verbose: bool) -> None:
+    """Answer each visual question with as few visual tokens as it needs.
+
+    Example: m3scale demo
+
+    A Matryoshka model can look at an image through 1, 9, 36, 144 or 576 tokens. These commands
+    measure what each scale gets right, train a router that picks one, and report what it saves.
+    """
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    for package in ("m3_backbone", "labels", "predictor", "scripts"):
+        logging.getLogger(package).setLevel(level)
+
+
+if __name__ == "__main__":
+    main()

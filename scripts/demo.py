@@ -1,0 +1,176 @@
+"""The command `m3scale demo`: label, train, ask and report on the built-in benchmark."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.answers import AskSettings, ask_image, print_answers
+from scripts.errors import OneLineCommand
+from scripts.headline import print_headline
+from scripts.layout import DEFAULT_RUN, SPLITS, RunFolder
+from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
+from scripts.output import write_json
+from scripts.progress import training_bar, wants_progress
+from scripts.request import LabelRequest, is_labelled
+from scripts.stages import (
+    PAGE,
+    ReportInputs,
+    identify_inputs,
+    is_trained,
+    open_backbone,
+    read_report,
+    run_label,
+    run_report,
+    run_train,
+)
+from scripts.tables import read_splits
+
+if TYPE_CHECKING:
+    from m3_backbone.backbone import M3Backbone
+
+EXAMPLE = "example.png"
+EXAMPLE_QUESTIONS = 3
+BUDGET = 72.0  # visual tokens: one eighth of all
+
+
+@click.command(cls=OneLineCommand)
+@click.option(
+    "--out",
+    default=DEFAULT_RUN,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the run.",
+)
+@click.option("--train-images", default=700, show_default=True, type=click.IntRange(2))
+@click.option("--calibration-images", default=200, show_default=True, type=click.IntRange(2))
+@click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
+@click.option("--kind", default="boosted", show_default=True, help="Router: boosted or linear.")
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
+)
+@model_option
+@device_option
+@dtype_option
+@json_option
+@quiet_option
+def main(
+    out: Path,
+    train_images: int,
+    calibration_images: int,
+    test_images: int,
+    kind: str,
+    seeds: int,
+    model: str,
+    device: str,
+    dtype: str,
+    json_file: Path | None,
+    quiet: bool,
+) -> None:
+    """Label, train, ask and report on the built-in benchmark, with the embedded model.
+
+    Example: m3scale demo --out runs/small --train-images 200 --test-images 100
+
+    What is done already is not done again, so a demo that was stopped goes on. The last lines are
+    the report's path and its headline.
+    """
+    demo = Demo(RunFolder(out), (model, device, dtype), wants_progress(quiet))
+    demo.label(dict(zip(SPLITS, (train_images, calibration_images, test_images), strict=True)))
+    demo.train(kind)
+    demo.ask()
+    results = demo.report(seeds)
+    print_headline(results)
+    click.echo(f"{'report':<24}{demo.run.report / PAGE}")
+    if json_file:
+        write_json(json_file, results)
+
+
+class Demo:
+    """The stages of a demo, each skipped where its result is there.
+
+    Attributes:
+        run: folder of the run.
+        model: checkpoint, device and number format.
+        progress: whether to show bars.
+    """
+
+    def __init__(self, run: RunFolder, model: tuple[str, str, str], progress: bool) -> None:
+        self.run = run
+        self.model = model
+        self.progress = progress
+
+    @cached_property
+    def backbone(self) -> "M3Backbone":
+        """The model, opened when a split has to be labelled."""
+        return open_backbone(*self.model)
+
+    def label(self, images: dict[str, int]) -> None:
+        """Label the splits of the built-in benchmark.
+
+        Args:
+            images: split to number of images.
+        """
+        from m3_backbone.fingerprint import fingerprint_folder
+        from m3_backbone.loading import find_folder
+
+        checkpoint = fingerprint_folder(find_folder(self.model[0]))
+        wanted = {"checkpoint": checkpoint, "dtype": self.model[2]}
+        for split, count in images.items():
+            request = LabelRequest(source=f"scenes:{split}", limit=count)
+            folder = self.run.outcomes(split)
+            done = is_labelled(folder, request, wanted)
+            _announce("label", f"{split}, {count} images at every scale", done)
+            if not done:
+                run_label(request, lambda: self.backbone, folder, self.progress)
+
+    def train(self, kind: str) -> None:
+        """Train the router.
+
+        Args:
+            kind: name of the router.
+        """
+        train, calibration = read_splits([self.run.outcomes(split) for split in SPLITS[:2]])
+        done = is_trained(self.run.router, train, calibration, kind, seed=0)
+        _announce("train", f"{kind} router on {len(train.data)} questions", done)
+        if not done:
+            run_train(train, calibration, self.run.router, kind, seed=0)
+
+    def ask(self) -> None:
+        """Ask about the first image of the test split, which is saved for more questions."""
+        questions = LabelRequest(source="scenes:test", limit=1).load_questions()
+        image = self.run.root / EXAMPLE
+        questions.image(questions.image_ids[0]).save(image)
+        texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
+        _announce("ask", f"questions about {image}", done=False)
+        print_answers(
+            ask_image(self.model, self.run.router, image, texts, AskSettings(budget=72.0))
+        )
+
+    def report(self, seeds: int) -> dict[str, Any]:
+        """Judge the router and draw the report.
+
+        Args:
+            seeds: trainings of each kind.
+
+        Returns:
+            The results.
+        """
+        from predictor.experiment import ExperimentSettings
+
+        inputs = ReportInputs(*map(self.run.outcomes, SPLITS), self.run.router)
+        settings = ExperimentSettings(seeds=tuple(range(seeds)))
+        splits = read_splits([inputs.train, inputs.calibration, inputs.test])
+        results = read_report(self.run.report)
+        wanted = identify_inputs(inputs, splits, settings)
+        done = results.get("meta", {}).get("inputs") == wanted
+        _announce("report", f"{len(splits[2].data)} test questions, {seeds} seeds", done)
+        if done:
+            return results
+        with training_bar(self.progress) as progress:
+            return run_report(inputs, self.run.report, settings, progress, self.model[1])
+
+
+def _announce(stage: str, what: str, done: bool) -> None:
+    # On stderr, like the bars: stdout has the answers and the figures only.
+    click.echo(f"{stage:<8}{what}{' (done already)' if done else ''}", err=True)

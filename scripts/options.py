@@ -1,0 +1,54 @@
+"""Options that several commands share, so that they are called and explained alike."""
+
+from pathlib import Path
+
+import click
+
+model_option = click.option(
+    "--model",
+    default="m3-mini",
+    show_default=True,
+    help="Folder or name of a LLaVA checkpoint in transformers format.",
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="Torch device, such as cuda."
+)
+dtype_option = click.option(
+    "--dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Number format of the model.",
+)
+json_option = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the table to this file.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
+run_option = click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
+)
+
+
+def choose_folder(option: str, given: Path | None, default: Path | None) -> Path:
+    """Take the folder that was named, else the one of the run.
+
+    Args:
+        option: name of the option, for the message.
+        given: what the user said.
+        default: where it lies in a run's folder; None without one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        click.UsageError: if neither is known.
+    """
+    folder = given or default
+    if folder is None:
+        raise click.UsageError(f"give {option} FOLDER, or --run FOLDER for all of a run's folders")
+    return folder

@@ -1,0 +1,82 @@
+"""The command `m3scale report`: held-out outcomes to results.json, a page and pictures."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.headline import print_headline
+from scripts.layout import RunFolder
+from scripts.options import choose_folder, device_option, json_option, quiet_option, run_option
+from scripts.output import write_json
+from scripts.progress import training_bar, wants_progress
+from scripts.stages import PAGE, ReportInputs, run_report
+
+
+@click.command(cls=OneLineCommand)
+@run_option
+@click.option(
+    "--train",
+    type=click.Path(path_type=Path),
+    help="Label folder the router learnt from.  [default: RUN/outcomes/router-train]",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Label folder it was calibrated on.  [default: RUN/outcomes/calibration]",
+)
+@click.option(
+    "--test",
+    type=click.Path(path_type=Path),
+    help="Label folder to report, images of its own.  [default: RUN/outcomes/test]",
+)
+@click.option(
+    "--router", type=click.Path(path_type=Path), help="Saved router.  [default: RUN/router]"
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RUN/report]"
+)
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
+)
+@device_option
+@json_option
+@quiet_option
+def main(
+    run: Path | None,
+    train: Path | None,
+    calibration: Path | None,
+    test: Path | None,
+    router: Path | None,
+    out: Path | None,
+    seeds: int,
+    device: str,
+    json_file: Path | None,
+    quiet: bool,
+) -> None:
+    """Judge a router on questions it never saw, beside fixed scales, controls and limits.
+
+    Example: m3scale report --run runs/mine
+
+    The router and everything it is compared with are trained again for every seed. Lambda is solved
+    on the calibration split. Needs no model.
+    """
+    from predictor.experiment import ExperimentSettings
+
+    layout = RunFolder(run) if run else None
+    inputs = ReportInputs(
+        train=choose_folder("--train", train, layout and layout.outcomes("router-train")),
+        calibration=choose_folder(
+            "--calibration", calibration, layout and layout.outcomes("calibration")
+        ),
+        test=choose_folder("--test", test, layout and layout.outcomes("test")),
+        router=choose_folder("--router", router, layout and layout.router),
+    )
+    folder = choose_folder("--out", out, layout and layout.report)
+    settings = ExperimentSettings(seeds=tuple(range(seeds)))
+    with training_bar(wants_progress(quiet)) as progress:
+        results = run_report(inputs, folder, settings, progress, device)
+    print_headline(results)
+    click.echo(f"{'report':<24}{folder / PAGE}")
+    if json_file:
+        write_json(json_file, results)

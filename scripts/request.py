@@ -1,0 +1,157 @@
+"""What a label folder was asked for, kept beside it in `request.json`.
+
+The manifest of the run holds fingerprints; this holds the words that load the questions again, so
+that a report can show their images and a demo can tell quickly that a split is done.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.output import write_json
+
+if TYPE_CHECKING:
+    from labels.generate import LabelSettings
+    from labels.questions import QuestionSet
+
+REQUEST = "request.json"
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """One labelling run in the user's words.
+
+    Attributes:
+        source: what `labels.sources.load_questions` takes.
+        split: split of the source.
+        limit: rows at most; images for the built-in benchmark.
+        columns: our field -> the source's column.
+        metric: judge of questions that name none.
+        image_folder: where relative image paths start.
+        scales: scales to answer at; all of the model's if empty.
+        max_new_tokens: longest answer [tokens].
+        images_per_batch: images the model gets at once.
+        suffix: instruction after an open question.
+        choice_suffix: instruction after a multiple-choice question.
+    """
+
+    source: str
+    split: str = "test"
+    limit: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    metric: str = "exact"
+    image_folder: str | None = None
+    scales: tuple[int, ...] = ()
+    max_new_tokens: int = 16
+    images_per_batch: int = 16
+    suffix: str = ""
+    choice_suffix: str = ""
+
+    def load_questions(self) -> "QuestionSet":
+        """Load what is asked.
+
+        Returns:
+            The questions, their images checked.
+        """
+        from labels.sources import load_questions
+
+        return load_questions(
+            self.source,
+            split=self.split,
+            limit=self.limit,
+            columns=self.columns,
+            metric=self.metric,
+            image_folder=Path(self.image_folder) if self.image_folder else None,
+        )
+
+    def settings(self) -> "LabelSettings":
+        """Give how it is asked.
+
+        Returns:
+            The settings of `labels.generate.label`.
+        """
+        from labels.generate import LabelSettings
+
+        return LabelSettings(
+            scales=self.scales,
+            max_new_tokens=self.max_new_tokens,
+            images_per_batch=self.images_per_batch,
+            suffix=self.suffix,
+            choice_suffix=self.choice_suffix,
+        )
+
+
+def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
+    """Note beside a finished run what it was asked for.
+
+    Args:
+        folder: the run's folder.
+        request: what was asked for.
+        seconds: time this session took; earlier ones that came to an end are added.
+    """
+    spent = seconds + read_seconds(folder)
+    write_json(folder / REQUEST, {"request": asdict(request), "seconds": round(spent, 3)})
+
+
+def read_request(folder: Path) -> LabelRequest | None:
+    """Read what a run was asked for.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        The request, or None if there is no note that can be read.
+    """
+    content = _read(folder).get("request")
+    try:
+        return None if content is None else LabelRequest(**_as_fields(content))
+    except (TypeError, ValueError, AttributeError):
+        return None  # written by another version; the run itself is still good
+
+
+def read_seconds(folder: Path) -> float:
+    """Read how long labelling took.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        Seconds over all sessions that came to an end; 0 if none did.
+    """
+    return float(_read(folder).get("seconds", 0.0))
+
+
+def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -> bool:
+    """Tell whether a run is finished and was asked for the same, without loading questions.
+
+    Only the built-in benchmark is told by its words alone: files of the user may have changed.
+
+    Args:
+        folder: the run's folder.
+        request: what is wanted.
+        model: settings of the run that tell the model, `checkpoint` and `dtype`.
+
+    Returns:
+        True if there is nothing to do.
+    """
+    from labels.manifest import MANIFEST, read_manifest
+
+    if not (folder / MANIFEST).is_file() or read_request(folder) != request:
+        return False
+    manifest = read_manifest(folder)
+    same = all(manifest.settings.get(name) == value for name, value in model.items())
+    return manifest.finished and same
+
+
+def _as_fields(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {**content, "scales": tuple(content["scales"])}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,91 @@
+"""The command `m3scale train`: labelled outcomes to a saved router."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.layout import RunFolder
+from scripts.options import choose_folder, json_option, run_option
+from scripts.output import print_table, write_json
+from scripts.stages import run_train
+from scripts.tables import read_splits
+
+if TYPE_CHECKING:
+    from predictor.store import RouterBundle
+
+BUDGETS = (36, 72, 144)
+
+
+@click.command(cls=OneLineCommand)
+@run_option
+@click.option(
+    "--outcomes",
+    type=click.Path(path_type=Path),
+    help="Label folder to learn from.  [default: RUN/outcomes/router-train]",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Label folder to calibrate on, other images.  [default: RUN/outcomes/calibration, or a "
+    "share of --outcomes is held back]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the router.  [default: RUN/router]",
+)
+@click.option("--kind", default="boosted", show_default=True, help="boosted or linear.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@json_option
+def main(
+    run: Path | None,
+    outcomes: Path | None,
+    calibration: Path | None,
+    out: Path | None,
+    kind: str,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Train a router: each scale's chance to be right, from coarse tokens and question.
+
+    Example: m3scale train --run runs/mine
+
+    Needs no model and no accelerator. The table shows what budgets give on the calibration split.
+    """
+    layout = RunFolder(run) if run else None
+    outcomes = choose_folder("--outcomes", outcomes, layout and layout.outcomes("router-train"))
+    folder = choose_folder("--out", out, layout and layout.router)
+    if calibration is None and layout:
+        calibration = layout.outcomes("calibration")
+    splits = read_splits([outcomes, calibration] if calibration else [outcomes])
+    bundle = run_train(splits[0], splits[1] if calibration else None, folder, kind, seed)
+    _print_router(bundle, folder, json_file)
+
+
+def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) -> None:
+    rows = [row for budget in BUDGETS if (row := _describe_budget(bundle, budget))]
+    counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
+    click.echo(f"{bundle.router.kind} router, {counted} questions, {_weigh(bundle)}: {folder}")
+    print_table(("budget", "lambda", "tokens", "accuracy"), [list(row.values()) for row in rows])
+    if json_file:
+        write_json(json_file, {"kind": bundle.router.kind, "calibration": rows})
+
+
+def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:
+    table = bundle.policy
+    if budget < min(table.costs):
+        return {}  # a ladder whose smallest scale costs more
+    lam = bundle.lambda_for_budget(budget)
+    row = table.lambdas.index(lam)
+    return {
+        "budget": budget,
+        "lambda": lam,
+        "tokens": table.costs[row],
+        "accuracy": table.accuracies[row],
+    }
+
+
+def _weigh(bundle: "RouterBundle") -> str:
+    return f"{bundle.size_bytes() / 1e6:.2f} MB"
