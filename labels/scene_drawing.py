@@ -74,7 +74,7 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
 
 
 def item_ink(item: Item, scene: Scene) -> tuple[int, int, int]:
-    """Return the colour an item is drawn in; plain text takes what contrasts with the background."""
+    """Return the colour an item is drawn in; plain text contrasts with the background."""
     if item.colour:
         return COLOURS[item.colour]
     return (240, 240, 240) if scene.background == "black" else (25, 25, 30)

@@ -1,4 +1,4 @@
-"""The description of a scene that drawing, questions and dense supervision share; no pixels here."""
+"""A scene as drawing, questions and dense supervision share it; no pixels here."""
 
 from dataclasses import dataclass, field
 

@@ -107,9 +107,7 @@ def make_grid(random: Random, unseen: bool) -> Scene:
         glyph = make_glyph(random, name, box)
         left = names[index - 1] if column > 0 else ""
         right = names[index + 1] if column < side - 1 else ""
-        items.append(
-            Item(glyph.content, glyph.text, box, glyph.colour, row, column, left, right)
-        )
+        items.append(Item(glyph.content, glyph.text, box, glyph.colour, row, column, left, right))
     return finish(random, "grid", items, side, side, unseen)
 
 

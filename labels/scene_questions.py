@@ -1,4 +1,4 @@
-"""Asks about a scene: eleven question families, each answered from the description, never the pixels."""
+"""Asks about a scene in eleven families, answered from its description, never from its pixels."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -21,7 +21,9 @@ def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Gen
         ValueError: if `split` is not one of `SPLITS`.
     """
     if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r} of the built-in benchmark; expected one of {SPLITS}")
+        raise ValueError(
+            f"unknown split {split!r} of the built-in benchmark; expected one of {SPLITS}"
+        )
     return np.random.default_rng([seed, SPLITS.index(split), index, stream])
 
 
@@ -36,8 +38,6 @@ def make_scene(split: str, index: int, seed: int = 0) -> Scene:
     Returns:
         The scene, without pixels.
 
-    Raises:
-        ValueError: if the split is unknown.
     """
     random = open_stream(split, index, seed, LAYOUT_STREAM)
     kind = KINDS[int(random.choice(len(KINDS), p=KIND_WEIGHTS))]

@@ -44,7 +44,10 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "Row {row}, column {column}: what is there?",
             "What do you see in row {row}, column {column}?",
         ),
-        ("Name the thing at row {row}, column {column}.", "In row {row}, what is in column {column}?"),
+        (
+            "Name the thing at row {row}, column {column}.",
+            "In row {row}, what is in column {column}?",
+        ),
     ),
     "cell colour": (
         (

@@ -1,7 +1,8 @@
 """The built-in benchmark "nested scenes" as questions to label, and as conversations to train on.
 
 A deterministic generator: (split, seed, index) give the same image, questions and answers for ever.
-Splits share no image; "ood" shows pictograms, fonts, textures and phrasings that training never saw.
+Splits share no image; "ood" shows pictograms, fonts, textures and phrasings that training never
+saw.
 """
 
 from PIL import Image

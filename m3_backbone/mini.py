@@ -1,10 +1,18 @@
-"""Builds m3-mini, the small stock LLaVA that this project trains from scratch; every size is here."""
+"""Builds m3-mini, the small stock LLaVA that this project trains; every size is here."""
 
 import math
 from collections.abc import Iterable
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     CLIPVisionConfig,
     CLIPVisionModel,
@@ -48,7 +56,10 @@ def train_tokenizer(turns: Iterable[tuple[str, str]]) -> PreTrainedTokenizerFast
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

@@ -83,7 +83,9 @@ def pack_texts(
             if len(row) + len(ids) > max_tokens:
                 dropped += 1
                 continue
-            row += [(i, block, k, label) for k, (i, label) in enumerate(zip(ids, labels, strict=True))]
+            row += [
+                (i, block, k, label) for k, (i, label) in enumerate(zip(ids, labels, strict=True))
+            ]
         if not row:
             raise ValueError(f"no question of an image fits into {max_tokens} tokens: {turns!r}")
         rows.append(row)

@@ -20,9 +20,7 @@ class DrawnBatches(Dataset[T], Generic[T]):
         return self.draw(step)
 
 
-def prefetch_batches(
-    draw: Callable[[int], T], first: int, last: int, workers: int
-) -> Iterator[T]:
+def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: int) -> Iterator[T]:
     """Yield the batches of the steps from `first` up to but not including `last`, in order.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pretrains a vision tower with dense supervision: what is on every patch, read off by linear heads.
+"""Pretrains a vision tower with dense supervision: linear heads name what is on every patch.
 
 The heads are thrown away afterwards. This is only for towers that start from random weights; a
 pretrained CLIP needs none of it.

@@ -106,7 +106,11 @@ class TrainingLoop:
             self.resume()
 
     def resume(self) -> None:
-        """Take up the run that the checkpoint holds."""
+        """Take up the run that the checkpoint holds.
+
+        Raises:
+            ValueError: if it is a run with other settings.
+        """
         state = torch.load(self.checkpoint, weights_only=True)
         if state["identity"] != self.identity:
             raise ValueError(
@@ -145,7 +149,11 @@ class TrainingLoop:
         self.save()
 
     def apply(self) -> None:
-        """Clip the gradients, set the learning rates and step the optimiser."""
+        """Clip the gradients, set the learning rates and step the optimiser.
+
+        Raises:
+            ValueError: if a gradient is no number.
+        """
         factor = cosine_factor(self.step, self.settings.steps, self.settings.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor

@@ -1,4 +1,4 @@
-"""`m3scale finetune`: train a LLaVA with the Matryoshka objective; also makes m3-mini from nothing."""
+"""`m3scale finetune`: train a LLaVA with the Matryoshka objective, or m3-mini from nothing."""
 
 from pathlib import Path
 
@@ -8,18 +8,26 @@ from scripts.errors import OneLineCommand
 
 
 @click.command(cls=OneLineCommand, context_settings={"show_default": True})
-@click.option("--model", "model_name", help="Checkpoint to start from: a folder, a Hub name, m3-mini.")
+@click.option(
+    "--model", "model_name", help="Checkpoint to start from: a folder, a Hub name, m3-mini."
+)
 @click.option("--from-scratch", is_flag=True, help="Start from a fresh m3-mini instead of --model.")
-@click.option("--data", default="scenes", help="What to train on: scenes, or any source of `label`.")
+@click.option(
+    "--data", default="scenes", help="What to train on: scenes, or any source of `label`."
+)
 @click.option("--split", default="train", help="Split of --data.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--steps", default=1000, type=click.IntRange(min=1), help="Optimiser steps.")
 @click.option("--batch", default=16, type=click.IntRange(min=1), help="Images a step.")
 @click.option("--turns", default=12, type=click.IntRange(min=1), help="Most questions an image.")
-@click.option("--tower-rate", default=2e-5, help="Peak learning rate of the vision tower; 0 freezes.")
+@click.option(
+    "--tower-rate", default=2e-5, help="Peak learning rate of the vision tower; 0 freezes."
+)
 @click.option("--projector-rate", default=2e-5, help="The same for the projector.")
 @click.option("--language-rate", default=2e-5, help="The same for the language model.")
-@click.option("--scales-per-step", default=5, help="Scales of each step; fewer are drawn at random.")
+@click.option(
+    "--scales-per-step", default=5, help="Scales of each step; fewer are drawn at random."
+)
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")
 @click.option("--device", default="cpu", help="Torch device.")

@@ -1,4 +1,4 @@
-"""Matryoshka training: packed questions equal separate ones, shared encoding equals the naive way."""
+"""Matryoshka training: packing and shared encoding change the cost, not the gradient."""
 
 import copy
 

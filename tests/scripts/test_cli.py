@@ -1,0 +1,59 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scripts.cli import COMMANDS, main
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = (
+        "import sys; from scripts.cli import main; main(['--help'], standalone_mode=False); "
+        "sys.exit(bool({'torch', 'numpy', 'scripts.label'} & set(sys.modules)))"
+    )
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+    assert seconds < 2, "help must answer in half a second; four times that means a heavy import"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_with_an_example(runner, command):
+    result = runner.invoke(main, [command, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"m3scale {command}" in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_help_is_light(command):
+    code = f"import sys, scripts.{command}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bogus"], "No such option '--bogus'"),
+        (["nothing"], "No such command 'nothing'"),
+        (["label"], "Missing option '--source'"),
+        (["ask", "--image", "x.png"], "Missing argument 'QUESTION...'"),
+    ],
+)
+def test_bad_usage_is_one_line(runner, arguments, message):
+    result = runner.invoke(main, arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_no_command_shows_help(runner):
+    result = runner.invoke(main, [])
+    assert result.exit_code == 2
+    assert "Commands:" in result.output
+
+
+def test_version(runner):
+    assert runner.invoke(main, ["--version"]).output.startswith("m3scale, version 0.")
