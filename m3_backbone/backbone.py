@@ -28,6 +28,9 @@ from m3_backbone.pooling import Pyramid, build_pyramid
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
 
+# An answer is met where it is given.
+__all__ = ["Answer", "M3Backbone"]
+
 
 class M3Backbone:
     """Encodes images once and answers questions at any scale.

@@ -31,6 +31,7 @@ PATCH_PIXELS = 8
 WIDTH = 192
 VOCABULARY = 896
 POSITION_SCALE = 0.2
+INITIALIZER_RANGE = 0.06
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>", "<unk>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -125,6 +126,8 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
+        # About one over the root of the width: the usual 0.02 is made for widths of thousands.
+        initializer_range=INITIALIZER_RANGE,
     )
     return LlavaConfig(
         vision_config=vision,

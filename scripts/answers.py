@@ -67,10 +67,10 @@ def ask_image(
     if settings.scale is not None:
         return ask_scale(open_backbone(*model), picture, questions, settings)
     from predictor.adaptive import AdaptiveM3
+    from predictor.store import RouterBundle
 
-    checkpoint, device, dtype = model
-    adaptive = AdaptiveM3.from_pretrained(checkpoint, router, device=device, dtype=dtype)
-    return ask_router(adaptive, picture, questions, settings)
+    bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
+    return ask_router(AdaptiveM3(open_backbone(*model), bundle), picture, questions, settings)
 
 
 def ask_scale(

@@ -21,10 +21,27 @@ TRAINING_SPLIT = "train"
 Example = tuple[Image.Image, list[tuple[str, str]]]
 
 
-def scene_example(index: int, turns: int, seed: int) -> Example:
-    """Give scene number `index` of the training split with up to `turns` questions."""
-    image = render_scene(TRAINING_SPLIT, index, seed)
-    return image, conversation(TRAINING_SPLIT, index, turns, seed)
+def scene_examples(turns: int, seed: int, draws: int = 1) -> Callable[[int], Example]:
+    """Serve scenes of the training split without end.
+
+    Args:
+        turns: most questions of a scene.
+        seed: seed of the benchmark.
+        draws: take the emptiest of so many scenes; more than one makes an easy start, from which
+            a fresh language model learns to look at the image at all.
+
+    Returns:
+        Index -> image and its (question, answer) pairs.
+    """
+
+    def example(index: int) -> Example:
+        drawn = range(index * draws, (index + 1) * draws)
+        if draws > 1:
+            index = min(drawn, key=lambda i: len(make_scene(TRAINING_SPLIT, i, seed).items))
+        image = render_scene(TRAINING_SPLIT, index, seed)
+        return image, conversation(TRAINING_SPLIT, index, turns, seed)
+
+    return example
 
 
 def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable[[int], Example]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.answers import AskSettings, ask_image, print_answers
+from scripts.answers import AskSettings, ask_router, print_answers
 from scripts.errors import OneLineCommand
 from scripts.headline import print_headline
 from scripts.layout import DEFAULT_RUN, SPLITS, RunFolder
@@ -16,7 +16,7 @@ from scripts.progress import training_bar, wants_progress
 from scripts.request import LabelRequest, is_labelled
 from scripts.stages import (
     PAGE,
-    ReportInputs,
+    find_inputs,
     identify_inputs,
     is_trained,
     open_backbone,
@@ -43,7 +43,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.Path(path_type=Path),
     help="Folder of the run.",
 )
-@click.option("--train-images", default=700, show_default=True, type=click.IntRange(2))
+@click.option("--train-images", default=700, show_default=True, type=click.IntRange(5))
 @click.option("--calibration-images", default=200, show_default=True, type=click.IntRange(2))
 @click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
 @click.option("--kind", default="boosted", show_default=True, help="Router: boosted or linear.")
@@ -79,7 +79,7 @@ def main(
     demo.label(dict(zip(SPLITS, (train_images, calibration_images, test_images), strict=True)))
     demo.train(kind)
     demo.ask()
-    results = demo.report(seeds)
+    results = demo.report(kind, seeds)
     print_headline(results)
     click.echo(f"{'report':<24}{demo.run.report / PAGE}")
     if json_file:
@@ -138,28 +138,32 @@ class Demo:
 
     def ask(self) -> None:
         """Ask about the first image of the test split, which is saved for more questions."""
+        from predictor.adaptive import AdaptiveM3
+        from predictor.store import RouterBundle
+
         questions = LabelRequest(source="scenes:test", limit=1).load_questions()
-        image = self.run.root / EXAMPLE
-        questions.image(questions.image_ids[0]).save(image)
+        picture, image = questions.image(questions.image_ids[0]), self.run.root / EXAMPLE
+        picture.save(image)
         texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
         _announce("ask", f"questions about {image}", done=False)
-        print_answers(
-            ask_image(self.model, self.run.router, image, texts, AskSettings(budget=72.0))
-        )
+        adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))
+        print_answers(ask_router(adaptive, picture, texts, AskSettings(budget=BUDGET)))
 
-    def report(self, seeds: int) -> dict[str, Any]:
+    def report(self, kind: str, seeds: int) -> dict[str, Any]:
         """Judge the router and draw the report.
 
         Args:
+            kind: name of the router.
             seeds: trainings of each kind.
 
         Returns:
             The results.
         """
         from predictor.experiment import ExperimentSettings
+        from predictor.train import TrainSettings
 
-        inputs = ReportInputs(*map(self.run.outcomes, SPLITS), self.run.router)
-        settings = ExperimentSettings(seeds=tuple(range(seeds)))
+        inputs = find_inputs(self.run)
+        settings = ExperimentSettings(tuple(range(seeds)), TrainSettings(kind=kind))
         splits = read_splits([inputs.train, inputs.calibration, inputs.test])
         results = read_report(self.run.report)
         wanted = identify_inputs(inputs, splits, settings)

@@ -21,6 +21,12 @@ from scripts.errors import OneLineCommand
 @click.option("--batch", default=16, type=click.IntRange(min=1), help="Images a step.")
 @click.option("--turns", default=12, type=click.IntRange(min=1), help="Most questions an image.")
 @click.option(
+    "--easy",
+    default=1,
+    type=click.IntRange(min=1),
+    help="Take the emptiest of so many scenes: an easy start.",
+)
+@click.option(
     "--tower-rate", default=2e-5, help="Peak learning rate of the vision tower; 0 freezes."
 )
 @click.option("--projector-rate", default=2e-5, help="The same for the projector.")
@@ -44,6 +50,7 @@ def main(
     steps: int,
     batch: int,
     turns: int,
+    easy: int,
     tower_rate: float,
     projector_rate: float,
     language_rate: float,
@@ -85,7 +92,7 @@ def main(
     if dense:
         result = recipes.train_tower(start, out, loop, tower_rate, batch)
     else:
-        source = recipes.open_examples(data, split, turns, seed)
+        source = recipes.open_examples(data, split, turns, seed, easy)
         result = recipes.train_answers(start, source, out, loop, rates, batch)
     click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
     click.echo(f"wrote {out}")

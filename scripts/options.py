@@ -34,13 +34,14 @@ run_option = click.option(
 )
 
 
-def choose_folder(option: str, given: Path | None, default: Path | None) -> Path:
-    """Take the folder that was named, else the one of the run.
+def choose_folder(option: str, given: Path | None, run: Path | None, part: Path) -> Path:
+    """Take the folder that was named, else its place in the run's folder.
 
     Args:
         option: name of the option, for the message.
         given: what the user said.
-        default: where it lies in a run's folder; None without one.
+        run: folder of the run, if there is one.
+        part: where in it to look.
 
     Returns:
         The folder.
@@ -48,7 +49,8 @@ def choose_folder(option: str, given: Path | None, default: Path | None) -> Path
     Raises:
         click.UsageError: if neither is known.
     """
-    folder = given or default
-    if folder is None:
+    if given is not None:
+        return given
+    if run is None:
         raise click.UsageError(f"give {option} FOLDER, or --run FOLDER for all of a run's folders")
-    return folder
+    return run / part

@@ -24,7 +24,7 @@ from scripts.batches import (
     dense_batches,
     finetune_batches,
     question_examples,
-    scene_example,
+    scene_examples,
 )
 
 TOKENIZER_SCENES = 2000
@@ -58,10 +58,12 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
     return Start(model, build_processor(tokenizer), tuple(model.config.matryoshka_vis_token_scale))
 
 
-def open_examples(data: str, split: str, turns: int, seed: int) -> Callable[[int], Example]:
+def open_examples(
+    data: str, split: str, turns: int, seed: int, draws: int
+) -> Callable[[int], Example]:
     """Open what to train on: endless scenes, or the epochs of any question set."""
     if data == "scenes":
-        return lambda index: scene_example(index, turns, seed)
+        return scene_examples(turns, seed, draws)
     return question_examples(load_questions(data, split=split), turns, seed)
 
 

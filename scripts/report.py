@@ -10,7 +10,7 @@ from scripts.layout import RunFolder
 from scripts.options import choose_folder, device_option, json_option, quiet_option, run_option
 from scripts.output import write_json
 from scripts.progress import training_bar, wants_progress
-from scripts.stages import PAGE, ReportInputs, run_report
+from scripts.stages import PAGE, ReportInputs, find_inputs, run_report
 
 
 @click.command(cls=OneLineCommand)
@@ -63,16 +63,14 @@ def main(
     """
     from predictor.experiment import ExperimentSettings
 
-    layout = RunFolder(run) if run else None
+    parts = find_inputs(RunFolder(Path()))
     inputs = ReportInputs(
-        train=choose_folder("--train", train, layout and layout.outcomes("router-train")),
-        calibration=choose_folder(
-            "--calibration", calibration, layout and layout.outcomes("calibration")
-        ),
-        test=choose_folder("--test", test, layout and layout.outcomes("test")),
-        router=choose_folder("--router", router, layout and layout.router),
+        train=choose_folder("--train", train, run, parts.train),
+        calibration=choose_folder("--calibration", calibration, run, parts.calibration),
+        test=choose_folder("--test", test, run, parts.test),
+        router=choose_folder("--router", router, run, parts.router),
     )
-    folder = choose_folder("--out", out, layout and layout.report)
+    folder = choose_folder("--out", out, run, RunFolder(Path()).report)
     settings = ExperimentSettings(seeds=tuple(range(seeds)))
     with training_bar(wants_progress(quiet)) as progress:
         results = run_report(inputs, folder, settings, progress, device)

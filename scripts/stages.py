@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.layout import SPLITS, RunFolder
 from scripts.output import clean_numbers
 from scripts.pictures import make_gallery
 from scripts.provenance import describe_code, describe_command, describe_hardware
@@ -45,6 +46,19 @@ class ReportInputs:
     router: Path
 
 
+def find_inputs(run: RunFolder) -> ReportInputs:
+    """Name the folders of a run that its report is made from.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Its three splits and its router.
+    """
+    train, calibration, test = (run.outcomes(split) for split in SPLITS)
+    return ReportInputs(train, calibration, test, run.router)
+
+
 def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -> "M3Backbone":
     """Open a checkpoint.
 
@@ -62,7 +76,7 @@ def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -
     from m3_backbone.backbone import M3Backbone
 
     if not progress:
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     return M3Backbone.from_pretrained(model, device=device, dtype=dtype)
 
 
@@ -191,7 +205,7 @@ def run_report(
         inputs=identify_inputs(inputs, splits, settings),
     )
     results["meta"]["timings"].update(_label_times(folders))
-    results = clean_numbers(results)
+    results = dict(clean_numbers(results))
     write_report(results, folder, images)
     return results
 

@@ -54,11 +54,11 @@ def main(
 
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
-    layout = RunFolder(run) if run else None
-    outcomes = choose_folder("--outcomes", outcomes, layout and layout.outcomes("router-train"))
-    folder = choose_folder("--out", out, layout and layout.router)
-    if calibration is None and layout:
-        calibration = layout.outcomes("calibration")
+    parts = RunFolder(Path())
+    outcomes = choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train"))
+    folder = choose_folder("--out", out, run, parts.router)
+    if calibration is None and run:
+        calibration = run / parts.outcomes("calibration")
     splits = read_splits([outcomes, calibration] if calibration else [outcomes])
     bundle = run_train(splits[0], splits[1] if calibration else None, folder, kind, seed)
     _print_router(bundle, folder, json_file)

@@ -18,7 +18,9 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from m3_backbone.backbone import M3Backbone
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<unk>"]
-WORDS = "USER ASSISTANT : ? what is the colour of big red cat dog on left how many are there a".split()
+WORDS = (
+    "USER ASSISTANT : ? what is the colour of big red cat dog on left how many are there a".split()
+)
 
 
 def make_tokenizer():

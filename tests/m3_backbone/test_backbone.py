@@ -51,7 +51,10 @@ def as_wanted(answer):
     return (
         *(answer.text, answer.token_ids, answer.scale, answer.visual_tokens),
         *(answer.prompt_tokens, answer.output_tokens),
-        *(pytest.approx(answer.mean_logprob, abs=1e-4), pytest.approx(answer.first_margin, abs=1e-4)),
+        *(
+            pytest.approx(answer.mean_logprob, abs=1e-4),
+            pytest.approx(answer.first_margin, abs=1e-4),
+        ),
     )
 
 

@@ -47,7 +47,9 @@ def test_room_for_the_image_is_made_where_its_marker_was():
 def test_expanding_equals_tokenizing_the_expanded_text(tokenizer):
     builder = PromptBuilder(tokenizer, IMAGE_ID)
     text = builder.render("how many cats?").replace("<image>", "<image>" * 9)
-    assert builder.tokenize("how many cats?").with_image(IMAGE_ID, 9) == tokenizer(text)["input_ids"]
+    assert (
+        builder.tokenize("how many cats?").with_image(IMAGE_ID, 9) == tokenizer(text)["input_ids"]
+    )
 
 
 def test_question_ids_leave_out_template_and_special_tokens(tokenizer):

@@ -64,5 +64,7 @@ def test_pool_stride_refuses_bins_that_do_not_fit():
 
 
 def test_scales_import_without_torch():
-    code = "import sys; import m3_backbone.scales, m3_backbone.cost; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; import m3_backbone.scales, m3_backbone.cost; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,169 @@
+"""AdaptiveM3: the one place where router and model meet.
+
+Encodes each image once, asks the router which scale each question needs, and answers once. It
+neither trains nor labels; the router without a model is `predictor.store.RouterBundle`.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from m3_backbone.backbone import Answer, M3Backbone
+from predictor.data import FloatArray
+from predictor.policy import choose
+from predictor.store import RouterBundle
+
+_HALF_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class AdaptiveAnswer:
+    """An answer and how its scale came about.
+
+    Attributes:
+        text: the answer.
+        scale: visual tokens per image crop that were chosen.
+        visual_tokens: visual tokens that were read.
+        probabilities: the router's P(correct) at each scale.
+        router_ms: time of routing one question of this call, features included [ms].
+        answer: the model's answer with all its numbers.
+    """
+
+    text: str
+    scale: int
+    visual_tokens: int
+    probabilities: dict[int, float]
+    router_ms: float
+    answer: Answer
+
+
+class AdaptiveM3:
+    """A model and the router that was trained for it.
+
+    Attributes:
+        backbone: the model.
+        router: the router.
+    """
+
+    def __init__(self, backbone: M3Backbone, router: RouterBundle) -> None:
+        """Join a model and its router.
+
+        Args:
+            backbone: the model.
+            router: the router.
+
+        Raises:
+            ValueError: if the router was trained for another checkpoint or for other scales.
+        """
+        trained_for = router.meta.get("checkpoint")
+        if trained_for != backbone.fingerprint:
+            raise ValueError(
+                f"the router was trained for checkpoint {trained_for!r}, the model is "
+                f"{backbone.fingerprint!r}: label and train with this model"
+            )
+        if not set(router.scales) <= set(backbone.scales):
+            raise ValueError(
+                f"the router chooses among scales {router.scales}, the model has {backbone.scales}"
+            )
+        self.backbone = backbone
+        self.router = router
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        checkpoint: str | Path,
+        router_folder: str | Path,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> "AdaptiveM3":
+        """Open a checkpoint and a saved router.
+
+        Args:
+            checkpoint: a folder, `m3-mini` for the embedded model, or a name on the Hub.
+            router_folder: what `m3scale train` wrote for this checkpoint.
+            device: torch device, such as `cpu` or `cuda`.
+            dtype: `float32`, `bfloat16` or `float16`.
+
+        Returns:
+            Model and router, ready to answer.
+        """
+        # The router first: it is small, and often the part that is missing.
+        router = RouterBundle.load(router_folder)
+        return cls(M3Backbone.from_pretrained(checkpoint, device=device, dtype=dtype), router)
+
+    def generate(
+        self,
+        images: Sequence[Image.Image],
+        questions: Sequence[str],
+        *,
+        budget: float | None = None,
+        lam: float | None = None,
+        scales: Sequence[int] | int | None = None,
+        max_new_tokens: int = 16,
+    ) -> list[AdaptiveAnswer]:
+        """Answer one question an image, each at the scale it needs.
+
+        Args:
+            images: PIL images; one that comes several times is encoded once.
+            questions: what is asked, one question an image.
+            budget: largest mean visual tokens a question, over questions like those of the
+                calibration split.
+            lam: price of one visual token in probability, instead of a budget.
+            scales: scales to answer at whatever the router says, instead of a budget.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            Answers in the caller's order.
+
+        Raises:
+            ValueError: if not just one of `budget`, `lam` and `scales` is given, if images and
+                questions differ in number, or if one of them is refused.
+        """
+        if sum(knob is not None for knob in (budget, lam, scales)) != 1:
+            raise ValueError("give just one of budget, lam and scales")
+        if len(images) != len(questions):
+            raise ValueError(f"got {len(images)} images for {len(questions)} questions")
+        if not questions:
+            return []
+        if budget is not None:
+            lam = self.router.lambda_for_budget(budget)
+        pyramids = self.backbone.encode(images)
+        start = time.perf_counter()
+        probabilities = self._probabilities(self.backbone.coarse_tokens(pyramids), questions)
+        if scales is None:
+            scales = self._choose(probabilities, lam or 0.0)
+        router_ms = 1000 * (time.perf_counter() - start) / len(questions)
+        answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
+        return [
+            self._describe(answer, row, router_ms)
+            for answer, row in zip(answers, probabilities, strict=True)
+        ]
+
+    def _probabilities(self, coarse: FloatArray, questions: Sequence[str]) -> FloatArray:
+        embedding = self.backbone.question_embedding(questions)
+        return self.router.predict_proba(_as_labelled(coarse), _as_labelled(embedding))
+
+    def _choose(self, probabilities: FloatArray, lam: float) -> list[int]:
+        costs = np.array(self.router.scales, np.float64)
+        return [self.router.scales[i] for i in choose(probabilities, costs, lam)]
+
+    def _describe(self, answer: Answer, row: FloatArray, router_ms: float) -> AdaptiveAnswer:
+        return AdaptiveAnswer(
+            text=answer.text,
+            scale=answer.scale,
+            visual_tokens=answer.visual_tokens,
+            probabilities=dict(zip(self.router.scales, row.tolist(), strict=True)),
+            router_ms=router_ms,
+            answer=answer,
+        )
+
+
+def _as_labelled(features: FloatArray) -> FloatArray:
+    """Round to what labelling stores, half precision, which is what the router was trained on."""
+    half = np.clip(features, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+    return np.asarray(half, np.float32)
