@@ -25,6 +25,7 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || { \
 	  echo "m3scale needs Python 3.10 to 3.13; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)." \
 	    "Name another one: make PYTHON=python3.12"; exit 1; }
+	@echo "installing into $(VENV): once, some minutes"
 	@# Debian's python3 comes without ensurepip: then its own pip fills the environment.
 	$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --without-pip --clear $(VENV)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || \

@@ -43,9 +43,15 @@ class FinetuneSettings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pixel values [B, 3, H, W] and the packed questions about them."""
+    """Images and the packed questions about them.
 
-    pixels: Tensor
+    Attributes:
+        images: pixel values [B, 3, H, W]; or, where the tower is frozen, what `encode_pixels` gave
+            for them once and for all [B, N, width of the tower].
+        text: the packed questions.
+    """
+
+    images: Tensor
     text: PackedText
 
 
@@ -54,14 +60,22 @@ def freeze(module: nn.Module, rate: float) -> None:
     module.requires_grad_(rate > 0)
 
 
-def project_images(model: Any, pixels: Tensor, train_tower: bool) -> Tensor:
-    """Encode and project images once: pixel values [B, 3, H, W] -> tokens [B, N, D]."""
+def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
+    """Run the vision tower: pixel values [B, 3, H, W] -> features [B, N, width of the tower]."""
     tower, config = model.model.vision_tower, model.config
-    with torch.set_grad_enabled(train_tower):
-        layers = tower(pixel_values=pixels, output_hidden_states=True).hidden_states
-        features = layers[config.vision_feature_layer]
-        if config.vision_feature_select_strategy == "default":
-            features = features[:, 1:]
+    layers = tower(pixel_values=pixels, output_hidden_states=True).hidden_states
+    features: Tensor = layers[config.vision_feature_layer]
+    if config.vision_feature_select_strategy == "default":
+        features = features[:, 1:]
+    return features
+
+
+def project_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
+    """Encode images once, unless they are features already, and project them to [B, N, D]."""
+    features = images
+    if images.ndim == 4:
+        with torch.set_grad_enabled(train_tower):
+            features = encode_pixels(model, images)
     tokens: Tensor = model.model.multi_modal_projector(features)
     return tokens
 
@@ -117,9 +131,9 @@ def matryoshka_step(
         Scale -> loss.
     """
     losses = {}
-    device = batch.pixels.device.type
+    device = batch.images.device.type
     with torch.autocast(device, torch.bfloat16, enabled=bf16):
-        tokens = project_images(model, batch.pixels, train_tower)
+        tokens = project_images(model, batch.images, train_tower)
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
     for scale in scales:
         with torch.autocast(device, torch.bfloat16, enabled=bf16):

@@ -6,19 +6,22 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from tqdm.auto import tqdm
 
 from labels.questions import QuestionSet, format_question
 from labels.scene_dense import DENSE_TARGETS, dense_targets
 from labels.scene_items import Scene
 from labels.scene_splits import draw_image, make_scene
 from labels.scenes import conversation, expected_text, render_scene
-from m3_backbone.finetune import Batch
+from m3_backbone.finetune import Batch, encode_pixels
 from m3_backbone.packing import pack_texts
+from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.prompts import PromptBuilder
 from m3_backbone.tower import DenseBatch
 
 TRAINING_SPLIT = "train"
-Example = tuple[Image.Image, list[tuple[str, str]]]
+Turns = list[tuple[str, str]]
+Example = tuple[Image.Image, Turns]
 
 
 def scene_examples(turns: int, seed: int, draws: int = 1) -> Callable[[int], Example]:
@@ -67,6 +70,19 @@ def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable
     return example
 
 
+def image_batches(
+    example: Callable[[int], Example], processor: Any, size: int
+) -> Callable[[int], tuple[torch.Tensor, list[Turns]]]:
+    """Preprocess examples: step -> pixel values [size, 3, H, W] and what is asked of each."""
+
+    def draw(step: int) -> tuple[torch.Tensor, list[Turns]]:
+        chosen = [example(step * size + place) for place in range(size)]
+        pixels = processor(images=[image for image, _ in chosen], return_tensors="pt")
+        return pixels["pixel_values"], [turns for _, turns in chosen]
+
+    return draw
+
+
 def finetune_batches(
     example: Callable[[int], Example], processor: Any, prompts: PromptBuilder, size: int
 ) -> Callable[[int], Batch]:
@@ -81,14 +97,50 @@ def finetune_batches(
     Returns:
         Step -> batch.
     """
+    draw_images = image_batches(example, processor, size)
 
     def draw(step: int) -> Batch:
-        chosen = [example(step * size + place) for place in range(size)]
-        images = [image for image, _ in chosen]
-        pixels = processor(images=images, return_tensors="pt")["pixel_values"]
-        return Batch(pixels, pack_texts(prompts, [turns for _, turns in chosen]))
+        pixels, turns = draw_images(step)
+        return Batch(pixels, pack_texts(prompts, turns))
 
     return draw
+
+
+def cached_batches(
+    model: Any,
+    draw_images: Callable[[int], tuple[torch.Tensor, list[Turns]]],
+    prompts: PromptBuilder,
+    count: int,
+    seed: int,
+) -> Callable[[int], Batch]:
+    """Encode images once with a frozen tower and batch their features anew each epoch.
+
+    Args:
+        model: the stock model.
+        draw_images: what `image_batches` gave.
+        prompts: the checkpoint's template and tokenizer.
+        count: batches to encode; an image takes N x width x 2 bytes of memory.
+        seed: seed of the order.
+
+    Returns:
+        Step -> batch of features.
+    """
+    features, turns = [], []
+    drawn = prefetch_batches(draw_images, 0, count, workers=1)
+    for pixels, asked in tqdm(drawn, desc="encode", total=count):
+        with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16):
+            features.append(encode_pixels(model, pixels).to(torch.bfloat16))
+        turns += asked
+    table, size = torch.cat(features), len(features[0])
+
+    def shuffled(step: int) -> Batch:
+        epoch, place = divmod(step, count)
+        order = np.random.default_rng([seed, epoch]).permutation(len(table))
+        chosen = order[place * size : (place + 1) * size]
+        text = pack_texts(prompts, [turns[int(row)] for row in chosen])
+        return Batch(table[torch.from_numpy(chosen)].float(), text)
+
+    return shuffled
 
 
 def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:

@@ -34,19 +34,13 @@ def describe_headline(results: dict[str, Any]) -> list[tuple[str, str]]:
     head = results["headline"]
     target = f"{head.get('target', 72):g}"
     ogc = [head.get(f"ogc_{target}{end}") for end in ("", "_low", "_high")]
+    parity = f"{_number(head['parity_tokens'], 1)} ({_share(head['parity_share'])} of all)"
+    times = f"{_number(head['router_ms'])} ms a question, {_number(head['router_ms_single'])} alone"
     return [
         (f"OGC at {target} tokens", f"{_number(ogc[0])} [{_number(ogc[1])}, {_number(ogc[2])}]"),
-        (
-            "tokens to parity",
-            f"{_number(head['parity_tokens'], 1)} ({_share(head['parity_share'])})",
-        ),
+        ("tokens to parity", f"{parity}, accuracy lost {_share(head['parity_drop'])}"),
         ("regression rate", _share(head["regression_rate"])),
-        (
-            "router",
-            f"{_number(head['router_ms'], 3)} ms a question in a batch of 64, "
-            f"{_number(head.get('router_ms_single'), 2)} ms alone, "
-            f"{_number(head['router_mb'], 2)} MB",
-        ),
+        ("router", f"{times}, {_number(head['router_mb'], 2)} MB"),
     ]
 
 

@@ -17,12 +17,15 @@ from m3_backbone.geometry import trained_scales
 from m3_backbone.loading import open_checkpoint
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.prompts import PromptBuilder
+from m3_backbone.scales import check_scale
 from m3_backbone.tower import pretrain_tower
 from m3_backbone.training import LoopSettings
 from scripts.batches import (
     Example,
     dense_batches,
+    cached_batches,
     finetune_batches,
+    image_batches,
     question_examples,
     scene_examples,
 )
@@ -39,6 +42,21 @@ class Start:
     model: Any
     processor: Any
     scales: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of what goes into a step.
+
+    Attributes:
+        batch: images a step.
+        cached: images to encode once and use again each epoch; 0 encodes anew every step.
+        scales: scales to train; empty for the whole ladder.
+    """
+
+    batch: int
+    cached: int = 0
+    scales: tuple[int, ...] = ()
 
 
 def open_start(name: str | None, seed: int, device: str) -> Start:
@@ -89,12 +107,19 @@ def train_answers(
     out: Path,
     loop: LoopSettings,
     rates: FinetuneSettings,
-    batch: int,
+    sizes: Sizes,
 ) -> dict[str, float]:
     """Fine-tune on questions and answers and write the model."""
     prompts = PromptBuilder(start.processor.tokenizer, start.model.config.image_token_id)
-    batches = finetune_batches(example, start.processor.image_processor, prompts, batch)
-    losses = finetune(start.model, batches, start.scales, rates, loop, unfinished(out))
+    images = start.processor.image_processor
+    if sizes.cached:
+        draw = image_batches(example, images, sizes.batch)
+        count = max(sizes.cached // sizes.batch, 1)
+        batches = cached_batches(start.model, draw, prompts, count, loop.seed)
+    else:
+        batches = finetune_batches(example, images, prompts, sizes.batch)
+    scales = tuple(check_scale(scale, start.scales) for scale in sizes.scales) or start.scales
+    losses = finetune(start.model, batches, scales, rates, loop, unfinished(out))
     write_checkpoint(start, out)
     return {f"loss at {scale}": loss for scale, loss in losses.items()}
 

@@ -60,7 +60,7 @@ def test_a_turn_is_labelled_on_its_answer_and_end_only(parts):
 def test_packed_questions_have_the_loss_of_separate_ones(parts, batch):
     model, _, prompts = parts
     with torch.no_grad():
-        tokens = project_images(model, batch.pixels, train_tower=False)
+        tokens = project_images(model, batch.images, train_tower=False)
         packed = scale_loss(model, tokens, batch.text, 9)
         total, count = 0.0, 0
         for row, turns in enumerate(TURNS):
@@ -106,7 +106,7 @@ def test_shared_encoding_gives_the_gradient_of_encoding_anew_for_every_scale(par
     shared, naive = copy.deepcopy(parts[0]), copy.deepcopy(parts[0])
     losses = matryoshka_step(shared, batch, TOKEN_SCALES, train_tower=True, bf16=False)
     for scale in TOKEN_SCALES:
-        tokens = project_images(naive, batch.pixels, train_tower=True)
+        tokens = project_images(naive, batch.images, train_tower=True)
         loss = scale_loss(naive, tokens, batch.text, scale)
         assert loss.item() == pytest.approx(losses[scale], abs=1e-5)
         (loss / len(TOKEN_SCALES)).backward()

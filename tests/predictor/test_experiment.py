@@ -115,7 +115,8 @@ def test_the_luck_floor_comes_from_the_number_of_options(outcome, splits):
 
 def test_without_metadata_there_is_no_omniscient_router(splits):
     bare = [replace(part, meta=None, meta_names=()) for part in splits]
-    results = run_experiment(*bare, replace(SETTINGS, seeds=(0,), train=TrainSettings(kind="linear")))
+    quick = replace(SETTINGS, seeds=(0,), train=TrainSettings(kind="linear"))
+    results = run_experiment(*bare, quick)
     assert results["omniscient"] is None and results["luck_floor"] is None
 
 
@@ -125,9 +126,17 @@ def test_the_test_split_may_share_no_image(splits):
         run_experiment(train, calibration, replace(test, image_ids=calibration.image_ids))
 
 
-def test_an_experiment_needs_a_seed(splits):
-    with pytest.raises(ValueError, match="at least one seed"):
+def test_an_experiment_needs_a_seed_and_a_job(splits):
+    with pytest.raises(ValueError, match=r"at least one seed and one job, got seeds \(\)"):
         run_experiment(*splits, replace(SETTINGS, seeds=()))
+    with pytest.raises(ValueError, match="and 0 jobs"):
+        run_experiment(*splits, replace(SETTINGS, jobs=0))
+
+
+def test_jobs_change_nothing_but_the_time(outcome, splits):
+    alone = run_experiment(*splits, replace(SETTINGS, jobs=1))
+    for section in ("router", "omniscient", "baselines", "controls", "families"):
+        assert alone[section] == outcome[0][section]
 
 
 def test_test_scores_do_not_reach_any_choice(splits):

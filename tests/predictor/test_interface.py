@@ -36,7 +36,9 @@ def test_check_fit_needs_scores_between_0_and_1(bad):
         check_fit(np.ones((3, 4)), np.full((3, 2), bad), None, SCALES)
 
 
-@pytest.mark.parametrize("weights", [np.ones(2), np.zeros(3), np.array([1, -1, 1]), np.full(3, np.nan)])
+@pytest.mark.parametrize(
+    "weights", [np.ones(2), np.zeros(3), np.array([1, -1, 1]), np.full(3, np.nan)]
+)
 def test_check_fit_refuses_bad_weights(weights):
     with pytest.raises(ValueError, match="weights must be 3 numbers >= 0"):
         check_fit(np.ones((3, 4)), np.ones((3, 2)), weights, SCALES)

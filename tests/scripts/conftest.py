@@ -18,6 +18,8 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 WORDS = ["<pad>", "<s>", "</s>", "<image>", "<unk>", "USER", "ASSISTANT", ":", "what", "where", "?"]
+HALF = [f"w{number}" for number in range(0, 128, 2)]
+"""Accepted answers: half of what a random model says is right."""
 
 
 def make_tokenizer():
@@ -73,7 +75,7 @@ def tiny_model(tmp_path_factory):
 def write_source():
     """A function that writes noise images and a JSONL of two questions about each."""
 
-    def write(folder, count, seed, answers=None):
+    def write(folder, count, seed):
         folder.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(seed)
         lines = []
@@ -82,12 +84,11 @@ def write_source():
             image = Image.fromarray(pixels).resize((48, 48), Image.Resampling.NEAREST)
             image.save(folder / f"{index}.png")
             for word in ("what", "where"):
-                name = f"{index}-{word}"
                 line = {
-                    "sample_id": name,
+                    "sample_id": f"{index}-{word}",
                     "image": f"{index}.png",
                     "question": f"{word} ?",
-                    "answers": (answers or {}).get(name, ["w1"]),
+                    "answers": HALF,
                     "group": word,
                 }
                 lines.append(json.dumps(line))

@@ -1,6 +1,6 @@
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,12 +12,14 @@ def test_help_is_quick_and_imports_nothing_heavy():
         "import sys; from scripts.cli import main; main(['--help'], standalone_mode=False); "
         "sys.exit(bool({'torch', 'numpy', 'scripts.label'} & set(sys.modules)))"
     )
-    start = time.perf_counter()
+    before = os.times()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
+    after = os.times()
+    # Processor time, because a busy machine says nothing about the command.
+    seconds = sum(after[2:4]) - sum(before[2:4])
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in COMMANDS)
-    assert seconds < 2, "help must answer in half a second; four times that means a heavy import"
+    assert seconds < 0.5
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,10 +14,10 @@ def test_run_folder_is_the_documented_layout():
 
 
 def test_choose_folder_prefers_what_was_given():
-    assert choose_folder("--out", Path("a"), Path("b")) == Path("a")
-    assert choose_folder("--out", None, Path("b")) == Path("b")
+    assert choose_folder("--out", Path("a"), Path("run"), Path("b")) == Path("a")
+    assert choose_folder("--out", None, Path("run"), Path("b")) == Path("run/b")
 
 
 def test_choose_folder_needs_one():
     with pytest.raises(click.UsageError, match="give --out FOLDER, or --run FOLDER"):
-        choose_folder("--out", None, None)
+        choose_folder("--out", None, None, Path("b"))

@@ -1,0 +1,137 @@
+"""What is compared with each other: the router, its baselines, its controls and the limit.
+
+Every contestant is a function from the splits to P(correct) on the calibration and on the test
+split, so that all of them are treated alike afterwards. None of them chooses a scale.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from predictor.boosted import BoostedRouter
+from predictor.calibration import Calibrator
+from predictor.data import FloatArray, NameArray, TrainData
+from predictor.store import RouterBundle
+from predictor.train import TrainSettings, train_bundle
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of an experiment; no image is in two of them.
+
+    Attributes:
+        train: rows to learn from.
+        calibration: rows for calibration and for solving lambda.
+        test: rows to report.
+    """
+
+    train: TrainData
+    calibration: TrainData
+    test: TrainData
+
+    def __post_init__(self) -> None:
+        """Check that no image of the test split was seen before.
+
+        Raises:
+            ValueError: if one was.
+        """
+        seen = set(map(str, self.train.image_ids)) | set(map(str, self.calibration.image_ids))
+        shared = seen & set(map(str, self.test.image_ids))
+        if shared:
+            raise ValueError(
+                f"the test split shares {len(shared)} images with training or calibration (one is "
+                f"{min(shared)}); split by image"
+            )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a contestant believes.
+
+    Attributes:
+        calibration: P(correct) on the calibration split [n, s].
+        test: P(correct) on the test split [m, s].
+        bundle: the trained router, if it is one.
+    """
+
+    calibration: FloatArray
+    test: FloatArray
+    bundle: RouterBundle | None = None
+
+
+Trainer = Callable[[Splits, TrainSettings], Estimate]
+
+
+def contestants(splits: Splits) -> dict[str, Trainer]:
+    """List what is compared.
+
+    Args:
+        splits: the data; without metadata there is no omniscient router.
+
+    Returns:
+        Name to a function that trains it; "router" is the one that the report is about.
+    """
+    found: dict[str, Trainer] = {
+        "router": _train_router,
+        "linear": lambda s, t: _train_router(s, replace(t, kind="linear")),
+        "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
+        "image_only": lambda s, t: _train_blocks(s, t, ("coarse",)),
+        "family_only": _train_family,
+        "shuffled_labels": lambda s, t: _train_router(_shuffle_labels(s, t.seed), t),
+    }
+    return found if splits.test.meta is None else {**found, "omniscient": _train_omniscient}
+
+
+def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
+    bundle = train_bundle(splits.train, splits.calibration, settings)
+    parts = (splits.calibration, splits.test)
+    calibration, test = (bundle.predict_proba(part.coarse, part.question) for part in parts)
+    return Estimate(calibration, test, bundle)
+
+
+def _train_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str, ...]) -> Estimate:
+    features = replace(settings.features, blocks=blocks)
+    return _train_router(splits, replace(settings, features=features))
+
+
+def _shuffle_labels(splits: Splits, seed: int) -> Splits:
+    """Give every row of training and calibration another row's outcomes; the test keeps its own."""
+    rng = np.random.default_rng(seed)
+    train, calibration = (
+        replace(part, scores=part.scores[rng.permutation(len(part))])
+        for part in (splits.train, splits.calibration)
+    )
+    return Splits(train, calibration, splits.test)
+
+
+def _train_family(splits: Splits, _: TrainSettings) -> Estimate:
+    """Know the question's family and nothing else: P(correct) is the family's mean."""
+    train, groups = splits.train, np.asarray(splits.train.groups).astype(str)
+    overall = train.scores.mean(axis=0)
+    means = {name: train.scores[groups == name].mean(axis=0) for name in set(groups.tolist())}
+    parts = (splits.calibration, splits.test)
+    calibration, test = (
+        np.stack([means.get(str(name), overall) for name in part.groups]) for part in parts
+    )
+    return Estimate(calibration, test)
+
+
+def _train_omniscient(splits: Splits, settings: TrainSettings) -> Estimate:
+    """Know what no router may: the family and the metadata, such as the size of what is asked."""
+    names = sorted(set(np.asarray(splits.train.groups).astype(str).tolist()))
+    parts = (splits.train, splits.calibration, splits.test)
+    train, calibration, test = (_known(part, names) for part in parts)
+    boosted = replace(settings.boosted, seed=settings.seed)
+    router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.scores)
+    raw = router.predict_proba(calibration)
+    calibrator = Calibrator(splits.train.scales, settings.calibration)
+    calibrator.fit(raw, splits.calibration.scores)
+    return Estimate(calibrator.transform(raw), calibrator.transform(router.predict_proba(test)))
+
+
+def _known(part: TrainData, families: Sequence[str]) -> FloatArray:
+    groups: NameArray = np.asarray(part.groups).astype(str)
+    one_hot = (groups[:, None] == np.array(families)[None]).astype(np.float64)
+    meta = np.empty((len(part), 0)) if part.meta is None else part.meta
+    return np.hstack((one_hot, meta))

@@ -1,0 +1,134 @@
+"""The arrays a router is trained and judged on.
+
+Not a reader: whoever owns the outcome tables turns them into a `TrainData`, so that everything in
+this package runs on plain arrays, without the model and without the label files.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+NameArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """One split of outcomes with its features, a row per question.
+
+    Attributes:
+        sample_ids: unique name of each question [n].
+        image_ids: content hash of each question's image [n]; splits go by it.
+        groups: question family or dataset name [n].
+        coarse: pooled visual tokens of the two smallest scales [n, t, D], the 1-token level first
+            (t = 10 on a ladder that starts 1, 9).
+        question: question embedding [n, D].
+        scores: what each scale achieved [n, s], each in [0, 1].
+        tokens: visual tokens each scale spends on the row [n, s].
+        scales: the s scales, ascending, in the columns' order.
+        meta: numbers known about a question but not given to a router [n, m], NaN where a number
+            does not apply; for the omniscient router.
+        meta_names: names of the m columns of `meta`.
+    """
+
+    sample_ids: NameArray
+    image_ids: NameArray
+    groups: NameArray
+    coarse: FloatArray
+    question: FloatArray
+    scores: FloatArray
+    tokens: FloatArray
+    scales: tuple[int, ...]
+    meta: FloatArray | None = None
+    meta_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that all arrays speak of the same questions and scales.
+
+        Raises:
+            ValueError: if a shape, a score or the order of the scales is wrong.
+        """
+        self._check_shapes()
+        if list(self.scales) != sorted(set(self.scales)):
+            raise ValueError(f"scales must be ascending and distinct, got {self.scales}")
+        if not np.all((self.scores >= 0) & (self.scores <= 1)):
+            raise ValueError("scores must lie in [0, 1] and not be NaN")
+        for name in ("coarse", "question", "tokens"):
+            if not np.all(np.isfinite(getattr(self, name))):
+                raise ValueError(f"{name} holds NaN or infinite numbers; label those rows again")
+
+    def _check_shapes(self) -> None:
+        n, s = len(self.sample_ids), len(self.scales)
+        width = self.coarse.shape[-1]
+        wanted: dict[str, tuple[int | None, ...]] = {
+            "image_ids": (n,),
+            "groups": (n,),
+            "coarse": (n, None, width),
+            "question": (n, width),
+            "scores": (n, s),
+            "tokens": (n, s),
+        }
+        if self.meta is not None:
+            wanted["meta"] = (n, len(self.meta_names))
+        for name, shape in wanted.items():
+            got = np.shape(getattr(self, name))
+            fits = len(got) == len(shape)
+            if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
+                raise ValueError(f"{name} must have shape {shape}, got {got}")
+
+    def __len__(self) -> int:
+        """Count the questions."""
+        return len(self.sample_ids)
+
+    def take(self, rows: IntArray) -> "TrainData":
+        """Keep some rows.
+
+        Args:
+            rows: row numbers [k].
+
+        Returns:
+            A split of k questions.
+        """
+        names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
+        kept = {name: getattr(self, name)[rows] for name in names}
+        return replace(self, meta=None if self.meta is None else self.meta[rows], **kept)
+
+    def fingerprint(self) -> str:
+        """Name the split by its questions and outcomes.
+
+        Returns:
+            First 16 hex digits of a SHA-256.
+        """
+        digest = hashlib.sha256("\n".join(str(name) for name in self.sample_ids).encode())
+        digest.update(np.ascontiguousarray(self.scores, dtype="<f8").tobytes())
+        digest.update(repr(tuple(int(scale) for scale in self.scales)).encode())
+        return digest.hexdigest()[:16]
+
+
+def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
+    """Split rows in two so that no image is on both sides.
+
+    Args:
+        image_ids: image of each row [n].
+        share: share of the images on the second side, between 0 and 1.
+        seed: seed of the shuffle.
+
+    Returns:
+        Row numbers of the first side and of the second side, both ascending.
+
+    Raises:
+        ValueError: if `share` is not strictly between 0 and 1 or there are fewer than two images.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie strictly between 0 and 1, got {share}")
+    images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
+    if len(images) < 2:
+        raise ValueError(f"splitting by image needs at least 2 images, got {len(images)}")
+    count = min(max(round(share * len(images)), 1), len(images) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
+    second = np.isin(owner, chosen)
+    return np.flatnonzero(~second), np.flatnonzero(second)

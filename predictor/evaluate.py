@@ -1,0 +1,191 @@
+"""From choices on a test split to the numbers of a report.
+
+Takes what routers chose (`SeedRun`) and gives plain dictionaries ready for JSON; the report is
+drawn from them and from nothing else. It trains nothing and picks no threshold: every choice
+arrives made, with its lambda solved elsewhere on the calibration split.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from predictor.bench import Bench, EvaluationSettings, SeedRun
+from predictor.bootstrap import interval, mean_draws
+from predictor.data import FloatArray, IntArray, TrainData
+from predictor.describe import describe_split, families, histograms, plain
+from predictor.rules import index_shares, regressed, rescued
+
+Section = dict[str, Any]
+
+
+def evaluate(
+    test: TrainData, runs: Mapping[str, Sequence[SeedRun]], settings: EvaluationSettings
+) -> Section:
+    """Make the results that do not depend on files, timings or pictures.
+
+    Args:
+        test: the test split.
+        runs: router name to its runs, one a seed; "router" is the one of the headline, "omniscient"
+            the limit, the rest are baselines and controls.
+        settings: what is reported.
+
+    Returns:
+        The sections of results.json; a number that does not exist is None.
+
+    Raises:
+        ValueError: if there is no "router" among the runs.
+    """
+    if not runs.get("router"):
+        raise ValueError(f'expected runs of "router", got {sorted(runs)}')
+    bench = Bench.prepare(test, settings)
+    routers = {name: _router(bench, of_name) for name, of_name in runs.items()}
+    others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
+    results = {
+        "scales": list(test.scales),
+        "seeds": [run.seed for run in runs["router"]],
+        **describe_split(bench),
+        "router": routers["router"],
+        "omniscient": routers.get("omniscient"),
+        "baselines": others,
+        "controls": {name: _control(bench, runs["router"], runs[name]) for name in others},
+        "families": families(test, runs["router"], settings),
+        "scale_histogram": histograms(test, runs["router"], settings),
+        "headline": _headline(bench, runs["router"], routers["router"]),
+        "settings": _settings(settings),
+    }
+    plain_results: Section = plain(results)
+    return plain_results
+
+
+def _rates(bench: Bench, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return regression and rescue rates of choices [n, q], each [q]."""
+    columns = range(chosen.shape[1])
+    lost = [regressed(bench.test.scores, chosen[:, k]).mean() for k in columns]
+    won = [rescued(bench.test.scores, chosen[:, k]).mean() for k in columns]
+    return np.array(lost), np.array(won)
+
+
+def _router(bench: Bench, runs: Sequence[SeedRun]) -> Section:
+    at = [_at(bench, runs, column) for column in range(len(bench.settings.targets))]
+    names = [f"{target:g}" for target in bench.settings.targets]
+    return {"curve": _curve(bench, runs), "at": dict(zip(names, at, strict=True))}
+
+
+def _curve(bench: Bench, runs: Sequence[SeedRun]) -> list[Section]:
+    """Average the runs' sweeps budget by budget, not lambda by lambda: budgets mean the same."""
+    points = [bench.points(run.curve.chosen) for run in runs]
+    rates = [_rates(bench, run.curve.chosen) for run in runs]
+    columns = {
+        "lambda": np.mean([run.curve.lambdas for run in runs], axis=0),
+        "target": np.asarray(runs[0].curve.budgets),
+        "tokens": np.mean([p.tokens[0] for p in points], axis=0),
+        "accuracy": np.mean([p.accuracy[0] for p in points], axis=0),
+        "regression_rate": np.mean([lost for lost, _ in rates], axis=0),
+        "rescue_rate": np.mean([won for _, won in rates], axis=0),
+    }
+    count = len(runs[0].curve.budgets)
+    return [{key: values[k] for key, values in columns.items()} for k in range(count)]
+
+
+def _at(bench: Bench, runs: Sequence[SeedRun], column: int) -> Section:
+    chosen = np.column_stack([run.at.chosen[:, column] for run in runs])
+    point, drawn = bench.points(chosen), bench.draws(chosen)
+    lost, won = _rates(bench, chosen)
+    low, high = interval(drawn.ogc, bench.settings.level)
+    accuracy_low, accuracy_high = interval(drawn.accuracy, bench.settings.level)
+    lambdas = [float(run.at.lambdas[column]) for run in runs]
+    return {
+        "target": bench.settings.targets[column],
+        "lambda": np.mean(lambdas),
+        "tokens": point.tokens.mean(),
+        "accuracy": point.accuracy.mean(),
+        "accuracy_low": accuracy_low,
+        "accuracy_high": accuracy_high,
+        "hull": point.hull.mean(),
+        "oracle": point.oracle.mean(),
+        "ogc": _mean_known(point.ogc)[0],
+        "ogc_low": low,
+        "ogc_high": high,
+        "regression_rate": lost.mean(),
+        "rescue_rate": won.mean(),
+        "histogram": index_shares(chosen.ravel(), bench.test.scales),
+        "per_seed": [
+            {
+                **{"seed": run.seed, "lambda": lambdas[k], "tokens": point.tokens[0, k]},
+                **{"accuracy": point.accuracy[0, k], "ogc": point.ogc[0, k]},
+                **{"regression_rate": lost[k], "rescue_rate": won[k]},
+            }
+            for k, run in enumerate(runs)
+        ],
+    }
+
+
+def _mean_known(draws: FloatArray) -> FloatArray:
+    """Average draws [r, q] over q, leaving out what does not exist; NaN where nothing does."""
+    known = np.isfinite(draws)
+    count = known.sum(axis=1)
+    total = np.where(known, draws, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _control(bench: Bench, router: Sequence[SeedRun], other: Sequence[SeedRun]) -> Section:
+    """Compare another router with ours at the headline budget, in the same resamples."""
+    settings = bench.settings
+    column, key = settings.targets.index(settings.headline), f"ogc_{settings.headline:g}"
+    ours = np.column_stack([run.at.chosen[:, column] for run in router])
+    theirs = np.column_stack([run.at.chosen[:, column] for run in other])
+    point, drawn = bench.points(theirs), bench.draws(theirs)
+    # Mean over seeds first, so that routers with different numbers of seeds can be paired.
+    behind = _mean_known(bench.draws(ours).ogc) - _mean_known(drawn.ogc)
+    mean, (low, high) = _mean_known(point.ogc)[0], interval(drawn.ogc, settings.level)
+    behind_low, behind_high = interval(behind, settings.level)
+    return {
+        **{key: mean, f"{key}_low": low, f"{key}_high": high},
+        **{"tokens": point.tokens.mean(), "accuracy": point.accuracy.mean()},
+        "behind_router": _mean_known(bench.points(ours).ogc)[0] - mean,
+        **{"behind_router_low": behind_low, "behind_router_high": behind_high},
+    }
+
+
+def _headline(bench: Bench, runs: Sequence[SeedRun], router: Section) -> Section:
+    settings = bench.settings
+    at = router["at"][f"{settings.headline:g}"]
+    key = f"ogc_{settings.headline:g}"
+    return {
+        "n": len(bench.test),
+        "target": settings.headline,
+        **{key: at["ogc"], f"{key}_low": at["ogc_low"], f"{key}_high": at["ogc_high"]},
+        **{name: at[name] for name in ("tokens", "accuracy", "regression_rate", "rescue_rate")},
+        **_parity(bench, runs, router["curve"]),
+    }
+
+
+def _parity(bench: Bench, runs: Sequence[SeedRun], curve: Sequence[Section]) -> Section:
+    """Measure the point that the calibration split calls as good as the dearest scale."""
+    chosen = np.column_stack([run.parity.chosen[:, 0] for run in runs])
+    point, drawn = bench.points(chosen), bench.draws(chosen)
+    dearest = np.asarray(bench.test.scores, np.float64)[:, -1:]
+    best, most = float(dearest.mean()), float(np.mean(bench.test.tokens[:, -1]))
+    drop = mean_draws(bench.resamples, dearest) - drawn.accuracy
+    low, high = interval(drop, bench.settings.level)
+    tokens_low, tokens_high = interval(drawn.tokens, bench.settings.level)
+    enough = best - bench.settings.parity_drop - 1e-12
+    on_curve = [p["tokens"] for p in curve if p["accuracy"] >= enough]
+    return {
+        "accuracy_dearest": best,
+        "parity_tokens": point.tokens.mean(),
+        "parity_tokens_low": tokens_low,
+        "parity_tokens_high": tokens_high,
+        "parity_share": point.tokens.mean() / most,
+        "parity_accuracy": point.accuracy.mean(),
+        "parity_drop": best - point.accuracy.mean(),
+        "parity_drop_low": low,
+        "parity_drop_high": high,
+        "parity_tokens_curve": min(on_curve) if on_curve else None,
+    }
+
+
+def _settings(settings: EvaluationSettings) -> Section:
+    return {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"}

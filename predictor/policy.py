@@ -1,0 +1,239 @@
+"""From probabilities, costs and a knob to a scale.
+
+The rule is argmax over scales of p - lambda * cost, ties to the cheaper. Nothing here knows what a
+feature is; costs are in whatever unit the caller uses throughout (mean visual tokens by default).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray
+
+# Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
+_TIE = 1e-12
+
+
+def _broadcast(probabilities: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    p = np.asarray(probabilities, np.float64)
+    c = np.asarray(costs, np.float64)
+    if p.ndim != 2:
+        raise ValueError(f"probabilities must be [n, s], got shape {p.shape}")
+    if c.shape not in (p.shape, p.shape[1:]):
+        raise ValueError(f"costs must be [s] or [n, s] for {p.shape}, got {c.shape}")
+    return p, np.broadcast_to(c, p.shape)
+
+
+def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray:
+    """Pick a scale for every row: argmax of p - lam * cost, ties to the cheaper.
+
+    Args:
+        probabilities: P(correct) [n, s].
+        costs: cost of every scale, [s] or, where rows differ, [n, s].
+        lam: price of one unit of cost, >= 0.
+
+    Returns:
+        Column index of the chosen scale [n].
+
+    Raises:
+        ValueError: if shapes disagree or `lam` is negative or NaN.
+    """
+    p, c = _broadcast(probabilities, costs)
+    if not 0 <= lam < np.inf:
+        raise ValueError(f"lambda must be a finite number >= 0, got {lam}")
+    utility = p - lam * c
+    best = utility.max(axis=1, keepdims=True)
+    tied = utility >= best - _TIE
+    return np.asarray(np.where(tied, c, np.inf).argmin(axis=1), np.int64)
+
+
+def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Walk every row's upper hull from its cheapest scale; give each step's slope, cost and row.
+
+    The rule takes a step exactly when its slope (probability per unit of cost) exceeds lambda.
+    """
+    rows = np.arange(len(p))
+    best_price = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf)
+    at = best_price.argmax(axis=1)
+    slopes, steps = [], []
+    for _ in range(p.shape[1] - 1):
+        extra = c - c[rows, at][:, None]
+        gain = p - p[rows, at][:, None]
+        slope = np.where(extra > 0, gain / np.where(extra > 0, extra, 1.0), -np.inf)
+        to = slope.argmax(axis=1)
+        taken = slope[rows, to] > 0
+        slopes.append(slope[rows, to][taken])
+        steps.append(extra[rows, to][taken])
+        at = np.where(taken, to, at)
+    order = np.argsort(-np.concatenate(slopes), kind="stable")
+    return np.concatenate(slopes)[order], np.concatenate(steps)[order], c.min(axis=1)
+
+
+def _operating_points(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give every distinct behaviour as (lambda, mean cost): lambda falls, mean cost rises."""
+    slopes, steps, cheapest = _upgrades(p, c)
+    if len(slopes) == 0:
+        return np.zeros(1), np.array([cheapest.mean()])
+    cost = cheapest.mean() + np.concatenate([[0.0], np.cumsum(steps)]) / len(p)
+    above = np.concatenate([[2.0 * slopes[0]], slopes])
+    below = np.concatenate([slopes, [0.0]])
+    # Half way between two slopes, so that rounding cannot tip a row; equal slopes go together.
+    between = 0.5 * (above + below)
+    apart = above - below > 1e-9 * above
+    apart[-1] = True
+    between[-1] = 0.0
+    return between[apart], cost[apart]
+
+
+def lambda_path(probabilities: FloatArray, costs: FloatArray, max_points: int = 200) -> FloatArray:
+    """List the lambdas that are worth trying, from the cheapest behaviour to lambda 0.
+
+    Args:
+        probabilities: P(correct) [n, s].
+        costs: cost of every scale, [s] or [n, s].
+        max_points: most lambdas to give; the behaviours are thinned evenly in log mean cost.
+
+    Returns:
+        Falling lambdas [m], m <= max_points, the last one 0; mean cost rises along them.
+
+    Raises:
+        ValueError: if shapes disagree or `max_points` < 2.
+    """
+    if max_points < 2:
+        raise ValueError(f"max_points must be at least 2, got {max_points}")
+    lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
+    if len(lambdas) <= max_points:
+        return lambdas
+    scale = np.log(np.maximum(cost, 1e-9))
+    marks = np.linspace(scale[0], scale[-1], max_points)
+    picked = np.unique(np.searchsorted(scale, marks).clip(0, len(lambdas) - 1))
+    return np.asarray(lambdas[picked])
+
+
+def solve_lambda(probabilities: FloatArray, costs: FloatArray, budget: float) -> float:
+    """Find the smallest lambda whose mean cost stays within a budget.
+
+    Args:
+        probabilities: P(correct) [n, s], of the calibration split.
+        costs: cost of every scale, [s] or [n, s].
+        budget: largest mean cost, in the unit of `costs`.
+
+    Returns:
+        Lambda; 0 if the budget does not bind.
+    """
+    lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
+    return _within(lambdas, cost, budget)
+
+
+def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:
+    # The slack forgives the rounding of a mean, so that "mean of 9" is met by always-9.
+    affordable = np.flatnonzero(cost <= budget * (1 + 1e-9))
+    if len(affordable) == 0:
+        raise ValueError(
+            f"budget {budget:g} is below the cheapest possible mean cost {cost[0]:g}; raise it"
+        )
+    return float(lambdas[affordable[-1]])
+
+
+@dataclass(frozen=True)
+class OperatingTable:
+    """What each lambda did on the calibration split; turns a budget into a lambda at run time.
+
+    Attributes:
+        lambdas: falling lambdas [m].
+        costs: mean cost at each lambda [m], rising.
+        accuracies: mean score at each lambda [m].
+        unit: unit of the costs.
+    """
+
+    lambdas: tuple[float, ...]
+    costs: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    unit: str = "visual tokens"
+
+    def __post_init__(self) -> None:
+        """Check the columns.
+
+        Raises:
+            ValueError: if the columns differ in length, are empty or out of order.
+        """
+        m = len(self.lambdas)
+        if m == 0 or not len(self.costs) == len(self.accuracies) == m:
+            raise ValueError("lambdas, costs and accuracies must be of one length, at least 1")
+        if list(self.lambdas) != sorted(self.lambdas, reverse=True):
+            raise ValueError("lambdas must fall")
+
+    def lambda_for_budget(self, budget: float) -> float:
+        """Find the smallest recorded lambda whose mean cost stayed within a budget.
+
+        Args:
+            budget: largest mean cost, in `unit`.
+
+        Returns:
+            Lambda; 0 if the budget does not bind.
+        """
+        return _within(np.array(self.lambdas), np.array(self.costs), budget)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the table as JSON-ready values.
+
+        Returns:
+            The four fields.
+        """
+        return {
+            "lambdas": list(self.lambdas),
+            "costs": list(self.costs),
+            "accuracies": list(self.accuracies),
+            "unit": self.unit,
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "OperatingTable":
+        """Rebuild a table.
+
+        Args:
+            record: what `to_dict` gave.
+
+        Returns:
+            The table.
+
+        Raises:
+            ValueError: if a field is missing or wrong.
+        """
+        try:
+            columns = [tuple(map(float, record[k])) for k in ("lambdas", "costs", "accuracies")]
+            return cls(columns[0], columns[1], columns[2], unit=str(record["unit"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an operating table: {error!r}") from error
+
+
+def operating_table(
+    probabilities: FloatArray, costs: FloatArray, scores: FloatArray, max_points: int = 400
+) -> OperatingTable:
+    """Record mean cost and accuracy along lambda on a calibration split.
+
+    Args:
+        probabilities: P(correct) [n, s].
+        costs: cost of every scale, [s] or [n, s].
+        scores: what each scale achieved [n, s].
+        max_points: most rows of the table.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: if shapes disagree.
+    """
+    p, c = _broadcast(probabilities, costs)
+    y = np.asarray(scores, np.float64)
+    if y.shape != p.shape:
+        raise ValueError(f"scores must have shape {p.shape}, got {y.shape}")
+    rows = np.arange(len(p))
+    lambdas = lambda_path(p, c, max_points)
+    picks = [choose(p, c, float(lam)) for lam in lambdas]
+    return OperatingTable(
+        lambdas=tuple(float(lam) for lam in lambdas),
+        costs=tuple(float(c[rows, pick].mean()) for pick in picks),
+        accuracies=tuple(float(y[rows, pick].mean()) for pick in picks),
+    )

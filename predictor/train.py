@@ -1,0 +1,112 @@
+"""From outcome splits to a saved-ready router: features, heads, calibration, operating table.
+
+Not an experiment: it sees no test split and reports no figure of merit.
+"""
+
+import logging
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from predictor.boosted import BoostedSettings
+from predictor.calibration import Calibrator
+from predictor.data import TrainData, split_by_image
+from predictor.features import FeatureMap, FeatureSettings
+from predictor.linear import LinearSettings
+from predictor.policy import operating_table
+from predictor.registry import make_router
+from predictor.store import RouterBundle
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one training run.
+
+    Attributes:
+        kind: router, one of `registry.ROUTERS`.
+        seed: seed of every random choice; it replaces the seeds in `features` and `boosted`.
+        calibration: `platt` or `isotonic`.
+        calibration_share: share of the training images that is held back for calibration when no
+            calibration split is given.
+        features: settings of the feature map.
+        boosted: settings of the boosted router.
+        linear: settings of the linear router.
+    """
+
+    kind: str = "boosted"
+    seed: int = 0
+    calibration: str = "platt"
+    calibration_share: float = 0.25
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    boosted: BoostedSettings = field(default_factory=BoostedSettings)
+    linear: LinearSettings = field(default_factory=LinearSettings)
+
+
+def train_bundle(
+    train: TrainData,
+    calibration: TrainData | None = None,
+    settings: TrainSettings | None = None,
+    meta: dict[str, Any] | None = None,
+) -> RouterBundle:
+    """Train a router.
+
+    Args:
+        train: rows to learn from.
+        calibration: rows for the calibration and the operating table, on other images; a share
+            of `train` is held back if left out.
+        settings: what to train; the defaults if left out.
+        meta: JSON-ready facts to keep with the router, `checkpoint` among them.
+
+    Returns:
+        The router with its feature map, calibration and operating table.
+    """
+    settings = settings or TrainSettings()
+    if calibration is None:
+        fit, held = split_by_image(train.image_ids, settings.calibration_share, settings.seed)
+        train, calibration = train.take(fit), train.take(held)
+    _check_splits(train, calibration)
+    features = FeatureMap(replace(settings.features, seed=settings.seed))
+    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
+    router = make_router(
+        settings.kind,
+        train.scales,
+        boosted=replace(settings.boosted, seed=settings.seed),
+        linear=settings.linear,
+    ).fit(rows, train.scores)
+    raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
+    calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
+    policy = operating_table(calibrator.transform(raw), calibration.tokens, calibration.scores)
+    _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
+    facts = {**_facts(train, calibration, settings), **(meta or {})}
+    return RouterBundle(features, router, calibrator, policy, facts)
+
+
+def _check_splits(train: TrainData, calibration: TrainData) -> None:
+    if train.scales != calibration.scales:
+        raise ValueError(
+            f"train has scales {train.scales}, calibration {calibration.scales}; label both alike"
+        )
+    shared = set(map(str, train.image_ids)) & set(map(str, calibration.image_ids))
+    if shared:
+        raise ValueError(
+            f"train and calibration share {len(shared)} images (one is {min(shared)}); "
+            "split by image"
+        )
+
+
+def _facts(train: TrainData, calibration: TrainData, settings: TrainSettings) -> dict[str, Any]:
+    return {
+        "checkpoint": "",
+        "settings": asdict(settings),
+        "train": _split_facts(train),
+        "calibration": _split_facts(calibration),
+    }
+
+
+def _split_facts(split: TrainData) -> dict[str, Any]:
+    return {
+        "questions": len(split),
+        "images": len(set(map(str, split.image_ids))),
+        "fingerprint": split.fingerprint(),
+    }

@@ -1,0 +1,103 @@
+"""How the report says things: names of what is compared, numbers as text.
+
+One place for words that figures and tables share, so that a thing has one name throughout.
+"""
+
+from typing import Any, Final
+
+CONTESTANTS: Final = {
+    "router": ("router", "sees coarse tokens and question; what is shipped"),
+    "linear": ("linear router", "the same features, one logistic regression a scale"),
+    "question_only": ("question only", "the router without the picture"),
+    "image_only": ("image only", "the router without the question"),
+    "family_only": ("family only", "knows the question family, nothing else"),
+    "shuffled_labels": ("shuffled labels", "control: trained on other questions' labels"),
+    "omniscient": ("omniscient", "limit: is told the family and the size of what is asked about"),
+}
+"""Name in results.json to its name in the report and what it is."""
+
+MISSING: Final = "–"
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """Write a share as a percentage.
+
+    Args:
+        value: a share in [0, 1], or None.
+        digits: digits after the point.
+
+    Returns:
+        Such as `61.2 %`.
+    """
+    return MISSING if value is None else f"{_plain(100 * float(value), digits)} %"
+
+
+def points(value: Any) -> str:
+    """Write a loss of accuracy as the change it is, in percentage points.
+
+    Args:
+        value: what was lost, a difference of shares, or None.
+
+    Returns:
+        Such as `-0.4`; `+0.4` where the loss was negative.
+    """
+    if value is None:
+        return MISSING
+    written = _plain(-100 * float(value), 1)
+    return written if float(written) <= 0 else f"+{written}"
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """Write a number.
+
+    Args:
+        value: a number, or None.
+        digits: digits after the point.
+
+    Returns:
+        Such as `71.1`.
+    """
+    return MISSING if value is None else _plain(float(value), digits)
+
+
+def _plain(value: float, digits: int) -> str:
+    """Write a number that is never -0.0."""
+    written = f"{value:.{digits}f}"
+    return written.lstrip("-") if float(written) == 0 else written
+
+
+def gap(value: Any) -> str:
+    """Write a share of the gap that is closed.
+
+    Args:
+        value: the share, or None.
+
+    Returns:
+        Such as `0.58`.
+    """
+    return number(value, 2)
+
+
+def span(low: str, high: str) -> str:
+    """Write an interval.
+
+    Args:
+        low: its lower end as text.
+        high: its upper end as text.
+
+    Returns:
+        Such as `0.53 to 0.62`; nothing where an end is missing.
+    """
+    return "" if MISSING in (low, high) else f"{low} to {high}"
+
+
+def tokens_text(scale: Any) -> str:
+    """Name a scale.
+
+    Args:
+        scale: visual tokens, as number or text.
+
+    Returns:
+        `1 token`, `9 tokens`.
+    """
+    return "1 token" if str(scale) == "1" else f"{scale} tokens"

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from predictor.features import FeatureMap, FeatureSettings
+from predictor.interface import pack_arrays
+
+SMALL = {"one_width": 4, "grid_width": 5, "spread_width": 3, "question_width": 6}
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    rng = np.random.default_rng(0)
+    images = np.repeat(np.arange(40), 3)
+    coarse = rng.normal(size=(40, 10, 12))[images]
+    question = rng.normal(size=(120, 12))
+    correct = (rng.random((120, 2)) < 0.5).astype(float)
+    return coarse, question, correct, images
+
+
+@pytest.fixture(scope="module")
+def fitted(inputs):
+    found = FeatureMap(FeatureSettings(**SMALL))
+    return found, found.fit_transform(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "width"),
+    [
+        # 4 + 5 + 3 directions, 5 token lengths, 2 ridge columns.
+        (("coarse",), 12 + 5 + 2),
+        # 6 directions, 2 ridge columns.
+        (("question",), 6 + 2),
+        # All of it, 5 matches and 2 ridge columns of the products.
+        (("coarse", "question"), 19 + 8 + 5 + 2),
+    ],
+)
+def test_rows_hold_the_columns_of_their_blocks(inputs, blocks, width):
+    rows = FeatureMap(FeatureSettings(blocks=blocks, **SMALL)).fit_transform(*inputs)
+    assert rows.shape == (120, width)
+    assert np.all(np.isfinite(rows))
+
+
+def test_transform_agrees_but_for_the_ridge_columns(fitted, inputs):
+    found, rows = fitted
+    again = found.transform(*inputs[:2])
+    assert again.shape == rows.shape
+    assert again[:, :-6] == pytest.approx(rows[:, :-6], abs=1e-5)
+    assert not np.allclose(again[:, -6:], rows[:, -6:])
+
+
+def test_ridge_columns_of_training_rows_do_not_leak_their_scores(inputs):
+    # With coin flips for scores and as many products as rows, only a leak could look right.
+    coarse, question, correct, images = inputs
+    settings = FeatureSettings(folds=5)
+    rows = FeatureMap(settings).fit_transform(coarse, question, correct, images)
+    agreement = [np.corrcoef(rows[:, -2 + k], correct[:, k])[0, 1] for k in (0, 1)]
+    assert max(agreement) < 0.3
+
+
+def test_one_block_ignores_the_other(inputs):
+    coarse, question, *rest = inputs
+    only = FeatureMap(FeatureSettings(blocks=("question",), **SMALL))
+    rows = only.fit_transform(coarse, question, *rest)
+    other = FeatureMap(FeatureSettings(blocks=("question",), **SMALL))
+    assert np.array_equal(rows, other.fit_transform(coarse * 0 + 1, question, *rest))
+    picture = FeatureMap(FeatureSettings(blocks=("coarse",), **SMALL))
+    rows = picture.fit_transform(coarse, question, *rest)
+    assert np.array_equal(
+        picture.transform(coarse, question), picture.transform(coarse, question[::-1])
+    )
+
+
+def test_rows_do_not_depend_on_their_batch(fitted, inputs):
+    found, _ = fitted
+    coarse, question = inputs[:2]
+    alone = np.vstack([found.transform(coarse[i : i + 1], question[i : i + 1]) for i in range(9)])
+    assert found.transform(coarse[:9], question[:9]) == pytest.approx(alone, abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_rows(fitted, inputs):
+    again = FeatureMap(FeatureSettings(**SMALL))
+    assert np.array_equal(again.fit_transform(*inputs), fitted[1])
+    assert again.to_bytes() == fitted[0].to_bytes()
+
+
+@pytest.mark.parametrize("blocks", [("coarse",), ("question",), ("coarse", "question")])
+def test_a_saved_map_gives_the_same_rows(inputs, blocks):
+    found = FeatureMap(FeatureSettings(blocks=blocks, **SMALL))
+    found.fit_transform(*inputs)
+    loaded = FeatureMap.from_bytes(found.to_bytes())
+    assert loaded.settings.blocks == blocks
+    assert np.array_equal(loaded.transform(*inputs[:2]), found.transform(*inputs[:2]))
+
+
+def test_match_is_the_cosine_with_the_question():
+    # One image shows the question's own direction, the others its opposite or something else.
+    rng = np.random.default_rng(0)
+    question = rng.normal(size=(30, 8))
+    coarse = np.repeat(question[:, None], 10, axis=1)
+    coarse[:15] *= -1
+    found = FeatureMap(FeatureSettings(**SMALL))
+    rows = found.fit_transform(coarse, question, np.ones((30, 1)), np.arange(30))
+    match = rows[:, -8]  # before: 4 summaries of the nine matches and 3 ridge columns
+    assert match[15:].mean() > 0.8
+    assert match[:15].mean() < -0.8
+
+
+@pytest.mark.parametrize("blocks", [(), ("picture",)])
+def test_unknown_blocks_are_refused(blocks):
+    with pytest.raises(ValueError, match="blocks must be some of"):
+        FeatureSettings(blocks=blocks)
+
+
+def test_one_fold_is_refused():
+    with pytest.raises(ValueError, match="folds must be at least 2, got 1"):
+        FeatureSettings(folds=1)
+
+
+def test_too_few_images_are_refused(inputs):
+    coarse, question, correct, _ = inputs
+    with pytest.raises(ValueError, match="training needs at least 5 images, got 1"):
+        FeatureMap().fit_transform(coarse, question, correct, np.zeros(120))
+
+
+@pytest.mark.parametrize(
+    ("coarse", "question"),
+    [((3, 12), (3, 12)), ((3, 1, 12), (3, 12)), ((3, 10, 12), (3, 11)), ((3, 10, 12), (2, 12))],
+)
+def test_wrong_shapes_are_refused(fitted, coarse, question):
+    with pytest.raises(ValueError, match=r"expected coarse \[n, t, D\]"):
+        fitted[0].transform(np.zeros(coarse), np.zeros(question))
+
+
+def test_another_model_is_refused(fitted):
+    with pytest.raises(ValueError, match=r"coarse must be \[n, 10, 12\] as in training"):
+        fitted[0].transform(np.zeros((1, 5, 12)), np.zeros((1, 12)))
+
+
+def test_an_unfitted_map_says_so():
+    with pytest.raises(ValueError, match="not fitted"):
+        FeatureMap().transform(np.zeros((1, 10, 12)), np.zeros((1, 12)))
+    with pytest.raises(ValueError, match="not fitted"):
+        FeatureMap().to_bytes()
+
+
+def test_other_arrays_are_refused():
+    with pytest.raises(ValueError, match="not a feature map"):
+        FeatureMap.from_bytes(pack_arrays({"a": np.ones(1)}))

@@ -1,0 +1,39 @@
+import json
+
+from scripts.cli import main
+
+SMALL = "--train-images 8 --calibration-images 4 --test-images 4 --seeds 1 --kind linear".split()
+
+
+def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
+    out = tmp_path / "demo"
+    arguments = ["demo", "--out", str(out), "--model", tiny_model, *SMALL]
+    first = runner.invoke(main, arguments)
+    assert first.exit_code == 0, (first.output, first.exc_info)
+    assert "done already" not in first.stderr
+    lines = first.stdout.splitlines()
+    assert lines[-1] == f"{'report':<24}{out / 'report' / 'index.html'}"
+    assert lines[-5].startswith("OGC at 72 tokens")
+    assert (out / "example.png").is_file()
+
+    second = runner.invoke(main, arguments)
+    assert second.exit_code == 0, (second.output, second.exc_info)
+    # Three splits, the router and the report; asking takes a moment and is done again.
+    assert second.stderr.count("(done already)") == 5
+    assert second.stdout.splitlines()[-5:] == lines[-5:]
+
+
+def test_demo_with_other_sizes_refuses_the_old_folder(runner, tiny_model, tmp_path):
+    arguments = ["demo", "--out", str(tmp_path), "--model", tiny_model, *SMALL, "--quiet"]
+    assert runner.invoke(main, arguments).exit_code == 0
+    result = runner.invoke(main, [*arguments, "--train-images", "9"])
+    assert result.exit_code == 2
+    assert "holds a run with other settings" in result.stderr
+
+
+def test_demo_omniscient_router_knows_the_metadata(runner, tiny_model, tmp_path):
+    arguments = ["demo", "--out", str(tmp_path), "--model", tiny_model, *SMALL]
+    assert runner.invoke(main, arguments).exit_code == 0
+    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert results["omniscient"] is not None
+    assert results["luck_floor"] is not None
