@@ -11,7 +11,7 @@ from labels.scene_vocabulary import KINDS, SPLITS
 KIND_WEIGHTS = (0.35, 0.2, 0.2, 0.1, 0.15)
 OUT_OF_DISTRIBUTION = "ood"
 # Separate random streams, so that a new question template does not change any image.
-LAYOUT_STREAM, PIXEL_STREAM, QUESTION_STREAM = range(3)
+LAYOUT_STREAM, PIXEL_STREAM, QUESTION_STREAM, DESCRIPTION_STREAM = range(4)
 
 
 def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Generator:

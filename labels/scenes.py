@@ -8,9 +8,11 @@ saw.
 from PIL import Image
 
 from labels.questions import Question, QuestionSet, format_question, image_fingerprint
+from labels.scene_descriptions import describe_scene
 from labels.scene_items import Scene
 from labels.scene_questions import Draft, ask_scene, word_question
 from labels.scene_splits import (
+    DESCRIPTION_STREAM,
     OUT_OF_DISTRIBUTION,
     QUESTION_STREAM,
     draw_image,
@@ -110,17 +112,22 @@ def expected_text(question: Question) -> str:
     return OPTION_LETTERS[question.choices.index(question.answers[0])]
 
 
-def conversation(split: str, index: int, count: int, seed: int = 0) -> list[tuple[str, str]]:
+def conversation(
+    split: str, index: int, count: int, seed: int = 0, described: int = 0
+) -> list[tuple[str, str]]:
     """Give the (question, answer) turns about one scene, as a model is trained on them.
 
     Args:
         split: name of the split.
         index: number of the scene within it.
-        count: most turns wanted.
+        count: most questions wanted.
         seed: seed of the whole benchmark.
+        described: descriptions to put in front, see `labels.scene_descriptions`.
 
     Returns:
         Pairs of what is asked, options included, and what should be answered.
     """
     asked = ask_questions(split, index, count, seed)
-    return [(format_question(question), expected_text(question)) for question in asked]
+    random = open_stream(split, index, seed, DESCRIPTION_STREAM)
+    told = describe_scene(make_scene(split, index, seed), random, described)
+    return told + [(format_question(question), expected_text(question)) for question in asked]

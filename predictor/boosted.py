@@ -112,16 +112,19 @@ class BoostedRouter:
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
         self.width_ = x.shape[1]
-        self.heads_ = [self._fit_head(x, y[:, k], w) for k in range(y.shape[1])]
+        # Binned once for all heads; only the target changes.
+        rows = lgb.Dataset(x, weight=w, params=self.settings.to_lightgbm(), free_raw_data=False)
+        self.heads_ = [self._fit_head(rows, y[:, k]) for k in range(y.shape[1])]
         wanted = self.settings.shared_trees > 0 and any(self._varied())
         self.shared_ = self._fit_shared(x, y, w) if wanted else None
         return self
 
-    def _fit_head(self, x: FloatArray, target: FloatArray, w: FloatArray) -> Head:
+    def _fit_head(self, rows: lgb.Dataset, target: FloatArray) -> Head:
         if np.ptp(target) == 0:
             # Smoothed as if half a row had gone each way: never quite 0 or 1.
             return float(log_odds((target.sum() + 0.5) / (len(target) + 1)))
-        return _grow(x, target, w, self.settings.trees, self.settings.to_lightgbm())
+        parameters = self.settings.to_lightgbm()
+        return lgb.train(parameters, rows.set_label(target), self.settings.trees)
 
     def _fit_shared(self, x: FloatArray, y: FloatArray, w: FloatArray) -> lgb.Booster:
         scales = y.shape[1]
@@ -131,8 +134,9 @@ class BoostedRouter:
             # A row comes once per scale here; half of them are free to be in another leaf.
             "min_data_in_leaf": max(self.settings.min_rows * scales // 2, 1),
         }
-        crossed, weights = _cross(x, scales), np.repeat(w, scales)
-        return _grow(crossed, y.ravel(), weights, self.settings.shared_trees, parameters)
+        weights = np.repeat(w, scales)
+        rows = lgb.Dataset(_cross(x, scales), y.ravel(), weight=weights, params=parameters)
+        return lgb.train(parameters, rows, self.settings.shared_trees)
 
     def _varied(self) -> list[bool]:
         return [not isinstance(head, float) for head in self.heads_]
@@ -216,13 +220,6 @@ def _cross(x: FloatArray, scales: int) -> FloatArray:
     """Repeat every row once per scale, with the scale's number as a last feature [n * s, d + 1]."""
     numbers = np.tile(np.arange(scales, dtype=np.float64), len(x))
     return np.column_stack([np.repeat(x, scales, axis=0), numbers])
-
-
-def _grow(
-    x: FloatArray, target: FloatArray, w: FloatArray, trees: int, parameters: dict[str, Any]
-) -> lgb.Booster:
-    rows = lgb.Dataset(x, target, weight=w, params=parameters)
-    return lgb.train(parameters, rows, num_boost_round=trees)
 
 
 def _parse(content: bytes, width: int) -> lgb.Booster:

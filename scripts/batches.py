@@ -24,7 +24,9 @@ Turns = list[tuple[str, str]]
 Example = tuple[Image.Image, Turns]
 
 
-def scene_examples(turns: int, seed: int, draws: int = 1) -> Callable[[int], Example]:
+def scene_examples(
+    turns: int, seed: int, draws: int = 1, described: int = 0
+) -> Callable[[int], Example]:
     """Serve scenes of the training split without end.
 
     Args:
@@ -32,6 +34,7 @@ def scene_examples(turns: int, seed: int, draws: int = 1) -> Callable[[int], Exa
         seed: seed of the benchmark.
         draws: take the emptiest of so many scenes; more than one makes an easy start, from which
             a fresh language model learns to look at the image at all.
+        described: descriptions in front of the questions.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -42,7 +45,7 @@ def scene_examples(turns: int, seed: int, draws: int = 1) -> Callable[[int], Exa
         if draws > 1:
             index = min(drawn, key=lambda i: len(make_scene(TRAINING_SPLIT, i, seed).items))
         image = render_scene(TRAINING_SPLIT, index, seed)
-        return image, conversation(TRAINING_SPLIT, index, turns, seed)
+        return image, conversation(TRAINING_SPLIT, index, turns, seed, described)
 
     return example
 

@@ -34,6 +34,7 @@ from scripts.errors import OneLineCommand
 @click.option(
     "--scales-per-step", default=5, help="Scales of each step; fewer are drawn at random."
 )
+@click.option("--described", default=0, help="Descriptions of each scene beside the questions.")
 @click.option("--scales", default="", help="Scales to train, such as 9,36; all if left out.")
 @click.option("--cached", default=0, help="Images to encode once, with a frozen tower; 0: none.")
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
@@ -57,6 +58,7 @@ def main(
     projector_rate: float,
     language_rate: float,
     scales_per_step: int,
+    described: int,
     scales: str,
     cached: int,
     dense: bool,
@@ -100,7 +102,7 @@ def main(
             raise click.UsageError("--cached keeps the tower as it is: give --tower-rate 0 too")
         wanted = tuple(int(scale) for scale in scales.split(",") if scale)
         sizes = recipes.Sizes(batch, cached, wanted)
-        source = recipes.open_examples(data, split, turns, seed, easy)
+        source = recipes.open_examples(data, split, turns, seed, easy, described)
         result = recipes.train_answers(start, source, out, loop, rates, sizes)
     click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
     click.echo(f"wrote {out}")

@@ -77,11 +77,11 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
 
 
 def open_examples(
-    data: str, split: str, turns: int, seed: int, draws: int
+    data: str, split: str, turns: int, seed: int, draws: int, described: int
 ) -> Callable[[int], Example]:
     """Open what to train on: endless scenes, or the epochs of any question set."""
     if data == "scenes":
-        return scene_examples(turns, seed, draws)
+        return scene_examples(turns, seed, draws, described)
     return question_examples(load_questions(data, split=split), turns, seed)
 
 

@@ -6,7 +6,7 @@ that a report can show their images and a demo can tell quickly that a split is 
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labels.questions import QuestionSet
 
 REQUEST = "request.json"
+FIRST = 8
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,10 @@ def read_seconds(folder: Path) -> float:
 
 
 def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -> bool:
-    """Tell whether a run is finished and was asked for the same, without loading questions.
+    """Tell whether a run is finished and was asked for the same, without loading all questions.
 
-    Only the built-in benchmark is told by its words alone: files of the user may have changed.
+    Only the first questions are compared, which is enough for the built-in benchmark: it is made by
+    a generator, and a change of that shows at once. Files of the user may change anywhere.
 
     Args:
         folder: the run's folder.
@@ -142,7 +144,15 @@ def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -
         return False
     manifest = read_manifest(folder)
     same = all(manifest.settings.get(name) == value for name, value in model.items())
-    return manifest.finished and same
+    return manifest.finished and same and _starts_alike(folder, request)
+
+
+def _starts_alike(folder: Path, request: LabelRequest) -> bool:
+    from labels.outcomes import read_questions
+
+    limit = min(request.limit or FIRST, FIRST)
+    start = replace(request, limit=limit).load_questions().questions
+    return tuple(read_questions(folder)[: len(start)]) == start
 
 
 def _as_fields(content: Mapping[str, Any]) -> dict[str, Any]:

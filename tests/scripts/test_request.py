@@ -1,8 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labels.manifest import Manifest, write_manifest
+from labels.formats import pack_questions
+from labels.manifest import QUESTIONS_FILE, Manifest, write_manifest
+from labels.questions import fingerprint_questions
 from scripts.request import (
     REQUEST,
     LabelRequest,
@@ -36,25 +39,42 @@ def test_a_note_that_cannot_be_read_is_no_note(tmp_path, content):
     assert read_request(tmp_path) is None
 
 
-def finish(folder, finished=True):
-    write_manifest(folder, Manifest("x", dict(MODEL), 3, 3, 1, finished=finished))
+@pytest.fixture
+def labelled(tmp_path, write_source):
+    """A function that makes a run of a source look finished; gives its folder and request."""
+
+    def make(finished=True):
+        request = LabelRequest(source=str(write_source(tmp_path / "source", 2, seed=0)))
+        questions = request.load_questions()
+        settings = {**MODEL, "questions": fingerprint_questions(questions)}
+        folder = tmp_path / "run"
+        folder.mkdir()
+        write_manifest(folder, Manifest("x", settings, 4, 2, 1, finished=finished))
+        (folder / QUESTIONS_FILE).write_bytes(pack_questions(questions))
+        write_request(folder, request, 1.0)
+        return folder, request
+
+    return make
 
 
-def test_is_labelled_when_all_is_the_same(tmp_path):
-    finish(tmp_path)
-    write_request(tmp_path, ASKED, 1.0)
-    assert is_labelled(tmp_path, ASKED, MODEL)
-    assert not is_labelled(tmp_path, LabelRequest(source="y.jsonl"), MODEL)
-    assert not is_labelled(tmp_path, ASKED, {**MODEL, "checkpoint": "b" * 16})
-    assert not is_labelled(tmp_path, ASKED, {**MODEL, "dtype": "bfloat16"})
+def test_is_labelled_when_all_is_the_same(labelled):
+    folder, request = labelled()
+    assert is_labelled(folder, request, MODEL)
+    assert not is_labelled(folder, replace(request, suffix="One word."), MODEL)
+    assert not is_labelled(folder, request, {**MODEL, "checkpoint": "b" * 16})
+    assert not is_labelled(folder, request, {**MODEL, "dtype": "bfloat16"})
 
 
-def test_is_not_labelled_before_the_end(tmp_path):
+def test_is_not_labelled_when_the_questions_changed(labelled, write_source, tmp_path):
+    folder, request = labelled()
+    write_source(tmp_path / "source", 2, seed=1)
+    assert not is_labelled(folder, request, MODEL)
+
+
+def test_is_not_labelled_before_the_end(labelled, tmp_path):
     assert not is_labelled(tmp_path, ASKED, MODEL)
-    finish(tmp_path, finished=False)
-    assert not is_labelled(tmp_path, ASKED, MODEL)
-    write_request(tmp_path, ASKED, 1.0)
-    assert not is_labelled(tmp_path, ASKED, MODEL)
+    folder, request = labelled(finished=False)
+    assert not is_labelled(folder, request, MODEL)
 
 
 def test_request_loads_its_questions_and_settings(tmp_path, write_source):
