@@ -37,7 +37,9 @@ def read_row(scene: Scene, random: Random) -> Turn | None:
     behind = [
         item
         for item in scene.items
-        if item.row == start.row and item.column >= start.column and item.content in (*GLYPHS, *WORDS)
+        if item.row == start.row
+        and item.column >= start.column
+        and item.content in (*GLYPHS, *WORDS)
     ]
     behind.sort(key=lambda item: item.column)
     answer = " ".join(item_text(item, scene) for item in behind[:LONGEST_READING])

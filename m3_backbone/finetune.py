@@ -138,10 +138,10 @@ def matryoshka_step(
     for scale in scales:
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
             loss = scale_loss(model, leaf, batch.text, scale)
-        (loss / len(scales)).backward()
+        torch.autograd.backward(loss / len(scales))
         losses[scale] = loss.item()
     if tokens.requires_grad:
-        tokens.backward(leaf.grad)
+        torch.autograd.backward(tokens, leaf.grad)
     return losses
 
 

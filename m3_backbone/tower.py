@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import CLIPVisionModel
 
 from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.training import LoopSettings, TrainingLoop
@@ -78,7 +79,7 @@ def dense_accuracy(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) 
 
 
 def pretrain_tower(
-    tower: nn.Module,
+    tower: CLIPVisionModel,
     classes: Mapping[str, int],
     draw_batch: Callable[[int], DenseBatch],
     settings: LoopSettings,
@@ -111,7 +112,7 @@ def pretrain_tower(
             logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
         losses = dense_loss(logits, targets)
         weighted = [loss * WEIGHTS.get(name, 1.0) for name, loss in losses.items()]
-        torch.stack(weighted).sum().backward()
+        torch.autograd.backward(torch.stack(weighted).sum())
         if step % 50 == 0 or step == settings.steps - 1:
             accuracy = dense_accuracy(logits, targets)
             bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})

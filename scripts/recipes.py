@@ -22,8 +22,8 @@ from m3_backbone.tower import pretrain_tower
 from m3_backbone.training import LoopSettings
 from scripts.batches import (
     Example,
-    dense_batches,
     cached_batches,
+    dense_batches,
     finetune_batches,
     image_batches,
     question_examples,
@@ -63,7 +63,8 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
     """Open a checkpoint, or make a fresh m3-mini where no name is given."""
     if name is not None:
         opened = open_checkpoint(name, device, "float32")
-        processor = AutoProcessor.from_pretrained(opened.folder)
+        open_processor: Any = AutoProcessor.from_pretrained
+        processor = open_processor(opened.folder)
         processor.image_processor = opened.image_processor
         return Start(opened.model, processor, trained_scales(opened.model.config))
     pairs = (
@@ -72,7 +73,8 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
         for pair in conversation("train", index, TURNS_PER_SCENE, seed)
     )
     tokenizer = train_tokenizer(pairs)
-    model = build_mini(tokenizer, seed).to(device)
+    model: Any = build_mini(tokenizer, seed)
+    model.to(device)
     return Start(model, build_processor(tokenizer), tuple(model.config.matryoshka_vis_token_scale))
 
 
