@@ -7,6 +7,7 @@ import pytest
 
 from labels.metrics import METRICS
 from labels.scene_dense import DENSE_TARGETS, dense_targets
+from labels.scene_descriptions import describe_scene
 from labels.scene_items import CONTENT_INDEX
 from labels.scene_layouts import MAKERS, make_grid
 from labels.scene_questions import FAMILIES, FAMILY_WEIGHTS, ask_scene
@@ -129,3 +130,27 @@ def test_unknown_split_is_refused():
 def test_no_images_is_refused():
     with pytest.raises(ValueError, match="at least one image.*got 0"):
         load_scenes("test", 0)
+
+
+def test_descriptions_tell_what_is_drawn():
+    for index in range(60):
+        scene = make_scene("train", index)
+        for asked, answer in describe_scene(scene, np.random.default_rng(index), 6):
+            assert answer.split()
+            if asked.startswith("Describe the ") and scene.kind in ("grid", "scene"):
+                name = asked.removeprefix("Describe the ").rstrip(".")
+                assert answer.split()[0] == only(scene, name).colour
+            if asked.startswith("Read") and scene.kind == "page":
+                row = int(asked.rstrip(".").split()[2]) - 1
+                words = [item.content for item in scene.items if item.row == row]
+                assert " ".join(words).endswith(answer) or answer in " ".join(words)
+
+
+def only(scene, name):
+    (found,) = [item for item in scene.items if item.content == name]
+    return found
+
+
+def test_descriptions_stand_in_front_and_leave_the_questions_alone():
+    plain_turns = conversation("train", 5, 4)
+    assert conversation("train", 5, 4, described=3)[-len(plain_turns) :] == plain_turns
