@@ -61,6 +61,8 @@ mini: $(STAMP)
 	  --steps 4500 --scales 1,9,36,144 --described 6 --turns 6 --seed 1
 	$(FINETUNE) --out runs/mini/full --model runs/mini/described $(FROZEN) --cached 6400 \
 	  --steps 1700 --described 3 --turns 9 --seed 2
+	$(FINETUNE) --out runs/mini/joint --model runs/mini/full --batch 8 --scales-per-step 2 --steps 1150 \
+	  --tower-rate 3e-4 --projector-rate 6e-4 --language-rate 6e-4 --described 3 --turns 9 --seed 3
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
