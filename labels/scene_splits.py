@@ -37,7 +37,6 @@ def make_scene(split: str, index: int, seed: int = 0) -> Scene:
 
     Returns:
         The scene, without pixels.
-
     """
     random = open_stream(split, index, seed, LAYOUT_STREAM)
     kind = KINDS[int(random.choice(len(KINDS), p=KIND_WEIGHTS))]

@@ -7,7 +7,7 @@ saw.
 
 from PIL import Image
 
-from labels.questions import Question, QuestionSet, format_question, image_fingerprint
+from labels.questions import LETTERS, Question, QuestionSet, format_question, image_fingerprint
 from labels.scene_descriptions import describe_scene
 from labels.scene_items import Scene
 from labels.scene_questions import Draft, ask_scene, word_question
@@ -22,8 +22,6 @@ from labels.scene_splits import (
 from labels.scene_vocabulary import KINDS
 
 QUESTIONS_PER_IMAGE = 8
-# Facts that only the omniscient router may see: numbers, named alike for every family.
-OPTION_LETTERS = "ABCD"
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
@@ -109,7 +107,7 @@ def expected_text(question: Question) -> str:
     """Give the text a model should answer: the option's letter, or the first accepted answer."""
     if not question.choices:
         return question.answers[0]
-    return OPTION_LETTERS[question.choices.index(question.answers[0])]
+    return LETTERS[question.choices.index(question.answers[0])]
 
 
 def conversation(

@@ -91,10 +91,10 @@ def main(
         quiet=quiet,
     )
     rates = FinetuneSettings(tower_rate, projector_rate, language_rate, scales_per_step)
-    start = recipes.open_start(model_name, seed, device)
     if (out / "config.json").exists():
         click.echo(f"{out} is finished; remove it to train again")
         return
+    start = recipes.open_start(model_name, seed, device)
     if dense:
         result = recipes.train_tower(start, out, loop, tower_rate, batch)
     else:
