@@ -3,17 +3,20 @@
 Each target is a map [24, 24] of class numbers with -1 where it does not apply.
 """
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
 from labels.scene_items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
-from labels.scene_vocabulary import BACKGROUNDS, COLOURS, IMAGE_SIDE, KINDS
+from labels.scene_vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, KINDS
 from m3_backbone.scales import GRID_SIDE
 
 COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # Target name -> number of classes.
+MOST_COPIES = 7
 DENSE_TARGETS = {
     "content": len(CONTENTS),
     "colour": len(COLOURS),
@@ -23,6 +26,7 @@ DENSE_TARGETS = {
     "left": len(CONTENTS),
     "right": len(CONTENTS),
     "value": 10,
+    "copies": 8,
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
     "rows": 25,
@@ -69,10 +73,13 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
     maps["kind"][:] = KINDS.index(scene.kind)
     maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
     maps["rows"][:] = scene.rows
+    copies = Counter(item.content for item in scene.items)
     for item in scene.items:
         area = cover_patches(item)
         for name, number in item_targets(item).items():
             maps[name][area] = number
+        if item.content in GLYPHS:
+            maps["copies"][area] = min(copies[item.content], MOST_COPIES)
         if item.text.isascii() and item.text:
             maps["letter"][area] = spell_patches(item, area[1])
     return maps

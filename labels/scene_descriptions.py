@@ -8,10 +8,11 @@ here.
 
 import numpy as np
 
+from labels.questions import LETTERS
 from labels.scene_items import Item, Scene
-from labels.scene_layouts import pick
-from labels.scene_questions import draw_item, unique_items
-from labels.scene_vocabulary import GLYPHS, PLACES, WORDS
+from labels.scene_layouts import pick, pick_many
+from labels.scene_questions import OPTIONS, draw_item, unique_items
+from labels.scene_vocabulary import COLOURS, GLYPHS, PLACES, WORDS
 
 Random = np.random.Generator
 Turn = tuple[str, str]
@@ -20,9 +21,7 @@ LONGEST_READING = 6
 
 def item_text(item: Item, scene: Scene) -> str:
     """Say what an item shows, and what belongs to it."""
-    if scene.kind == "menu":
-        return f"{item.content} {item.right}{item.value}"
-    if scene.kind == "chart":
+    if scene.kind in ("menu", "chart"):
         return f"{item.content} {item.value}"
     return f"{item.colour} {item.content}" if item.colour else item.content
 
@@ -66,16 +65,25 @@ def item_facts(item: Item, kind: str) -> str:
         return f"{item.colour} row {row} column {column} {beside}"
     if kind == "page":
         return f"line {row} column {column}"
-    return f"line {row} {item.right}{item.value}"
+    return f"line {row} value {item.value}"
+
+
+def drill_options(random: Random) -> Turn:
+    """Name an option and ask for its letter: multiple choice without anything to see."""
+    pool = tuple(COLOURS) if random.random() < 0.6 else tuple("123456789")
+    choices = pick_many(random, pool, OPTIONS)
+    place = int(random.integers(OPTIONS))
+    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False)]
+    return "\n".join([f"Which letter is {choices[place]}?", *lines]), LETTERS[place]
 
 
 def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
-    """Draw up to `count` different descriptions.
+    """Draw up to `count` different descriptions, and a drill in multiple choice behind them.
 
     Args:
         scene: the scene.
         random: source of all choices.
-        count: how many are wanted.
+        count: how many are wanted; none gives no drill either.
 
     Returns:
         Pairs of a request and the text that answers it.
@@ -87,4 +95,4 @@ def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
             turns.setdefault(*turn)
         if len(turns) == count:
             break
-    return list(turns.items())
+    return [*turns.items(), drill_options(random)] if count else []

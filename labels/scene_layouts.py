@@ -1,6 +1,6 @@
 """Makes the five kinds of scene (grid, scene, menu, chart, page) from a random generator.
 
-How much is on the canvas is drawn log-uniformly within every kind, so that the size of what a
+How much is on the canvas is drawn about log-uniformly within every kind, so that the size of what a
 question asks about spans one patch to the whole image whatever the question is.
 """
 
@@ -27,7 +27,11 @@ Box = tuple[float, float, float, float]
 # in an hour on two cores, the question is how much is on the canvas, not how it is shifted.
 RASTER = 8
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
-GRID_SIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+# Side of a grid -> its share. The finest come more often: only they need all 576 tokens.
+GRID_SIDES = {
+    **{1: 0.04, 2: 0.07, 3: 0.09, 4: 0.1, 6: 0.1},
+    **{8: 0.14, 12: 0.12, 16: 0.14, 24: 0.2},
+}
 LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)
 CHART_ROWS = (3, 4, 6, 9, 12)
@@ -35,7 +39,8 @@ LETTER_WIDTHS = (8, 16)
 LONGEST_WORD = 5
 MOST_ITEMS = 30
 SMALLEST_CUT = 32 * 16
-BAR_LEVELS = 9
+HIGHEST_VALUE = 9
+BAR_START = IMAGE_SIDE // 2
 
 
 def pick(random: Random, values: tuple[str, ...] | list[str]) -> str:
@@ -94,7 +99,7 @@ def place_square(random: Random, box: Box) -> Box:
 
 def make_grid(random: Random, unseen: bool) -> Scene:
     """Lay out pictograms in a square grid of 1 to 24 a side."""
-    side = pick_number(random, GRID_SIDES)
+    side = int(random.choice(list(GRID_SIDES), p=list(GRID_SIDES.values())))
     cell = min(IMAGE_SIDE // side, LARGEST_CELL)
     room = IMAGE_SIDE - cell * side
     start = (snap(random.uniform(0, room), RASTER), snap(random.uniform(0, room), RASTER))
@@ -161,33 +166,23 @@ def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
 
 
 def make_menu(random: Random, unseen: bool) -> Scene:
-    """Write 1 to 24 lines of an item and its price, in one or two columns."""
+    """Write 1 to 12 lines of an item and its price of 1 to 9, in one or two columns."""
     rows = pick_number(random, ROWS)
     columns = 2 if rows >= 3 and random.random() < 0.5 else 1
     words = pick_many(random, WORDS, rows * columns)
-    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 3))
+    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 2))
     slot = IMAGE_SIDE // columns
     price_left = (LONGEST_WORD + 1) * letter
     items = []
     for index, word in enumerate(words):
         row, column = index % rows, index // rows
         left, top = column * slot, start + 2 * letter * row
-        tens, units = str(int(random.integers(1, 10))), str(int(random.integers(0, 10)))
-        items.append(
-            Item(
-                word,
-                word,
-                (left, top, left + letter * len(word), top + 2 * letter),
-                row=row,
-                column=column,
-                right=tens,
-                value=int(units),
-            )
-        )
-        for place, text in enumerate((tens, units)):
-            edge = left + price_left + place * letter
-            box = (edge, top, edge + letter, top + 2 * letter)
-            items.append(Item(text, text, box, row=row, column=2 + place, left=word))
+        price = int(random.integers(1, HIGHEST_VALUE + 1))
+        box = (left, top, left + letter * len(word), top + 2 * letter)
+        items.append(Item(word, word, box, row=row, column=column, value=price))
+        edge = left + price_left
+        box = (edge, top, edge + letter, top + 2 * letter)
+        items.append(Item(str(price), str(price), box, row=row, column=2, left=word, value=price))
     return finish(random, "menu", items, rows, columns, unseen)
 
 
@@ -196,14 +191,18 @@ def make_chart(random: Random, unseen: bool) -> Scene:
     rows = pick_number(random, CHART_ROWS)
     words = pick_many(random, WORDS, rows)
     start, letter = size_lines(random, rows, 2 * LONGEST_WORD)
-    zero = (LONGEST_WORD + 1) * letter
     items = []
     for row, word in enumerate(words):
-        level = int(random.integers(1, BAR_LEVELS + 1))
+        level = int(random.integers(1, HIGHEST_VALUE + 1))
         top = start + 2 * letter * row
         box = (0, top, letter * len(word), top + 2 * letter)
         items.append(Item(word, word, box, row=row, value=level))
-        bar = (zero, top + letter // 2, zero + level * RASTER, top + 2 * letter - letter // 2)
+        bar = (
+            BAR_START,
+            top + letter // 2,
+            BAR_START + level * RASTER,
+            top + 2 * letter - letter // 2,
+        )
         colour = pick(random, tuple(COLOURS))
         items.append(Item("bar", "", bar, colour, row, left=word, value=level))
     return finish(random, "chart", items, rows, 1, unseen)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from labels.scene_items import Item, Scene
-from labels.scene_layouts import pick, pick_many, pick_number
+from labels.scene_layouts import HIGHEST_VALUE, pick, pick_many, pick_number
 from labels.scene_templates import TEMPLATES
 from labels.scene_vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, ORDINALS, PLACES, WORDS
 
 Random = np.random.Generator
 MOST_COUNTED = 6
 COUNTABLE_ITEMS = 36
+LARGEST_ADDRESSED = 8
 OPTIONS = 4
 TRIES_PER_QUESTION = 4
 
@@ -70,9 +71,9 @@ def ask_layout(scene: Scene, random: Random) -> Draft | None:
 
 
 def ask_identity(scene: Scene, random: Random) -> Draft | None:
-    """Ask what, or which colour, is in one cell of a grid."""
+    """Ask what, or which colour, is in one cell of a grid that can be counted through."""
     item = draw_item(random, [item for item in scene.items if item.content in GLYPHS])
-    if item is None or scene.kind != "grid":
+    if item is None or scene.rows > LARGEST_ADDRESSED:
         return None
     slots = {"row": str(item.row + 1), "column": str(item.column + 1)}
     if random.random() < 0.3:
@@ -114,7 +115,7 @@ def ask_counting(scene: Scene, random: Random) -> Draft | None:
         return None
     counts = Counter(item.content for item in scene.items if item.content in GLYPHS)
     possible = sorted({n for n in counts.values() if n <= MOST_COUNTED})
-    if not possible:
+    if len(possible) < 2:
         return None
     number = pick_number(random, tuple(possible))
     name = pick(random, sorted(name for name, n in counts.items() if n == number))
@@ -144,8 +145,7 @@ def ask_table(scene: Scene, random: Random) -> Draft | None:
     item = draw_item(random, unique_items(scene))
     if item is None:
         return None
-    price = f"{item.right}{item.value}"
-    return Draft("table", "price", {"name": item.content}, price, item.side)
+    return Draft("table", "price", {"name": item.content}, str(item.value), item.side)
 
 
 def ask_chart(scene: Scene, random: Random) -> Draft | None:
@@ -173,7 +173,7 @@ def ask_choice(scene: Scene, random: Random) -> Draft | None:
     if draft is None:
         return None
     if scene.kind == "menu":
-        pool = tuple(str(n) for n in range(10, 100) if str(n) != draft.answer)
+        pool = tuple(str(n) for n in range(1, HIGHEST_VALUE + 1) if str(n) != draft.answer)
     else:
         pool = tuple(name for name in COLOURS if name != draft.answer)
     options = [*pick_many(random, pool, OPTIONS - 1), draft.answer]
@@ -198,22 +198,22 @@ FAMILIES: dict[str, Asker] = {
 # How often each kind of scene is asked each family.
 FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
     "grid": {
-        **{"gist": 1.0, "layout": 0.5, "identity": 2.5, "attribute": 1.5, "existence": 0.4},
-        **{"counting": 0.5, "relation": 1.5, "choice": 0.4},
+        **{"gist": 0.8, "layout": 0.4, "identity": 2.0, "attribute": 2.0, "existence": 0.4},
+        **{"counting": 0.4, "relation": 1.2, "choice": 0.5},
     },
     "scene": {
-        **{"gist": 1.0, "layout": 1.5, "attribute": 2.5, "existence": 0.6, "counting": 1.5},
+        **{"gist": 0.8, "layout": 1.5, "attribute": 2.5, "existence": 0.5, "counting": 1.0},
         **{"choice": 0.5},
     },
     "menu": {
-        **{"gist": 1.0, "layout": 0.5, "table": 4.0, "reading": 1.5, "existence": 0.5},
+        **{"gist": 0.8, "layout": 0.4, "table": 4.0, "reading": 1.5, "existence": 0.4},
         **{"choice": 0.5},
     },
     "chart": {
-        **{"gist": 1.0, "layout": 0.5, "chart": 4.0, "attribute": 1.5, "reading": 1.0},
+        **{"gist": 0.8, "layout": 0.4, "chart": 4.0, "attribute": 1.5, "reading": 1.0},
         **{"choice": 0.4},
     },
-    "page": {"gist": 1.0, "layout": 0.5, "reading": 6.0, "existence": 0.6},
+    "page": {"gist": 0.8, "layout": 0.4, "reading": 6.0, "existence": 0.4},
 }
 
 

@@ -8,8 +8,8 @@ Source: M3 (arXiv 2405.17430), equation 2; unlike the official code, the tower i
 really receives its gradient.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from m3_backbone.packing import PackedText, packed_mask, packed_positions
 from m3_backbone.pooling import pool_tokens
 from m3_backbone.prefetch import prefetch_batches
+from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 
 
@@ -33,12 +34,17 @@ class FinetuneSettings:
         language_rate: peak learning rate of the language model; 0 freezes it.
         scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
             anew each step, an unbiased sample of the mean over all.
+        dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, for
+            towers that start from random weights; 0 leaves it out.
+        dense_targets: target name -> number of classes of the dense loss.
     """
 
     tower_rate: float = 2e-5
     projector_rate: float = 2e-5
     language_rate: float = 2e-5
     scales_per_step: int = 5
+    dense_weight: float = 0.0
+    dense_targets: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,12 @@ class Batch:
         images: pixel values [B, 3, H, W]; or, where the tower is frozen, what `encode_pixels` gave
             for them once and for all [B, N, width of the tower].
         text: the packed questions.
+        dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
     """
 
     images: Tensor
     text: PackedText
+    dense: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def freeze(module: nn.Module, rate: float) -> None:
@@ -70,14 +78,12 @@ def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
     return features
 
 
-def project_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
-    """Encode images once, unless they are features already, and project them to [B, N, D]."""
-    features = images
-    if images.ndim == 4:
-        with torch.set_grad_enabled(train_tower):
-            features = encode_pixels(model, images)
-    tokens: Tensor = model.model.multi_modal_projector(features)
-    return tokens
+def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
+    """Encode images to [B, N, width of the tower], unless they are such features already."""
+    if images.ndim != 4:
+        return images
+    with torch.set_grad_enabled(train_tower):
+        return encode_pixels(model, images)
 
 
 def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tensor:
@@ -116,7 +122,12 @@ def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list
 
 
 def matryoshka_step(
-    model: Any, batch: Batch, scales: Sequence[int], train_tower: bool, bf16: bool
+    model: Any,
+    batch: Batch,
+    scales: Sequence[int],
+    settings: FinetuneSettings,
+    bf16: bool = False,
+    heads: DenseHeads | None = None,
 ) -> dict[int, float]:
     """Leave the gradient of the mean loss over `scales` on the parameters.
 
@@ -124,24 +135,32 @@ def matryoshka_step(
         model: a stock `LlavaForConditionalGeneration` in training mode.
         batch: images and questions.
         scales: visual tokens per scale.
-        train_tower: whether the vision tower receives its gradient.
+        settings: whether the tower receives its gradient, and the weight of the dense loss.
         bf16: whether to run in bfloat16 autocast.
+        heads: classifiers of the dense loss; None leaves it out.
 
     Returns:
         Scale -> loss.
     """
     losses = {}
-    device = batch.images.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=bf16):
-        tokens = project_images(model, batch.images, train_tower)
+    images = batch.images.to(model.device)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        features = encode_images(model, images, settings.tower_rate > 0)
+        tokens = model.model.multi_modal_projector(features)
+        named = heads(features) if heads else {}
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
     for scale in scales:
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
             loss = scale_loss(model, leaf, batch.text, scale)
         torch.autograd.backward(loss / len(scales))
         losses[scale] = loss.item()
-    if tokens.requires_grad:
-        torch.autograd.backward(tokens, leaf.grad)
+    ends, gradients = ([tokens], [leaf.grad]) if tokens.requires_grad else ([], [])
+    if named:
+        targets = {name: target.to(images.device) for name, target in batch.dense.items()}
+        ends.append(settings.dense_weight * weigh_losses(dense_loss(named, targets)))
+        gradients.append(None)
+    if ends:
+        torch.autograd.backward(ends, gradients)
     return losses
 
 
@@ -175,16 +194,18 @@ def finetune(
     ]
     for module, rate in parts:
         freeze(module, rate)
-    identity = f"finetune {settings} steps={loop_settings.steps} seed={loop_settings.seed}"
-    loop = TrainingLoop(parts, loop_settings, checkpoint, identity)
+    heads = None
+    if settings.dense_weight:
+        torch.manual_seed(loop_settings.seed)
+        heads = DenseHeads(int(inner.vision_tower.config.hidden_size), settings.dense_targets)
+        parts.append((heads.to(model.device), max(settings.tower_rate, settings.projector_rate)))
+    loop = TrainingLoop(parts, loop_settings, checkpoint, f"finetune {settings}")
     average: dict[int, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, loop_settings.steps, loop_settings.workers)
     model.train()
     for step, bar in loop.steps("finetune"):
         chosen = draw_scales(scales, settings.scales_per_step, loop_settings.seed, step)
-        losses = matryoshka_step(
-            model, next(batches), chosen, settings.tower_rate > 0, loop_settings.bf16
-        )
+        losses = matryoshka_step(model, next(batches), chosen, settings, loop_settings.bf16, heads)
         for scale, loss in losses.items():
             average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
         bar.set_postfix({str(s): f"{average[s]:.3f}" for s in scales if s in average})

@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from m3_backbone.group import group_rank, group_size
+
 T = TypeVar("T")
 BATCHES_AHEAD = 6
 
@@ -23,8 +25,10 @@ class DrawnBatches(Dataset[T], Generic[T]):
 def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: int) -> Iterator[T]:
     """Yield the batches of the steps from `first` up to but not including `last`, in order.
 
+    Processes that train together share the batches out: of n, number r draws r, n + r, 2n + r, ...
+
     Args:
-        draw: step -> batch; must depend on the step alone.
+        draw: number -> batch; must depend on the number alone.
         first: first step.
         last: step after the last one.
         workers: processes that draw ahead; 0 draws in this one.
@@ -35,7 +39,7 @@ def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: i
     loader: DataLoader[T] = DataLoader(
         DrawnBatches(draw),
         batch_size=None,
-        sampler=range(first, last),
+        sampler=[step * group_size() + group_rank() for step in range(first, last)],
         num_workers=workers,
         prefetch_factor=BATCHES_AHEAD if workers else None,
         multiprocessing_context="fork" if workers else None,

@@ -18,8 +18,8 @@ from m3_backbone.training import LoopSettings, TrainingLoop
 IGNORED = -1
 # A patch of plain background says little; without a lower weight it drowns everything else.
 BACKGROUND_WEIGHT = 0.1
-# What a patch itself shows comes first; what it is bound to can only be learned after that.
-WEIGHTS = {"content": 4.0, "letter": 3.0, "left": 0.5, "right": 0.5, "value": 0.5}
+# What a patch shows and what that is bound to are what questions are about.
+WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0}
 DenseBatch = tuple[Tensor, Mapping[str, Tensor]]
 
 
@@ -56,13 +56,24 @@ def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> d
     for name, values in logits.items():
         weight = None
         if name == "content":
-            weight = torch.ones(values.shape[-1])
+            weight = torch.ones(values.shape[-1], device=values.device)
             weight[0] = BACKGROUND_WEIGHT
         flat, wanted = values.float().flatten(0, 1), targets[name].flatten()
         total = F.cross_entropy(flat, wanted, weight, ignore_index=IGNORED, reduction="sum")
         counted = wanted != (0 if name == "content" else IGNORED)
         losses[name] = total / counted.sum().clamp(min=1)
     return losses
+
+
+def weigh_losses(losses: Mapping[str, Tensor]) -> Tensor:
+    """Add the dense losses up by their weights, a scalar."""
+    return torch.stack([loss * WEIGHTS.get(name, 1.0) for name, loss in losses.items()]).sum()
+
+
+def move_dense(batch: DenseBatch, device: torch.device) -> DenseBatch:
+    """Move pixel values and targets to a device."""
+    pixels, targets = batch
+    return pixels.to(device), {name: target.to(device) for name, target in targets.items()}
 
 
 def dense_accuracy(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, float]:
@@ -102,17 +113,17 @@ def pretrain_tower(
     width = int(tower.config.hidden_size)
     torch.manual_seed(settings.seed)
     heads = DenseHeads(width, classes)
-    identity = f"tower steps={settings.steps} seed={settings.seed} targets={sorted(classes)}"
+    heads.to(tower.device)
+    identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
     accuracy: dict[str, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
     for step, bar in loop.steps("tower"):
-        pixels, targets = next(batches)
+        pixels, targets = move_dense(next(batches), tower.device)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=settings.bf16):
             logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
         losses = dense_loss(logits, targets)
-        weighted = [loss * WEIGHTS.get(name, 1.0) for name, loss in losses.items()]
-        torch.autograd.backward(torch.stack(weighted).sum())
+        torch.autograd.backward(weigh_losses(losses))
         if step % 50 == 0 or step == settings.steps - 1:
             accuracy = dense_accuracy(logits, targets)
             bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})

@@ -15,6 +15,9 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from m3_backbone.group import average_gradients, group_rank, group_size
+from m3_backbone.optimizers import build_optimizers
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -30,6 +33,8 @@ class LoopSettings:
         seed: seed of everything random in the data.
         workers: processes that prepare batches ahead; 0 prepares them in between.
         quiet: hide the progress bar.
+        optimizer: "adamw" or "muon", see `m3_backbone.optimizers`.
+        purpose: what else a run must agree in to be taken up again: model, data, sizes.
     """
 
     steps: int = 1000
@@ -41,6 +46,8 @@ class LoopSettings:
     seed: int = 0
     workers: int = 0
     quiet: bool = False
+    optimizer: str = "adamw"
+    purpose: str = ""
 
 
 def cosine_factor(step: int, steps: int, warmup: float) -> float:
@@ -51,29 +58,6 @@ def cosine_factor(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def parameter_groups(
-    modules: list[tuple[nn.Module, float]], weight_decay: float
-) -> list[dict[str, object]]:
-    """Split modules into optimiser groups: a learning rate each, decay on matrices only.
-
-    Args:
-        modules: pairs of a module and its peak learning rate; frozen parameters are left out.
-        weight_decay: decay of parameters with two or more axes.
-
-    Returns:
-        Groups for `torch.optim.AdamW`, each with its peak rate under `peak`.
-    """
-    groups: list[dict[str, object]] = []
-    for module, rate in modules:
-        trained = [p for p in module.parameters() if p.requires_grad]
-        for matrix in (True, False):
-            chosen = [p for p in trained if (p.ndim >= 2) is matrix]
-            decay = weight_decay if matrix else 0.0
-            if chosen:
-                groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
-    return groups
-
-
 class TrainingLoop:
     """Steps an optimiser over `modules`, saving and resuming in one file.
 
@@ -81,7 +65,8 @@ class TrainingLoop:
         modules: pairs of a module and its peak learning rate.
         settings: how long and how fast.
         checkpoint: file that holds the unfinished run; removed by `finish`.
-        identity: settings that must agree when a run is resumed.
+        identity: what is trained; it must agree, with steps, seed and purpose, when a run is
+            resumed.
 
     Raises:
         ValueError: if `checkpoint` belongs to a run with other settings.
@@ -97,9 +82,11 @@ class TrainingLoop:
         self.modules = nn.ModuleList([module for module, _ in modules])
         self.settings = settings
         self.checkpoint = checkpoint
-        self.identity = identity
-        groups = parameter_groups(modules, settings.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+        self.identity = (
+            f"{identity} {settings.optimizer} steps={settings.steps} seed={settings.seed} "
+            f"processes={group_size()} {settings.purpose}"
+        )
+        self.optimizers = build_optimizers(modules, settings.weight_decay, settings.optimizer)
         self.step = 0
         self.saved_at = time.monotonic()
         if checkpoint.exists():
@@ -118,17 +105,23 @@ class TrainingLoop:
                 f"{self.identity}: remove the file or choose another folder"
             )
         self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.step = int(state["step"])
 
     def save(self) -> None:
-        """Write the checkpoint so that a kill at any moment leaves a whole one."""
+        """Write the checkpoint so that a kill at any moment leaves a whole one.
+
+        Of processes that train together the first one writes.
+        """
+        if group_rank() > 0:
+            return
         partial = self.checkpoint.with_suffix(".tmp")
         state = {
             "identity": self.identity,
             "step": self.step,
             "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, partial)
@@ -138,33 +131,39 @@ class TrainingLoop:
     def steps(self, title: str) -> Iterator[tuple[int, "tqdm[int]"]]:
         """Yield each step that is still to do; the caller leaves its gradients behind."""
         bar = tqdm(
-            total=self.settings.steps, initial=self.step, desc=title, disable=self.settings.quiet
+            total=self.settings.steps,
+            initial=self.step,
+            desc=title,
+            disable=self.settings.quiet or group_rank() > 0,
         )
         with bar:
             while self.step < self.settings.steps:
-                self.optimizer.zero_grad(set_to_none=True)
+                for optimizer in self.optimizers:
+                    optimizer.zero_grad(set_to_none=True)
                 yield self.step, bar
                 self.apply()
                 bar.update()
         self.save()
 
     def apply(self) -> None:
-        """Clip the gradients, set the learning rates and step the optimiser.
+        """Average and clip the gradients, set the learning rates and step the optimisers.
 
         Raises:
             ValueError: if a gradient is no number.
         """
         factor = cosine_factor(self.step, self.settings.steps, self.settings.warmup)
-        for group in self.optimizer.param_groups:
+        for group in (group for one in self.optimizers for group in one.param_groups):
             group["lr"] = group["peak"] * factor
         trained = [p for p in self.modules.parameters() if p.requires_grad]
+        average_gradients(trained)
         norm = nn.utils.clip_grad_norm_(trained, self.settings.clip)
         if not torch.isfinite(norm):
             raise ValueError(
                 f"the gradient became {norm.item()} at step {self.step}; "
                 f"lower the learning rate and resume from {self.checkpoint}"
             )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         if time.monotonic() - self.saved_at > self.settings.save_seconds:
             self.save()

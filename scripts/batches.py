@@ -1,15 +1,17 @@
 """Turns scenes or a question set into training batches; a batch depends on its step alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm.auto import tqdm
 
 from labels.questions import QuestionSet, format_question
-from labels.scene_dense import DENSE_TARGETS, dense_targets
+from labels.scene_dense import dense_targets
 from labels.scene_items import Scene
 from labels.scene_splits import draw_image, make_scene
 from labels.scenes import conversation, expected_text, render_scene
@@ -21,11 +23,19 @@ from m3_backbone.tower import DenseBatch
 
 TRAINING_SPLIT = "train"
 Turns = list[tuple[str, str]]
-Example = tuple[Image.Image, Turns]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, what is asked about it, and what every patch shows where that is wanted."""
+
+    image: Image.Image
+    turns: Turns
+    dense: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def scene_examples(
-    turns: int, seed: int, draws: int = 1, described: int = 0
+    turns: int, seed: int, draws: int = 1, described: int = 0, dense: bool = False
 ) -> Callable[[int], Example]:
     """Serve scenes of the training split without end.
 
@@ -35,6 +45,7 @@ def scene_examples(
         draws: take the emptiest of so many scenes; more than one makes an easy start, from which
             a fresh language model learns to look at the image at all.
         described: descriptions in front of the questions.
+        dense: tell what every patch shows too.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -45,7 +56,9 @@ def scene_examples(
         if draws > 1:
             index = min(drawn, key=lambda i: len(make_scene(TRAINING_SPLIT, i, seed).items))
         image = render_scene(TRAINING_SPLIT, index, seed)
-        return image, conversation(TRAINING_SPLIT, index, turns, seed, described)
+        asked = conversation(TRAINING_SPLIT, index, turns, seed, described)
+        shown = dense_targets(make_scene(TRAINING_SPLIT, index, seed)) if dense else {}
+        return Example(image, asked, shown)
 
     return example
 
@@ -68,22 +81,30 @@ def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable
         order = np.random.default_rng([seed, epoch]).permutation(len(groups))
         group = groups[int(order[place])][:turns]
         image = questions.image(group[0].image_id)
-        return image, [(format_question(question), expected_text(question)) for question in group]
+        return Example(image, [(format_question(one), expected_text(one)) for one in group])
 
     return example
 
 
 def image_batches(
     example: Callable[[int], Example], processor: Any, size: int
-) -> Callable[[int], tuple[torch.Tensor, list[Turns]]]:
-    """Preprocess examples: step -> pixel values [size, 3, H, W] and what is asked of each."""
+) -> Callable[[int], tuple[torch.Tensor, list[Example]]]:
+    """Preprocess examples: step -> pixel values [size, 3, H, W] and the examples."""
 
-    def draw(step: int) -> tuple[torch.Tensor, list[Turns]]:
+    def draw(step: int) -> tuple[torch.Tensor, list[Example]]:
         chosen = [example(step * size + place) for place in range(size)]
-        pixels = processor(images=[image for image, _ in chosen], return_tensors="pt")
-        return pixels["pixel_values"], [turns for _, turns in chosen]
+        pixels = processor(images=[one.image for one in chosen], return_tensors="pt")
+        return pixels["pixel_values"], chosen
 
     return draw
+
+
+def stack_dense(chosen: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Stack what the patches of each image show: target name -> [B, N]."""
+    return {
+        name: torch.from_numpy(np.stack([one.dense[name].reshape(-1) for one in chosen]))
+        for name in chosen[0].dense
+    }
 
 
 def finetune_batches(
@@ -103,18 +124,19 @@ def finetune_batches(
     draw_images = image_batches(example, processor, size)
 
     def draw(step: int) -> Batch:
-        pixels, turns = draw_images(step)
-        return Batch(pixels, pack_texts(prompts, turns))
+        pixels, chosen = draw_images(step)
+        return Batch(pixels, pack_texts(prompts, [x.turns for x in chosen]), stack_dense(chosen))
 
     return draw
 
 
 def cached_batches(
     model: Any,
-    draw_images: Callable[[int], tuple[torch.Tensor, list[Turns]]],
+    draw_images: Callable[[int], tuple[torch.Tensor, list[Example]]],
     prompts: PromptBuilder,
     count: int,
     seed: int,
+    quiet: bool = False,
 ) -> Callable[[int], Batch]:
     """Encode images once with a frozen tower and batch their features anew each epoch.
 
@@ -124,24 +146,25 @@ def cached_batches(
         prompts: the checkpoint's template and tokenizer.
         count: batches to encode; an image takes N x width x 2 bytes of memory.
         seed: seed of the order.
+        quiet: hide the progress bar.
 
     Returns:
         Step -> batch of features.
     """
     features, turns = [], []
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
-    for pixels, asked in tqdm(drawn, desc="encode", total=count):
-        with torch.no_grad(), torch.autocast(pixels.device.type, torch.bfloat16):
-            features.append(encode_pixels(model, pixels).to(torch.bfloat16))
-        turns += asked
+    for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
+            features.append(encode_pixels(model, pixels.to(model.device)).to(torch.bfloat16))
+        turns += [one.turns for one in chosen]
     table, size = torch.cat(features), len(features[0])
 
     def shuffled(step: int) -> Batch:
         epoch, place = divmod(step, count)
         order = np.random.default_rng([seed, epoch]).permutation(len(table))
-        chosen = order[place * size : (place + 1) * size]
-        text = pack_texts(prompts, [turns[int(row)] for row in chosen])
-        return Batch(table[torch.from_numpy(chosen)].float(), text)
+        rows = order[place * size : (place + 1) * size]
+        text = pack_texts(prompts, [turns[int(row)] for row in rows])
+        return Batch(table[torch.from_numpy(rows)].float(), text)
 
     return shuffled
 
@@ -155,16 +178,15 @@ def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:
 def dense_batches(processor: Any, size: int, seed: int) -> Callable[[int], DenseBatch]:
     """Batch training scenes with what they show on every patch, for `m3_backbone.tower`."""
 
+    def example(index: int) -> Example:
+        scene, number = crowded_scene(index, seed)
+        image = draw_image(scene, TRAINING_SPLIT, number, seed)
+        return Example(image, [], dense_targets(scene))
+
+    draw_images = image_batches(example, processor, size)
+
     def draw(step: int) -> DenseBatch:
-        images, maps = [], []
-        for index in range(step * size, (step + 1) * size):
-            scene, number = crowded_scene(index, seed)
-            images.append(draw_image(scene, TRAINING_SPLIT, number, seed))
-            maps.append(dense_targets(scene))
-        targets = {
-            name: torch.from_numpy(np.stack([one[name].reshape(-1) for one in maps]))
-            for name in DENSE_TARGETS
-        }
-        return processor(images=images, return_tensors="pt")["pixel_values"], targets
+        pixels, chosen = draw_images(step)
+        return pixels, stack_dense(chosen)
 
     return draw

@@ -7,6 +7,30 @@ import click
 from scripts.errors import OneLineCommand
 
 
+def parse_scales(text: str) -> tuple[int, ...]:
+    """Read a comma-separated list of scales.
+
+    Raises:
+        click.UsageError: if a part is no whole number.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise click.UsageError(f"--scales expects whole numbers such as 9,36, got {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def check_together(data: str, tower_rate: float, cached: int, dense_weight: float) -> None:
+    """Refuse options that exclude one another.
+
+    Raises:
+        click.UsageError: if the tower is trained and cached, or the dense loss has nothing to name.
+    """
+    if cached and tower_rate:
+        raise click.UsageError("--cached keeps the tower as it is: give --tower-rate 0 too")
+    if dense_weight and (data != "scenes" or not tower_rate):
+        raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
+
+
 @click.command(cls=OneLineCommand, context_settings={"show_default": True})
 @click.option(
     "--model", "model_name", help="Checkpoint to start from: a folder, a Hub name, m3-mini."
@@ -37,9 +61,20 @@ from scripts.errors import OneLineCommand
 @click.option("--described", default=0, help="Descriptions of each scene beside the questions.")
 @click.option("--scales", default="", help="Scales to train, such as 9,36; all if left out.")
 @click.option("--cached", default=0, help="Images to encode once, with a frozen tower; 0: none.")
+@click.option(
+    "--dense-weight",
+    default=0.0,
+    help="Weight of the loss of --dense beside the answers, on scenes with a trained tower.",
+)
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")
 @click.option("--device", default="cpu", help="Torch device.")
+@click.option(
+    "--optimizer",
+    default="adamw",
+    type=click.Choice(["adamw", "muon"]),
+    help="Optimiser; muon for the matrices inside the layers, AdamW for the rest.",
+)
 @click.option("--seed", default=0, help="Seed of data, scales and fresh weights.")
 @click.option("--save-seconds", default=120.0, help="Seconds between checkpoints.")
 @click.option("--workers", default=0, help="Processes that prepare batches ahead.")
@@ -61,9 +96,11 @@ def main(
     described: int,
     scales: str,
     cached: int,
+    dense_weight: float,
     dense: bool,
     bf16: bool,
     device: str,
+    optimizer: str,
     seed: int,
     save_seconds: float,
     workers: int,
@@ -74,14 +111,28 @@ def main(
     The image is encoded once a step and the answer loss is averaged over scales. A killed run goes
     on from its last checkpoint when the same command is given again.
 
+    With "torchrun --nproc-per-node 2 -m scripts.cli finetune" and the same options two processes
+    train together, each on --batch images a step.
+
     Example: m3scale finetune --model m3-mini --data scenes --steps 200 --out runs/tuned
     """
+    from labels.scene_dense import DENSE_TARGETS
     from m3_backbone.finetune import FinetuneSettings
+    from m3_backbone.group import group_rank, joined_group
     from m3_backbone.training import LoopSettings
     from scripts import recipes
 
     if from_scratch == (model_name is not None):
         raise click.UsageError("give either --model NAME or --from-scratch")
+    check_together(data, tower_rate, cached, dense_weight)
+    if (out / "config.json").exists():
+        click.echo(f"{out} is finished; remove it to train again")
+        return
+    wanted = parse_scales(scales)
+    purpose = (
+        f"model={model_name} data={data} split={split} batch={batch} turns={turns} easy={easy} "
+        f"described={described} scales={scales} cached={cached}"
+    )
     loop = LoopSettings(
         steps=steps,
         bf16=bf16,
@@ -89,20 +140,22 @@ def main(
         save_seconds=save_seconds,
         workers=workers,
         quiet=quiet,
+        optimizer=optimizer,
+        purpose=purpose,
     )
-    rates = FinetuneSettings(tower_rate, projector_rate, language_rate, scales_per_step)
-    if (out / "config.json").exists():
-        click.echo(f"{out} is finished; remove it to train again")
-        return
-    start = recipes.open_start(model_name, seed, device)
-    if dense:
-        result = recipes.train_tower(start, out, loop, tower_rate, batch)
-    else:
-        if cached and tower_rate:
-            raise click.UsageError("--cached keeps the tower as it is: give --tower-rate 0 too")
-        wanted = tuple(int(scale) for scale in scales.split(",") if scale)
-        sizes = recipes.Sizes(batch, cached, wanted)
-        source = recipes.open_examples(data, split, turns, seed, easy, described)
-        result = recipes.train_answers(start, source, out, loop, rates, sizes)
-    click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
-    click.echo(f"wrote {out}")
+    rates = FinetuneSettings(
+        tower_rate, projector_rate, language_rate, scales_per_step, dense_weight, DENSE_TARGETS
+    )
+    with joined_group(device):
+        start = recipes.open_start(model_name, seed, device)
+        if dense:
+            result = recipes.train_tower(start, out, loop, tower_rate, batch)
+        else:
+            source = recipes.open_examples(
+                data, split, turns, seed, easy, described, dense_weight > 0
+            )
+            sizes = recipes.Sizes(batch, cached, wanted)
+            result = recipes.train_answers(start, source, out, loop, rates, sizes)
+        if group_rank() == 0:
+            click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
+            click.echo(f"wrote {out}")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AutoProcessor
+from transformers.utils import logging
 
 from labels.scene_dense import DENSE_TARGETS
 from labels.scenes import conversation
 from labels.sources import load_questions
 from m3_backbone.finetune import FinetuneSettings, finetune
 from m3_backbone.geometry import trained_scales
+from m3_backbone.group import group_rank
 from m3_backbone.loading import open_checkpoint
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.prompts import PromptBuilder
@@ -61,6 +63,7 @@ class Sizes:
 
 def open_start(name: str | None, seed: int, device: str) -> Start:
     """Open a checkpoint, or make a fresh m3-mini where no name is given."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if name is not None:
         opened = open_checkpoint(name, device, "float32")
         open_processor: Any = AutoProcessor.from_pretrained
@@ -79,11 +82,11 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
 
 
 def open_examples(
-    data: str, split: str, turns: int, seed: int, draws: int, described: int
+    data: str, split: str, turns: int, seed: int, draws: int, described: int, dense: bool
 ) -> Callable[[int], Example]:
     """Open what to train on: endless scenes, or the epochs of any question set."""
     if data == "scenes":
-        return scene_examples(turns, seed, draws, described)
+        return scene_examples(turns, seed, draws, described, dense)
     return question_examples(load_questions(data, split=split), turns, seed)
 
 
@@ -117,7 +120,7 @@ def train_answers(
     if sizes.cached:
         draw = image_batches(example, images, sizes.batch)
         count = max(sizes.cached // sizes.batch, 1)
-        batches = cached_batches(start.model, draw, prompts, count, loop.seed)
+        batches = cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
     else:
         batches = finetune_batches(example, images, prompts, sizes.batch)
     scales = tuple(check_scale(scale, start.scales) for scale in sizes.scales) or start.scales
@@ -132,7 +135,12 @@ def unfinished(out: Path) -> Path:
 
 
 def write_checkpoint(start: Start, out: Path) -> None:
-    """Write a stock transformers folder in one step, and remove what the unfinished run left."""
+    """Write a stock transformers folder in one step, and remove what the unfinished run left.
+
+    Of processes that train together the first one writes.
+    """
+    if group_rank() > 0:
+        return
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     start.model.save_pretrained(partial)

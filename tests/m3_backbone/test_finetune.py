@@ -11,22 +11,30 @@ from m3_backbone.finetune import (
     Batch,
     FinetuneSettings,
     draw_scales,
+    encode_images,
     finetune,
     matryoshka_step,
-    project_images,
     scale_loss,
 )
 from m3_backbone.mini import build_mini, build_processor, place_positions, train_tokenizer
+from m3_backbone.optimizers import build_optimizers, parameter_groups
 from m3_backbone.packing import IGNORED, pack_texts, pack_turn, packed_mask, packed_positions
 from m3_backbone.prompts import PromptBuilder
 from m3_backbone.scales import TOKEN_SCALES
 from m3_backbone.tower import DenseHeads, dense_accuracy, dense_loss, pretrain_tower
-from m3_backbone.training import LoopSettings, TrainingLoop, cosine_factor, parameter_groups
+from m3_backbone.training import LoopSettings, TrainingLoop, cosine_factor
 
 TURNS = [
     [("What colour is it?", "red"), ("How many?", "4 2"), ("Is there a star?", "yes")],
     [("What does the tea cost?", "17")],
 ]
+
+
+TRAINED = FinetuneSettings(1e-3, 1e-3, 1e-3)
+
+
+def project_images(model, images, train_tower):
+    return model.model.multi_modal_projector(encode_images(model, images, train_tower))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +112,7 @@ def test_loss_equals_stock_transformers_on_one_question(parts):
 
 def test_shared_encoding_gives_the_gradient_of_encoding_anew_for_every_scale(parts, batch):
     shared, naive = copy.deepcopy(parts[0]), copy.deepcopy(parts[0])
-    losses = matryoshka_step(shared, batch, TOKEN_SCALES, train_tower=True, bf16=False)
+    losses = matryoshka_step(shared, batch, TOKEN_SCALES, TRAINED)
     for scale in TOKEN_SCALES:
         tokens = project_images(naive, batch.images, train_tower=True)
         loss = scale_loss(naive, tokens, batch.text, scale)
@@ -199,9 +207,47 @@ def test_learning_rate_rises_and_falls():
 
 
 def test_vectors_are_never_decayed():
-    groups = parameter_groups([(torch.nn.Linear(2, 3), 0.5)], weight_decay=0.1)
-    decays = {group["params"][0].ndim: group["weight_decay"] for group in groups}
+    hidden, others = parameter_groups([(torch.nn.Linear(2, 3), 0.5)], weight_decay=0.1)
+    decays = {group["params"][0].ndim: group["weight_decay"] for group in others}
     assert decays == {2: 0.1, 1: 0.0}
+    assert hidden == []
+
+
+def test_muon_takes_the_matrices_inside_the_layers_and_adamw_the_rest(parts):
+    model = parts[0]
+    adam, muon = build_optimizers([(model, 1e-3)], 0.1, "muon")
+    inside = {id(p) for group in muon.param_groups for p in group["params"]}
+    outside = {id(p) for group in adam.param_groups for p in group["params"]}
+    named = dict(model.named_parameters())
+    assert id(named["model.language_model.layers.0.mlp.up_proj.weight"]) in inside
+    assert id(named["lm_head.weight"]) in outside
+    assert id(named["model.language_model.embed_tokens.weight"]) in outside
+    assert len(inside) == 4 * 6 + 4 * 7
+    assert inside.isdisjoint(outside)
+    assert len(inside) + len(outside) == len(named)
+
+
+def test_an_unknown_optimizer_and_nothing_to_train_are_refused():
+    layer = torch.nn.Linear(2, 3)
+    with pytest.raises(ValueError, match="out of .'adamw', 'muon'., got 'sgd'"):
+        build_optimizers([(layer, 1.0)], 0.0, "sgd")
+    layer.requires_grad_(False)
+    with pytest.raises(ValueError, match="nothing to train"):
+        build_optimizers([(layer, 0.0)], 0.0, "adamw")
+
+
+def test_the_dense_loss_reaches_the_tower_and_not_the_language_model(parts, batch):
+    plain, dense = copy.deepcopy(parts[0]), copy.deepcopy(parts[0])
+    heads = DenseHeads(plain.config.vision_config.hidden_size, {"row": 24})
+    shown = Batch(batch.images, batch.text, {"row": torch.arange(24).repeat(2, 24)})
+    settings = FinetuneSettings(1e-3, 1e-3, 1e-3, dense_weight=0.5)
+    matryoshka_step(plain, shown, (9,), settings)
+    matryoshka_step(dense, shown, (9,), settings, heads=heads)
+    name = "encoder.layers.0.mlp.fc1.weight"
+    one, other = (m.model.vision_tower.get_parameter(name).grad for m in (plain, dense))
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(plain.lm_head.weight.grad, dense.lm_head.weight.grad)
+    assert heads.heads["row"].weight.grad.abs().sum() > 0
 
 
 def test_tower_learns_what_is_on_its_patches(parts, tmp_path):

@@ -1,0 +1,55 @@
+"""The processes that train together: torchrun starts them, each takes its own batches.
+
+Without torchrun there is one process and everything here does nothing.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import distributed, nn
+
+
+@contextmanager
+def joined_group(device: str) -> Iterator[None]:
+    """Join the processes that torchrun started, if it did, for as long as the block lasts.
+
+    Args:
+        device: torch device this process computes on; NCCL joins GPUs, gloo processors.
+
+    Yields:
+        Nothing.
+    """
+    started = "WORLD_SIZE" in os.environ
+    if started:
+        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield
+    finally:
+        if started:
+            distributed.destroy_process_group()
+
+
+def group_rank() -> int:
+    """Give the number of this process, from 0 on."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def group_size() -> int:
+    """Count the processes that train together."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over all processes, in one exchange."""
+    if group_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= group_size()
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
