@@ -6,6 +6,12 @@ import click
 
 from scripts.errors import OneLineCommand
 
+# A killed run is taken up again only by a command that agrees in these.
+IDENTITY = (
+    *("model_name", "data", "split", "batch", "turns"),
+    *("easy", "described", "scales", "cached"),
+)
+
 
 def parse_scales(text: str) -> tuple[int, ...]:
     """Read a comma-separated list of scales.
@@ -128,11 +134,9 @@ def main(
     if (out / "config.json").exists():
         click.echo(f"{out} is finished; remove it to train again")
         return
-    wanted = parse_scales(scales)
-    purpose = (
-        f"model={model_name} data={data} split={split} batch={batch} turns={turns} easy={easy} "
-        f"described={described} scales={scales} cached={cached}"
-    )
+    sizes = recipes.Sizes(batch, cached, parse_scales(scales))
+    given = click.get_current_context().params
+    purpose = " ".join(f"{name}={given[name]}" for name in IDENTITY)
     loop = LoopSettings(
         steps=steps,
         bf16=bf16,
@@ -154,7 +158,6 @@ def main(
             source = recipes.open_examples(
                 data, split, turns, seed, easy, described, dense_weight > 0
             )
-            sizes = recipes.Sizes(batch, cached, wanted)
             result = recipes.train_answers(start, source, out, loop, rates, sizes)
         if group_rank() == 0:
             click.echo("  ".join(f"{name}: {value:.4f}" for name, value in result.items()))
