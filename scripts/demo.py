@@ -9,7 +9,7 @@ import click
 from scripts.answers import AskSettings, ask_router, print_answers
 from scripts.errors import OneLineCommand
 from scripts.headline import print_headline
-from scripts.layout import DEFAULT_RUN, SPLITS, RunFolder
+from scripts.layout import DEFAULT_RUN, OUTSIDE, SPLITS, RunFolder
 from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
 from scripts.output import write_json
 from scripts.progress import training_bar, wants_progress
@@ -46,6 +46,13 @@ BUDGET = 72.0  # visual tokens: one eighth of all
 @click.option("--train-images", default=700, show_default=True, type=click.IntRange(5))
 @click.option("--calibration-images", default=200, show_default=True, type=click.IntRange(2))
 @click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
+@click.option(
+    "--outside-images",
+    default=60,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Images with unseen pictograms, fonts, textures and phrasings.",
+)
 @click.option("--kind", default="boosted", show_default=True, help="Router: boosted or linear.")
 @click.option(
     "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
@@ -60,6 +67,7 @@ def main(
     train_images: int,
     calibration_images: int,
     test_images: int,
+    outside_images: int,
     kind: str,
     seeds: int,
     model: str,
@@ -76,7 +84,8 @@ def main(
     the report's path and its headline.
     """
     demo = Demo(RunFolder(out), (model, device, dtype), wants_progress(quiet))
-    demo.label(dict(zip(SPLITS, (train_images, calibration_images, test_images), strict=True)))
+    counts = (train_images, calibration_images, test_images, outside_images)
+    demo.label(dict(zip((*SPLITS, OUTSIDE), counts, strict=True)))
     demo.train(kind)
     demo.ask()
     results = demo.report(kind, seeds)
@@ -164,7 +173,7 @@ class Demo:
 
         inputs = find_inputs(self.run)
         settings = ExperimentSettings(tuple(range(seeds)), TrainSettings(kind=kind))
-        splits = read_splits([inputs.train, inputs.calibration, inputs.test])
+        splits = read_splits(inputs.folders)
         results = read_report(self.run.report)
         wanted = identify_inputs(inputs, splits, settings)
         done = results.get("meta", {}).get("inputs") == wanted

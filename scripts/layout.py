@@ -8,6 +8,7 @@ from pathlib import Path
 
 DEFAULT_RUN = Path("runs/demo")
 SPLITS = ("router-train", "calibration", "test")
+OUTSIDE = "ood"
 
 
 @dataclass(frozen=True)

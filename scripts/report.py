@@ -31,6 +31,11 @@ from scripts.stages import PAGE, ReportInputs, find_inputs, run_report
     help="Label folder to report, images of its own.  [default: RUN/outcomes/test]",
 )
 @click.option(
+    "--outside",
+    type=click.Path(path_type=Path),
+    help="Label folder with unseen content, reported apart.  [default: RUN/outcomes/ood if there]",
+)
+@click.option(
     "--router", type=click.Path(path_type=Path), help="Saved router.  [default: RUN/router]"
 )
 @click.option(
@@ -47,6 +52,7 @@ def main(
     train: Path | None,
     calibration: Path | None,
     test: Path | None,
+    outside: Path | None,
     router: Path | None,
     out: Path | None,
     seeds: int,
@@ -69,6 +75,7 @@ def main(
         calibration=choose_folder("--calibration", calibration, run, parts.calibration),
         test=choose_folder("--test", test, run, parts.test),
         router=choose_folder("--router", router, run, parts.router),
+        outside=outside or (find_inputs(RunFolder(run)).outside if run else None),
     )
     folder = choose_folder("--out", out, run, RunFolder(Path()).report)
     settings = ExperimentSettings(seeds=tuple(range(seeds)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.layout import SPLITS, RunFolder
+from scripts.layout import OUTSIDE, SPLITS, RunFolder
 from scripts.output import clean_numbers
 from scripts.pictures import make_gallery
 from scripts.provenance import describe_code, describe_command, describe_hardware
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from labels.answerer import Answerer
     from m3_backbone.backbone import M3Backbone
+    from predictor.bench import EvaluationSettings
+    from predictor.data import TrainData
     from predictor.experiment import ExperimentSettings, Progress
     from predictor.store import RouterBundle
 
@@ -38,12 +40,20 @@ class ReportInputs:
         calibration: label folder for calibration and lambda.
         test: label folder that is reported.
         router: saved router, trained on the first two.
+        outside: label folder with unseen content, if there is one.
     """
 
     train: Path
     calibration: Path
     test: Path
     router: Path
+    outside: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The label folders, the one with unseen content last."""
+        outside = () if self.outside is None else (self.outside,)
+        return (self.train, self.calibration, self.test, *outside)
 
 
 def find_inputs(run: RunFolder) -> ReportInputs:
@@ -53,10 +63,11 @@ def find_inputs(run: RunFolder) -> ReportInputs:
         run: the run.
 
     Returns:
-        Its three splits and its router.
+        Its three splits, its router, and its split with unseen content if that is labelled.
     """
     train, calibration, test = (run.outcomes(split) for split in SPLITS)
-    return ReportInputs(train, calibration, test, run.router)
+    outside = run.outcomes(OUTSIDE)
+    return ReportInputs(train, calibration, test, run.router, outside if outside.is_dir() else None)
 
 
 def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -> "M3Backbone":
@@ -188,14 +199,15 @@ def run_report(
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(inputs.router)
-    folders = (inputs.train, inputs.calibration, inputs.test)
-    splits = read_splits(folders)
+    splits = read_splits(inputs.folders)
     _check_router(bundle, inputs.router, splits)
     settings = replace(settings, train=replace(settings.train, kind=bundle.router.kind))
-    train, calibration, test = (split.data for split in splits)
+    train, calibration, test = (split.data for split in splits[:3])
     results = run_experiment(train, calibration, test, settings, progress)
     results["headline"].update(measure_router(bundle, test))
     budget = settings.evaluation.headline
+    if inputs.outside is not None:
+        results["ood"] = _report_outside(bundle, splits[3].data, settings.evaluation)
     results["gallery"], images = make_gallery(splits[2], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits[2].checkpoint,
@@ -204,7 +216,7 @@ def run_report(
         hardware=describe_hardware(device),
         inputs=identify_inputs(inputs, splits, settings),
     )
-    results["meta"]["timings"].update(_label_times(folders))
+    results["meta"]["timings"].update(_label_times(inputs.folders))
     results = dict(clean_numbers(results))
     write_report(results, folder, images)
     return results
@@ -260,6 +272,17 @@ def _check_router(bundle: "RouterBundle", folder: Path, splits: list[LabelledSpl
                 f"the router in {folder} was made with other outcomes than the {name} split given "
                 "here; report it with the folders it was trained on"
             )
+
+
+def _report_outside(
+    bundle: "RouterBundle", data: "TrainData", settings: "EvaluationSettings"
+) -> dict[str, Any]:
+    from predictor.describe import outside_summary
+    from predictor.policy import choose
+
+    lam = bundle.lambda_for_budget(settings.headline)
+    probabilities = bundle.predict_proba(data.coarse, data.question)
+    return outside_summary(data, choose(probabilities, data.tokens, lam), settings)
 
 
 def _label_times(folders: tuple[Path, ...]) -> dict[str, float]:

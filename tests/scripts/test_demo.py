@@ -2,7 +2,8 @@ import json
 
 from scripts.cli import main
 
-SMALL = "--train-images 8 --calibration-images 4 --test-images 4 --seeds 1 --kind linear".split()
+SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
+SMALL = [*SIZES, "--seeds", "1", "--kind", "linear"]
 
 
 def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
@@ -18,8 +19,8 @@ def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
 
     second = runner.invoke(main, arguments)
     assert second.exit_code == 0, (second.output, second.exc_info)
-    # Three splits, the router and the report; asking takes a moment and is done again.
-    assert second.stderr.count("(done already)") == 5
+    # Four splits, the router and the report; asking takes a moment and is done again.
+    assert second.stderr.count("(done already)") == 6
     assert second.stdout.splitlines()[-5:] == lines[-5:]
 
 
@@ -37,3 +38,5 @@ def test_demo_omniscient_router_knows_the_metadata(runner, tiny_model, tmp_path)
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     assert results["omniscient"] is not None
     assert results["luck_floor"] is not None
+    assert results["ood"]["n"] > 0
+    assert results["ood"]["router_at_72"]["tokens"] <= 576
