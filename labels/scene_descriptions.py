@@ -8,11 +8,10 @@ here.
 
 import numpy as np
 
-from labels.questions import LETTERS
 from labels.scene_items import Item, Scene
-from labels.scene_layouts import pick, pick_many
-from labels.scene_questions import OPTIONS, draw_item, unique_items
-from labels.scene_vocabulary import COLOURS, GLYPHS, PLACES, WORDS
+from labels.scene_layouts import pick
+from labels.scene_questions import draw_item, unique_items
+from labels.scene_vocabulary import GLYPHS, PLACES, WORDS
 
 Random = np.random.Generator
 Turn = tuple[str, str]
@@ -68,22 +67,13 @@ def item_facts(item: Item, kind: str) -> str:
     return f"line {row} value {item.value}"
 
 
-def drill_options(random: Random) -> Turn:
-    """Name an option and ask for its letter: multiple choice without anything to see."""
-    pool = tuple(COLOURS) if random.random() < 0.6 else tuple("123456789")
-    choices = pick_many(random, pool, OPTIONS)
-    place = int(random.integers(OPTIONS))
-    lines = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False)]
-    return "\n".join([f"Which letter is {choices[place]}?", *lines]), LETTERS[place]
-
-
 def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
-    """Draw up to `count` different descriptions, and a drill in multiple choice behind them.
+    """Draw up to `count` different descriptions.
 
     Args:
         scene: the scene.
         random: source of all choices.
-        count: how many are wanted; none gives no drill either.
+        count: how many are wanted.
 
     Returns:
         Pairs of a request and the text that answers it.
@@ -95,4 +85,4 @@ def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
             turns.setdefault(*turn)
         if len(turns) == count:
             break
-    return [*turns.items(), drill_options(random)] if count else []
+    return list(turns.items())

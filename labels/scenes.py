@@ -123,9 +123,11 @@ def conversation(
         described: descriptions to put in front, see `labels.scene_descriptions`.
 
     Returns:
-        Pairs of what is asked, options included, and what should be answered.
+        Pairs of what is asked, options included, and what should be answered. A multiple-choice
+        question is answered with the option's text, which its judge accepts like the letter: a
+        model of a few million parameters does not learn letters in the time it is given.
     """
     asked = ask_questions(split, index, count, seed)
     random = open_stream(split, index, seed, DESCRIPTION_STREAM)
     told = describe_scene(make_scene(split, index, seed), random, described)
-    return told + [(format_question(question), expected_text(question)) for question in asked]
+    return told + [(format_question(question), question.answers[0]) for question in asked]

@@ -30,8 +30,7 @@ def parts():
 def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
     example = scene_examples(turns=4, seed=3, described=2, dense=True)(5)
     assert example.image.size == (192, 192)
-    assert 5 <= len(example.turns) <= 4 + 2 + 1
-    assert any("Which letter is" in question for question, _ in example.turns)
+    assert 3 <= len(example.turns) <= 4 + 2
     expected = dense_targets(make_scene("train", 5, 3))
     assert all(np.array_equal(example.dense[name], expected[name]) for name in DENSE_TARGETS)
     assert scene_examples(turns=4, seed=3)(5).dense == {}
