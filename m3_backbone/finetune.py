@@ -23,6 +23,8 @@ from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 
+ALIGN_TEMPERATURE = 0.07
+
 
 @dataclass(frozen=True)
 class FinetuneSettings:
@@ -37,6 +39,8 @@ class FinetuneSettings:
         dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, for
             towers that start from random weights; 0 leaves it out.
         dense_targets: target name -> number of classes of the dense loss.
+        align_weight: weight of `align_loss` beside the answer loss; 0 leaves it out.
+        align_ids: token id of each class of the dense target "content", -1 for a class without.
     """
 
     tower_rate: float = 2e-5
@@ -45,6 +49,8 @@ class FinetuneSettings:
     scales_per_step: int = 5
     dense_weight: float = 0.0
     dense_targets: Mapping[str, int] = field(default_factory=dict)
+    align_weight: float = 0.0
+    align_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,33 @@ def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tens
     return F.cross_entropy(logits.float(), text.labels[asked].to(device))
 
 
+def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) -> Tensor:
+    """Ask each visual token to lie nearest to the word for what its patch shows.
+
+    With visual tokens and words in one space, finding the patch that a word names is one and the
+    same operation for every word, and need not be learnt word by word.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration`; its input embeddings are the words.
+        tokens: projected tokens at full scale [B, N, D].
+        content: class shown on each patch [B, N].
+        ids: token id of each class, -1 for a class without a word.
+
+    Returns:
+        Mean cross-entropy over the patches whose class has a word, a scalar; the logits are cosines
+        over `ALIGN_TEMPERATURE`, as in CLIP (arXiv 2103.00020, figure 3).
+    """
+    known = torch.tensor([i for i, token in enumerate(ids) if token >= 0], device=tokens.device)
+    place = torch.full((len(ids),), -1, device=tokens.device)
+    place[known] = torch.arange(len(known), device=tokens.device)
+    wanted = place[content.to(tokens.device)].flatten()
+    words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
+    shown = tokens.float().flatten(0, 1)[wanted >= 0]
+    cosines = F.normalize(shown, dim=-1) @ F.normalize(words.float(), dim=-1).T
+    total = F.cross_entropy(cosines / ALIGN_TEMPERATURE, wanted[wanted >= 0], reduction="sum")
+    return total / max(len(shown), 1)
+
+
 def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list[int]:
     """Choose the scales of one step; the same seed and step give the same scales."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
@@ -158,6 +191,10 @@ def matryoshka_step(
     if named:
         targets = {name: target.to(images.device) for name, target in batch.dense.items()}
         ends.append(settings.dense_weight * weigh_losses(dense_loss(named, targets)))
+        gradients.append(None)
+    if settings.align_weight:
+        aligned = align_loss(model, tokens, batch.dense["content"], settings.align_ids)
+        ends.append(settings.align_weight * aligned)
         gradients.append(None)
     if ends:
         torch.autograd.backward(ends, gradients)

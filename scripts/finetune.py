@@ -72,6 +72,11 @@ def check_together(data: str, tower_rate: float, cached: int, dense_weight: floa
     default=0.0,
     help="Weight of the loss of --dense beside the answers, on scenes with a trained tower.",
 )
+@click.option(
+    "--align-weight",
+    default=0.0,
+    help="Weight of the loss that draws visual tokens to the words for them, on scenes.",
+)
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")
 @click.option("--device", default="cpu", help="Torch device.")
@@ -103,6 +108,7 @@ def main(
     scales: str,
     cached: int,
     dense_weight: float,
+    align_weight: float,
     dense: bool,
     bf16: bool,
     device: str,
@@ -148,7 +154,13 @@ def main(
         purpose=purpose,
     )
     rates = FinetuneSettings(
-        tower_rate, projector_rate, language_rate, scales_per_step, dense_weight, DENSE_TARGETS
+        tower_rate,
+        projector_rate,
+        language_rate,
+        scales_per_step,
+        dense_weight,
+        DENSE_TARGETS,
+        align_weight,
     )
     with joined_group(device):
         start = recipes.open_start(model_name, seed, device)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from transformers import AutoProcessor
 from transformers.utils import logging
 
 from labels.scene_dense import DENSE_TARGETS
+from labels.scene_items import CONTENTS
+from labels.scene_vocabulary import GLYPHS, WORDS
 from labels.scenes import conversation
 from labels.sources import load_questions
 from m3_backbone.finetune import FinetuneSettings, finetune
@@ -123,10 +125,21 @@ def train_answers(
         batches = cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
     else:
         batches = finetune_batches(example, images, prompts, sizes.batch)
+    if rates.align_weight:
+        rates = replace(rates, align_ids=content_ids(start.processor.tokenizer))
     scales = tuple(check_scale(scale, start.scales) for scale in sizes.scales) or start.scales
     losses = finetune(start.model, batches, scales, rates, loop, unfinished(out))
     write_checkpoint(start, out)
     return {f"loss at {scale}": loss for scale, loss in losses.items()}
+
+
+def content_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Find the token of each thing a patch can show, -1 where it has none of its own."""
+    found = []
+    for name in CONTENTS:
+        ids = tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
+        found.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
+    return tuple(found)
 
 
 def unfinished(out: Path) -> Path:
