@@ -73,9 +73,6 @@ def build_crop_pyramid(
 
     Returns:
         The pyramid: scale -> [n_visual, D]; the first `scale` tokens are those of the base crop.
-
-    Raises:
-        ValueError: if crops, scale or method are refused.
     """
     return {
         scale: merge_crops(pool_tokens(tokens, scale, method), size, layout, newline)

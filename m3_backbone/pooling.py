@@ -1,6 +1,7 @@
 """Fewer visual tokens from the full grid, after the projector, as the M3 code does it.
 
-Averages, or for comparison a sample of the tokens. Not the place where tokens are made (`backbone.py`) nor where a scale is chosen (the policy).
+Averages, or for comparison a sample of the tokens. Not the place where tokens are made
+(`encoding.py`) nor where a scale is chosen (the policy).
 """
 
 from collections.abc import Sequence
@@ -30,9 +31,9 @@ def pool_tokens(tokens: Tensor, scale: int, method: str = "average") -> Tensor:
         of 576, whatever column that falls in.
     spatial: each token is the one at the top left of the square that it would average, that is
         rows and columns 0, 2, 4, ... for 144 of 576: tokens 0, 2, ..., 22, 48, 50, ...
-    The full scale is the input itself, bit for bit. All three are nested: pooling to 144 and then to
-    36 is pooling to 36. The paper draws the two ways of sampling but gives no indices, and they are
-    not in its code: these are ours.
+    The full scale is the input itself, bit for bit. In all three, pooling to 144 and then to 36 is
+    pooling to 36. The paper draws the two ways of sampling without indices, and its code lacks
+    them: these are ours.
 
     Args:
         tokens: one crop per row, tokens in row-major order of a square grid [B, N, D].
@@ -77,9 +78,7 @@ def check_pooling(method: str) -> str:
         ValueError: if it is not one of `POOLING_METHODS`.
     """
     if method not in POOLING_METHODS:
-        raise ValueError(
-            f"unknown pooling {method!r}: choose one of {', '.join(POOLING_METHODS)}"
-        )
+        raise ValueError(f"unknown pooling {method!r}: choose one of {', '.join(POOLING_METHODS)}")
     return method
 
 
