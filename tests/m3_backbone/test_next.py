@@ -15,15 +15,17 @@ from transformers import (
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
 )
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.llava_next.image_processing_pil_llava_next import (
     LlavaNextImageProcessorPil,
 )
 
+from m3_backbone.answering import AnswerEngine
 from m3_backbone.anyres import count_visual_tokens
 from m3_backbone.backbone import M3Backbone
-from m3_backbone.decoding import decode_greedily
 from m3_backbone.encoding import evaluating
-from m3_backbone.prefill import prefill_packed, prefill_padded
+from m3_backbone.prefill import prefill_padded
+from m3_backbone.prompts import TokenizedPrompt
 from m3_backbone.scales import TOKEN_SCALES
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -54,10 +56,14 @@ class Golden:
         self.images = [Image.fromarray(self.inputs[f"image_{i}"]) for i in (0, 1)]
         self.pyramids = self.backbone.encode(self.images)
 
-    def split_prompt(self, i):
-        ids = self.inputs[f"prompt_ids_{i}"].tolist()
+        self.prompts = [self.split(self.inputs[f"prompt_ids_{i}"].tolist()) for i in (0, 1)]
+
+    def split(self, ids):
         place = ids.index(-200)
-        return ids[:place], ids[place + 1 :]
+        return TokenizedPrompt(tuple(ids[:place]), tuple(ids[place + 1 :]))
+
+    def row(self, i):
+        return self.inputs["input_ids"][i][self.inputs["attention_mask"][i]].tolist()
 
 
 def build_model(official, vision, weights):
@@ -108,6 +114,9 @@ class FakeTokenizer:
     def convert_ids_to_tokens(self, token_id):
         return f"<{token_id}>"
 
+    def decode(self, ids, skip_special_tokens):
+        return " ".join(map(str, ids))
+
 
 def largest_difference(found, expected):
     return float(np.abs(found.detach().numpy() - expected).max())
@@ -129,28 +138,53 @@ def test_visual_tokens_are_the_official_ones(golden, scale):
 
 
 @pytest.mark.parametrize("scale", TOKEN_SCALES)
-def test_answers_are_the_official_ones(golden, scale):
-    expected = golden.outputs[f"gen_{scale}"]
+def test_prompts_give_the_official_logits(golden, scale):
     features = [pyramid[scale] for pyramid in golden.pyramids]
-    sides = [golden.split_prompt(i) for i in (0, 1)]
     prompts = [
-        [*before, *[IMAGE_ID] * len(tokens), *after]
-        for (before, after), tokens in zip(sides, features, strict=True)
+        prompt.with_image(IMAGE_ID, len(tokens))
+        for prompt, tokens in zip(golden.prompts, features, strict=True)
     ]
-    lengths = golden.outputs[f"prompt_len_{scale}"]
-    logits = golden.outputs[f"prompt_logits_{scale}"]
-    assert [len(prompt) for prompt in prompts] == lengths.tolist()
     with evaluating(golden.model):
         # Two rows with different numbers of visual tokens, padded.
-        state = prefill_padded(golden.model, prompts, features, 0)
-        assert largest_difference(state.logits[:, 0], logits) < 3e-5
-        found = decode_greedily(golden.model, state, (), expected.shape[1])
-        assert np.array_equal(found.token_ids[:, 0].numpy(), expected)
-        for i, (before, after) in enumerate(sides):
-            beginning = [*before, *[IMAGE_ID] * len(features[i])]
-            state = prefill_packed(golden.model, beginning, features[i : i + 1], [[after] * 2], 0)
-            found = decode_greedily(golden.model, state, (), expected.shape[1])
-            assert np.array_equal(found.token_ids[0, 1].numpy(), expected[i])
+        logits = prefill_padded(golden.model, prompts, features, 0).logits[:, 0]
+    assert largest_difference(logits, golden.outputs[f"prompt_logits_{scale}"]) < 3e-5
+
+
+@pytest.mark.parametrize("scale", TOKEN_SCALES)
+def test_answers_are_the_official_ones(golden, scale):
+    engine = AnswerEngine(golden.model, FakeTokenizer())
+    features = [pyramid[scale] for pyramid in golden.pyramids]
+    expected = golden.outputs[f"gen_{scale}"]
+    padded = engine.answer_rows(golden.prompts, features, scale, expected.shape[1])
+    for i, answer in enumerate(padded):
+        [[packed, again]] = engine.answer_groups(
+            [[golden.prompts[i]] * 2], features[i : i + 1], scale, expected.shape[1]
+        )
+        assert answer.token_ids == packed.token_ids == again.token_ids == tuple(expected[i])
+        assert (
+            answer.visual_tokens == packed.visual_tokens == golden.outputs[f"n_visual_{scale}"][i]
+        )
+        assert answer.prompt_tokens == golden.outputs[f"prompt_len_{scale}"][i]
+
+
+@pytest.mark.parametrize("scale", TOKEN_SCALES)
+def test_conversations_give_the_official_logits_and_loss(golden, scale):
+    found, targets = [], []
+    for row in (0, 1):
+        ids, tokens = golden.row(row), golden.pyramids[row][scale]
+        place = ids.index(-200)
+        ids[place : place + 1] = [IMAGE_ID] * len(tokens)
+        assert len(ids) == golden.outputs[f"seq_len_{scale}"][row]
+        encoded = {"image": BaseModelOutputWithPooling(pooler_output=[tokens])}
+        with evaluating(golden.model):
+            out = golden.model(input_ids=torch.tensor([ids]), mm_encoder_outputs=encoded)
+        mine = golden.outputs[f"answer_row_{scale}"] == row
+        found.append(out.logits[0, golden.outputs[f"answer_pos_{scale}"][mine]])
+        targets.append(torch.tensor(golden.outputs[f"answer_label_{scale}"][mine]))
+        expected = golden.outputs[f"answer_logits_{scale}"][mine]
+        assert largest_difference(found[-1], expected) < 3e-5
+    loss = torch.nn.functional.cross_entropy(torch.cat(found), torch.cat(targets))
+    assert float(loss) == pytest.approx(float(golden.outputs[f"loss_{scale}"]), abs=1e-5)
 
 
 def test_the_full_grid_gives_what_the_stock_model_gives(golden):
@@ -161,8 +195,7 @@ def test_the_full_grid_gives_what_the_stock_model_gives(golden):
         with evaluating(golden.model):
             stock = golden.model.get_image_features(**inputs, return_dict=True).pooler_output[0]
         assert largest_difference(golden.pyramids[i][576], stock.numpy()) < 3e-5
-        before, after = golden.split_prompt(i)
-        ids = torch.tensor([[*before, *[IMAGE_ID] * len(stock), *after]])
+        ids = torch.tensor([golden.prompts[i].with_image(IMAGE_ID, len(stock))])
         with evaluating(golden.model):
             expected = golden.model(input_ids=ids, **inputs).logits[0, -1].numpy()
             state = prefill_padded(golden.model, ids.tolist(), [golden.pyramids[i][576]], 0)
