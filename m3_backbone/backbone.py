@@ -70,11 +70,11 @@ class M3Backbone:
             pooling: how tokens become fewer; M3 models are trained with `average`.
         """
         self.pooling = check_pooling(pooling)
-        self.layout = geometry.crop_layout(model.config)
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.grid_side = geometry.grid_side(model.config)
+        self.layout = geometry.crop_layout(model.config)
         self.scales = geometry.trained_scales(model.config)
         self.language_shape = geometry.language_shape(model.config)
         self.vision_shape = geometry.vision_shape(model.config)

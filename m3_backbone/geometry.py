@@ -72,10 +72,18 @@ def crop_layout(config: StockConfig) -> CropLayout | None:
 
     Returns:
         The layout; None for a plain LLaVA, which sees each image as one crop.
+
+    Raises:
+        ValueError: if the grids are not pairs of numbers.
     """
     if not isinstance(config, LlavaNextConfig):
         return None
     grids = config.image_grid_pinpoints or []
+    for grid in grids:
+        if not isinstance(grid, list | tuple) or [type(side) for side in grid] != [int, int]:
+            raise ValueError(
+                f"image_grid_pinpoints must be pairs of height and width in pixels, got {grid!r}"
+            )
     return CropLayout(
         crop_side=_vision_config(config).image_size,
         resolutions=tuple((width, height) for height, width in grids),

@@ -99,3 +99,9 @@ def test_without_a_merge_type_crops_are_merged_as_transformers_does(config):
 def test_grids_that_are_no_whole_crops_are_refused(config):
     with pytest.raises(ValueError, match="a grid of 100x96 pixels does not consist of whole crops"):
         geometry.crop_layout(make_next(config, image_grid_pinpoints=[[96, 100]]))
+
+
+@pytest.mark.parametrize("grid", ["(1x2)", [96], [96, "192"], 96, [96, 96, 96]], ids=str)
+def test_grids_that_are_no_pairs_are_refused(config, grid):
+    with pytest.raises(ValueError, match="image_grid_pinpoints must be pairs of height and width"):
+        geometry.crop_layout(make_next(config, image_grid_pinpoints=[grid]))
