@@ -72,9 +72,8 @@ class Answerer(Protocol):
         """Number format of its weights."""
         ...
 
-    @property
-    def vision_flops(self) -> float:
-        """FLOPs of encoding one image."""
+    def image_flops(self, image: Image.Image) -> float:
+        """Count the FLOPs of encoding an image."""
         ...
 
     def prompt(self, question: str) -> str:

@@ -50,11 +50,17 @@ def ask_images(asking: Asking, groups: Sequence[Group]) -> tuple[list[dict[str, 
         One row per question and scale, in the order of the questions, and their features.
     """
     texts = [[asking.write_text(question) for question in group] for group in groups]
-    pyramids = asking.answerer.encode([_load(asking, group[0]) for group in groups])
+    images = [_load(asking, group[0]) for group in groups]
+    pyramids = asking.answerer.encode(images)
     answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
     flat = [question for group in groups for question in group]
+    vision = [
+        flops
+        for image, group in zip(images, groups, strict=True)
+        for flops in [asking.answerer.image_flops(image)] * len(group)
+    ]
     rows = [
-        _make_row(asking, question, scale, answers[scale][index], len(flat))
+        _make_row(asking, question, scale, answers[scale][index], vision[index], len(flat))
         for index, question in enumerate(flat)
         for scale in asking.scales
     ]
@@ -103,10 +109,15 @@ def _answer(
 
 
 def _make_row(
-    asking: Asking, question: Question, scale: int, answer: AnswerLike, batch_size: int
+    asking: Asking,
+    question: Question,
+    scale: int,
+    answer: AnswerLike,
+    vision_flops: float,
+    batch_size: int,
 ) -> dict[str, Cell]:
     score = judge(answer.text, question)
-    flops = asking.answerer.answer_flops(answer) + asking.answerer.vision_flops
+    flops = asking.answerer.answer_flops(answer) + vision_flops
     return {
         "sample_id": question.sample_id,
         "image_id": question.image_id,

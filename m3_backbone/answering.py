@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.answers import Answer, build_answers
 from m3_backbone.decoding import DecodeState, decode_greedily
 from m3_backbone.encoding import evaluating
 from m3_backbone.prefill import can_pack, prefill_packed, prefill_padded
 from m3_backbone.prompts import PromptBuilder, TokenizedPrompt
+from m3_backbone.stock import StockModel
 
 
 class AnswerEngine:
@@ -25,9 +26,7 @@ class AnswerEngine:
         eos_ids: tokens that end an answer.
     """
 
-    def __init__(
-        self, model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
-    ) -> None:
+    def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Join model and tokenizer.
 
         Args:
@@ -42,13 +41,13 @@ class AnswerEngine:
         self._pad_id = 0 if model.config.image_token_id else 1
 
     def tokenize(
-        self, questions: Sequence[str], scales: Sequence[int], max_new_tokens: int
+        self, questions: Sequence[str], visual: Sequence[int], max_new_tokens: int
     ) -> list[TokenizedPrompt]:
         """Tokenize questions and check that their answers have room.
 
         Args:
             questions: what is asked.
-            scales: visual tokens of each question's image.
+            visual: visual tokens of each question.
             max_new_tokens: most tokens of an answer.
 
         Returns:
@@ -62,8 +61,8 @@ class AnswerEngine:
             raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
         prompts = [self.prompts.tokenize(question) for question in questions]
         limit = self._model.config.get_text_config().max_position_embeddings
-        for question, prompt, scale in zip(questions, prompts, scales, strict=True):
-            needed = prompt.text_tokens() + scale + max_new_tokens
+        for question, prompt, count in zip(questions, prompts, visual, strict=True):
+            needed = prompt.text_tokens() + count + max_new_tokens
             if needed > limit:
                 raise ValueError(
                     f"the question needs {needed} tokens with image and answer, the model has "
@@ -82,19 +81,21 @@ class AnswerEngine:
 
         Args:
             prompts: the prompt of each row.
-            features: visual tokens of each row [scale, D].
-            scale: visual tokens of every row.
+            features: visual tokens of each row [n_visual, D].
+            scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
 
         Returns:
             One answer a row.
         """
         image_id = self.prompts.image_token_id
-        ids = [prompt.with_image(image_id, scale) for prompt in prompts]
+        visual = [len(tokens) for tokens in features]
+        ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
         answers = self._run(
             lambda: prefill_padded(self._model, ids, features, self._pad_id),
             [[prompt] for prompt in prompts],
             scale,
+            visual,
             max_new_tokens,
         )
         return [row[0] for row in answers]
@@ -106,26 +107,24 @@ class AnswerEngine:
         scale: int,
         max_new_tokens: int,
     ) -> list[list[Answer]]:
-        """Answer several prompts an image in one packed batch.
+        """Answer several prompts an image, in one packed batch for each count of visual tokens.
 
         Args:
             prompts: the prompts of each image, at least one, for which `can_group` holds.
-            features: visual tokens of each image [scale, D].
-            scale: visual tokens of every image.
+            features: visual tokens of each image [n_visual, D].
+            scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
 
         Returns:
             Answers of each image.
         """
-        image_id = self.prompts.image_token_id
-        beginning = [*prompts[0][0].before, *[image_id] * scale]
-        endings = [[prompt.after for prompt in row] for row in prompts]
-        return self._run(
-            lambda: prefill_packed(self._model, beginning, features, endings, self._pad_id),
-            prompts,
-            scale,
-            max_new_tokens,
-        )
+        answers: dict[int, list[Answer]] = {}
+        for part in split_equal(features):
+            found = self._answer_packed(
+                [prompts[i] for i in part], [features[i] for i in part], scale, max_new_tokens
+            )
+            answers.update(zip(part, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
 
     def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
         """Tell whether prompts may be packed.
@@ -140,18 +139,37 @@ class AnswerEngine:
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
         return alike and can_pack(self._model)
 
+    def _answer_packed(
+        self,
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[list[Answer]]:
+        visual = [len(tokens) for tokens in features]
+        beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
+        endings = [[prompt.after for prompt in row] for row in prompts]
+        return self._run(
+            lambda: prefill_packed(self._model, beginning, features, endings, self._pad_id),
+            prompts,
+            scale,
+            visual,
+            max_new_tokens,
+        )
+
     def _run(
         self,
         prefill: Callable[[], DecodeState],
         prompts: Sequence[Sequence[TokenizedPrompt]],
         scale: int,
+        visual: Sequence[int],
         max_new_tokens: int,
     ) -> list[list[Answer]]:
         start = time.perf_counter()
         with evaluating(self._model):
             output = decode_greedily(self._model, prefill(), self.eos_ids, max_new_tokens)
         wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
-        return build_answers(output, prompts, scale, wall_ms, self._tokenizer)
+        return build_answers(output, prompts, scale, visual, wall_ms, self._tokenizer)
 
 
 def split_batches(
@@ -160,8 +178,8 @@ def split_batches(
     """Split rows into batches of one scale, rows of like length together so that little is padded.
 
     Args:
-        scales: visual tokens of each row.
-        lengths: text tokens of each row.
+        scales: visual tokens per image crop of each row.
+        lengths: tokens of each row.
         batch_size: most rows of a batch.
 
     Yields:
@@ -174,9 +192,22 @@ def split_batches(
             yield same_scale[start : start + batch_size]
 
 
-def _find_eos_ids(
-    model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
-) -> tuple[int, ...]:
+def split_equal(features: Sequence[Tensor]) -> list[list[int]]:
+    """Split images into groups that have equally many visual tokens.
+
+    Args:
+        features: visual tokens of each image [n_visual, D].
+
+    Returns:
+        Numbers of the images of each group.
+    """
+    groups: dict[int, list[int]] = {}
+    for image, tokens in enumerate(features):
+        groups.setdefault(len(tokens), []).append(image)
+    return list(groups.values())
+
+
+def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """Collect the ends of an answer as `generate` would: from its settings, else the tokenizer."""
     settings = model.generation_config
     ids = settings.eos_token_id if settings is not None else None

@@ -40,6 +40,7 @@ def build_answers(
     output: GreedyOutput,
     prompts: Sequence[Sequence[TokenizedPrompt]],
     scale: int,
+    visual: Sequence[int],
     wall_ms: float,
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[list[Answer]]:
@@ -49,6 +50,7 @@ def build_answers(
         output: the loop's record.
         prompts: the prompt of each slot of each row.
         scale: visual tokens per image crop.
+        visual: visual tokens of each row, all its crops and newlines included.
         wall_ms: time of one answer [ms].
         tokenizer: turns ids into text.
 
@@ -64,8 +66,8 @@ def build_answers(
                 text=_decode(tokenizer, token_ids[row][slot][: lengths[row][slot]]),
                 token_ids=tuple(token_ids[row][slot][: lengths[row][slot]]),
                 scale=scale,
-                visual_tokens=scale,
-                prompt_tokens=prompt.text_tokens() + scale,
+                visual_tokens=visual[row],
+                prompt_tokens=prompt.text_tokens() + visual[row],
                 output_tokens=lengths[row][slot],
                 mean_logprob=logprobs[row][slot] / lengths[row][slot],
                 first_margin=margins[row][slot],

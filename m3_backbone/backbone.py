@@ -7,7 +7,7 @@ refused, an illegal scale, a folder that is no checkpoint) is a ValueError or a 
 one line.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from m3_backbone import cost, geometry
 from m3_backbone.answering import AnswerEngine, split_batches
 from m3_backbone.answers import Answer
+from m3_backbone.anyres import count_crops
 from m3_backbone.encoding import encode_images
-from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model
+from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, fingerprint_variant
+from m3_backbone.levels import Seen, check_length, check_scales, read_level
 from m3_backbone.loading import open_checkpoint
-from m3_backbone.pooling import Pyramid, build_pyramid
+from m3_backbone.pooling import Pyramid, check_pooling
+from m3_backbone.pyramids import build_pyramids, check_grids
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
+from m3_backbone.stock import StockModel
 
-# An answer is met where it is given.
-__all__ = ["Answer", "M3Backbone"]
+# An answer is met where it is given, and so is a pyramid.
+__all__ = ["Answer", "M3Backbone", "Pyramid"]
 
 
 class M3Backbone:
@@ -44,27 +48,33 @@ class M3Backbone:
         hidden_size: width D of the language model, and of every visual token.
         language_shape: sizes of the language model.
         vision_shape: sizes of the vision tower.
+        layout: how the model cuts images into crops; None if it sees an image as one crop.
+        pooling: how tokens become fewer, one of `POOLING_METHODS`.
     """
 
     def __init__(
         self,
-        model: LlavaForConditionalGeneration,
+        model: StockModel,
         tokenizer: PreTrainedTokenizerBase,
         image_processor: Any,
         folder: Path | None = None,
+        pooling: str = "average",
     ) -> None:
         """Wrap a model that is in memory already.
 
         Args:
-            model: a stock LLaVA.
+            model: a stock LLaVA or LLaVA-NeXT.
             tokenizer: its tokenizer; its chat template is used if it has one.
             image_processor: its image processor.
             folder: where it was loaded from, if its weights are still those of the files.
+            pooling: how tokens become fewer; M3 models are trained with `average`.
         """
+        self.pooling = check_pooling(pooling)
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.grid_side = geometry.grid_side(model.config)
+        self.layout = geometry.crop_layout(model.config)
         self.scales = geometry.trained_scales(model.config)
         self.language_shape = geometry.language_shape(model.config)
         self.vision_shape = geometry.vision_shape(model.config)
@@ -74,7 +84,12 @@ class M3Backbone:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *, device: str = "cpu", dtype: str = "float32"
+        cls,
+        name_or_path: str | Path,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        pooling: str = "average",
     ) -> "M3Backbone":
         """Open a checkpoint.
 
@@ -82,19 +97,24 @@ class M3Backbone:
             name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
+            pooling: how tokens become fewer; M3 models are trained with `average`.
 
         Returns:
             The backbone, ready to answer.
         """
+        # Before the weights: opening them takes long.
+        check_pooling(pooling)
         opened = open_checkpoint(name_or_path, device, dtype)
-        return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder)
+        return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder, pooling)
 
     @cached_property
     def fingerprint(self) -> str:
         """Identify weights and settings: 16 hex digits, computed on first use."""
         if self._folder is None:
-            return fingerprint_model(self.model)
-        return fingerprint_folder(self._folder)
+            weights = fingerprint_model(self.model)
+        else:
+            weights = fingerprint_folder(self._folder)
+        return weights if self.pooling == "average" else fingerprint_variant(weights, self.pooling)
 
     @property
     def dtype_name(self) -> str:
@@ -103,8 +123,19 @@ class M3Backbone:
 
     @property
     def vision_flops(self) -> float:
-        """Count encoding one image [FLOPs]; the same at every scale."""
+        """Count encoding one image crop [FLOPs]; the same at every scale."""
         return cost.vision_flops(self.vision_shape)
+
+    def image_flops(self, image: Image.Image) -> float:
+        """Count encoding an image, all its crops; the same at every scale.
+
+        Args:
+            image: the image; only its size matters.
+
+        Returns:
+            Operations [FLOPs].
+        """
+        return self.vision_flops * count_crops(image.size, self.layout)
 
     def answer_flops(self, answer: Answer) -> float:
         """Count what the language model did for an answer.
@@ -113,7 +144,7 @@ class M3Backbone:
             answer: an answer of this backbone.
 
         Returns:
-            Operations without encoding the image [FLOPs]; add `vision_flops` once an image.
+            Operations without encoding the image [FLOPs]; add `image_flops` once an image.
         """
         return cost.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
 
@@ -124,24 +155,15 @@ class M3Backbone:
 
         Args:
             images: PIL images of any mode.
-            batch_size: images in one pass of the vision tower.
+            batch_size: images (or crops, if the model cuts images) in one pass of the tower.
 
         Returns:
             One pyramid an image, in the caller's order.
-
-        Raises:
-            ValueError: if an image is refused, or its tokens do not form the model's grid.
         """
         tokens = encode_images(self.model, self.image_processor, images, batch_size)
-        expected = (self.grid_side**2, self.hidden_size)
-        for found in tokens:
-            if tuple(found.shape) != expected:
-                raise ValueError(
-                    f"the model gave visual tokens {list(found.shape)}, expected {list(expected)}: "
-                    "its image processor and its configuration disagree"
-                )
-        built = {id(found): build_pyramid(found, self.scales) for found in tokens}
-        return [built[id(found)] for found in tokens]
+        check_grids(tokens, self.grid_side, self.hidden_size)
+        sizes = [image.size for image in images]
+        return build_pyramids(self.model, tokens, sizes, self.scales, self.pooling)
 
     def prompt(self, question: str) -> str:
         """Write the prompt of a question as the model reads it.
@@ -156,7 +178,7 @@ class M3Backbone:
 
     def generate(
         self,
-        pyramids: Sequence[Pyramid],
+        pyramids: Sequence[Seen],
         questions: Sequence[str],
         scales: Sequence[int] | int,
         *,
@@ -168,9 +190,10 @@ class M3Backbone:
         Rows of one scale are batched together; batching does not change an answer (in float32).
 
         Args:
-            pyramids: what `encode` gave, one a question.
+            pyramids: what `encode` gave, one a question; or several a question, such as the frames
+                of a video, whose tokens then follow one another in the place of the image.
             questions: what is asked.
-            scales: one scale for all, or one a question.
+            scales: one scale for all, or one a question; of several images each has it.
             max_new_tokens: most tokens of an answer.
             batch_size: answers in one batch.
 
@@ -182,12 +205,15 @@ class M3Backbone:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        chosen = self._check_scales(scales, len(questions))
-        _check_length("pyramids", pyramids, len(questions))
-        prompts = self._engine.tokenize(questions, chosen, max_new_tokens)
-        features = [_level(pyramid, scale) for pyramid, scale in zip(pyramids, chosen, strict=True)]
+        chosen = check_scales(scales, self.scales, len(questions))
+        check_length("pyramids", pyramids, len(questions))
+        features = [
+            self._read_level(seen, scale) for seen, scale in zip(pyramids, chosen, strict=True)
+        ]
+        prompts = self._engine.tokenize(questions, list(map(len, features)), max_new_tokens)
+        lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
         answers: dict[int, Answer] = {}
-        for part in split_batches(chosen, [prompt.text_tokens() for prompt in prompts], batch_size):
+        for part in split_batches(chosen, lengths, batch_size):
             found = self._engine.answer_rows(
                 [prompts[i] for i in part],
                 [features[i] for i in part],
@@ -199,19 +225,20 @@ class M3Backbone:
 
     def answer_images(
         self,
-        pyramids: Sequence[Pyramid],
+        pyramids: Sequence[Seen],
         questions: Sequence[Sequence[str]],
         scale: int,
         *,
         max_new_tokens: int = 16,
     ) -> list[list[Answer]]:
-        """Answer many questions an image at one scale, in one batch.
+        """Answer many questions an image at one scale, batched.
 
         The prompt's beginning, visual tokens included, is read once an image and shared by its
-        questions. The answers are those of `generate` (in float32).
+        questions. Images with another number of visual tokens go into another batch. The answers
+        are those of `generate` (in float32).
 
         Args:
-            pyramids: what `encode` gave, one an image.
+            pyramids: what `encode` gave, one (or several, see `generate`) for each group.
             questions: the questions of each image.
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
@@ -220,22 +247,22 @@ class M3Backbone:
             Answers of each image, in the order of its questions.
         """
         scale = check_scale(scale, self.scales)
-        _check_length("pyramids", pyramids, len(questions))
-        prompts = [
-            self._engine.tokenize(group, [scale] * len(group), max_new_tokens)
-            for group in questions
-        ]
-        asked = [i for i, group in enumerate(prompts) if group]
-        if not self._engine.can_group(prompts):
+        check_length("pyramids", pyramids, len(questions))
+        asked = [i for i, group in enumerate(questions) if group]
+        features = {i: self._read_level(pyramids[i], scale) for i in asked}
+        prompts = {
+            i: self._engine.tokenize(
+                questions[i], [len(features[i])] * len(questions[i]), max_new_tokens
+            )
+            for i in asked
+        }
+        if not self._engine.can_group(list(prompts.values())):
             return [
                 self.generate([pyramid] * len(group), group, scale, max_new_tokens=max_new_tokens)
                 for pyramid, group in zip(pyramids, questions, strict=True)
             ]
         found = self._engine.answer_groups(
-            [prompts[i] for i in asked],
-            [_level(pyramids[i], scale) for i in asked],
-            scale,
-            max_new_tokens,
+            [prompts[i] for i in asked], [features[i] for i in asked], scale, max_new_tokens
         )
         by_image = dict(zip(asked, found, strict=True))
         return [by_image.get(i, []) for i in range(len(questions))]
@@ -254,7 +281,7 @@ class M3Backbone:
         return average_embeddings(table, ids)
 
     def coarse_tokens(self, pyramids: Sequence[Pyramid]) -> NDArray[np.float32]:
-        """Join the tokens of the two smallest scales, the router's view of an image.
+        """Join the base crop's tokens at the two smallest scales, the router's view of an image.
 
         Args:
             pyramids: what `encode` gave.
@@ -264,22 +291,5 @@ class M3Backbone:
         """
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
 
-    def _check_scales(self, scales: Sequence[int] | int, count: int) -> list[int]:
-        if not isinstance(scales, Iterable) or isinstance(scales, str):
-            return [check_scale(scales, self.scales)] * count
-        chosen = [check_scale(scale, self.scales) for scale in scales]
-        _check_length("scales", chosen, count)
-        return chosen
-
-
-def _check_length(name: str, items: Sequence[Any], count: int) -> None:
-    if len(items) != count:
-        raise ValueError(
-            f"expected as many {name} as questions (or groups of them): {count}, got {len(items)}"
-        )
-
-
-def _level(pyramid: Pyramid, scale: int) -> Tensor:
-    if scale not in pyramid:
-        raise ValueError(f"this pyramid has no scale {scale}, only {', '.join(map(str, pyramid))}")
-    return pyramid[scale]
+    def _read_level(self, seen: Seen, scale: int) -> Tensor:
+        return read_level(seen, scale, fixed=self.layout is None)

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlavaForConditionalGeneration
+from transformers import DynamicCache
+
+from m3_backbone.stock import StockModel
 
 SHARED = -1
 NOBODY = -2
@@ -97,7 +99,7 @@ class _Record:
 
 
 def decode_greedily(
-    model: LlavaForConditionalGeneration,
+    model: StockModel,
     state: DecodeState,
     eos_ids: tuple[int, ...],
     max_new_tokens: int,
@@ -167,7 +169,7 @@ def _pick_slots(active: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _step(
-    model: LlavaForConditionalGeneration,
+    model: StockModel,
     state: DecodeState,
     tokens: Tensor,
     slots: Tensor,

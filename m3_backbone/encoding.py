@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration, LlavaNextForConditionalGeneration
 
+from m3_backbone.crops import encode_crops
+from m3_backbone.geometry import crop_layout
 from m3_backbone.images import check_image
+from m3_backbone.stock import StockModel
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def encode_images(
-    model: LlavaForConditionalGeneration,
+    model: StockModel,
     image_processor: Any,
     images: Sequence[Image.Image],
     batch_size: int,
@@ -41,13 +44,15 @@ def encode_images(
         model: the stock model.
         image_processor: its image processor.
         images: PIL images of any mode.
-        batch_size: images in one pass.
+        batch_size: images in one pass; crops, for a model that cuts images.
 
     Returns:
-        Tokens of each image [N, D] in the caller's order; equal images share one tensor.
+        Tokens of each image in the caller's order: [N, D], or [crops, N, D] from a model that cuts
+        images; equal images share one tensor.
 
     Raises:
-        ValueError: if an image is refused or `batch_size` is below 1.
+        ValueError: if an image is refused, `batch_size` is below 1, or the image processor cuts
+            images in another way than the model expects.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -58,17 +63,24 @@ def encode_images(
     tokens: dict[str, Tensor] = {}
     for start in range(0, len(order), batch_size):
         part = order[start : start + batch_size]
-        features = _encode_batch(model, image_processor, [distinct[key] for key in part])
+        with evaluating(model):
+            features = _encode_batch(
+                model, image_processor, [distinct[key] for key in part], batch_size
+            )
         tokens.update(zip(part, features, strict=True))
     return [tokens[key] for key in keys]
 
 
 def _encode_batch(
-    model: LlavaForConditionalGeneration, image_processor: Any, images: list[Image.Image]
+    model: StockModel, image_processor: Any, images: list[Image.Image], batch_size: int
 ) -> list[Tensor]:
+    layout = crop_layout(model.config)
+    if layout is not None:
+        cutting = cast(LlavaNextForConditionalGeneration, model)
+        return encode_crops(cutting, image_processor, images, layout, batch_size)
+    plain = cast(LlavaForConditionalGeneration, model)
     pixels = image_processor(images=images, return_tensors="pt")["pixel_values"]
-    with evaluating(model):
-        output = model.get_image_features(pixels.to(model.device, model.dtype), return_dict=True)
+    output = plain.get_image_features(pixels.to(model.device, model.dtype), return_dict=True)
     return list(output.pooler_output)
 
 

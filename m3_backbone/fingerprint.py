@@ -38,6 +38,19 @@ def fingerprint_model(model: torch.nn.Module) -> str:
     )
 
 
+def fingerprint_variant(weights: str, variant: str) -> str:
+    """Tell a way of using a checkpoint from the usual one: other tokens give other answers.
+
+    Args:
+        weights: fingerprint of the checkpoint.
+        variant: what is done differently.
+
+    Returns:
+        16 hex digits.
+    """
+    return hashlib.sha256(f"{weights} {variant}".encode()).hexdigest()[:16]
+
+
 def _fingerprint(parts: Iterable[tuple[str, Iterable[bytes]]]) -> str:
     total = hashlib.sha256()
     for name, blocks in parts:

@@ -6,14 +6,19 @@ Reads numbers only; no weight is touched.
 from math import isqrt
 from typing import Any
 
-from transformers import LlavaConfig
+from transformers import LlavaNextConfig
 
+from m3_backbone.anyres import CropLayout
 from m3_backbone.cost import LanguageShape, VisionShape
 from m3_backbone.scales import check_scale, default_ladder, legal_scales
+from m3_backbone.stock import StockConfig
+
+STOCK_MERGE = "spatial_unpad"
+"""What transformers' own LLaVA-NeXT does with crops; its configuration has no field for it."""
 
 
-def grid_side(config: LlavaConfig) -> int:
-    """Find the side of the grid of visual tokens of one image.
+def grid_side(config: StockConfig) -> int:
+    """Find the side of the grid of visual tokens of one image crop.
 
     Args:
         config: the model's configuration.
@@ -41,7 +46,7 @@ def grid_side(config: LlavaConfig) -> int:
     return isqrt(tokens)
 
 
-def trained_scales(config: LlavaConfig) -> tuple[int, ...]:
+def trained_scales(config: StockConfig) -> tuple[int, ...]:
     """Find the scales that a model offers.
 
     Args:
@@ -57,7 +62,36 @@ def trained_scales(config: LlavaConfig) -> tuple[int, ...]:
     return tuple(sorted({check_scale(scale, legal_scales(side)) for scale in named}))
 
 
-def language_shape(config: LlavaConfig) -> LanguageShape:
+def crop_layout(config: StockConfig) -> CropLayout | None:
+    """Find how a model cuts images into crops.
+
+    Args:
+        config: the model's configuration. `image_grid_pinpoints` is (height, width) as in all of
+            transformers, where M3's own files have (width, height): the order decides which of two
+            equally good grids is taken. M3 checkpoints name their `mm_patch_merge_type`.
+
+    Returns:
+        The layout; None for a plain LLaVA, which sees each image as one crop.
+
+    Raises:
+        ValueError: if the grids are not pairs of numbers.
+    """
+    if not isinstance(config, LlavaNextConfig):
+        return None
+    grids = config.image_grid_pinpoints or []
+    for grid in grids:
+        if not isinstance(grid, list | tuple) or [type(side) for side in grid] != [int, int]:
+            raise ValueError(
+                f"image_grid_pinpoints must be pairs of height and width in pixels, got {grid!r}"
+            )
+    return CropLayout(
+        crop_side=_vision_config(config).image_size,
+        resolutions=tuple((width, height) for height, width in grids),
+        merge=getattr(config, "mm_patch_merge_type", None) or STOCK_MERGE,
+    )
+
+
+def language_shape(config: StockConfig) -> LanguageShape:
     """Read the sizes of the language model.
 
     Args:
@@ -79,7 +113,7 @@ def language_shape(config: LlavaConfig) -> LanguageShape:
     )
 
 
-def vision_shape(config: LlavaConfig) -> VisionShape:
+def vision_shape(config: StockConfig) -> VisionShape:
     """Read the sizes of the vision tower and the projector.
 
     Args:
@@ -100,10 +134,10 @@ def vision_shape(config: LlavaConfig) -> VisionShape:
     )
 
 
-def _vision_config(config: LlavaConfig) -> Any:
-    # Typed as maybe a dict or None; a LlavaConfig that was built holds a configuration.
+def _vision_config(config: StockConfig) -> Any:
+    # Typed as maybe a dict or None; a configuration that was built holds both parts.
     return config.vision_config
 
 
-def _class_tokens(config: LlavaConfig) -> int:
+def _class_tokens(config: StockConfig) -> int:
     return 1 if _vision_config(config).model_type == "clip_vision_model" else 0

@@ -1,40 +1,56 @@
-"""Average pooling of visual tokens, after the projector, as the M3 code does it.
+"""Fewer visual tokens from the full grid, after the projector, as the M3 code does it.
 
-Not the place where tokens are made (`backbone.py`) nor where a scale is chosen (the policy).
+Averages, or for comparison a sample of the tokens. Not the place where tokens are made
+(`encoding.py`) nor where a scale is chosen (the policy).
 """
 
 from collections.abc import Sequence
 from math import isqrt
 
+import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from m3_backbone.scales import pool_stride
 
 Pyramid = dict[int, Tensor]
-"""One image's tokens at every scale: scale -> [scale, D]."""
+"""One image's tokens at every scale: scale -> [n_visual, D].
+
+n_visual is the scale for a model that sees an image as one crop; models that cut images have more.
+"""
+
+POOLING_METHODS = ("average", "sequential", "spatial")
+"""How tokens become fewer. M3 models are trained with average; the others are comparisons."""
 
 
-def pool_tokens(tokens: Tensor, scale: int) -> Tensor:
-    """Average the visual tokens of each image crop down to `scale` tokens.
+def pool_tokens(tokens: Tensor, scale: int, method: str = "average") -> Tensor:
+    """Reduce the visual tokens of each image crop to `scale` tokens.
 
-    Each token of the pooled grid is the mean of the square of cells that it covers; the full scale
-    is the input itself, bit for bit.
+    average: each token of the pooled grid is the mean of the square of cells that it covers.
+    sequential: token i is token i * N / scale of the row-major order, that is 0, 4, 8, ... for 144
+        of 576, whatever column that falls in.
+    spatial: each token is the one at the top left of the square that it would average, that is
+        rows and columns 0, 2, 4, ... for 144 of 576: tokens 0, 2, ..., 22, 48, 50, ...
+    The full scale is the input itself, bit for bit. In all three, pooling to 144 and then to 36 is
+    pooling to 36. The paper draws the two ways of sampling without indices, and its code lacks
+    them: these are ours.
 
     Args:
         tokens: one crop per row, tokens in row-major order of a square grid [B, N, D].
         scale: tokens to keep per crop, one of `legal_scales(sqrt(N))`.
+        method: one of `POOLING_METHODS`.
 
     Returns:
         Pooled tokens in row-major order [B, scale, D], same dtype and device.
 
     Raises:
         ValueError: if the tokens are not a batch of square grids, or the scale does not divide
-            the grid.
+            the grid, or the method is unknown.
 
-    Source: M3 (arXiv 2405.17430), section 3; official code, `llava_arch.py`, where the
-        pooling follows the projector.
+    Source: M3 (arXiv 2405.17430), section 3 and, for the sampling, tables 4 and 6 and figure 5;
+        official code, `llava_arch.py`, where the pooling follows the projector.
     """
+    check_pooling(method)
     if tokens.ndim != 3 or isqrt(tokens.shape[1]) ** 2 != tokens.shape[1]:
         raise ValueError(
             f"expected tokens of square grids [B, N, D], N a square, got {list(tokens.shape)}"
@@ -43,16 +59,36 @@ def pool_tokens(tokens: Tensor, scale: int) -> Tensor:
     stride = pool_stride(scale, side)
     if stride == 1:
         return tokens
+    if method != "average":
+        return tokens[:, _sampled_places(side, stride, method, tokens.device)]
     grid = tokens.reshape(len(tokens), side, side, -1).permute(0, 3, 1, 2)
     return avg_pool2d(grid, stride).flatten(2).transpose(1, 2)
 
 
-def build_pyramid(tokens: Tensor, scales: Sequence[int]) -> Pyramid:
+def check_pooling(method: str) -> str:
+    """Return a pooling method that there is.
+
+    Args:
+        method: a name.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: if it is not one of `POOLING_METHODS`.
+    """
+    if method not in POOLING_METHODS:
+        raise ValueError(f"unknown pooling {method!r}: choose one of {', '.join(POOLING_METHODS)}")
+    return method
+
+
+def build_pyramid(tokens: Tensor, scales: Sequence[int], method: str = "average") -> Pyramid:
     """Pool the tokens of one image to every scale.
 
     Args:
         tokens: projected tokens of one image, row-major order of a square grid [N, D].
         scales: the scales to build.
+        method: one of `POOLING_METHODS`.
 
     Returns:
         The pyramid: scale -> [scale, D].
@@ -62,4 +98,12 @@ def build_pyramid(tokens: Tensor, scales: Sequence[int]) -> Pyramid:
     """
     if tokens.ndim != 2:
         raise ValueError(f"expected the tokens of one image [N, D], got {list(tokens.shape)}")
-    return {scale: pool_tokens(tokens[None], scale)[0] for scale in scales}
+    return {scale: pool_tokens(tokens[None], scale, method)[0] for scale in scales}
+
+
+def _sampled_places(side: int, stride: int, method: str, device: torch.device) -> Tensor:
+    """List the places in row-major order that a way of sampling keeps."""
+    if method == "sequential":
+        return torch.arange(0, side * side, stride * stride, device=device)
+    along = torch.arange(0, side, stride, device=device)
+    return (along[:, None] * side + along).flatten()

@@ -10,13 +10,13 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from m3_backbone.decoding import NOBODY, SHARED, DecodeState, additive_mask
+from m3_backbone.stock import StockModel
 
 
-def can_pack(model: LlavaForConditionalGeneration) -> bool:
+def can_pack(model: StockModel) -> bool:
     """Tell whether the packed layout works on a model.
 
     Args:
@@ -31,7 +31,7 @@ def can_pack(model: LlavaForConditionalGeneration) -> bool:
 
 
 def prefill_padded(
-    model: LlavaForConditionalGeneration,
+    model: StockModel,
     prompts: Sequence[Sequence[int]],
     features: Sequence[Tensor],
     pad_id: int,
@@ -41,7 +41,7 @@ def prefill_padded(
     Args:
         model: the stock model.
         prompts: ids of each row, with one place holder for each visual token.
-        features: visual tokens of each row [scale, D].
+        features: visual tokens of each row [n_visual, D]; rows may differ.
         pad_id: id to pad with; never the image's.
 
     Returns:
@@ -72,7 +72,7 @@ def prefill_padded(
 
 
 def prefill_packed(
-    model: LlavaForConditionalGeneration,
+    model: StockModel,
     beginning: Sequence[int],
     features: Sequence[Tensor],
     endings: Sequence[Sequence[Sequence[int]]],
@@ -83,7 +83,7 @@ def prefill_packed(
     Args:
         model: the stock model, one that `can_pack`.
         beginning: ids up to and with the visual tokens' place holders, the same for every row.
-        features: visual tokens of each row [scale, D].
+        features: visual tokens of each row [n_visual, D], the same number in all.
         endings: ids behind the image, for each question of each row.
         pad_id: id to pad with; never the image's.
 

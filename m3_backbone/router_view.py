@@ -13,7 +13,11 @@ from m3_backbone.pooling import Pyramid
 def join_coarse_tokens(
     pyramids: Sequence[Pyramid], scales: Sequence[int], hidden: int
 ) -> NDArray[np.float32]:
-    """Join the tokens of a few scales of each image.
+    """Join the tokens of a few scales of each image's base crop.
+
+    The base crop is the whole image, and its tokens come first in whatever way crops are merged. So
+    a router sees equally many tokens of every image, and for a model that sees an image as one crop
+    these are all its tokens.
 
     Args:
         pyramids: tokens of each image at every scale.
@@ -23,7 +27,7 @@ def join_coarse_tokens(
     Returns:
         Tokens [n, sum of scales, D].
     """
-    rows = [torch.cat([pyramid[scale] for scale in scales]) for pyramid in pyramids]
+    rows = [torch.cat([pyramid[scale][:scale] for scale in scales]) for pyramid in pyramids]
     return _as_array(rows, (sum(scales), hidden))
 
 

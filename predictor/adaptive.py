@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from m3_backbone.backbone import Answer, M3Backbone
+from m3_backbone.backbone import Answer, M3Backbone, Pyramid
 from predictor.data import FloatArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
@@ -136,7 +136,7 @@ class AdaptiveM3:
         start = time.perf_counter()
         probabilities = self._probabilities(self.backbone.coarse_tokens(pyramids), questions)
         if scales is None:
-            scales = self._choose(probabilities, lam or 0.0)
+            scales = self._choose(probabilities, pyramids, lam or 0.0)
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
         answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
         return [
@@ -148,8 +148,12 @@ class AdaptiveM3:
         embedding = self.backbone.question_embedding(questions)
         return self.router.predict_proba(_as_labelled(coarse), _as_labelled(embedding))
 
-    def _choose(self, probabilities: FloatArray, lam: float) -> list[int]:
-        costs = np.array(self.router.scales, np.float64)
+    def _choose(
+        self, probabilities: FloatArray, pyramids: Sequence[Pyramid], lam: float
+    ) -> list[int]:
+        # What a scale costs depends on the image where a model cuts images into crops.
+        counts = [[len(pyramid[scale]) for scale in self.router.scales] for pyramid in pyramids]
+        costs = np.array(counts, np.float64)
         return [self.router.scales[i] for i in choose(probabilities, costs, lam)]
 
     def _describe(self, answer: Answer, row: FloatArray, router_ms: float) -> AdaptiveAnswer:

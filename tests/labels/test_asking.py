@@ -17,7 +17,8 @@ GROUPS = [
 class Yes:
     """Says yes to everything."""
 
-    vision_flops = 100.0
+    def image_flops(self, image):
+        return 100.0 * (image.width - 7)
 
     def encode(self, images):
         return [image.width for image in images]
@@ -60,6 +61,8 @@ def test_rows_and_features_of_a_batch():
     ]
     assert [row["score"] for row in rows] == [1, 1, 0, 0, 1, 1]
     assert (rows[1]["flops"], rows[1]["batch_size"], rows[1]["dtype"]) == (109.0, 3, "float32")
+    # The second image is the larger one.
+    assert rows[5]["flops"] == 209.0
     assert features.sample_ids.tolist() == ["a", "b", "c"]
     assert features.image_rows.tolist() == [0, 0, 1]
     assert features.coarse[:, 0, 0].tolist() == [8, 9]  # one row an image

@@ -67,12 +67,14 @@ class FakeAnswerer:
     fingerprint: str = "fake"
     dtype_name: str = "float32"
     scales: tuple = SCALES
-    vision_flops: float = 1000.0
     template: str = "USER: {} ASSISTANT:"
     n_encoded: int = 0
 
     def prompt(self, question):
         return self.template.format(question)
+
+    def image_flops(self, image):
+        return 1000.0
 
     def encode(self, images):
         self.n_encoded += len(images)

@@ -14,7 +14,7 @@ def test_answers_carry_text_counts_and_means(tokenizer):
         margin=torch.tensor([[0.5, 2.0]]),
     )
     prompts = [[TokenizedPrompt((1, 5), (6, 7, 8)), TokenizedPrompt((1, 5), (9,))]]
-    [[first, second]] = build_answers(output, prompts, 9, 12.5, tokenizer)
+    [[first, second]] = build_answers(output, prompts, 9, [9], 12.5, tokenizer)
     assert first.text == "red cat"
     assert first.token_ids == (red, cat, end)
     assert (first.scale, first.visual_tokens, first.prompt_tokens) == (9, 9, 2 + 9 + 3)

@@ -1,5 +1,5 @@
 import pytest
-from transformers import SiglipVisionConfig
+from transformers import LlavaNextConfig, SiglipVisionConfig
 
 from m3_backbone import geometry
 from m3_backbone.cost import LanguageShape, VisionShape
@@ -62,3 +62,46 @@ def test_shapes_are_read_off_the_configuration(config):
         extra_tokens=1,
         projected=32,
     )
+
+
+def make_next(config, **changes):
+    return LlavaNextConfig(
+        vision_config=config.vision_config, text_config=config.text_config, **changes
+    )
+
+
+def test_a_plain_llava_sees_one_crop(config):
+    assert geometry.crop_layout(config) is None
+
+
+def test_crops_are_read_off_the_configuration(config):
+    cut = make_next(
+        config,
+        image_grid_pinpoints=[[96, 192], [192, 96]],
+        mm_patch_merge_type="flat",
+        matryoshka_vis_token_scale=[576, 9, 1],
+    )
+    layout = geometry.crop_layout(cut)
+    assert (layout.crop_side, layout.merge) == (96, "flat")
+    # Height first in the configuration, width first here.
+    assert layout.resolutions == ((192, 96), (96, 192))
+    assert geometry.grid_side(cut) == 24
+    assert geometry.trained_scales(cut) == (1, 9, 576)
+    assert geometry.vision_shape(cut) == geometry.vision_shape(config)
+    assert geometry.language_shape(cut) == geometry.language_shape(config)
+
+
+def test_without_a_merge_type_crops_are_merged_as_transformers_does(config):
+    config.vision_config.image_size = 336
+    assert geometry.crop_layout(make_next(config)).merge == "spatial_unpad"
+
+
+def test_grids_that_are_no_whole_crops_are_refused(config):
+    with pytest.raises(ValueError, match="a grid of 100x96 pixels does not consist of whole crops"):
+        geometry.crop_layout(make_next(config, image_grid_pinpoints=[[96, 100]]))
+
+
+@pytest.mark.parametrize("grid", ["(1x2)", [96], [96, "192"], 96, [96, 96, 96]], ids=str)
+def test_grids_that_are_no_pairs_are_refused(config, grid):
+    with pytest.raises(ValueError, match="image_grid_pinpoints must be pairs of height and width"):
+        geometry.crop_layout(make_next(config, image_grid_pinpoints=[grid]))

@@ -1,7 +1,9 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
-from m3_backbone.pooling import build_pyramid, pool_tokens
+from m3_backbone.pooling import POOLING_METHODS, build_pyramid, pool_tokens
 from m3_backbone.scales import TOKEN_SCALES, legal_scales
 
 
@@ -77,3 +79,38 @@ def test_tokens_that_are_no_square_grid_are_refused(shape):
 def test_a_pyramid_takes_one_image_only(ramp):
     with pytest.raises(ValueError, match="expected the tokens of one image"):
         build_pyramid(ramp, TOKEN_SCALES)
+
+
+def test_sequential_sampling_counts_through_the_raster():
+    tokens = torch.arange(16.0)[None, :, None]
+    assert pool_tokens(tokens, 4, "sequential")[0, :, 0].tolist() == [0, 4, 8, 12]
+    assert pool_tokens(tokens, 1, "sequential")[0, :, 0].tolist() == [0]
+
+
+def test_sequential_sampling_takes_any_column(ramp):
+    sampled = pool_tokens(ramp, 144, "sequential")[0, :, 0].tolist()
+    assert sampled == list(range(0, 576, 4))
+    # 36 tokens of 24 columns: every sixteenth, so columns 0, 16, 8, 0, ...
+    columns = [int(place) % 24 for place in pool_tokens(ramp, 36, "sequential")[0, :, 0]]
+    assert columns[:4] == [0, 16, 8, 0]
+
+
+def test_spatial_sampling_takes_the_corner_of_each_bin(ramp):
+    tokens = torch.arange(16.0)[None, :, None]
+    assert pool_tokens(tokens, 4, "spatial")[0, :, 0].tolist() == [0, 2, 8, 10]
+    sampled = pool_tokens(ramp, 9, "spatial")[0, :, 0].tolist()
+    assert sampled == [0, 8, 16, 192, 200, 208, 384, 392, 400]
+
+
+@pytest.mark.parametrize("method", POOLING_METHODS)
+def test_every_method_is_nested_and_keeps_the_full_grid(ramp, method):
+    assert torch.equal(pool_tokens(ramp, 576, method), ramp)
+    for large, small in pairwise(sorted(TOKEN_SCALES, reverse=True)):
+        twice = pool_tokens(pool_tokens(ramp, large, method), small, method)
+        torch.testing.assert_close(twice, pool_tokens(ramp, small, method), atol=1e-4, rtol=0)
+        assert twice.shape == (1, small, 1)
+
+
+def test_an_unknown_method_is_refused(ramp):
+    with pytest.raises(ValueError, match="unknown pooling 'max': choose one of average, seq"):
+        pool_tokens(ramp, 9, "max")

@@ -3,6 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image
+from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+from transformers.models.llava_next.image_processing_pil_llava_next import (
+    LlavaNextImageProcessorPil,
+)
 
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
@@ -75,6 +79,33 @@ def test_lambda_buys_what_each_question_is_worth(backbone, router, images):
     assert scales_of(answers) == [1, 36, 576]
     answers = adaptive.generate(images, QUESTIONS, lam=1.0, max_new_tokens=2)
     assert scales_of(answers) == [1, 1, 1]
+
+
+def test_a_model_that_cuts_images_is_priced_at_its_real_tokens(backbone, images):
+    plain = backbone.model.config
+    side = plain.vision_config.image_size
+    grids = [[side, 2 * side], [2 * side, side]]
+    config = LlavaNextConfig(
+        vision_config=plain.vision_config,
+        text_config=plain.text_config,
+        image_token_id=plain.image_token_id,
+        image_grid_pinpoints=grids,
+        mm_patch_merge_type="flat",
+    )
+    processor = LlavaNextImageProcessorPil(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_grid_pinpoints=grids,
+    )
+    model = LlavaNextForConditionalGeneration(config).eval()
+    cutting = M3Backbone(model, backbone.tokenizer, processor)
+    router = FakeRouter(cutting.fingerprint, PROBABILITIES[1:2])
+    adaptive = AdaptiveM3(cutting, router)
+    # Three crops. At 0.01 a token, 36 tokens are worth it (0.8 - 0.36), but 108 are not.
+    [answer] = adaptive.generate(images[:1], QUESTIONS[:1], lam=0.01, max_new_tokens=1)
+    assert (answer.scale, answer.visual_tokens) == (1, 3)
+    [answer] = adaptive.generate(images[:1], QUESTIONS[:1], lam=0.003, max_new_tokens=1)
+    assert (answer.scale, answer.visual_tokens) == (36, 108)
 
 
 def test_a_budget_becomes_the_lambda_of_the_calibration_split(backbone, router, images):

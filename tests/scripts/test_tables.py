@@ -21,13 +21,16 @@ class Answer:
 
 
 class Fake:
-    dtype_name, vision_flops = "float32", 1.0
+    dtype_name = "float32"
 
     def __init__(self, scales=(1, 9), fingerprint="a" * 16):
         self.scales, self.fingerprint = scales, fingerprint
 
     def prompt(self, question):
         return question
+
+    def image_flops(self, image):
+        return 1.0
 
     def encode(self, images):
         return [np.asarray(image, np.float32).mean() for image in images]

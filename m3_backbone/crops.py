@@ -1,0 +1,95 @@
+"""The crops of LLaVA-NeXT images through the vision tower, each crop by itself.
+
+Not `get_image_features` of the stock model: that merges crops at the full grid and drops what it
+takes for padding, while M3 pools each crop first.
+
+The crops themselves are the stock image processor's, the Pillow one: torchvision resizes
+differently. They equal the official ones pixel for pixel where the Pillow versions agree. From 13
+on Pillow resizes some portrait images in another order than before, which changes a few levels of
+the base crop.
+"""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import LlavaNextForConditionalGeneration
+
+from m3_backbone.anyres import CropLayout, count_crops
+
+
+def encode_crops(
+    model: LlavaNextForConditionalGeneration,
+    image_processor: Any,
+    images: list[Image.Image],
+    layout: CropLayout,
+    batch_size: int,
+) -> list[Tensor]:
+    """Encode and project every crop of images at the full grid.
+
+    Args:
+        model: the stock model, in evaluation mode.
+        image_processor: its image processor, a `LlavaNextImageProcessorPil`.
+        images: images in mode RGB, at least one.
+        layout: how the model cuts images.
+        batch_size: crops in one pass.
+
+    Returns:
+        Tokens of each image, the base crop first, then the tiles row by row [crops, N, D].
+    """
+    check_processor(image_processor, layout)
+    pixels = [_cut(image_processor, image, layout) for image in images]
+    parts = torch.split(torch.cat(pixels), batch_size)
+    tokens = torch.cat([_project(model, part.to(model.device, model.dtype)) for part in parts])
+    return list(torch.split(tokens, [len(crops) for crops in pixels]))
+
+
+def check_processor(image_processor: Any, layout: CropLayout) -> None:
+    """Refuse an image processor that chooses other grids than the model.
+
+    Args:
+        image_processor: any image processor.
+        layout: how the model cuts images.
+
+    Raises:
+        ValueError: if its `image_grid_pinpoints`, (height, width) each, are not the layout's, in
+            the same order.
+    """
+    pinpoints = getattr(image_processor, "image_grid_pinpoints", None) or []
+    found = tuple((width, height) for height, width in pinpoints)
+    # Two grids may have equally many tiles, so counting crops would not notice.
+    if found != layout.resolutions:
+        raise ValueError(
+            f"the image processor fits images into {list(found)} pixels (width, height), the "
+            f"model's configuration says {list(layout.resolutions)}: image_grid_pinpoints must "
+            "be the same in both"
+        )
+
+
+def _cut(image_processor: Any, image: Image.Image, layout: CropLayout) -> Tensor:
+    # One image a call: several would be filled up to the same number of crops.
+    found = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
+    pixels: Tensor = torch.as_tensor(found)
+    expected = (count_crops(image.size, layout), 3, layout.crop_side, layout.crop_side)
+    if tuple(pixels.shape) != expected:
+        raise ValueError(
+            f"the image processor gave crops {list(pixels.shape)}, expected {list(expected)}: it "
+            "and the model's configuration disagree"
+        )
+    return pixels
+
+
+def _project(model: LlavaNextForConditionalGeneration, pixels: Tensor) -> Tensor:
+    """Encode and project crops [B, 3, side, side] to tokens [B, N, D]."""
+    config = model.config
+    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+    layers = config.vision_feature_layer
+    selected = torch.cat(
+        [hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1
+    )
+    if config.vision_feature_select_strategy == "default":
+        # The class token.
+        selected = selected[:, 1:]
+    tokens: Tensor = model.model.multi_modal_projector(selected)
+    return tokens

@@ -1,0 +1,94 @@
+"""From the tokens of an image's crops to the one sequence that the language model reads.
+
+Each crop is pooled by itself, then the crops are merged. Which crops there are and how many tokens
+remain is told by `anyres.py`.
+"""
+
+from collections.abc import Sequence
+from math import isqrt
+
+import torch
+from torch import Tensor
+
+from m3_backbone.anyres import CropLayout, Size, tile_grid, unpadded_window
+from m3_backbone.pooling import Pyramid, pool_tokens
+
+
+def merge_crops(tokens: Tensor, size: Size, layout: CropLayout, newline: Tensor) -> Tensor:
+    """Put the pooled tokens of one image's crops in order.
+
+    The tokens of the base crop always come first.
+
+    Args:
+        tokens: pooled tokens of each crop, the base crop first, then the tiles row by row
+            [crops, scale, D].
+        size: width and height of the image [pixels].
+        layout: how the model cuts and merges.
+        newline: what ends a row of tiles if the merge type is spatial_unpad [D].
+
+    Returns:
+        The visual tokens [n_visual, D].
+
+    Raises:
+        ValueError: if there are not as many crops as an image of this size has.
+
+    Source: M3's official code, `llava_arch.py`.
+    """
+    columns, rows = tile_grid(size, layout)
+    if len(tokens) not in (1, 1 + columns * rows):
+        raise ValueError(
+            f"an image of {size[0]}x{size[1]} pixels has {1 + columns * rows} crops, "
+            f"got tokens of {len(tokens)}"
+        )
+    if layout.merge == "flat":
+        return tokens.flatten(0, 1)
+    base, tiles = tokens[0], tokens[1:]
+    unpad = layout.merge == "spatial_unpad"
+    if not len(tiles):
+        return torch.cat([base, newline[None].to(base)]) if unpad else base
+    stitched = _stitch(tiles, columns, rows)
+    if unpad:
+        stitched = _unpad(stitched, size, newline.to(base))
+    # Coarse maps of flat images may have lost every tile; the base crop is always there.
+    return torch.cat([base, stitched.flatten(0, 1)])
+
+
+def build_crop_pyramid(
+    tokens: Tensor,
+    scales: Sequence[int],
+    size: Size,
+    layout: CropLayout,
+    newline: Tensor,
+    method: str = "average",
+) -> Pyramid:
+    """Pool and merge the tokens of one image's crops at every scale.
+
+    Args:
+        tokens: projected tokens of each crop, each a square grid [crops, N, D].
+        scales: tokens per crop, one entry of the pyramid each.
+        size: width and height of the image [pixels].
+        layout: how the model cuts and merges.
+        newline: what ends a row of tiles if the merge type is spatial_unpad [D].
+        method: how a crop is pooled, one of `POOLING_METHODS`.
+
+    Returns:
+        The pyramid: scale -> [n_visual, D]; the first `scale` tokens are those of the base crop.
+    """
+    return {
+        scale: merge_crops(pool_tokens(tokens, scale, method), size, layout, newline)
+        for scale in scales
+    }
+
+
+def _stitch(tiles: Tensor, columns: int, rows: int) -> Tensor:
+    """Lay tiles [columns * rows, scale, D] side by side: [height, width, D]."""
+    side = isqrt(tiles.shape[1])
+    grid = tiles.reshape(rows, columns, side, side, -1)
+    return grid.permute(0, 2, 1, 3, 4).reshape(rows * side, columns * side, -1)
+
+
+def _unpad(stitched: Tensor, size: Size, newline: Tensor) -> Tensor:
+    """Drop the padding of a stitched map and end each row that is left with a newline."""
+    window = unpadded_window(size, stitched.shape[1], stitched.shape[0])
+    kept = stitched[window.top : window.bottom, window.left : window.right]
+    return torch.cat([kept, newline.expand(len(kept), 1, -1)], dim=1)
