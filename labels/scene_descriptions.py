@@ -55,16 +55,19 @@ def describe_item(scene: Scene, random: Random) -> Turn | None:
 
 
 def item_facts(item: Item, kind: str) -> str:
-    """Say where an item is and what is known of it."""
+    """Say what is known of an item and where it is.
+
+    The place comes last: told first, it would be the easier way to everything else.
+    """
     row, column = item.row + 1, item.column + 1
     if kind == "scene":
         return f"{item.colour} {PLACES[item.row * 3 + item.column]}"
     if kind == "grid":
         beside = f"left {item.left or 'none'} right {item.right or 'none'}"
-        return f"{item.colour} row {row} column {column} {beside}"
+        return f"{item.colour} {beside} row {row} column {column}"
     if kind == "page":
         return f"line {row} column {column}"
-    return f"line {row} value {item.value}"
+    return f"value {item.value} line {row}"
 
 
 def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
