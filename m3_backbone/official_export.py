@@ -51,9 +51,6 @@ def save_official(
     write_sorted(folder / VISION_FILE, vision.to_diff_dict())
     tensors = official_tensors(model, rows, fields.get("mm_patch_merge_type") == "spatial_unpad")
     huggingface_hub.save_torch_state_dict(tensors, folder, max_shard_size=SHARD_SIZE)
-    for path in folder.glob("*.safetensors"):
-        # They were written as private files.
-        path.chmod(0o644)
     if model.generation_config is not None:
         model.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

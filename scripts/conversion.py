@@ -36,6 +36,9 @@ def convert_checkpoint(source: str, target: Path, kind: str) -> bool:
     save = save_official if kind == "official" else save_stock
     partial.mkdir(parents=True)
     save(opened.model, opened.tokenizer, opened.image_processor, partial)
+    for path in partial.iterdir():
+        # safetensors makes private files.
+        path.chmod(0o644)
     if not target.exists() or not any(target.iterdir()):
         os.replace(partial, target)
         return False
