@@ -24,16 +24,16 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
 )
 
 from m3_backbone.official_config import (
-    VISION_FILE,
     build_stock_config,
     build_vision_config,
     check_official,
     image_side,
     is_anyres,
+    is_exported,
     read_config,
     read_pinpoints,
 )
-from m3_backbone.official_text import open_tokenizer
+from m3_backbone.official_text import open_tokenizer, set_template
 from m3_backbone.official_weights import read_tensors, to_stock_tensors
 
 StockModel = LlavaForConditionalGeneration | LlavaNextForConditionalGeneration
@@ -68,6 +68,8 @@ def open_official(folder: Path, dtype: torch.dtype | None = None) -> OfficialPar
     check_official(fields)
     image_processor = open_image_processor(folder, fields)
     tokenizer = open_tokenizer(folder)
+    if not is_exported(folder):
+        set_template(tokenizer)
     image_token_id: Any = tokenizer.convert_tokens_to_ids(tokenizer.image_token)
     model = open_official_model(folder, image_token_id, dtype)
     return OfficialParts(model, tokenizer, image_processor)
@@ -133,7 +135,7 @@ def build_generation(
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     tokens = {name: saved.get(name, fields.get(name)) for name in names}
     barred = set(saved.get("suppress_tokens") or [])
-    if image_token_id >= fields["vocab_size"] or not _is_exported(folder):
+    if image_token_id >= fields["vocab_size"] or not is_exported(folder):
         barred.add(image_token_id)
     make: Any = GenerationConfig
     settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(barred) or None)
@@ -154,7 +156,7 @@ def open_image_processor(folder: Path, fields: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: if an exported one cannot be read.
     """
-    if _is_exported(folder) and (folder / "preprocessor_config.json").is_file():
+    if is_exported(folder):
         read: Any = AutoImageProcessor.from_pretrained
         try:
             return read(folder, backend="pil", local_files_only=True)
@@ -169,8 +171,3 @@ def open_image_processor(folder: Path, fields: Mapping[str, Any]) -> Any:
     if is_anyres(fields):
         return LlavaNextImageProcessorPil(image_grid_pinpoints=read_pinpoints(fields), **sizes)
     return LlavaImageProcessorPil(do_pad=fields.get("image_aspect_ratio") == "pad", **sizes)
-
-
-def _is_exported(folder: Path) -> bool:
-    # Official code writes no such file; see `official_export.py`.
-    return (folder / VISION_FILE).is_file()

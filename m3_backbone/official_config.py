@@ -15,6 +15,9 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaNextCo
 VISION_FILE = "vision_config.json"
 """Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
 
+IMAGE_FILE = "preprocessor_config.json"
+"""Settings of an image processor that is not official code's."""
+
 KNOWN_TOWERS: dict[str, dict[str, int]] = {
     f"clip-vit-large-patch14{suffix}": {
         "hidden_size": 1024,
@@ -82,6 +85,14 @@ def is_official(fields: Mapping[str, Any]) -> bool:
     """
     named = fields.get("architectures") or []
     return fields.get("model_type") == "llava_llama" or "LlavaLlamaForCausalLM" in named
+
+
+def is_exported(folder: Path) -> bool:
+    """Tell whether `official_export.py` wrote a checkpoint, which then brings all of its own.
+
+    Official code writes neither of the two files.
+    """
+    return all((folder / name).is_file() for name in (VISION_FILE, IMAGE_FILE))
 
 
 def is_anyres(fields: Mapping[str, Any]) -> bool:

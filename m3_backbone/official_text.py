@@ -49,8 +49,7 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         folder: holds `tokenizer.json` or Vicuna's `tokenizer.model`.
 
     Returns:
-        A tokenizer with a token for images, padding on the left, and the template it came with if
-        that knows images, else `vicuna_v1`.
+        A tokenizer with a token for images, padding on the left.
 
     Raises:
         FileNotFoundError: if the folder holds neither file.
@@ -66,10 +65,18 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise ValueError(f"the tokenizer in {folder} names no token for a text's start or end")
     # Padding is masked; what it is called only has to be in the vocabulary.
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def set_template(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give a tokenizer the template `vicuna_v1`, unless its own one knows images.
+
+    Args:
+        tokenizer: changed in place.
+    """
     template = tokenizer.chat_template
     if not isinstance(template, str) or IMAGE_TOKEN not in template:
         tokenizer.chat_template = VICUNA_TEMPLATE
-    return tokenizer
 
 
 def _open_json(folder: Path) -> PreTrainedTokenizerFast:
