@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from m3_backbone.official_text import SYSTEM, VICUNA_TEMPLATE, open_tokenizer, set_template
+from m3_backbone.packing import pack_turn
 from m3_backbone.prompts import PromptBuilder
 
 SPACE = "\u2581"
@@ -34,6 +35,15 @@ def test_a_question_in_vicuna_v1(tokenizer):
         *(f"{SPACE}USER", "<0x3A>", SPACE)
     ]
     assert tokenizer.convert_ids_to_tokens(list(found.after))[:3] == [SPACE, "<0x0A>", "cat"]
+
+
+def test_an_answer_has_one_space_in_front(tokenizer):
+    prompts = PromptBuilder(tokenizer, 300)
+    ids, labels = pack_turn(prompts, "what", "cat")
+    assert tokenizer.convert_ids_to_tokens(labels[-2:]) == [f"{SPACE}cat", "</s>"]
+    assert set(labels[:-2]) == {-100}
+    assert ids[:-1] == list(prompts.tokenize("what").after)
+    assert tokenizer.convert_ids_to_tokens(ids[-2:]) == ["<0x3A>", f"{SPACE}cat"]
 
 
 def test_several_turns(tokenizer):
