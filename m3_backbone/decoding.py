@@ -17,6 +17,8 @@ from transformers import DynamicCache
 
 from m3_backbone.stock import StockModel
 
+from m3_backbone.barred import bar_tokens
+
 SHARED = -1
 NOBODY = -2
 
@@ -121,7 +123,7 @@ def decode_greedily(
     slots = torch.arange(state.active.shape[1], device=state.active.device).expand_as(state.active)
     live, logits = state.active, state.logits
     for step in range(max_new_tokens):
-        best = record.add(row_ids, slots, live, logits)
+        best = record.add(row_ids, slots, live, bar_tokens(model, logits))
         state.active.scatter_(1, slots, live & ~torch.isin(best, ends))
         if step + 1 == max_new_tokens or not bool(state.active.any()):
             break

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from m3_backbone.barred import bar_tokens
 from m3_backbone.packing import PackedText, packed_mask, packed_positions
 from m3_backbone.pooling import pool_tokens
 from m3_backbone.prefetch import prefetch_batches
@@ -116,7 +117,7 @@ def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tens
         use_cache=False,
     ).last_hidden_state[:, -text.ids.shape[1] :]
     asked = text.labels != -100
-    logits = model.lm_head(hidden[asked.to(device)])
+    logits = bar_tokens(model, model.lm_head(hidden[asked.to(device)]))
     return F.cross_entropy(logits.float(), text.labels[asked].to(device))
 
 

@@ -1,6 +1,7 @@
 """Opening a checkpoint: which folder, and whether it is a whole LLaVA.
 
-Nothing is converted or repaired: a checkpoint that is not a stock transformers LLaVA is refused.
+A stock transformers folder and one of LLaVA's own code open alike; nothing is repaired, and a
+checkpoint that is not whole is refused.
 """
 
 import json
@@ -15,18 +16,20 @@ from transformers import (
     AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoTokenizer,
-    LlavaForConditionalGeneration,
     PreTrainedTokenizerBase,
 )
 
 from m3_backbone.embedded import EMBEDDED_NAME, embedded_path
 from m3_backbone.fingerprint import CONTENT_SUFFIXES
+from m3_backbone.official import StockModel, open_official
+from m3_backbone.official_config import is_official, read_config
 
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+STOCK_TYPES = ("llava", "llava_next")
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,20 @@ class Checkpoint:
     """The opened parts of a checkpoint.
 
     Attributes:
-        model: the stock model, in evaluation mode, on its device.
+        model: the stock LLaVA or LLaVA-NeXT, in evaluation mode, on its device.
         tokenizer: its tokenizer, with the chat template if there is one.
         image_processor: its image processor, always the Pillow one.
         folder: where it was read from.
     """
 
-    model: LlavaForConditionalGeneration
+    model: Any
     tokenizer: PreTrainedTokenizerBase
     image_processor: Any
     folder: Path
 
 
 def open_checkpoint(name_or_path: str | Path, device: str, dtype: str) -> Checkpoint:
-    """Open a stock LLaVA checkpoint.
+    """Open a LLaVA checkpoint, stock or official.
 
     Args:
         name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
@@ -64,10 +67,35 @@ def open_checkpoint(name_or_path: str | Path, device: str, dtype: str) -> Checkp
         raise ValueError(f"unknown dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
     place = _find_device(device)
     folder = find_folder(name_or_path)
-    _check_config(folder)
-    model = _open_model(folder, DTYPES[dtype])
+    opened = read_checkpoint(folder, DTYPES[dtype])
+    opened.model.to(place)
+    return opened
+
+
+def read_checkpoint(folder: Path, dtype: torch.dtype | None = None) -> Checkpoint:
+    """Open the folder of a checkpoint on the CPU.
+
+    Args:
+        folder: the checkpoint.
+        dtype: number format of the model; None keeps the stored one.
+
+    Returns:
+        The opened parts.
+
+    Raises:
+        ValueError: if it is not a whole LLaVA checkpoint.
+    """
+    fields = read_config(folder)
+    if is_official(fields):
+        parts = open_official(folder, dtype)
+        return Checkpoint(parts.model, parts.tokenizer, parts.image_processor, folder)
+    if fields.get("model_type") not in STOCK_TYPES:
+        raise ValueError(
+            f"{folder} holds a model of type {fields.get('model_type')!r}, expected a stock "
+            "'llava' or 'llava_next', or an official 'llava_llama'"
+        )
+    model = _open_model(folder, dtype)
     tokenizer, image_processor = _open_processors(folder)
-    model.to(place)  # type: ignore[arg-type]
     return Checkpoint(model, tokenizer, image_processor, folder)
 
 
@@ -113,23 +141,11 @@ def _find_device(device: str) -> torch.device:
     return place
 
 
-def _check_config(folder: Path) -> None:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{folder} is no checkpoint: it has no config.json") from error
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} is not JSON: {error}") from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind != "llava":
-        raise ValueError(f"{folder} holds a model of type {kind!r}, expected a stock 'llava'")
-
-
-def _open_model(folder: Path, dtype: torch.dtype) -> LlavaForConditionalGeneration:
+def _open_model(folder: Path, dtype: torch.dtype | None) -> StockModel:
     try:
         opened: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=dtype or "auto",
             local_files_only=True,
             output_loading_info=True,
             # Not accepted: reported below, by name.
@@ -140,7 +156,7 @@ def _open_model(folder: Path, dtype: torch.dtype) -> LlavaForConditionalGenerati
     except OSError as error:
         raise FileNotFoundError(f"{folder} holds no weights that can be read") from error
     _check_weights(folder, opened[1])
-    model: LlavaForConditionalGeneration = opened[0]
+    model: StockModel = opened[0]
     return model
 
 

@@ -46,11 +46,16 @@ def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[
     Returns:
         The ids behind the image, and the label at each of them: the next id where that is part of
         the answer or its end, else -100.
+
+    Raises:
+        ValueError: if the answer changes how the end of the prompt is tokenized.
     """
     after = list(prompts.tokenize(question).after)
-    tokenizer = prompts.tokenizer
-    target = list(tokenizer(f" {answer}", add_special_tokens=False)["input_ids"])
-    target.append(int(tokenizer.eos_token_id))
+    # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
+    whole = list(prompts.tokenize(question, answer).after)
+    if whole[: len(after)] != after:
+        raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
+    target = [*whole[len(after) :], int(prompts.tokenizer.eos_token_id)]
     labels = [IGNORED] * (len(after) - 1) + target
     return after + target[:-1], labels
 

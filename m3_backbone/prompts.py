@@ -96,11 +96,12 @@ class PromptBuilder:
             )
         return prompt
 
-    def tokenize(self, question: str) -> TokenizedPrompt:
+    def tokenize(self, question: str, answer: str | None = None) -> TokenizedPrompt:
         """Tokenize the prompt of a question.
 
         Args:
             question: what is asked, without any template.
+            answer: what is answered, if it is to stand behind the prompt.
 
         Returns:
             The ids before and behind the image.
@@ -109,6 +110,8 @@ class PromptBuilder:
             ValueError: if the question is refused or the tokenizer splits the image marker.
         """
         prompt = self.render(question)
+        if answer is not None:
+            prompt = f"{prompt} {answer}"
         bos = self.tokenizer.bos_token
         # Some templates write the first token themselves; the tokenizer must not add it again.
         add_special = not (isinstance(bos, str) and prompt.startswith(bos))

@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
     "demo": "Label, train, ask and report on the embedded model.",
     "finetune": "Train a model with the Matryoshka objective.",
+    "convert": "Write a checkpoint in transformers' format, or in LLaVA's own.",
 }
 
 

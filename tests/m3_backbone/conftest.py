@@ -1,5 +1,7 @@
 """A tiny stock LLaVA with random weights, saved as a checkpoint, for all tests of this package."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +134,18 @@ def images():
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
         for width, height in sides
     ]
+
+
+@pytest.fixture(scope="session")
+def find_golden():
+    """The folder of a golden variant: beside the repository if it is there, else the copy in it."""
+    tests = Path(__file__).resolve().parents[1]
+    places = [tests.parents[1] / "shared" / "golden", tests / "golden"]
+
+    def find(variant):
+        for place in places:
+            if (place / variant / "outputs.npz").is_file():
+                return place / variant
+        pytest.skip(f"no golden numbers of {variant} here")
+
+    return find

@@ -1,0 +1,33 @@
+"""The command `m3scale convert`: a checkpoint from LLaVA's own format to transformers', or back."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+
+
+@click.command(cls=OneLineCommand)
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "kind",
+    default="stock",
+    show_default=True,
+    type=click.Choice(["stock", "official"]),
+    help="Format to write: stock transformers, or LLaVA's own (llava_llama).",
+)
+def main(source: str, target: Path, kind: str) -> None:
+    """Write the checkpoint SRC in another format to the new folder DST.
+
+    Example: m3scale convert mucai/llava-v1.5-7b-m3 models/m3-7b
+
+    SRC is a folder, a name on the Hub or m3-mini. Every command opens official checkpoints directly
+    too; a converted one also works in transformers alone. DST appears whole or not at all. A DST
+    that is there is compared, never changed.
+    """
+    from scripts.conversion import convert_checkpoint
+
+    was_there = convert_checkpoint(source, target, kind)
+    click.echo(f"{target} is there already, byte by byte" if was_there else f"wrote {target}")
