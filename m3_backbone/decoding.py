@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from m3_backbone.stock import StockModel
-
 from m3_backbone.barred import bar_tokens
+from m3_backbone.stock import StockModel
 
 SHARED = -1
 NOBODY = -2

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from m3_backbone.barred import bar_tokens
+from m3_backbone.grounding import SMALLEST_SCALE, ground_loss, watched_layer
 from m3_backbone.packing import PackedText, packed_mask, packed_positions
 from m3_backbone.pooling import pool_tokens
 from m3_backbone.prefetch import prefetch_batches
@@ -42,6 +43,7 @@ class FinetuneSettings:
         dense_targets: target name -> number of classes of the dense loss.
         align_weight: weight of `align_loss` beside the answer loss; 0 leaves it out.
         align_ids: token id of each class of the dense target "content", -1 for a class without.
+        ground_weight: weight of the loss of `m3_backbone.grounding`; 0 leaves it out.
     """
 
     tower_rate: float = 2e-5
@@ -52,6 +54,7 @@ class FinetuneSettings:
     dense_targets: Mapping[str, int] = field(default_factory=dict)
     align_weight: float = 0.0
     align_ids: tuple[int, ...] = ()
+    ground_weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Batch:
             for them once and for all [B, N, width of the tower].
         text: the packed questions.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
+        places: where what each question is about lies [B, questions, N], where it is known.
     """
 
     images: Tensor
     text: PackedText
     dense: Mapping[str, Tensor] = field(default_factory=dict)
+    places: Tensor | None = None
 
 
 def freeze(module: nn.Module, rate: float) -> None:
@@ -155,6 +160,17 @@ def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list
     return [ladder[int(index)] for index in order]
 
 
+def answer_losses(
+    model: Any, tokens: Tensor, batch: Batch, scale: int, ground_weight: float
+) -> tuple[Tensor, Tensor]:
+    """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
+    if not ground_weight or batch.places is None or scale < SMALLEST_SCALE:
+        return scale_loss(model, tokens, batch.text, scale), torch.zeros((), device=tokens.device)
+    with watched_layer(model) as seen:
+        loss = scale_loss(model, tokens, batch.text, scale)
+    return loss, ground_weight * ground_loss(model, seen, batch.text, batch.places, scale)
+
+
 def matryoshka_step(
     model: Any,
     batch: Batch,
@@ -185,8 +201,8 @@ def matryoshka_step(
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
     for scale in scales:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-            loss = scale_loss(model, leaf, batch.text, scale)
-        torch.autograd.backward(loss / len(scales))
+            loss, pointed = answer_losses(model, leaf, batch, scale, settings.ground_weight)
+        torch.autograd.backward((loss + pointed) / len(scales))
         losses[scale] = loss.item()
     ends, gradients = ([tokens], [leaf.grad]) if tokens.requires_grad else ([], [])
     if named:

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from labels.questions import QuestionSet, format_question
 from labels.scene_dense import dense_targets
+from labels.scene_grounding import ground_turns
 from labels.scene_items import Scene
 from labels.scene_splits import draw_image, make_scene
 from labels.scenes import conversation, expected_text, render_scene
@@ -32,6 +33,7 @@ class Example:
     image: Image.Image
     turns: Turns
     dense: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    places: NDArray[np.bool_] | None = None
 
 
 def scene_examples(
@@ -58,7 +60,8 @@ def scene_examples(
         image = render_scene(TRAINING_SPLIT, index, seed)
         asked = conversation(TRAINING_SPLIT, index, turns, seed, described)
         shown = dense_targets(make_scene(TRAINING_SPLIT, index, seed)) if dense else {}
-        return Example(image, asked, shown)
+        places = ground_turns(asked, TRAINING_SPLIT, index, turns, seed) if dense else None
+        return Example(image, asked, shown, places)
 
     return example
 
@@ -107,6 +110,12 @@ def stack_dense(chosen: Sequence[Example]) -> dict[str, torch.Tensor]:
     }
 
 
+def stack_places(chosen: Sequence[Example]) -> torch.Tensor | None:
+    """Stack where what is asked lies: [B, questions, N], filled up with questions about nothing."""
+    known = [torch.from_numpy(one.places) for one in chosen if one.places is not None]
+    return torch.nn.utils.rnn.pad_sequence(known, batch_first=True) if known else None
+
+
 def finetune_batches(
     example: Callable[[int], Example], processor: Any, prompts: PromptBuilder, size: int
 ) -> Callable[[int], Batch]:
@@ -125,7 +134,8 @@ def finetune_batches(
 
     def draw(step: int) -> Batch:
         pixels, chosen = draw_images(step)
-        return Batch(pixels, pack_texts(prompts, [x.turns for x in chosen]), stack_dense(chosen))
+        text = pack_texts(prompts, [one.turns for one in chosen])
+        return Batch(pixels, text, stack_dense(chosen), stack_places(chosen))
 
     return draw
 

@@ -77,6 +77,11 @@ def check_together(data: str, tower_rate: float, cached: int, dense_weight: floa
     default=0.0,
     help="Weight of the loss that draws visual tokens to the words for them, on scenes.",
 )
+@click.option(
+    "--ground-weight",
+    default=0.0,
+    help="Weight of the loss that draws attention to what is asked, with --dense-weight.",
+)
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")
 @click.option("--device", default="cpu", help="Torch device.")
@@ -109,6 +114,7 @@ def main(
     cached: int,
     dense_weight: float,
     align_weight: float,
+    ground_weight: float,
     dense: bool,
     bf16: bool,
     device: str,
@@ -161,6 +167,7 @@ def main(
         dense_weight,
         DENSE_TARGETS,
         align_weight,
+        ground_weight=ground_weight,
     )
     with joined_group(device):
         start = recipes.open_start(model_name, seed, device)

@@ -1,0 +1,106 @@
+"""Teaches a language model that starts from random weights to look where a question points.
+
+Attention that is spread over an image learns what an image holds on the whole, never what belongs
+to one thing in it. Here some heads of one layer are told on which patches the thing lies that is
+asked about, wherever the answer hangs on that thing. Training only, for models from scratch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+from m3_backbone.packing import IGNORED, PackedText
+from m3_backbone.pooling import pool_tokens
+
+LAYER = 1
+HEADS = (0, 2)
+SMALLEST_SCALE = 36
+
+
+@contextmanager
+def watched_layer(model: Any) -> Iterator[dict[str, Any]]:
+    """Keep what goes into layer `LAYER` of the language model while the block lasts.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration` with a Llama inside.
+
+    Yields:
+        `hidden` [B, L, D] and `angles`, the cosines and sines of the positions.
+    """
+    seen: dict[str, Any] = {}
+
+    def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen["hidden"] = args[0] if args else kwargs["hidden_states"]
+        seen["angles"] = kwargs["position_embeddings"]
+
+    layer = model.model.language_model.layers[LAYER]
+    handle = layer.register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def attention_scores(
+    model: Any, seen: dict[str, Any], front: int, scale: int, asked: int
+) -> Tensor:
+    """Compute how some heads rate the visual tokens.
+
+    Args:
+        model: the model that was watched; its heads must not share keys.
+        seen: what `watched_layer` kept.
+        front: tokens in front of the image.
+        scale: visual tokens.
+        asked: tokens behind the image.
+
+    Returns:
+        Attention logits of the tokens behind the image [B, len(HEADS), asked, scale].
+    """
+    layer = model.model.language_model.layers[LAYER]
+    attention, normed = layer.self_attn, layer.input_layernorm(seen["hidden"])
+    shape = (*normed.shape[:2], -1, attention.head_dim)
+    queries, keys = (
+        part(normed).view(shape).transpose(1, 2) for part in (attention.q_proj, attention.k_proj)
+    )
+    turn: Any = apply_rotary_pos_emb
+    queries, keys = turn(queries, keys, *seen["angles"])
+    chosen = list(HEADS)
+    rated = queries[:, chosen, -asked:] @ keys[:, chosen, front : front + scale].transpose(2, 3)
+    scores: Tensor = rated.float() * attention.head_dim**-0.5
+    return scores
+
+
+def ground_loss(
+    model: Any, seen: dict[str, Any], text: PackedText, places: Tensor, scale: int
+) -> Tensor:
+    """Ask for attention on the patches of what a question is about.
+
+    Args:
+        model: the model that was watched.
+        seen: what `watched_layer` kept during the forward pass at this scale.
+        text: the packed questions.
+        places: where what each question is about lies at full scale [B, questions, N], bool; all
+            False for a question about nothing in particular.
+        scale: visual tokens.
+
+    Returns:
+        Mean over heads and answer tokens of minus the log of the attention, among visual tokens,
+        that falls on the right ones; a scalar, 0 where no question is about anything.
+    """
+    device = seen["hidden"].device
+    pooled = pool_tokens(places.to(device).float().transpose(1, 2), scale).transpose(1, 2) > 0
+    blocks, labels = text.blocks.to(device), text.labels.to(device)
+    rows = torch.arange(len(blocks), device=device)[:, None].expand_as(blocks)
+    right = pooled[rows, blocks.clamp(min=0)]
+    row, token = torch.nonzero((labels != IGNORED) & right.any(-1), as_tuple=True)
+    if not len(row):
+        return torch.zeros((), device=device)
+    scores = attention_scores(model, seen, len(text.before), scale, text.ids.shape[1])
+    shares = F.log_softmax(scores[row, :, token], dim=-1)
+    wrong = ~right[row, token][:, None]
+    return -shares.masked_fill(wrong, float("-inf")).logsumexp(-1).mean()
