@@ -38,8 +38,9 @@ class FinetuneSettings:
         language_rate: peak learning rate of the language model; 0 freezes it.
         scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
             anew each step, an unbiased sample of the mean over all.
-        dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, for
-            towers that start from random weights; 0 leaves it out.
+        dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, taken
+            on the projected tokens, so that what the tower found reaches the language model; for
+            models that start from random weights; 0 leaves it out.
         dense_targets: target name -> number of classes of the dense loss.
         align_weight: weight of `align_loss` beside the answer loss; 0 leaves it out.
         align_ids: token id of each class of the dense target "content", -1 for a class without.
@@ -197,7 +198,7 @@ def matryoshka_step(
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         features = encode_images(model, images, settings.tower_rate > 0)
         tokens = model.model.multi_modal_projector(features)
-        named = heads(features) if heads else {}
+        named = heads(tokens) if heads else {}
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
     for scale in scales:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
@@ -251,7 +252,7 @@ def finetune(
     heads = None
     if settings.dense_weight:
         torch.manual_seed(loop_settings.seed)
-        heads = DenseHeads(int(inner.vision_tower.config.hidden_size), settings.dense_targets)
+        heads = DenseHeads(model.config.get_text_config().hidden_size, settings.dense_targets)
         parts.append((heads.to(model.device), max(settings.tower_rate, settings.projector_rate)))
     loop = TrainingLoop(parts, loop_settings, checkpoint, f"finetune {settings}")
     average: dict[int, float] = {}

@@ -1,0 +1,38 @@
+"""What a question is about lies where the generator drew it."""
+
+import numpy as np
+
+from labels.scene_dense import CONTENT_INDEX, dense_targets
+from labels.scene_grounding import ground_turns
+from labels.scene_splits import make_scene
+from labels.scene_vocabulary import GLYPHS, WORDS
+from labels.scenes import conversation
+
+
+def test_marked_patches_show_what_the_question_names():
+    marked = 0
+    for index in range(40):
+        turns = conversation("train", index, 9, 0, 3)
+        places = ground_turns(turns, "train", index, 9, 0)
+        assert places.shape == (len(turns), 576)
+        content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
+        for (question, _), place in zip(turns, places, strict=True):
+            if not place.any():
+                continue
+            marked += 1
+            words = question.replace("?", " ").replace(".", " ").split()
+            shown = np.unique(content[place])
+            named = [CONTENT_INDEX[word] for word in words if word in (*GLYPHS, *WORDS)]
+            assert len(shown) == 1
+            assert shown[0] in named or shown[0] == CONTENT_INDEX["bar"]
+    assert marked > 100
+
+
+def test_a_question_about_the_whole_picture_marks_nothing():
+    for index in range(20):
+        turns = conversation("train", index, 9, 0, 0)
+        for (question, _), place in zip(
+            turns, ground_turns(turns, "train", index, 9, 0), strict=True
+        ):
+            if "background" in question or "rows" in question:
+                assert not place.any()
