@@ -1,6 +1,7 @@
 """`m3scale finetune`: train a LLaVA with the Matryoshka objective, or m3-mini from nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,13 @@ from scripts.errors import OneLineCommand
 IDENTITY = (
     *("model_name", "data", "split", "batch", "turns"),
     *("easy", "described", "scales", "cached"),
+)
+
+# Options that go into the settings of the same name, unread.
+LOOP = ("steps", "bf16", "seed", "save_seconds", "workers", "quiet", "optimizer")
+RATES = (
+    *("tower_rate", "projector_rate", "language_rate", "scales_per_step"),
+    *("dense_weight", "align_weight", "ground_weight"),
 )
 
 
@@ -25,16 +33,19 @@ def parse_scales(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def check_together(data: str, tower_rate: float, cached: int, dense_weight: float) -> None:
+def check_together(data: str, cached: int, settings: dict[str, Any]) -> None:
     """Refuse options that exclude one another.
 
     Raises:
-        click.UsageError: if the tower is trained and cached, or the dense loss has nothing to name.
+        click.UsageError: if the tower is trained and cached, or a loss lacks what it needs.
     """
-    if cached and tower_rate:
+    if cached and settings["tower_rate"]:
         raise click.UsageError("--cached keeps the tower as it is: give --tower-rate 0 too")
-    if dense_weight and (data != "scenes" or not tower_rate):
+    dense = settings["dense_weight"]
+    if dense and (data != "scenes" or not settings["tower_rate"]):
         raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
+    if not dense and (settings["align_weight"] or settings["ground_weight"]):
+        raise click.UsageError("--align-weight and --ground-weight need a --dense-weight above 0")
 
 
 @click.command(cls=OneLineCommand, context_settings={"show_default": True})
@@ -101,28 +112,15 @@ def main(
     data: str,
     split: str,
     out: Path,
-    steps: int,
     batch: int,
     turns: int,
     easy: int,
-    tower_rate: float,
-    projector_rate: float,
-    language_rate: float,
-    scales_per_step: int,
     described: int,
     scales: str,
     cached: int,
-    dense_weight: float,
-    align_weight: float,
-    ground_weight: float,
     dense: bool,
-    bf16: bool,
     device: str,
-    optimizer: str,
-    seed: int,
-    save_seconds: float,
-    workers: int,
-    quiet: bool,
+    **settings: Any,
 ) -> None:
     """Train a LLaVA so that its pooled visual tokens can be understood at every scale.
 
@@ -142,40 +140,24 @@ def main(
 
     if from_scratch == (model_name is not None):
         raise click.UsageError("give either --model NAME or --from-scratch")
-    check_together(data, tower_rate, cached, dense_weight)
+    check_together(data, cached, settings)
     if (out / "config.json").exists():
         click.echo(f"{out} is finished; remove it to train again")
         return
     sizes = recipes.Sizes(batch, cached, parse_scales(scales))
     given = click.get_current_context().params
     purpose = " ".join(f"{name}={given[name]}" for name in IDENTITY)
-    loop = LoopSettings(
-        steps=steps,
-        bf16=bf16,
-        seed=seed,
-        save_seconds=save_seconds,
-        workers=workers,
-        quiet=quiet,
-        optimizer=optimizer,
-        purpose=purpose,
-    )
+    loop = LoopSettings(**{name: settings[name] for name in LOOP}, purpose=purpose)
     rates = FinetuneSettings(
-        tower_rate,
-        projector_rate,
-        language_rate,
-        scales_per_step,
-        dense_weight,
-        DENSE_TARGETS,
-        align_weight,
-        ground_weight=ground_weight,
+        **{name: settings[name] for name in RATES}, dense_targets=DENSE_TARGETS
     )
     with joined_group(device):
-        start = recipes.open_start(model_name, seed, device)
+        start = recipes.open_start(model_name, loop.seed, device)
         if dense:
-            result = recipes.train_tower(start, out, loop, tower_rate, batch)
+            result = recipes.train_tower(start, out, loop, rates.tower_rate, batch)
         else:
             source = recipes.open_examples(
-                data, split, turns, seed, easy, described, dense_weight > 0
+                data, split, turns, loop.seed, easy, described, rates.dense_weight > 0
             )
             result = recipes.train_answers(start, source, out, loop, rates, sizes)
         if group_rank() == 0:

@@ -46,6 +46,7 @@ def test_features_encoded_once_train_too(finetune):
         (("--scales", "10"), "10"),
         (("--cached", "4"), "give --tower-rate 0 too"),
         (("--dense-weight", "1"), "needs --data scenes"),
+        (("--ground-weight", "1"), "need a --dense-weight above 0"),
         (("--from-scratch",), "either --model NAME or --from-scratch"),
         (
             ("--tower-rate", "0", "--projector-rate", "0", "--language-rate", "0"),
