@@ -10,7 +10,7 @@ import numpy as np
 
 from labels.scene_items import Item, Scene
 from labels.scene_layouts import pick
-from labels.scene_questions import draw_item, unique_items
+from labels.scene_questions import ask_counting, draw_item, unique_items
 from labels.scene_vocabulary import GLYPHS, PLACES, WORDS
 
 Random = np.random.Generator
@@ -54,6 +54,12 @@ def describe_item(scene: Scene, random: Random) -> Turn | None:
     return f"Describe the {item.content}.", item_facts(item, scene.kind)
 
 
+def count_items(scene: Scene, random: Random) -> Turn | None:
+    """Count a pictogram where there are not too many things."""
+    draft = ask_counting(scene, random)
+    return (f"Count the {draft.slots['name']}.", draft.answer) if draft else None
+
+
 def item_facts(item: Item, kind: str) -> str:
     """Say what is known of an item and where it is.
 
@@ -82,8 +88,9 @@ def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
         Pairs of a request and the text that answers it.
     """
     turns: dict[str, str] = {}
+    tellers = (describe_item, read_row, count_items)
     for attempt in range(2 * count):
-        turn = (read_row if attempt % 2 else describe_item)(scene, random)
+        turn = tellers[attempt % 3](scene, random)
         if turn is not None:
             turns.setdefault(*turn)
         if len(turns) == count:

@@ -5,20 +5,29 @@ from numpy.typing import NDArray
 
 from labels.scene_dense import cover_patches
 from labels.scene_items import Item, Scene
-from labels.scene_questions import ask_scene, unique_items
+from labels.scene_questions import ask_scene
 from labels.scene_splits import QUESTION_STREAM, make_scene, open_stream
 from m3_backbone.scales import GRID_SIDE
 
 DESCRIBE = "Describe the "
-# Templates whose answer hangs on the one thing they name.
-NAMING = ("place", "colour", "price", "bar", "beside", "bar colour")
+COUNT = "Count the "
+# Templates whose answer hangs on the things they name.
+NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count")
 
 
-def find_named(scene: Scene, template: str, name: str) -> Item | None:
-    """Find the item that a question names; the bar itself where its colour is asked for."""
+def find_named(scene: Scene, template: str, name: str) -> list[Item]:
+    """Find the items that a question names; the bar itself where its colour is asked for."""
     if template == "bar colour":
-        return next((i for i in scene.items if i.content == "bar" and i.left == name), None)
-    return next((item for item in unique_items(scene) if item.content == name), None)
+        return [item for item in scene.items if item.content == "bar" and item.left == name]
+    return [item for item in scene.items if item.content == name]
+
+
+def find_told(scene: Scene, request: str) -> list[Item]:
+    """Find the items that a description is asked of."""
+    for start in (DESCRIBE, COUNT):
+        if request.startswith(start):
+            return find_named(scene, "", request.removeprefix(start)[:-1])
+    return []
 
 
 def ground_turns(
@@ -38,14 +47,13 @@ def ground_turns(
     """
     scene = make_scene(split, index, seed)
     drafts = ask_scene(scene, open_stream(split, index, seed, QUESTION_STREAM), count)
-    named = [(d.template, d.slots["name"]) if d.template in NAMING else None for d in drafts]
-    told = [
-        ("", question.removeprefix(DESCRIBE)[:-1]) if question.startswith(DESCRIBE) else None
-        for question, _ in turns[: len(turns) - len(drafts)]
+    told = [find_told(scene, request) for request, _ in turns[: len(turns) - len(drafts)]]
+    asked = [
+        find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []
+        for draft in drafts
     ]
     maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=bool)
-    for place, key in zip(maps, told + named, strict=True):
-        item = find_named(scene, *key) if key else None
-        if item is not None:
+    for place, items in zip(maps, told + asked, strict=True):
+        for item in items:
             place[cover_patches(item)] = True
     return maps.reshape(len(turns), -1)

@@ -29,8 +29,8 @@ RASTER = 8
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
 # Side of a grid -> its share. The finest come more often: only they need all 576 tokens.
 GRID_SIDES = {
-    **{1: 0.04, 2: 0.07, 3: 0.09, 4: 0.1, 6: 0.1},
-    **{8: 0.14, 12: 0.12, 16: 0.14, 24: 0.2},
+    **{1: 0.03, 2: 0.06, 3: 0.08, 4: 0.1, 6: 0.1},
+    **{8: 0.13, 12: 0.11, 16: 0.12, 24: 0.27},
 }
 LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)

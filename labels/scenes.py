@@ -19,6 +19,7 @@ from labels.scene_splits import (
     make_scene,
     open_stream,
 )
+from labels.scene_templates import TEMPLATES
 from labels.scene_vocabulary import KINDS
 
 QUESTIONS_PER_IMAGE = 8
@@ -32,6 +33,7 @@ def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
         "rows": scene.rows,
         "columns": scene.columns,
         "kind": KINDS.index(scene.kind),
+        "template": list(TEMPLATES).index(draft.template),
     }
 
 
