@@ -15,8 +15,8 @@ from m3_backbone.scales import GRID_SIDE
 COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-# Target name -> number of classes.
 MOST_COPIES = 7
+# Target name -> number of classes.
 DENSE_TARGETS = {
     "content": len(CONTENTS),
     "colour": len(COLOURS),
@@ -26,7 +26,7 @@ DENSE_TARGETS = {
     "left": len(CONTENTS),
     "right": len(CONTENTS),
     "value": 10,
-    "copies": 8,
+    "copies": MOST_COPIES + 1,
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
     "rows": 25,

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import LlavaNextForConditionalGeneration
 
 from m3_backbone.anyres import CropLayout, count_crops
+from m3_backbone.vision import encode_pixels
 
 
 def encode_crops(
@@ -82,14 +83,5 @@ def _cut(image_processor: Any, image: Image.Image, layout: CropLayout) -> Tensor
 
 def _project(model: LlavaNextForConditionalGeneration, pixels: Tensor) -> Tensor:
     """Encode and project crops [B, 3, side, side] to tokens [B, N, D]."""
-    config = model.config
-    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
-    layers = config.vision_feature_layer
-    selected = torch.cat(
-        [hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1
-    )
-    if config.vision_feature_select_strategy == "default":
-        # The class token.
-        selected = selected[:, 1:]
-    tokens: Tensor = model.model.multi_modal_projector(selected)
+    tokens: Tensor = model.model.multi_modal_projector(encode_pixels(model, pixels))
     return tokens

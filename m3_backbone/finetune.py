@@ -24,6 +24,7 @@ from m3_backbone.pooling import pool_tokens
 from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
+from m3_backbone.vision import encode_pixels
 
 ALIGN_TEMPERATURE = 0.07
 
@@ -79,16 +80,6 @@ class Batch:
 def freeze(module: nn.Module, rate: float) -> None:
     """Let a module train exactly if its learning rate is above zero."""
     module.requires_grad_(rate > 0)
-
-
-def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
-    """Run the vision tower: pixel values [B, 3, H, W] -> features [B, N, width of the tower]."""
-    tower, config = model.model.vision_tower, model.config
-    layers = tower(pixel_values=pixels, output_hidden_states=True).hidden_states
-    features: Tensor = layers[config.vision_feature_layer]
-    if config.vision_feature_select_strategy == "default":
-        features = features[:, 1:]
-    return features
 
 
 def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:

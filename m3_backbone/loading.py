@@ -21,8 +21,9 @@ from transformers import (
 
 from m3_backbone.embedded import EMBEDDED_NAME, embedded_path
 from m3_backbone.fingerprint import CONTENT_SUFFIXES
-from m3_backbone.official import StockModel, open_official
+from m3_backbone.official import open_official
 from m3_backbone.official_config import is_official, read_config
+from m3_backbone.stock import StockModel
 
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,

@@ -35,8 +35,7 @@ from m3_backbone.official_config import (
 )
 from m3_backbone.official_text import open_tokenizer, set_template
 from m3_backbone.official_weights import read_tensors, to_stock_tensors
-
-StockModel = LlavaForConditionalGeneration | LlavaNextForConditionalGeneration
+from m3_backbone.stock import StockModel
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.barred import barred_ids
-from m3_backbone.official import StockModel
 from m3_backbone.official_config import KEPT_FIELDS, SELECT_STRATEGIES, TEXT_FIELDS, VISION_FILE
 from m3_backbone.official_weights import (
     NEWLINE_NAME,
     VOCABULARY_NAMES,
     to_official_name,
 )
+from m3_backbone.stock import StockModel
 
 SHARD_SIZE = "5GB"
 ROPE_FIELDS = ("rope_type", "factor")

@@ -36,10 +36,11 @@ def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: i
     Returns:
         The batches, one a step.
     """
+    rank, processes = group_rank(), group_size()
     loader: DataLoader[T] = DataLoader(
         DrawnBatches(draw),
         batch_size=None,
-        sampler=[step * group_size() + group_rank() for step in range(first, last)],
+        sampler=range(first * processes + rank, last * processes + rank, processes),
         num_workers=workers,
         prefetch_factor=BATCHES_AHEAD if workers else None,
         multiprocessing_context="fork" if workers else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import LlavaNextProcessor, LlavaProcessor, PreTrainedTokenizerBase
 
-from m3_backbone.official import StockModel
+from m3_backbone.stock import StockModel
 
 
 def save_stock(

@@ -14,15 +14,15 @@ from labels.questions import QuestionSet, format_question
 from labels.scene_dense import dense_targets
 from labels.scene_grounding import ground_turns
 from labels.scene_items import Scene
-from labels.scene_splits import draw_image, make_scene
+from labels.scene_splits import TRAINING, draw_image, make_scene
 from labels.scenes import conversation, expected_text, render_scene
-from m3_backbone.finetune import Batch, encode_pixels
+from m3_backbone.finetune import Batch
 from m3_backbone.packing import pack_texts
 from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.prompts import PromptBuilder
 from m3_backbone.tower import DenseBatch
+from m3_backbone.vision import encode_pixels
 
-TRAINING_SPLIT = "train"
 Turns = list[tuple[str, str]]
 
 
@@ -56,11 +56,11 @@ def scene_examples(
     def example(index: int) -> Example:
         drawn = range(index * draws, (index + 1) * draws)
         if draws > 1:
-            index = min(drawn, key=lambda i: len(make_scene(TRAINING_SPLIT, i, seed).items))
-        image = render_scene(TRAINING_SPLIT, index, seed)
-        asked = conversation(TRAINING_SPLIT, index, turns, seed, described)
-        shown = dense_targets(make_scene(TRAINING_SPLIT, index, seed)) if dense else {}
-        places = ground_turns(asked, TRAINING_SPLIT, index, turns, seed) if dense else None
+            index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed).items))
+        image = render_scene(TRAINING, index, seed)
+        asked = conversation(TRAINING, index, turns, seed, described)
+        shown = dense_targets(make_scene(TRAINING, index, seed)) if dense else {}
+        places = ground_turns(asked, TRAINING, index, turns, seed) if dense else None
         return Example(image, asked, shown, places)
 
     return example
@@ -181,7 +181,7 @@ def cached_batches(
 
 def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:
     """Take the fuller of two training scenes: the more there is to see, the more a tower learns."""
-    pair = [(make_scene(TRAINING_SPLIT, i, seed), i) for i in (2 * index, 2 * index + 1)]
+    pair = [(make_scene(TRAINING, i, seed), i) for i in (2 * index, 2 * index + 1)]
     return max(pair, key=lambda one: len(one[0].items))
 
 
@@ -190,7 +190,7 @@ def dense_batches(processor: Any, size: int, seed: int) -> Callable[[int], Dense
 
     def example(index: int) -> Example:
         scene, number = crowded_scene(index, seed)
-        image = draw_image(scene, TRAINING_SPLIT, number, seed)
+        image = draw_image(scene, TRAINING, number, seed)
         return Example(image, [], dense_targets(scene))
 
     draw_images = image_batches(example, processor, size)

@@ -12,6 +12,7 @@ from transformers.utils import logging
 
 from labels.scene_dense import DENSE_TARGETS
 from labels.scene_items import CONTENTS
+from labels.scene_splits import TRAINING
 from labels.scene_vocabulary import GLYPHS, WORDS
 from labels.scenes import conversation
 from labels.sources import load_questions
@@ -75,7 +76,7 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
     pairs = (
         pair
         for index in range(TOKENIZER_SCENES)
-        for pair in conversation("train", index, TURNS_PER_SCENE, seed)
+        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed)
     )
     tokenizer = train_tokenizer(pairs)
     model: Any = build_mini(tokenizer, seed)

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from m3_backbone.barred import bar_tokens
 from m3_backbone.decoding import decode_greedily
-from m3_backbone.finetune import encode_pixels
 from m3_backbone.official import open_image_processor, open_official_model
 from m3_backbone.official_config import read_config
 from m3_backbone.official_weights import to_official_name
 from m3_backbone.pooling import pool_tokens
 from m3_backbone.prefill import _as_encoder_output, prefill_packed, prefill_padded
+from m3_backbone.vision import encode_pixels
 
 VARIANTS = ["llava15"]
 WITH_CROPS = [*VARIANTS, "next_spatial", "next_unpad"]
