@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labels.scene_items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
+from labels.scene_layouts import MOST_COUNTED
 from labels.scene_vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, KINDS
 from m3_backbone.scales import GRID_SIDE
 
 COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-MOST_COPIES = 7
 # Target name -> number of classes.
 DENSE_TARGETS = {
     "content": len(CONTENTS),
@@ -26,7 +26,7 @@ DENSE_TARGETS = {
     "left": len(CONTENTS),
     "right": len(CONTENTS),
     "value": 10,
-    "copies": MOST_COPIES + 1,
+    "copies": MOST_COUNTED + 1,
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
     "rows": 25,
@@ -78,8 +78,8 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
         area = cover_patches(item)
         for name, number in item_targets(item).items():
             maps[name][area] = number
-        if item.content in GLYPHS:
-            maps["copies"][area] = min(copies[item.content], MOST_COPIES)
+        if item.content in GLYPHS and copies[item.content] <= MOST_COUNTED:
+            maps["copies"][area] = copies[item.content]
         if item.text.isascii() and item.text:
             maps["letter"][area] = spell_patches(item, area[1])
     return maps

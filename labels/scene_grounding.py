@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from labels.scene_dense import cover_patches
 from labels.scene_items import Item, Scene
 from labels.scene_questions import ask_scene
-from labels.scene_splits import QUESTION_STREAM, make_scene, open_stream
+from labels.scene_splits import QUESTION_STREAM, TRAINING, make_scene, open_stream
 from m3_backbone.scales import GRID_SIDE
 
 DESCRIBE = "Describe the "
@@ -46,7 +46,8 @@ def ground_turns(
         One map a turn [turns, 576]; all False for a turn that is about nothing in particular.
     """
     scene = make_scene(split, index, seed)
-    drafts = ask_scene(scene, open_stream(split, index, seed, QUESTION_STREAM), count)
+    random = open_stream(split, index, seed, QUESTION_STREAM)
+    drafts = ask_scene(scene, random, count, split == TRAINING)
     told = [find_told(scene, request) for request, _ in turns[: len(turns) - len(drafts)]]
     asked = [
         find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []

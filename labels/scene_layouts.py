@@ -41,6 +41,7 @@ MOST_ITEMS = 30
 SMALLEST_CUT = 32 * 16
 HIGHEST_VALUE = 9
 BAR_START = IMAGE_SIDE // 2
+MOST_COUNTED = 3
 
 
 def pick(random: Random, values: tuple[str, ...] | list[str]) -> str:
@@ -65,13 +66,16 @@ def draw_classes(random: Random, unseen: bool) -> list[str]:
 
 
 def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
-    """Draw `count` pictograms so that about half of the chosen classes occur exactly once.
+    """Draw `count` pictograms: half of the classes once, a quarter two or three times, the rest often.
 
-    A named object has to be unique to be asked about, also in a field of two hundred.
+    A named object has to be unique to be asked about, also in a field of two hundred, and one that
+    is to be counted must not be everywhere.
     """
-    unique = classes[: max(1, len(classes) // 2)][:count]
-    others = classes[len(unique) :] or unique
-    names = unique + [pick(random, others) for _ in range(count - len(unique))]
+    unique = classes[: max(1, len(classes) // 2)]
+    few = classes[len(unique) : len(unique) + len(classes) // 4]
+    others = classes[len(unique) + len(few) :] or unique
+    names = unique + [name for name in few for _ in range(random.integers(2, MOST_COUNTED + 1))]
+    names = (names + [pick(random, others) for _ in range(count)])[:count]
     return [names[int(i)] for i in random.permutation(count)]
 
 
@@ -87,11 +91,14 @@ def snap(value: float, step: int) -> int:
     return int(value // step) * step
 
 
-def place_square(random: Random, box: Box) -> Box:
-    """Put a square of one of the two largest sides that fit on the raster inside a box."""
-    space = min(box[2] - box[0], box[3] - box[1])
+def draw_side(random: Random, space: float) -> int:
+    """Draw one of the two largest sides of a pictogram that fit into so many pixels."""
     fitting = [side for side in GLYPH_SIDES if side <= space]
-    side = pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
+    return pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
+
+
+def place_square(random: Random, box: Box, side: int) -> Box:
+    """Put a square of so many pixels on the raster inside a box."""
     left = box[0] + snap(random.uniform(0, box[2] - box[0] - side), RASTER)
     top = box[1] + snap(random.uniform(0, box[3] - box[1] - side), RASTER)
     return (left, top, left + side, top + side)
@@ -104,11 +111,12 @@ def make_grid(random: Random, unseen: bool) -> Scene:
     room = IMAGE_SIDE - cell * side
     start = (snap(random.uniform(0, room), RASTER), snap(random.uniform(0, room), RASTER))
     names = fill_classes(random, draw_classes(random, unseen), side * side)
+    size = draw_side(random, cell)
     items = []
     for index, name in enumerate(names):
         row, column = divmod(index, side)
         corner = (start[0] + column * cell, start[1] + row * cell)
-        box = place_square(random, (*corner, corner[0] + cell, corner[1] + cell))
+        box = place_square(random, (*corner, corner[0] + cell, corner[1] + cell), size)
         glyph = make_glyph(random, name, box)
         left = names[index - 1] if column > 0 else ""
         right = names[index + 1] if column < side - 1 else ""
@@ -141,7 +149,8 @@ def make_free(random: Random, unseen: bool) -> Scene:
     names = fill_classes(random, draw_classes(random, unseen), count)
     items = []
     for name, outer in zip(names, split_canvas(random, count), strict=True):
-        box = place_square(random, outer)
+        space = min(outer[2] - outer[0], outer[3] - outer[1])
+        box = place_square(random, outer, draw_side(random, space))
         glyph = make_glyph(random, name, box)
         row = min(int((box[1] + box[3]) / 2 / IMAGE_SIDE * 3), 2)
         column = min(int((box[0] + box[2]) / 2 / IMAGE_SIDE * 3), 2)

@@ -15,6 +15,7 @@ from labels.scene_splits import (
     DESCRIPTION_STREAM,
     OUT_OF_DISTRIBUTION,
     QUESTION_STREAM,
+    TRAINING,
     draw_image,
     make_scene,
     open_stream,
@@ -53,7 +54,7 @@ def ask_questions(split: str, index: int, count: int, seed: int = 0) -> list[Que
     random = open_stream(split, index, seed, QUESTION_STREAM)
     held_out = split == OUT_OF_DISTRIBUTION
     questions = []
-    for place, draft in enumerate(ask_scene(scene, random, count)):
+    for place, draft in enumerate(ask_scene(scene, random, count, split == TRAINING)):
         questions.append(
             Question(
                 sample_id=f"{split}-{seed}-{index:06d}-{place}",

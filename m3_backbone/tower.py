@@ -19,7 +19,7 @@ IGNORED = -1
 # A patch of plain background says little; without a lower weight it drowns everything else.
 BACKGROUND_WEIGHT = 0.1
 # What a patch shows and what that is bound to are what questions are about.
-WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0}
+WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 4.0}
 DenseBatch = tuple[Tensor, Mapping[str, Tensor]]
 
 
