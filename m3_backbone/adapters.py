@@ -36,7 +36,7 @@ def add_adapter(model: Any, rank: int, alpha: float, seed: int) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise ValueError("LoRA needs peft: pip install 'm3scale[lora]'") from error
+        raise ValueError("LoRA needs peft: pip install peft") from error
     torch.manual_seed(seed)
     settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LINEAR_LAYERS)
     return get_peft_model(model, settings)

@@ -198,7 +198,6 @@ def main(
     if (out / "config.json").exists():
         click.echo(f"{out} is finished; remove it to train again")
         return
-    wanted = parse_scales(scales)
     sizes = recipes.Sizes(**{name: settings[name] for name in SIZES})
     source = recipes.Source(**{name: settings[name] for name in SOURCE})
     given = click.get_current_context().params
@@ -209,7 +208,7 @@ def main(
     )
     dtype = "bfloat16" if loop.bf16 and rates.lora_rank else "float32"
     with joined_group(device):
-        start = open_start(model_name, loop.seed, device, dtype, wanted)
+        start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales))
         if dense:
             result = recipes.train_tower(start, out, loop, rates.tower_rate, sizes.batch)
         else:
