@@ -159,7 +159,7 @@ def train_answers(
         model.config.update({"matryoshka_vis_token_scale": list(start.scales)})
     if adapted is not None and not adapter:
         adapted.merge_and_unload()
-        model.to(model.dtype)
+        model.to(model.lm_head.weight.dtype)
         adapted = None
     write_checkpoint(start, out, adapted)
     losses = {f"loss at {scale}": loss for scale, loss in done.losses.items()}
