@@ -5,8 +5,18 @@ import json
 import pytest
 from click.testing import CliRunner
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    LlavaConfig,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+)
+from transformers.models.llava_next.image_processing_pil_llava_next import (
+    LlavaNextImageProcessorPil,
+)
 
+from m3_backbone.saving import save_stock
 from scripts.cli import main
 
 
@@ -118,3 +128,37 @@ def test_an_official_checkpoint_is_trained_and_becomes_a_stock_one(
     assert done.exit_code == 0, done.output
     opened = AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
     assert opened.config.matryoshka_vis_token_scale
+
+
+@pytest.fixture
+def tiny_next(tiny_model, tmp_path):
+    """A tiny LLaVA-NeXT with the parts of the tiny LLaVA, of crops of 96x96 pixels."""
+    parts = LlavaConfig.from_pretrained(tiny_model)
+    grids = [[96, 192], [192, 96]]
+    config = LlavaNextConfig(
+        vision_config=parts.vision_config,
+        text_config=parts.text_config,
+        image_token_id=parts.image_token_id,
+        image_grid_pinpoints=grids,
+    )
+    size = {"height": 96, "width": 96}
+    images = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 96}, crop_size=size, image_grid_pinpoints=grids
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    folder = tmp_path / "next"
+    save_stock(LlavaNextForConditionalGeneration(config), tokenizer, images, folder)
+    return str(folder)
+
+
+def test_llava_next_is_trained_on_conversations_only(finetune, talks, tiny_next):
+    options = ("--model", tiny_next, "--steps", "1", "--scales", "1,9")
+    done = finetune(*talks, *options)
+    assert done.exit_code == 0, done.output
+    opened = AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
+    before = load_file(f"{tiny_next}/model.safetensors")
+    assert opened.config.model_type == "llava_next"
+    assert (opened.model.image_newline == before["model.image_newline"]).all()
+    refused = finetune(*options, out="other")
+    assert refused.exit_code == 2
+    assert "a LLaVA-NeXT is trained on conversations only" in refused.output
