@@ -1,5 +1,6 @@
 """LoRA on the language model, through peft: a few trained weights beside frozen ones."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def add_adapter(model: Any, rank: int, alpha: float, seed: int) -> Any:
         raise ValueError("LoRA needs peft: pip install peft") from error
     torch.manual_seed(seed)
     settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LINEAR_LAYERS)
-    return get_peft_model(model, settings)
+    with warnings.catch_warnings():
+        # peft asks transformers whether it checkpoints, by the name it had before 5.23.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return get_peft_model(model, settings)
 
 
 def write_adapter(adapted: Any, folder: Path) -> None:

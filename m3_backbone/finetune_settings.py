@@ -83,4 +83,6 @@ def set_checkpointing(model: Any, settings: FinetuneSettings) -> None:
     inner = model.model
     trained = [inner.vision_tower] if settings.tower_rate > 0 else []
     for part in (inner.language_model, *trained):
-        part.gradient_checkpointing_enable({"use_reentrant": False})
+        # The older name is what transformers before 5.23 has.
+        enable = getattr(part, "activation_checkpointing_enable", None)
+        (enable or part.gradient_checkpointing_enable)({"use_reentrant": False})

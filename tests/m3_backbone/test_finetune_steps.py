@@ -121,6 +121,7 @@ def test_the_tower_moves_exactly_when_it_is_trained(model, draw, tmp_path, tower
     assert bool(moved) is (tower_rate > 0)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by peft's opening
 def test_a_lora_trains_alone_and_merges_into_the_same_answers(model, draw, tmp_path):
     plain = copy.deepcopy(model).eval()
     settings = replace(TRAINED, tower_rate=0.0, lora_rank=2, lora_alpha=4.0, language_rate=1e-1)

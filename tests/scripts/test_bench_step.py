@@ -1,6 +1,7 @@
 """The two ways to one gradient are the same gradient, and the command measures both."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -10,7 +11,7 @@ from scripts.step_timing import Setting, measure_memory, measure_times
 
 def test_both_kinds_have_one_gradient():
     measured = measure_times(Setting(batch=1, prompt=4, answer=2), repeats=1)
-    assert measured["largest_difference"] < 1e-6 < measured["largest_gradient"]
+    assert measured["largest_difference"] < 1e-5 < measured["largest_gradient"]
     assert set(measured["median_seconds"]) == {"shared", "naive"}
     assert measured["speedup"] > 0
 
@@ -31,8 +32,10 @@ def test_the_command_measures_memory_in_processes_of_their_own(runner, tmp_path)
     assert "times as fast" in done.output
 
 
-def test_a_process_that_fails_is_one_line(runner):
-    done = runner.invoke(main, ["--device", "nowhere"])
+def test_a_process_that_fails_is_one_line(runner, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "Traceback\nMemoryError: no room\n")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: failed)
+    done = runner.invoke(main, [])
     assert done.exit_code == 2
-    assert "the shared step failed" in done.output
+    assert "the shared step failed: MemoryError: no room; try a smaller --batch" in done.output
     assert len(done.output.strip().splitlines()) == 1
