@@ -176,7 +176,9 @@ def cached_batches(
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
     for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
-            features.append(encode_pixels(model, pixels.to(model.device)).to(torch.bfloat16))
+            encoded = encode_pixels(model, pixels.to(model.device))
+            # In the processor's memory, where workers can read them.
+            features.append(encoded.to("cpu", torch.bfloat16))
         turns += [one.turns for one in chosen]
     table, size = torch.cat(features), len(features[0])
 

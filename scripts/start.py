@@ -14,7 +14,7 @@ from m3_backbone.adapters import write_adapter
 from m3_backbone.finetune import LOG
 from m3_backbone.geometry import trained_scales
 from m3_backbone.group import group_rank
-from m3_backbone.loading import open_checkpoint
+from m3_backbone.loading import find_device, open_checkpoint
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.saving import save_stock
 from m3_backbone.scales import check_scale
@@ -62,7 +62,7 @@ def open_start(
         model, tokenizer, images = opened.model, opened.tokenizer, opened.image_processor
     else:
         model, tokenizer, images = fresh_mini(seed)
-        model.to(device)
+        model.to(find_device(device))
     offered = trained_scales(model.config)
     chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
     return Start(model, tokenizer, images, chosen)
