@@ -146,7 +146,10 @@ def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
 )
 @click.option("--lora-alpha", default=256.0, help="The LoRA counts alpha / rank times.")
 @click.option(
-    "--adapter", is_flag=True, help="Write the LoRA alone; it is merged into the model otherwise."
+    "--adapter",
+    is_flag=True,
+    help="Do not merge the LoRA: write it to OUT/adapter, for peft, and what else was trained to"
+    " OUT/trained.safetensors.",
 )
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @click.option("--bf16/--fp32", default=False, help="Precision of the forward passes.")

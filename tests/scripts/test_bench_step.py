@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from scripts.bench_step import main
-from scripts.step_timing import Setting, measure_memory, measure_times
+from scripts.step_timing import Setting, build_model, measure_memory, measure_times
 
 
 def test_both_kinds_have_one_gradient():
@@ -19,6 +19,12 @@ def test_both_kinds_have_one_gradient():
 def test_the_peak_lies_above_the_start():
     found = measure_memory(Setting(batch=1, prompt=4, answer=2), "naive")
     assert found["peak"] >= found["start"] > 2**20
+
+
+@pytest.mark.parametrize(("size", "millions"), [("300m", 308), ("7b", 7063)])
+def test_sizes_are_what_their_names_say(size, millions):
+    model = build_model(Setting(size, device="meta"))
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(millions * 1e6, rel=0.01)
 
 
 @pytest.mark.slow
