@@ -40,7 +40,7 @@ def encode_crops(
         Tokens of each image, the base crop first, then the tiles row by row [crops, N, D].
     """
     check_processor(image_processor, layout)
-    pixels = [_cut(image_processor, image, layout) for image in images]
+    pixels = [cut_image(image_processor, image, layout) for image in images]
     parts = torch.split(torch.cat(pixels), batch_size)
     tokens = torch.cat([_project(model, part.to(model.device, model.dtype)) for part in parts])
     return list(torch.split(tokens, [len(crops) for crops in pixels]))
@@ -68,7 +68,20 @@ def check_processor(image_processor: Any, layout: CropLayout) -> None:
         )
 
 
-def _cut(image_processor: Any, image: Image.Image, layout: CropLayout) -> Tensor:
+def cut_image(image_processor: Any, image: Image.Image, layout: CropLayout) -> Tensor:
+    """Cut an image into crops.
+
+    Args:
+        image_processor: the checkpoint's image processor, a `LlavaNextImageProcessorPil`.
+        image: an image in mode RGB.
+        layout: how the model cuts images.
+
+    Returns:
+        Pixel values, the base crop first, then the tiles row by row [crops, 3, side, side].
+
+    Raises:
+        ValueError: if the processor gives other crops than the model expects.
+    """
     # One image a call: several would be filled up to the same number of crops.
     found = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
     pixels: Tensor = torch.as_tensor(found)

@@ -9,77 +9,60 @@ really receives its gradient.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from m3_backbone.barred import bar_tokens
+from m3_backbone.alignment import align_loss
+from m3_backbone.answer_loss import scale_loss
+from m3_backbone.conversations import ConversationText
+from m3_backbone.finetune_settings import FinetuneSettings, choose_parts, set_checkpointing
 from m3_backbone.grounding import SMALLEST_SCALE, ground_loss, watched_layer
-from m3_backbone.packing import PackedText, packed_mask, packed_positions
-from m3_backbone.pooling import pool_tokens
+from m3_backbone.packing import PackedText
 from m3_backbone.prefetch import prefetch_batches
+from m3_backbone.step_log import StepLog
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 from m3_backbone.vision import encode_pixels
 
-ALIGN_TEMPERATURE = 0.07
-
-
-@dataclass(frozen=True)
-class FinetuneSettings:
-    """What is trained and how fast.
-
-    Attributes:
-        tower_rate: peak learning rate of the vision tower; 0 freezes it.
-        projector_rate: peak learning rate of the projector; 0 freezes it.
-        language_rate: peak learning rate of the language model; 0 freezes it.
-        scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
-            anew each step, an unbiased sample of the mean over all.
-        dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, taken
-            on the projected tokens, so that what the tower found reaches the language model; for
-            models that start from random weights; 0 leaves it out.
-        dense_targets: target name -> number of classes of the dense loss.
-        align_weight: weight of `align_loss` beside the answer loss; 0 leaves it out.
-        align_ids: token id of each class of the dense target "content", -1 for a class without.
-        ground_weight: weight of the loss of `m3_backbone.grounding`; 0 leaves it out.
-    """
-
-    tower_rate: float = 2e-5
-    projector_rate: float = 2e-5
-    language_rate: float = 2e-5
-    scales_per_step: int = 5
-    dense_weight: float = 0.0
-    dense_targets: Mapping[str, int] = field(default_factory=dict)
-    align_weight: float = 0.0
-    align_ids: tuple[int, ...] = ()
-    ground_weight: float = 0.0
+LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images and the packed questions about them.
+    """Images and what is asked about them.
 
     Attributes:
-        images: pixel values [B, 3, H, W]; or, where the tower is frozen, what `encode_pixels` gave
-            for them once and for all [B, N, width of the tower].
-        text: the packed questions.
+        images: pixel values of images or crops [B, 3, H, W], at least one even if nothing is asked
+            about it; or, where the tower is frozen, what `encode_pixels` gave for them once and for
+            all [B, N, width of the tower].
+        text: the packed questions, or the conversations.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
         places: where what each question is about lies [B, questions, N], where it is known.
+        share: part of the step's answer tokens that is in this batch.
     """
 
     images: Tensor
-    text: PackedText
+    text: PackedText | ConversationText
     dense: Mapping[str, Tensor] = field(default_factory=dict)
     places: Tensor | None = None
+    share: float = 1.0
 
 
-def freeze(module: nn.Module, rate: float) -> None:
-    """Let a module train exactly if its learning rate is above zero."""
-    module.requires_grad_(rate > 0)
+@dataclass(frozen=True)
+class Finetuned:
+    """How a run ended.
+
+    Attributes:
+        losses: scale -> loss, averaged over the last steps.
+        dropped: questions or conversations that were too long to learn from, over all steps.
+    """
+
+    losses: dict[int, float]
+    dropped: int
 
 
 def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
@@ -88,61 +71,6 @@ def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
         return images
     with torch.set_grad_enabled(train_tower):
         return encode_pixels(model, images)
-
-
-def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tensor:
-    """Take the answer loss at one scale.
-
-    Args:
-        model: a stock `LlavaForConditionalGeneration`.
-        tokens: projected tokens of each image [B, N, D].
-        text: the packed questions.
-        scale: visual tokens to pool to.
-
-    Returns:
-        Mean cross-entropy over all answer tokens of the batch, a scalar.
-    """
-    device = tokens.device
-    embed = model.get_input_embeddings()
-    before = embed(text.before.to(device)).expand(len(tokens), -1, -1)
-    pooled = pool_tokens(tokens, scale).to(before.dtype)
-    inputs = torch.cat([before, pooled, embed(text.ids.to(device))], dim=1)
-    hidden = model.model.language_model(
-        inputs_embeds=inputs,
-        attention_mask=packed_mask(text, scale).to(device),
-        position_ids=packed_positions(text, scale).to(device),
-        use_cache=False,
-    ).last_hidden_state[:, -text.ids.shape[1] :]
-    asked = text.labels != -100
-    logits = bar_tokens(model, model.lm_head(hidden[asked.to(device)]))
-    return F.cross_entropy(logits.float(), text.labels[asked].to(device))
-
-
-def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) -> Tensor:
-    """Ask each visual token to lie nearest to the word for what its patch shows.
-
-    With visual tokens and words in one space, finding the patch that a word names is one and the
-    same operation for every word, and need not be learnt word by word.
-
-    Args:
-        model: a stock `LlavaForConditionalGeneration`; its input embeddings are the words.
-        tokens: projected tokens at full scale [B, N, D].
-        content: class shown on each patch [B, N].
-        ids: token id of each class, -1 for a class without a word.
-
-    Returns:
-        Mean cross-entropy over the patches whose class has a word, a scalar; the logits are cosines
-        over `ALIGN_TEMPERATURE`, as in CLIP (arXiv 2103.00020, figure 3).
-    """
-    known = torch.tensor([i for i, token in enumerate(ids) if token >= 0], device=tokens.device)
-    place = torch.full((len(ids),), -1, device=tokens.device)
-    place[known] = torch.arange(len(known), device=tokens.device)
-    wanted = place[content.to(tokens.device)].flatten()
-    words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
-    shown = tokens.float().flatten(0, 1)[wanted >= 0]
-    cosines = F.normalize(shown, dim=-1) @ F.normalize(words.float(), dim=-1).T
-    total = F.cross_entropy(cosines / ALIGN_TEMPERATURE, wanted[wanted >= 0], reduction="sum")
-    return total / max(len(shown), 1)
 
 
 def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list[int]:
@@ -156,11 +84,13 @@ def answer_losses(
     model: Any, tokens: Tensor, batch: Batch, scale: int, ground_weight: float
 ) -> tuple[Tensor, Tensor]:
     """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
-    if not ground_weight or batch.places is None or scale < SMALLEST_SCALE:
-        return scale_loss(model, tokens, batch.text, scale), torch.zeros((), device=tokens.device)
+    text, places = batch.text, batch.places
+    grounded = ground_weight and places is not None and scale >= SMALLEST_SCALE
+    if not grounded or places is None or isinstance(text, ConversationText):
+        return scale_loss(model, tokens, text, scale), torch.zeros((), device=tokens.device)
     with watched_layer(model) as seen:
-        loss = scale_loss(model, tokens, batch.text, scale)
-    return loss, ground_weight * ground_loss(model, seen, batch.text, batch.places, scale)
+        loss = scale_loss(model, tokens, text, scale)
+    return loss, ground_weight * ground_loss(model, seen, text, places, scale)
 
 
 def matryoshka_step(
@@ -194,20 +124,60 @@ def matryoshka_step(
     for scale in scales:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
             loss, pointed = answer_losses(model, leaf, batch, scale, settings.ground_weight)
-        torch.autograd.backward((loss + pointed) / len(scales))
+        total = (loss * batch.share + pointed / settings.accumulate) / len(scales)
+        # Text alone does not hang on the vision side, which may be all that is trained.
+        if total.requires_grad:
+            torch.autograd.backward(total)
         losses[scale] = loss.item()
-    ends, gradients = ([tokens], [leaf.grad]) if tokens.requires_grad else ([], [])
+    ends: list[Tensor] = []
+    gradients: list[Tensor | None] = []
+    if tokens.requires_grad:
+        ends.append(tokens)
+        # Zero, not none: processes that train together exchange the same gradients.
+        gradients.append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
     if named:
         targets = {name: target.to(images.device) for name, target in batch.dense.items()}
-        ends.append(settings.dense_weight * weigh_losses(dense_loss(named, targets)))
+        dense = weigh_losses(dense_loss(named, targets))
+        ends.append(settings.dense_weight / settings.accumulate * dense)
         gradients.append(None)
     if settings.align_weight:
         aligned = align_loss(model, tokens, batch.dense["content"], settings.align_ids)
-        ends.append(settings.align_weight * aligned)
+        ends.append(settings.align_weight / settings.accumulate * aligned)
         gradients.append(None)
     if ends:
         torch.autograd.backward(ends, gradients)
     return losses
+
+
+def accumulated_step(
+    model: Any,
+    batches: Sequence[Batch],
+    scales: Sequence[int],
+    settings: FinetuneSettings,
+    bf16: bool = False,
+    heads: DenseHeads | None = None,
+) -> dict[int, float]:
+    """Leave the gradient of several batches on the parameters as if they were one.
+
+    Args:
+        model: as in `matryoshka_step`.
+        batches: the batches; each counts by its answer tokens.
+        scales: as in `matryoshka_step`.
+        settings: as in `matryoshka_step`.
+        bf16: as in `matryoshka_step`.
+        heads: as in `matryoshka_step`.
+
+    Returns:
+        Scale -> mean loss over the answer tokens of all batches.
+    """
+    counts = [batch.text.answer_tokens() for batch in batches]
+    means = dict.fromkeys(scales, 0.0)
+    for batch, count in zip(batches, counts, strict=True):
+        part = replace(batch, share=count / max(sum(counts), 1))
+        losses = matryoshka_step(model, part, scales, settings, bf16, heads)
+        for scale, loss in losses.items():
+            means[scale] += part.share * loss
+    return means
 
 
 def finetune(
@@ -217,43 +187,46 @@ def finetune(
     settings: FinetuneSettings,
     loop_settings: LoopSettings,
     checkpoint: Path,
-) -> dict[int, float]:
+) -> Finetuned:
     """Fine-tune a LLaVA with the Matryoshka objective.
 
     Args:
-        model: a stock `LlavaForConditionalGeneration`, changed in place.
-        draw_batch: step -> images and questions; must depend on the step alone.
+        model: a stock LLaVA, changed in place.
+        draw_batch: number -> batch; must depend on the number alone.
         scales: the ladder to train.
         settings: what is trained.
         loop_settings: how long.
-        checkpoint: file for resuming; a killed run goes on from it.
+        checkpoint: file for resuming; a killed run goes on from it. `LOG` is written beside it.
 
     Returns:
-        Scale -> loss, averaged over the run's last steps.
+        How it ended.
     """
-    inner = model.model
-    parts = [
-        (inner.vision_tower, settings.tower_rate),
-        (inner.multi_modal_projector, settings.projector_rate),
-        (inner.language_model, settings.language_rate),
-        (model.lm_head, settings.language_rate),
-    ]
-    for module, rate in parts:
-        freeze(module, rate)
+    parts = choose_parts(model, settings)
+    set_checkpointing(model, settings)
     heads = None
     if settings.dense_weight:
         torch.manual_seed(loop_settings.seed)
         heads = DenseHeads(model.config.get_text_config().hidden_size, settings.dense_targets)
         parts.append((heads.to(model.device), max(settings.tower_rate, settings.projector_rate)))
     loop = TrainingLoop(parts, loop_settings, checkpoint, f"finetune {settings}")
+    log = StepLog(checkpoint.with_name(LOG), loop.step)
+
+    def draw_step(number: int) -> list[Batch]:
+        first = number * settings.accumulate
+        return [draw_batch(first + part) for part in range(settings.accumulate)]
+
     average: dict[int, float] = {}
-    batches = prefetch_batches(draw_batch, loop.step, loop_settings.steps, loop_settings.workers)
+    steps = prefetch_batches(draw_step, loop.step, loop_settings.steps, loop_settings.workers)
     model.train()
     for step, bar in loop.steps("finetune"):
+        batches = next(steps)
         chosen = draw_scales(scales, settings.scales_per_step, loop_settings.seed, step)
-        losses = matryoshka_step(model, next(batches), chosen, settings, loop_settings.bf16, heads)
+        losses = accumulated_step(model, batches, chosen, settings, loop_settings.bf16, heads)
+        texts = [batch.text for batch in batches]
+        log.write(losses, sum(t.answer_tokens() for t in texts), sum(t.dropped for t in texts))
         for scale, loss in losses.items():
             average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
-        bar.set_postfix({str(s): f"{average[s]:.3f}" for s in scales if s in average})
+        shown = {str(s): f"{average[s]:.3f}" for s in scales if s in average}
+        bar.set_postfix({**shown, "dropped": log.dropped} if log.dropped else shown)
     model.eval()
-    return average
+    return Finetuned(average, log.dropped)

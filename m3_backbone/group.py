@@ -16,13 +16,16 @@ def joined_group(device: str) -> Iterator[None]:
     """Join the processes that torchrun started, if it did, for as long as the block lasts.
 
     Args:
-        device: torch device this process computes on; NCCL joins GPUs, gloo processors.
+        device: torch device this process computes on; NCCL joins GPUs, gloo processors. "cuda"
+            becomes another GPU for each process of a machine.
 
     Yields:
         Nothing.
     """
     started = "WORLD_SIZE" in os.environ
     if started:
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield

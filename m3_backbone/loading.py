@@ -66,7 +66,7 @@ def open_checkpoint(name_or_path: str | Path, device: str, dtype: str) -> Checkp
     """
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
-    place = _find_device(device)
+    place = find_device(device)
     folder = find_folder(name_or_path)
     opened = read_checkpoint(folder, DTYPES[dtype])
     opened.model.to(place)
@@ -131,7 +131,18 @@ def find_folder(name_or_path: str | Path) -> Path:
         ) from error
 
 
-def _find_device(device: str) -> torch.device:
+def find_device(device: str) -> torch.device:
+    """Find a device that can be used.
+
+    Args:
+        device: torch device, such as `cpu` or `cuda`.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: if there is none of that name here.
+    """
     try:
         place = torch.device(device)
         torch.empty(0, device=place)

@@ -38,6 +38,10 @@ class PackedText:
     labels: Tensor
     dropped: int
 
+    def answer_tokens(self) -> int:
+        """Count the tokens that are learnt."""
+        return int((self.labels != IGNORED).sum())
+
 
 @lru_cache(maxsize=65536)
 def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[int], list[int]]:

@@ -10,8 +10,18 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-FALLBACK_TEMPLATE = "USER: {image}\n{question} ASSISTANT:"
+FALLBACK_TEMPLATE = (
+    "{% for turn in messages %}{% if turn['role'] == 'user' %}USER: "
+    "{% for part in turn['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}"
+    "{% else %} ASSISTANT: {{ turn['content'][0]['text'] + ' ' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
 """Source: LLaVA-1.5 without its system sentence, as the transformers documentation gives it."""
+
+Turn = tuple[int, str, str]
+"""One turn of a conversation: images in front of the question, the question, its answer."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class PromptBuilder:
                 f"the question holds the image marker {self.image_marker!r}, which the prompt adds "
                 f"itself: {question!r}"
             )
-        prompt = self._apply_template(question)
+        prompt = self.apply_template([(1, question, "")])
         if prompt.count(self.image_marker) != 1:
             raise ValueError(
                 f"the chat template must put {self.image_marker!r} in once, it gave {prompt!r}"
@@ -112,10 +122,7 @@ class PromptBuilder:
         prompt = self.render(question)
         if answer is not None:
             prompt = f"{prompt} {answer}"
-        bos = self.tokenizer.bos_token
-        # Some templates write the first token themselves; the tokenizer must not add it again.
-        add_special = not (isinstance(bos, str) and prompt.startswith(bos))
-        ids = self.tokenizer(prompt, add_special_tokens=add_special)["input_ids"]
+        ids = self.tokenizer(prompt, add_special_tokens=self.adds_start(prompt))["input_ids"]
         if ids.count(self.image_token_id) != 1:
             raise ValueError(
                 f"the tokenizer must keep {self.image_marker!r} as one token "
@@ -144,11 +151,37 @@ class PromptBuilder:
                 raise ValueError(f"the tokenizer finds no token in the question {question!r}")
         return ids
 
-    def _apply_template(self, question: str) -> str:
-        if not self.tokenizer.chat_template:
-            return FALLBACK_TEMPLATE.format(image=self.image_marker, question=question)
-        content: Any = [{"type": "image"}, {"type": "text", "text": question}]
+    def apply_template(self, turns: Sequence[Turn]) -> str:
+        """Write a conversation with the checkpoint's template.
+
+        Args:
+            turns: the conversation, at least one turn.
+
+        Returns:
+            All of it up to where its last answer starts.
+        """
+        messages: list[dict[str, Any]] = []
+        for images, question, answer in turns:
+            asked = [{"type": "image"}] * images + [{"type": "text", "text": question}]
+            messages.append({"role": "user", "content": asked})
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        fallback = FALLBACK_TEMPLATE.replace("<image>", self.image_marker)
         rendered = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            messages[:-1],
+            chat_template=self.tokenizer.chat_template or fallback,
+            tokenize=False,
+            add_generation_prompt=True,
         )
         return str(rendered)
+
+    def adds_start(self, text: str) -> bool:
+        """Tell whether the tokenizer should put the first token in front of a text.
+
+        Args:
+            text: what a template gave; some templates write that token themselves.
+
+        Returns:
+            False if it stands there already.
+        """
+        bos = self.tokenizer.bos_token
+        return not (isinstance(bos, str) and text.startswith(bos))

@@ -98,13 +98,14 @@ class TrainingLoop:
         Raises:
             ValueError: if it is a run with other settings.
         """
-        state = torch.load(self.checkpoint, weights_only=True)
+        # Not to the device it was saved from: processes that train together have one each.
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         if state["identity"] != self.identity:
             raise ValueError(
                 f"{self.checkpoint} belongs to another run ({state['identity']}); this one is "
                 f"{self.identity}: remove the file or choose another folder"
             )
-        self.modules.load_state_dict(state["modules"])
+        self.modules.load_state_dict(state["modules"], strict=False)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.step = int(state["step"])
@@ -120,7 +121,12 @@ class TrainingLoop:
         state = {
             "identity": self.identity,
             "step": self.step,
-            "modules": self.modules.state_dict(),
+            # What is frozen is where the run started from.
+            "modules": {
+                name: weight.detach()
+                for name, weight in self.modules.named_parameters()
+                if weight.requires_grad
+            },
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)

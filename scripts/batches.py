@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,18 @@ def scene_examples(
     return example
 
 
+@lru_cache(maxsize=2)
+def shuffle_epoch(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Give the order of one epoch; kept, as all of it is needed one place at a time."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def shuffled_place(count: int, seed: int, index: int) -> int:
+    """Find what comes at an index of endless epochs over `count` things, each in an order anew."""
+    epoch, place = divmod(index, count)
+    return int(shuffle_epoch(count, seed, epoch)[place])
+
+
 def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable[[int], Example]:
     """Serve the images of a question set in a new order each epoch.
 
@@ -80,9 +93,7 @@ def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable
     groups = questions.by_image()
 
     def example(index: int) -> Example:
-        epoch, place = divmod(index, len(groups))
-        order = np.random.default_rng([seed, epoch]).permutation(len(groups))
-        group = groups[int(order[place])][:turns]
+        group = groups[shuffled_place(len(groups), seed, index)][:turns]
         image = questions.image(group[0].image_id)
         return Example(image, [(format_question(one), expected_text(one)) for one in group])
 
@@ -165,7 +176,9 @@ def cached_batches(
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
     for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
-            features.append(encode_pixels(model, pixels.to(model.device)).to(torch.bfloat16))
+            encoded = encode_pixels(model, pixels.to(model.device))
+            # In the processor's memory, where workers can read them.
+            features.append(encoded.to("cpu", torch.bfloat16))
         turns += [one.turns for one in chosen]
     table, size = torch.cat(features), len(features[0])
 

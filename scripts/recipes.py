@@ -1,28 +1,20 @@
 """The steps of `m3scale finetune`: open a start, train it, write a stock checkpoint."""
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoProcessor
-from transformers.utils import logging
-
+from labels.conversations import read_conversations
 from labels.scene_dense import DENSE_TARGETS
 from labels.scene_items import CONTENTS
-from labels.scene_splits import TRAINING
 from labels.scene_vocabulary import GLYPHS, WORDS
-from labels.scenes import conversation
 from labels.sources import load_questions
-from m3_backbone.finetune import FinetuneSettings, finetune
-from m3_backbone.geometry import trained_scales
-from m3_backbone.group import group_rank
-from m3_backbone.loading import open_checkpoint
-from m3_backbone.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.adapters import add_adapter
+from m3_backbone.finetune import Batch, finetune
+from m3_backbone.finetune_settings import FinetuneSettings
+from m3_backbone.geometry import crop_layout
 from m3_backbone.prompts import PromptBuilder
-from m3_backbone.scales import check_scale
 from m3_backbone.tower import pretrain_tower
 from m3_backbone.training import LoopSettings
 from scripts.batches import (
@@ -34,63 +26,85 @@ from scripts.batches import (
     question_examples,
     scene_examples,
 )
-
-TOKENIZER_SCENES = 2000
-TURNS_PER_SCENE = 8
-CHECKPOINT = "unfinished.pt"
+from scripts.conversation_batches import conversation_batches
+from scripts.start import Start, unfinished, write_checkpoint
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a training starts from: a stock model, its processor, its ladder."""
+class Source:
+    """What to train on.
 
-    model: Any
-    processor: Any
-    scales: tuple[int, ...]
+    Attributes:
+        data: "scenes", a source of `label`, or a JSON file of LLaVA's conversations.
+        images: folder of the images of the conversations; None for anything else.
+        split: split of a source.
+        turns: most questions of an image in one step.
+        easy: take the emptiest of so many scenes.
+        described: descriptions in front of the questions about a scene.
+    """
+
+    data: str
+    images: Path | None
+    split: str
+    turns: int
+    easy: int
+    described: int
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of what goes into a step.
+    """How much of it goes into a batch.
 
     Attributes:
-        batch: images a step.
+        batch: images or conversations a batch.
         cached: images to encode once and use again each epoch; 0 encodes anew every step.
-        scales: scales to train; empty for the whole ladder.
+        max_length: most tokens of a conversation.
     """
 
     batch: int
     cached: int = 0
-    scales: tuple[int, ...] = ()
+    max_length: int = 2048
 
 
-def open_start(name: str | None, seed: int, device: str) -> Start:
-    """Open a checkpoint, or make a fresh m3-mini where no name is given."""
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if name is not None:
-        opened = open_checkpoint(name, device, "float32")
-        open_processor: Any = AutoProcessor.from_pretrained
-        processor = open_processor(opened.folder)
-        processor.image_processor = opened.image_processor
-        return Start(opened.model, processor, trained_scales(opened.model.config))
-    pairs = (
-        pair
-        for index in range(TOKENIZER_SCENES)
-        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed)
-    )
-    tokenizer = train_tokenizer(pairs)
-    model: Any = build_mini(tokenizer, seed)
-    model.to(device)
-    return Start(model, build_processor(tokenizer), tuple(model.config.matryoshka_vis_token_scale))
+def draw_batches(
+    start: Start, source: Source, sizes: Sizes, loop: LoopSettings, dense: bool
+) -> Callable[[int], Batch]:
+    """Make batches for `m3_backbone.finetune`.
+
+    Args:
+        start: the model and what prepares its images and text.
+        source: what to train on.
+        sizes: how much of it.
+        loop: seed and quietness.
+        dense: tell what every patch of a scene shows too.
+
+    Returns:
+        Number -> batch.
+
+    Raises:
+        ValueError: if questions are to be packed for a model that cuts images into crops.
+    """
+    if source.images:
+        read = read_conversations(Path(source.data), source.images)
+        return conversation_batches(start, read, sizes.batch, sizes.max_length, loop.seed)
+    if crop_layout(start.model.config):
+        raise ValueError(
+            "a LLaVA-NeXT is trained on conversations only: give --data FILE.json and --images DIR"
+        )
+    example = open_examples(source, loop.seed, dense)
+    prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
+    if not sizes.cached:
+        return finetune_batches(example, start.image_processor, prompts, sizes.batch)
+    draw = image_batches(example, start.image_processor, sizes.batch)
+    count = max(sizes.cached // sizes.batch, 1)
+    return cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
 
 
-def open_examples(
-    data: str, split: str, turns: int, seed: int, draws: int, described: int, dense: bool
-) -> Callable[[int], Example]:
-    """Open what to train on: endless scenes, or the epochs of any question set."""
-    if data == "scenes":
-        return scene_examples(turns, seed, draws, described, dense)
-    return question_examples(load_questions(data, split=split), turns, seed)
+def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Example]:
+    """Open endless scenes, or the epochs of any question set."""
+    if source.data == "scenes":
+        return scene_examples(source.turns, seed, source.easy, source.described, dense)
+    return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
 
 
 def train_tower(
@@ -100,7 +114,7 @@ def train_tower(
     result = pretrain_tower(
         start.model.model.vision_tower,
         DENSE_TARGETS,
-        dense_batches(start.processor.image_processor, batch, loop.seed),
+        dense_batches(start.image_processor, batch, loop.seed),
         loop,
         unfinished(out),
         rate,
@@ -111,27 +125,45 @@ def train_tower(
 
 def train_answers(
     start: Start,
-    example: Callable[[int], Example],
+    draw: Callable[[int], Batch],
     out: Path,
     loop: LoopSettings,
     rates: FinetuneSettings,
-    sizes: Sizes,
+    adapter: bool,
 ) -> dict[str, float]:
-    """Fine-tune on questions and answers and write the model."""
-    prompts = PromptBuilder(start.processor.tokenizer, start.model.config.image_token_id)
-    images = start.processor.image_processor
-    if sizes.cached:
-        draw = image_batches(example, images, sizes.batch)
-        count = max(sizes.cached // sizes.batch, 1)
-        batches = cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
-    else:
-        batches = finetune_batches(example, images, prompts, sizes.batch)
+    """Fine-tune on questions and answers and write what `adapter` asks for.
+
+    Args:
+        start: what to train.
+        draw: number -> batch.
+        out: folder to write.
+        loop: how long.
+        rates: what is trained.
+        adapter: write the LoRA and the other trained weights, not the merged model.
+
+    Returns:
+        The losses at the end, and how much was too long to learn from.
+    """
+    model = start.model
+    adapted = None
     if rates.align_weight:
-        rates = replace(rates, align_ids=content_ids(start.processor.tokenizer))
-    scales = tuple(check_scale(scale, start.scales) for scale in sizes.scales) or start.scales
-    losses = finetune(start.model, batches, scales, rates, loop, unfinished(out))
-    write_checkpoint(start, out)
-    return {f"loss at {scale}": loss for scale, loss in losses.items()}
+        rates = replace(rates, align_ids=content_ids(start.tokenizer))
+    if rates.lora_rank:
+        adapted = add_adapter(model, rates.lora_rank, rates.lora_alpha, loop.seed)
+        # The language model may be half as precise while frozen; what is trained must not be.
+        model.model.vision_tower.float()
+        model.model.multi_modal_projector.float()
+    done = finetune(model, draw, start.scales, rates, loop, unfinished(out))
+    # So that a LLaVA that was none before is known as a Matryoshka model.
+    if not getattr(model.config, "matryoshka_vis_token_scale", None):
+        model.config.update({"matryoshka_vis_token_scale": list(start.scales)})
+    if adapted is not None and not adapter:
+        adapted.merge_and_unload()
+        model.to(model.lm_head.weight.dtype)
+        adapted = None
+    write_checkpoint(start, out, adapted)
+    losses = {f"loss at {scale}": loss for scale, loss in done.losses.items()}
+    return {**losses, "dropped": done.dropped} if done.dropped else losses
 
 
 def content_ids(tokenizer: Any) -> tuple[int, ...]:
@@ -141,23 +173,3 @@ def content_ids(tokenizer: Any) -> tuple[int, ...]:
         ids = tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
         found.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
     return tuple(found)
-
-
-def unfinished(out: Path) -> Path:
-    """Name the file that holds a run until it is finished."""
-    return out.with_name(out.name + ".unfinished") / CHECKPOINT
-
-
-def write_checkpoint(start: Start, out: Path) -> None:
-    """Write a stock transformers folder in one step, and remove what the unfinished run left.
-
-    Of processes that train together the first one writes.
-    """
-    if group_rank() > 0:
-        return
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    start.model.save_pretrained(partial)
-    start.processor.save_pretrained(partial)
-    os.replace(partial, out)
-    shutil.rmtree(unfinished(out).parent)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
+from m3_backbone.answer_loss import scale_loss
 from m3_backbone.finetune import (
     Batch,
-    FinetuneSettings,
     draw_scales,
     encode_images,
     finetune,
     matryoshka_step,
-    scale_loss,
 )
+from m3_backbone.finetune_settings import FinetuneSettings
 from m3_backbone.mini import build_mini, build_processor, place_positions, train_tokenizer
 from m3_backbone.optimizers import build_optimizers, parameter_groups
 from m3_backbone.packing import IGNORED, pack_texts, pack_turn, packed_mask, packed_positions

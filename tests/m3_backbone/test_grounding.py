@@ -5,7 +5,10 @@ import copy
 import pytest
 import torch
 
-from m3_backbone.finetune import Batch, FinetuneSettings, align_loss, matryoshka_step, scale_loss
+from m3_backbone.alignment import align_loss
+from m3_backbone.answer_loss import scale_loss
+from m3_backbone.finetune import Batch, matryoshka_step
+from m3_backbone.finetune_settings import FinetuneSettings
 from m3_backbone.grounding import HEADS, LAYER, ground_loss, watched_layer
 from m3_backbone.mini import build_mini, train_tokenizer
 from m3_backbone.packing import pack_texts

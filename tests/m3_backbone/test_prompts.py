@@ -103,5 +103,8 @@ def test_a_question_of_no_token_is_refused(tokenizer, monkeypatch):
 class FakeTokenizer:
     chat_template = None
 
+    def apply_chat_template(self, messages, chat_template, tokenize, add_generation_prompt):
+        return "<image>"
+
     def __call__(self, text, add_special_tokens):
         return {"input_ids": []}

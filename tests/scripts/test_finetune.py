@@ -1,10 +1,22 @@
 """`m3scale finetune`: trains, resumes, refuses what does not go together."""
 
+import json
+
 import pytest
 from click.testing import CliRunner
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    LlavaConfig,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+)
+from transformers.models.llava_next.image_processing_pil_llava_next import (
+    LlavaNextImageProcessorPil,
+)
 
+from m3_backbone.saving import save_stock
 from scripts.cli import main
 
 
@@ -47,6 +59,9 @@ def test_features_encoded_once_train_too(finetune):
         (("--cached", "4"), "give --tower-rate 0 too"),
         (("--dense-weight", "1"), "needs --data scenes"),
         (("--ground-weight", "1"), "need a --dense-weight above 0"),
+        (("--adapter",), "--adapter writes a LoRA: give --lora-rank too"),
+        (("--lora-rank", "2", "--language-rate", "0"), "--language-rate, which is 0"),
+        (("--images", "."), "is not JSON"),
         (("--from-scratch",), "either --model NAME or --from-scratch"),
         (
             ("--tower-rate", "0", "--projector-rate", "0", "--language-rate", "0"),
@@ -60,3 +75,91 @@ def test_what_does_not_go_together_is_one_line_and_leaves_nothing(finetune, opti
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1
     assert not list(finetune.folder.glob("tuned*"))
+
+
+@pytest.fixture
+def talks(tmp_path):
+    """Two conversations with images, one without, one too long to learn from."""
+    asked = {"from": "human", "value": "what ?"}
+    told = {"from": "gpt", "value": "w20 w21"}
+    shown = {**asked, "value": "<image>\nwhere ?"}
+    entries = [
+        {"image": "0.png", "conversations": [shown, told, asked, told]},
+        {"image": ["1.png"], "conversations": [shown, told]},
+        {"conversations": [asked, told]},
+        {"conversations": [{**asked, "value": "what " * 700}, told]},
+    ]
+    path = tmp_path / "mix.json"
+    path.write_text(json.dumps(entries))
+    return ["--data", str(path), "--images", str(tmp_path / "data"), "--max-length", "640"]
+
+
+def test_conversations_are_trained_with_everything_on(finetune, talks):
+    options = ("--accumulate", "2", "--checkpointing", "--bf16", "--lora-rank", "2", "--steps", "2")
+    done = finetune(*talks, *options, "--scales-per-step", "1", "--language-rate", "1e-2")
+    assert done.exit_code == 0, done.output
+    assert "dropped: 2" in done.output
+    AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
+    assert not (finetune.folder / "tuned" / "adapter").exists()
+    lines = (finetune.folder / "tuned" / "log.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [line["dropped"] for line in found] == [1, 2]
+    assert all(len(line["losses"]) == 1 for line in found)
+    # A step is an epoch: four turns with two words and an end each.
+    assert [line["answer_tokens"] for line in found] == [12, 12]
+
+
+def test_an_adapter_is_written_alone(finetune, talks):
+    done = finetune(*talks, "--lora-rank", "2", "--adapter", "--steps", "1", "--tower-rate", "0")
+    assert done.exit_code == 0, done.output
+    folder = finetune.folder / "tuned"
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    others = load_file(folder / "trained.safetensors")
+    assert {name.split(".")[1] for name in others} == {"multi_modal_projector"}
+    assert not (folder / "model.safetensors").exists()
+    assert "is finished" in finetune("--steps", "1").output
+
+
+def test_an_official_checkpoint_is_trained_and_becomes_a_stock_one(
+    finetune, talks, official_folder
+):
+    options = ("--steps", "1", "--batch", "1", "--scales", "1", "--max-length", "1500")
+    done = finetune(*talks, *options, "--model", str(official_folder))
+    assert done.exit_code == 0, done.output
+    opened = AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
+    assert opened.config.matryoshka_vis_token_scale
+
+
+@pytest.fixture
+def tiny_next(tiny_model, tmp_path):
+    """A tiny LLaVA-NeXT with the parts of the tiny LLaVA, of crops of 96x96 pixels."""
+    parts = LlavaConfig.from_pretrained(tiny_model)
+    grids = [[96, 192], [192, 96]]
+    config = LlavaNextConfig(
+        vision_config=parts.vision_config,
+        text_config=parts.text_config,
+        image_token_id=parts.image_token_id,
+        image_grid_pinpoints=grids,
+    )
+    size = {"height": 96, "width": 96}
+    images = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 96}, crop_size=size, image_grid_pinpoints=grids
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    folder = tmp_path / "next"
+    save_stock(LlavaNextForConditionalGeneration(config), tokenizer, images, folder)
+    return str(folder)
+
+
+def test_llava_next_is_trained_on_conversations_only(finetune, talks, tiny_next):
+    options = ("--model", tiny_next, "--steps", "1", "--scales", "1,9")
+    done = finetune(*talks, *options)
+    assert done.exit_code == 0, done.output
+    opened = AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
+    before = AutoModelForImageTextToText.from_pretrained(tiny_next)
+    assert opened.config.model_type == "llava_next"
+    assert opened.model.image_newline.equal(before.model.image_newline)
+    assert not opened.lm_head.weight.equal(before.lm_head.weight)
+    refused = finetune(*options, out="other")
+    assert refused.exit_code == 2
+    assert "a LLaVA-NeXT is trained on conversations only" in refused.output

@@ -1,0 +1,88 @@
+"""What a fine-tuning trains and how fast, and how a model is made ready for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from m3_backbone.adapters import LORA_NAME
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """What is trained and how fast.
+
+    Attributes:
+        tower_rate: peak learning rate of the vision tower; 0 freezes it.
+        projector_rate: peak learning rate of the projector; 0 freezes it.
+        language_rate: peak learning rate of the language model; 0 freezes it.
+        scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
+            anew each step, an unbiased sample of the mean over all.
+        dense_weight: weight of the dense loss of `m3_backbone.tower` beside the answer loss, taken
+            on the projected tokens, so that what the tower found reaches the language model; for
+            models that start from random weights; 0 leaves it out.
+        dense_targets: target name -> number of classes of the dense loss.
+        align_weight: weight of the loss of `m3_backbone.alignment` beside the answer loss; 0 leaves
+            it out.
+        align_ids: token id of each class of the dense target "content", -1 for a class without.
+        ground_weight: weight of the loss of `m3_backbone.grounding`; 0 leaves it out.
+        accumulate: batches a step; their gradients add up to that of one large batch.
+        checkpointing: compute the layers anew in the backward pass instead of keeping what they
+            gave; less memory for the same gradient.
+        lora_rank: rank of the LoRA that is trained in place of the language model, see
+            `m3_backbone.adapters`; 0 trains the model itself.
+        lora_alpha: scale of the LoRA.
+    """
+
+    tower_rate: float = 2e-5
+    projector_rate: float = 2e-5
+    language_rate: float = 2e-5
+    scales_per_step: int = 5
+    dense_weight: float = 0.0
+    dense_targets: Mapping[str, int] = field(default_factory=dict)
+    align_weight: float = 0.0
+    align_ids: tuple[int, ...] = ()
+    ground_weight: float = 0.0
+    accumulate: int = 1
+    checkpointing: bool = False
+    lora_rank: int = 0
+    lora_alpha: float = 0.0
+
+
+def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module, float]]:
+    """Let the parts of a model train exactly if their learning rate is above zero.
+
+    Args:
+        model: a stock LLaVA, with the LoRA that the settings ask for.
+        settings: the rates.
+
+    Returns:
+        The parts with their rates.
+    """
+    inner = model.model
+    head_rate = 0.0 if settings.lora_rank else settings.language_rate
+    parts = [
+        (inner.vision_tower, settings.tower_rate),
+        (inner.multi_modal_projector, settings.projector_rate),
+        (inner.language_model, settings.language_rate),
+        (model.lm_head, head_rate),
+    ]
+    for module, rate in parts:
+        module.requires_grad_(rate > 0)
+    if settings.lora_rank:
+        for name, weight in inner.language_model.named_parameters():
+            weight.requires_grad_(settings.language_rate > 0 and LORA_NAME in name)
+    return parts
+
+
+def set_checkpointing(model: Any, settings: FinetuneSettings) -> None:
+    """Make the layers that gradients pass through keep nothing but what went in, if asked to."""
+    if not settings.checkpointing:
+        return
+    inner = model.model
+    trained = [inner.vision_tower] if settings.tower_rate > 0 else []
+    for part in (inner.language_model, *trained):
+        # The older name is what transformers before 5.23 has.
+        enable = getattr(part, "activation_checkpointing_enable", None)
+        (enable or part.gradient_checkpointing_enable)({"use_reentrant": False})

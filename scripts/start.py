@@ -1,0 +1,111 @@
+"""What a fine-tuning starts from, and the folder that it ends in."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
+
+from labels.scene_splits import TRAINING
+from labels.scenes import conversation
+from m3_backbone.adapters import write_adapter
+from m3_backbone.finetune import LOG
+from m3_backbone.geometry import trained_scales
+from m3_backbone.group import group_rank
+from m3_backbone.loading import find_device, open_checkpoint
+from m3_backbone.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.saving import save_stock
+from m3_backbone.scales import check_scale
+
+TOKENIZER_SCENES = 2000
+TURNS_PER_SCENE = 8
+CHECKPOINT = "unfinished.pt"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes:
+        model: a stock model.
+        tokenizer: its tokenizer.
+        image_processor: its image processor.
+        scales: the scales to train.
+    """
+
+    model: Any
+    tokenizer: Any
+    image_processor: Any
+    scales: tuple[int, ...]
+
+
+def open_start(
+    name: str | None, seed: int, device: str, dtype: str = "float32", scales: tuple[int, ...] = ()
+) -> Start:
+    """Open a checkpoint, stock or official, or make a fresh m3-mini where no name is given.
+
+    Args:
+        name: folder, Hub name or m3-mini.
+        seed: seed of fresh weights.
+        device: torch device.
+        dtype: number format of a checkpoint's weights.
+        scales: scales to train; empty for all that the model offers.
+
+    Returns:
+        The start.
+    """
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if name is not None:
+        opened = open_checkpoint(name, device, dtype)
+        model, tokenizer, images = opened.model, opened.tokenizer, opened.image_processor
+    else:
+        model, tokenizer, images = fresh_mini(seed)
+        model.to(find_device(device))
+    offered = trained_scales(model.config)
+    chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
+    return Start(model, tokenizer, images, chosen)
+
+
+def fresh_mini(seed: int) -> tuple[Any, Any, Any]:
+    """Make an untrained m3-mini with its tokenizer and image processor."""
+    pairs = (
+        pair
+        for index in range(TOKENIZER_SCENES)
+        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed)
+    )
+    tokenizer = train_tokenizer(pairs)
+    processor: Any = build_processor(tokenizer)
+    return build_mini(tokenizer, seed), tokenizer, processor.image_processor
+
+
+def unfinished(out: Path) -> Path:
+    """Name the file that holds a run until it is finished."""
+    return out.with_name(out.name + ".unfinished") / CHECKPOINT
+
+
+def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
+    """Write the trained folder in one step, and remove what the unfinished run left.
+
+    Of processes that train together the first one writes.
+
+    Args:
+        start: the model, trained by now.
+        out: the folder: a stock checkpoint, or an adapter and what goes with it.
+        adapted: the model in peft's wrapper, where its adapter is to be written alone.
+    """
+    if group_rank() > 0:
+        return
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if adapted is None:
+        save_stock(start.model, start.tokenizer, start.image_processor, partial)
+    else:
+        write_adapter(adapted, partial)
+        start.model.config.save_pretrained(partial)
+    log = unfinished(out).with_name(LOG)
+    if log.is_file():
+        shutil.copyfile(log, partial / LOG)
+    os.replace(partial, out)
+    shutil.rmtree(unfinished(out).parent)
