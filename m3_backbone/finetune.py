@@ -17,14 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from m3_backbone.anyres import Size
 from m3_backbone.barred import bar_tokens
 from m3_backbone.grounding import SMALLEST_SCALE, ground_loss, watched_layer
-from m3_backbone.packing import PackedText, packed_mask, packed_positions
-from m3_backbone.pooling import pool_tokens
+from m3_backbone.packing import PackedText
 from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 from m3_backbone.vision import encode_pixels
+from m3_backbone.visual_rows import rows_mask, rows_positions, visual_rows
 
 ALIGN_TEMPERATURE = 0.07
 
@@ -65,16 +66,19 @@ class Batch:
 
     Attributes:
         images: pixel values [B, 3, H, W]; or, where the tower is frozen, what `encode_pixels` gave
-            for them once and for all [B, N, width of the tower].
+            for them once and for all [B, N, width of the tower]. For a model that cuts images, the
+            crops of all images behind one another take the place of the images.
         text: the packed questions.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
         places: where what each question is about lies [B, questions, N], where it is known.
+        sizes: width and height of each image [pixels], for a model that cuts images.
     """
 
     images: Tensor
     text: PackedText
     dense: Mapping[str, Tensor] = field(default_factory=dict)
     places: Tensor | None = None
+    sizes: tuple[Size, ...] = ()
 
 
 def freeze(module: nn.Module, rate: float) -> None:
@@ -90,27 +94,30 @@ def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
         return encode_pixels(model, images)
 
 
-def scale_loss(model: Any, tokens: Tensor, text: PackedText, scale: int) -> Tensor:
+def scale_loss(
+    model: Any, tokens: Tensor, text: PackedText, scale: int, sizes: Sequence[Size] = ()
+) -> Tensor:
     """Take the answer loss at one scale.
 
     Args:
-        model: a stock `LlavaForConditionalGeneration`.
-        tokens: projected tokens of each image [B, N, D].
+        model: a stock LLaVA or LLaVA-NeXT.
+        tokens: projected tokens of each image [B, N, D], or of all crops, see `visual_rows`.
         text: the packed questions.
-        scale: visual tokens to pool to.
+        scale: visual tokens to pool each image or crop to.
+        sizes: width and height of each image [pixels], for a model that cuts images.
 
     Returns:
         Mean cross-entropy over all answer tokens of the batch, a scalar.
     """
     device = tokens.device
     embed = model.get_input_embeddings()
-    before = embed(text.before.to(device)).expand(len(tokens), -1, -1)
-    pooled = pool_tokens(tokens, scale).to(before.dtype)
-    inputs = torch.cat([before, pooled, embed(text.ids.to(device))], dim=1)
+    seen, counts = visual_rows(model, tokens, scale, sizes)
+    before = embed(text.before.to(device)).expand(len(seen), -1, -1)
+    inputs = torch.cat([before, seen.to(before.dtype), embed(text.ids.to(device))], dim=1)
     hidden = model.model.language_model(
         inputs_embeds=inputs,
-        attention_mask=packed_mask(text, scale).to(device),
-        position_ids=packed_positions(text, scale).to(device),
+        attention_mask=rows_mask(text, counts).to(device),
+        position_ids=rows_positions(text, counts).to(device),
         use_cache=False,
     ).last_hidden_state[:, -text.ids.shape[1] :]
     asked = text.labels != -100
@@ -157,7 +164,8 @@ def answer_losses(
 ) -> tuple[Tensor, Tensor]:
     """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
     if not ground_weight or batch.places is None or scale < SMALLEST_SCALE:
-        return scale_loss(model, tokens, batch.text, scale), torch.zeros((), device=tokens.device)
+        loss = scale_loss(model, tokens, batch.text, scale, batch.sizes)
+        return loss, torch.zeros((), device=tokens.device)
     with watched_layer(model) as seen:
         loss = scale_loss(model, tokens, batch.text, scale)
     return loss, ground_weight * ground_loss(model, seen, batch.text, batch.places, scale)
@@ -174,7 +182,7 @@ def matryoshka_step(
     """Leave the gradient of the mean loss over `scales` on the parameters.
 
     Args:
-        model: a stock `LlavaForConditionalGeneration` in training mode.
+        model: a stock LLaVA or LLaVA-NeXT in training mode.
         batch: images and questions.
         scales: visual tokens per scale.
         settings: whether the tower receives its gradient, and the weight of the dense loss.
@@ -221,7 +229,7 @@ def finetune(
     """Fine-tune a LLaVA with the Matryoshka objective.
 
     Args:
-        model: a stock `LlavaForConditionalGeneration`, changed in place.
+        model: a stock LLaVA or LLaVA-NeXT, changed in place.
         draw_batch: step -> images and questions; must depend on the step alone.
         scales: the ladder to train.
         settings: what is trained.
@@ -238,6 +246,8 @@ def finetune(
         (inner.language_model, settings.language_rate),
         (model.lm_head, settings.language_rate),
     ]
+    if hasattr(inner, "image_newline"):
+        parts.append((nn.ParameterList([inner.image_newline]), settings.projector_rate))
     for module, rate in parts:
         freeze(module, rate)
     heads = None
