@@ -25,7 +25,7 @@ from m3_backbone.prefetch import prefetch_batches
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 from m3_backbone.vision import encode_pixels
-from m3_backbone.visual_rows import rows_mask, rows_positions, visual_rows
+from m3_backbone.visual_rows import join_crops, rows_mask, rows_positions, visual_rows
 
 ALIGN_TEMPERATURE = 0.07
 
@@ -67,7 +67,8 @@ class Batch:
     Attributes:
         images: pixel values [B, 3, H, W]; or, where the tower is frozen, what `encode_pixels` gave
             for them once and for all [B, N, width of the tower]. For a model that cuts images, the
-            crops of all images behind one another take the place of the images.
+            crops of all images behind one another take the place of the images; or pixel values
+            [B, C, 3, H, W], filled up as its image processor does.
         text: the packed questions.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
         places: where what each question is about lies [B, questions, N], where it is known.
@@ -194,6 +195,8 @@ def matryoshka_step(
     """
     losses = {}
     images = batch.images.to(model.device)
+    if images.ndim == 5:
+        images = join_crops(model, images, batch.sizes)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         features = encode_images(model, images, settings.tower_rate > 0)
         tokens = model.model.multi_modal_projector(features)

@@ -18,6 +18,23 @@ from m3_backbone.packing import PackedText, packed_mask, packed_positions
 from m3_backbone.pooling import pool_tokens
 
 
+def join_crops(model: Any, images: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """Lay the crops of a batch behind one another, without what fills up images of fewer crops.
+
+    Args:
+        model: a stock LLaVA-NeXT.
+        images: pixel values as its image processor gives them for several images
+            [B, C, 3, side, side].
+        sizes: width and height of each image [pixels].
+
+    Returns:
+        Pixel values of the real crops [crops, 3, side, side].
+    """
+    layout = crop_layout(model.config)
+    crops = [count_crops(size, layout) for size in sizes]
+    return torch.cat([image[:count] for image, count in zip(images, crops, strict=True)])
+
+
 def visual_rows(
     model: Any, tokens: Tensor, scale: int, sizes: Sequence[Size]
 ) -> tuple[Tensor, list[int]]:

@@ -55,6 +55,11 @@ def images():
 
 
 @pytest.fixture(scope="session")
+def pyramids(backbone, images):
+    return backbone.encode(images)
+
+
+@pytest.fixture(scope="session")
 def noise():
     """Images of 3, 3, 5 and 3 crops; at scale 1 the last one's tiles are all padding."""
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from m3_backbone.finetune import Batch, FinetuneSettings, finetune, matryoshka_s
 from m3_backbone.packing import pack_texts
 from m3_backbone.prompts import PromptBuilder
 from m3_backbone.training import LoopSettings
-from m3_backbone.visual_rows import rows_mask, rows_positions, visual_rows
+from m3_backbone.visual_rows import join_crops, rows_mask, rows_positions, visual_rows
 
 TURNS = [[("what is red ?", "big cat"), ("where ?", "left")], [("how many dog ?", "w1 w2 w3")]]
 TRAINED = FinetuneSettings(1e-3, 1e-3, 1e-3)
@@ -91,6 +91,20 @@ def test_finetuning_moves_the_newline_with_the_projector(parts, tmp_path):
     assert torch.equal(model.model.image_newline, before)
     finetune(model, lambda step: batch, (16,), TRAINED, loop, tmp_path / "moved.pt")
     assert not torch.equal(model.model.image_newline, before)
+
+
+def test_a_step_takes_what_the_image_processor_gives(parts, build_next, noise):
+    model, prompts, pixels, sizes = parts
+    text = pack_texts(prompts, TURNS)
+    processor = build_next().image_processor
+    filled = processor(images=noise[1:3], return_tensors="pt")["pixel_values"]
+    assert filled.shape[:2] == (2, 5)
+    assert torch.equal(join_crops(model, filled, sizes), torch.cat(pixels))
+    losses = [
+        matryoshka_step(model, Batch(images, text, sizes=sizes), (16,), TRAINED)[16]
+        for images in (filled, torch.cat(pixels))
+    ]
+    assert losses[0] == losses[1]
 
 
 def test_crops_without_their_sizes_are_refused(parts):
