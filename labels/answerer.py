@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Encoded = Any
-"""One image as the answerer sees it: made by `encode`, handed back unopened."""
+"""One image as the answerer sees it: made by `encode`, handed back unopened; where a question is
+about several images, a list of these."""
 
 
 class AnswerLike(Protocol):
@@ -72,6 +73,11 @@ class Answerer(Protocol):
         """Number format of its weights."""
         ...
 
+    @property
+    def pooling(self) -> str:
+        """How its visual tokens become fewer."""
+        ...
+
     def image_flops(self, image: Image.Image) -> float:
         """Count the FLOPs of encoding an image."""
         ...
@@ -100,7 +106,7 @@ class Answerer(Protocol):
         ...
 
     def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Take the tokens of the two smallest scales [images, 10, D]."""
+        """Take the tokens of the two smallest scales, the mean over several images [n, 10, D]."""
         ...
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

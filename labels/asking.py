@@ -1,5 +1,8 @@
 """Asking a batch of images everything: from questions to rows of outcomes and features.
 
+A question about several images costs what all of them cost, and its answer is read from the tokens
+of all of them at one scale.
+
 What this is not: a run; `labels.generate` decides what is asked when, and writes what comes back.
 """
 
@@ -15,7 +18,15 @@ from labels.metrics import judge
 from labels.questions import Question
 
 Group = Sequence[Question]
-"""All questions of one image."""
+"""All questions of one image, or of the same several images."""
+
+Seen = tuple[Encoded, float]
+"""An image as the answerer sees it, and what that took [FLOPs]."""
+
+
+def stand_alone(image_id: str) -> tuple[str, ...]:
+    """Tell which images an image id stands for where every question is about one."""
+    return (image_id,)
 
 
 @dataclass(frozen=True)
@@ -24,11 +35,12 @@ class Asking:
 
     Attributes:
         answerer: who answers.
-        load_image: image id -> RGB image.
+        load_image: id of a single image -> RGB image.
         write_text: question -> what the model is asked, options and instruction included.
         scales: scales to answer at, ascending.
         max_new_tokens: longest answer, in tokens.
         stamp: columns of the outcome table that are the same in all rows.
+        image_parts: image id of a question -> ids of the single images it is about.
     """
 
     answerer: Answerer
@@ -37,27 +49,32 @@ class Asking:
     scales: tuple[int, ...]
     max_new_tokens: int
     stamp: Mapping[str, Cell]
+    image_parts: Callable[[str], tuple[str, ...]] = stand_alone
 
 
-def ask_images(asking: Asking, groups: Sequence[Group]) -> tuple[list[dict[str, Cell]], Features]:
+def ask_images(
+    asking: Asking, groups: Sequence[Group], known: dict[str, Seen] | None = None
+) -> tuple[list[dict[str, Cell]], Features]:
     """Ask a batch of images all their questions at all scales; each image is encoded once.
 
     Args:
         asking: how to ask.
-        groups: the questions, grouped by image.
+        groups: the questions, grouped by image id.
+        known: id of each image that was encoded before; the new ones are added.
 
     Returns:
         One row per question and scale, in the order of the questions, and their features.
     """
     texts = [[asking.write_text(question) for question in group] for group in groups]
-    images = [_load(asking, group[0]) for group in groups]
-    pyramids = asking.answerer.encode(images)
+    seen = _look(asking, groups, {} if known is None else known)
+    # One image comes by itself, as everywhere; several as a list.
+    pyramids = [parts[0][0] if len(parts) == 1 else [one for one, _ in parts] for parts in seen]
     answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
     flat = [question for group in groups for question in group]
     vision = [
-        flops
-        for image, group in zip(images, groups, strict=True)
-        for flops in [asking.answerer.image_flops(image)] * len(group)
+        sum(flops for _, flops in parts)
+        for parts, group in zip(seen, groups, strict=True)
+        for _ in group
     ]
     rows = [
         _make_row(asking, question, scale, answers[scale][index], vision[index], len(flat))
@@ -86,9 +103,24 @@ def join_features(parts: Sequence[Features]) -> Features:
     )
 
 
-def _load(asking: Asking, question: Question) -> Image.Image:
+def _look(asking: Asking, groups: Sequence[Group], known: dict[str, Seen]) -> list[list[Seen]]:
+    """Encode the images that are not known yet, and give those of each group."""
+    new: dict[str, Image.Image] = {}
+    for group in groups:
+        for image_id in asking.image_parts(group[0].image_id):
+            if image_id not in known and image_id not in new:
+                new[image_id] = _load(asking, image_id, group[0])
+    pyramids = asking.answerer.encode(list(new.values()))
+    for (image_id, image), pyramid in zip(new.items(), pyramids, strict=True):
+        known[image_id] = pyramid, asking.answerer.image_flops(image)
+    return [
+        [known[image_id] for image_id in asking.image_parts(group[0].image_id)] for group in groups
+    ]
+
+
+def _load(asking: Asking, image_id: str, question: Question) -> Image.Image:
     try:
-        return asking.load_image(question.image_id)
+        return asking.load_image(image_id)
     except (ValueError, OSError) as error:
         raise ValueError(f"image of sample {question.sample_id!r}: {error}") from error
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from labels.answerer import Answerer
-from labels.asking import Asking, Group, ask_images, join_features
+from labels.asking import Asking, Group, Seen, ask_images, join_features
 from labels.formats import pack_features, pack_outcomes, pack_questions
 from labels.manifest import (
     CODE_VERSION,
@@ -136,6 +136,7 @@ def _plan_run(
         "questions": questions.fingerprint,
         "checkpoint": answerer.fingerprint,
         "dtype": answerer.dtype_name,
+        "pooling": answerer.pooling,
         "prompt": answerer.prompt("{question}"),
         "suffix": settings.suffix,
         "choice_suffix": settings.choice_suffix,
@@ -159,6 +160,7 @@ def _plan_asking(
     return Asking(
         answerer=answerer,
         load_image=questions.image,
+        image_parts=questions.image_parts,
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
         max_new_tokens=settings.max_new_tokens,
@@ -182,9 +184,14 @@ def _make_part(
     asking: Asking, part: Sequence[Group], images_per_batch: int, bar: "tqdm[None]"
 ) -> dict[str, bytes]:
     batches = []
-    for groups in _split(part, images_per_batch):
-        batches.append(ask_images(asking, groups))
+    known: dict[str, Seen] = {}
+    for place, groups in enumerate(_split(part, images_per_batch), start=1):
+        batches.append(ask_images(asking, groups, known))
         bar.update(_count(groups))
+        # An image may come again, but only in another company; the others make room.
+        to_come = part[place * images_per_batch :]
+        needed = {one for group in to_come for one in asking.image_parts(group[0].image_id)}
+        known = {image_id: seen for image_id, seen in known.items() if image_id in needed}
     return {
         TABLE: pack_outcomes([row for rows, _ in batches for row in rows]),
         FEATURES: pack_features(join_features([features for _, features in batches])),

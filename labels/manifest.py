@@ -19,6 +19,9 @@ CODE_VERSION = "code_version"
 
 Setting = str | int | list[int]
 
+UNNAMED: dict[str, Setting] = {"pooling": "average"}
+"""What runs did before their manifest named it."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -161,9 +164,9 @@ def finish_run(folder: Path, manifest: Manifest) -> Manifest:
 def _list_differences(
     found: Mapping[str, Setting], wanted: Mapping[str, Setting], ignore: set[str]
 ) -> list[str]:
-    names = sorted((found.keys() | wanted.keys()) - ignore)
+    found, wanted = {**UNNAMED, **found}, {**UNNAMED, **wanted}
     return [
         f"{name} is {found.get(name)!r} there but {wanted.get(name)!r} now"
-        for name in names
+        for name in sorted((found.keys() | wanted.keys()) - ignore)
         if found.get(name) != wanted.get(name)
     ]

@@ -8,22 +8,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import overload
 
 import numpy as np
 from PIL import Image
 
 ImageLoader = Callable[[str], Image.Image]
+Joined = Mapping[str, tuple[str, ...]]
+NOT_JOINED: Joined = MappingProxyType({})
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question about one image, with everything needed to judge an answer.
+    """One question about an image or several, with everything needed to judge an answer.
 
     Attributes:
         sample_id: unique name of the question within its set.
-        image_id: content hash of the image, see `image_fingerprint`; splits are made by it.
+        image_id: content hash of the image, see `image_fingerprint`, or of several, see
+            `join_fingerprints`; splits are made by it.
         question: the text as a person would type it; no template, no options.
         answers: accepted answers; ten human ones for the metric `vqa`.
         metric: name of the judge, a key of `labels.metrics.METRICS`.
@@ -67,15 +71,23 @@ class QuestionSet(Sequence[Question]):
         name: where the questions come from, for manifests and messages.
         questions: the questions; their sample ids must be unique.
         load_image: image_id -> RGB image; called each time an image is needed, nothing is kept.
+        joined: image_id of a question about several images -> ids of these, in their order.
 
     Raises:
         ValueError: if there is no question, or two share a sample id.
     """
 
-    def __init__(self, name: str, questions: Iterable[Question], load_image: ImageLoader) -> None:
+    def __init__(
+        self,
+        name: str,
+        questions: Iterable[Question],
+        load_image: ImageLoader,
+        joined: Joined = NOT_JOINED,
+    ) -> None:
         self.name = name
         self._questions = tuple(questions)
         self._load_image = load_image
+        self._joined = joined
         if not self._questions:
             raise ValueError(f"{name}: no questions; expected at least one")
         _check_unique(name, self._questions)
@@ -96,15 +108,34 @@ class QuestionSet(Sequence[Question]):
         return fingerprint_questions(self._questions)
 
     def image(self, image_id: str) -> Image.Image:
-        """Load one image.
+        """Load the image of a question that is about one.
+
+        Args:
+            image_id: one of `image_ids`, or of the parts of one.
+
+        Returns:
+            The image in RGB.
+
+        Raises:
+            ValueError: if it stands for several images.
+        """
+        count = len(self.image_parts(image_id))
+        if count > 1:
+            raise ValueError(
+                f"{self.name}: expected questions about one image, got one about {count}"
+            )
+        return self._load_image(image_id)
+
+    def image_parts(self, image_id: str) -> tuple[str, ...]:
+        """Tell which images an image id stands for.
 
         Args:
             image_id: one of `image_ids`.
 
         Returns:
-            The image in RGB.
+            Ids of the images in their order; just `image_id` where a question is about one.
         """
-        return self._load_image(image_id)
+        return self._joined.get(image_id, (image_id,))
 
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each image, images in order of first appearance.
@@ -130,7 +161,7 @@ class QuestionSet(Sequence[Question]):
     def __getitem__(self, index: int | slice) -> "Question | QuestionSet":
         """Take one question, or a slice as a set of its own."""
         if isinstance(index, slice):
-            return QuestionSet(self.name, self._questions[index], self._load_image)
+            return QuestionSet(self.name, self._questions[index], self._load_image, self._joined)
         return self._questions[index]
 
 
@@ -147,6 +178,20 @@ def image_fingerprint(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
     digest.update(rgb.tobytes())
     return digest.hexdigest()[:16]
+
+
+def join_fingerprints(image_ids: Sequence[str]) -> str:
+    """Name what a question is about.
+
+    Args:
+        image_ids: content hashes of its images in their order, at least one.
+
+    Returns:
+        The id of the one image; of several, the first 16 hex digits of SHA-256 over their ids.
+    """
+    if len(image_ids) == 1:
+        return image_ids[0]
+    return hashlib.sha256("+".join(image_ids).encode()).hexdigest()[:16]
 
 
 def format_question(question: Question, suffix: str = "", choice_suffix: str = "") -> str:

@@ -1,4 +1,4 @@
-"""From a row of any data set to a question, and from an image cell to pixels.
+"""From a row of any data set to a question, and from its image cells to pixels.
 
 What this is not: a reader of files; `labels.sources` opens the data set and knows its columns.
 """
@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from labels.questions import Question, image_fingerprint
+from labels.pictures import Picture, list_pictures
+from labels.questions import Question, image_fingerprint, join_fingerprints
 from m3_backbone.images import check_image
 
 Row = Mapping[str, Any]
@@ -28,43 +29,60 @@ class Rows(Protocol):
 class ImageColumn:
     """The images of a data set, decoded when asked for and never kept.
 
-    Args:
-        rows: the data set; image cells are paths, bytes, or a dict of both.
-        column: name of the image column.
-        folder: where relative paths start.
+    Attributes:
+        columns: names of the image columns.
+        joined: image id of each row that holds several images -> the ids of these.
     """
 
-    def __init__(self, rows: Rows, column: str, folder: Path) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        column: str | Sequence[str],
+        folder: Path,
+        frames: int | None = None,
+    ) -> None:
+        """Remember where images are.
+
+        Args:
+            rows: the data set; image cells are paths, bytes, or a dict of both, or lists of these.
+            column: name of the image column; or names, if a question is about images of several.
+            folder: where relative paths start.
+            frames: frames to take of each video; None takes the first one.
+        """
+        self.columns = (column,) if isinstance(column, str) else tuple(column)
+        self.joined: dict[str, tuple[str, ...]] = {}
         self._rows = rows
-        self._column = column
         self._folder = folder
-        self._first_row: dict[str, int] = {}
-        self._known_files: dict[bytes, str] = {}
+        self._frames = frames
+        self._first_place: dict[str, tuple[int, int]] = {}
+        self._known_files: dict[tuple[bytes, int], str] = {}
 
     def register(self, index: int, cell: object, name: str) -> str:
-        """Check the image of a row and remember where it is.
+        """Check the images of a row and remember where they are.
 
         Args:
             index: number of the row.
-            cell: content of its image column.
+            cell: content of its image column, or a list of those of several.
             name: what to call the sample in messages.
 
         Returns:
-            The content hash of the image; files with the same bytes are decoded once.
+            The content hash of the image, or of the row's images in their order; files with the
+            same bytes are decoded once.
         """
-        data = _read_bytes(cell, self._folder, name)
-        digest = hashlib.sha256(data).digest()
-        if digest not in self._known_files:
-            image_id = image_fingerprint(decode_image(data, name))
-            self._known_files[digest] = image_id
-            self._first_row.setdefault(image_id, index)
-        return self._known_files[digest]
+        pictures = list_pictures(cell, self._folder, self._frames, name)
+        ids = tuple(
+            self._identify(picture, (index, place), name) for place, picture in enumerate(pictures)
+        )
+        image_id = join_fingerprints(ids)
+        if len(ids) > 1:
+            self.joined[image_id] = ids
+        return image_id
 
     def load(self, image_id: str) -> Image.Image:
         """Decode one image.
 
         Args:
-            image_id: content hash, as `register` returned it.
+            image_id: content hash of a single image.
 
         Returns:
             The image in RGB.
@@ -72,20 +90,45 @@ class ImageColumn:
         Raises:
             ValueError: if no row holds such an image.
         """
-        if image_id not in self._first_row:
+        if image_id not in self._first_place:
             raise ValueError(f"no image with the id {image_id!r} among the rows that were read")
-        index = self._first_row[image_id]
+        index, place = self._first_place[image_id]
         name = f"row {index}"
-        cell = self._rows[index][self._column]
-        return decode_image(_read_bytes(cell, self._folder, name), name)
+        cell = image_cell(self._rows[index], self.columns)
+        picture = list_pictures(cell, self._folder, self._frames, name)[place]
+        return decode_image(picture.read(name), name, picture.frame)
+
+    def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> str:
+        data = picture.read(name)
+        key = hashlib.sha256(data).digest(), picture.frame
+        if key not in self._known_files:
+            image_id = image_fingerprint(decode_image(data, name, picture.frame))
+            self._known_files[key] = image_id
+            self._first_place.setdefault(image_id, place)
+        return self._known_files[key]
 
 
-def decode_image(data: bytes, name: str) -> Image.Image:
+def image_cell(row: Row, columns: Sequence[str]) -> object:
+    """Take what a row says of its images.
+
+    Args:
+        row: the row.
+        columns: the image columns.
+
+    Returns:
+        The cell of the one column, or the list of the cells of several.
+    """
+    cells = [row[column] for column in columns]
+    return cells[0] if len(cells) == 1 else cells
+
+
+def decode_image(data: bytes, name: str, frame: int = 0) -> Image.Image:
     """Decode an image file that is in memory.
 
     Args:
         data: content of the file.
         name: what to call it in messages.
+        frame: which picture to take of an animated file.
 
     Returns:
         The image in RGB, upright.
@@ -95,9 +138,10 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     """
     try:
         image = Image.open(BytesIO(data))
+        image.seek(frame)
     except UnidentifiedImageError as error:
         raise ValueError(f"{name}: not an image that Pillow can read") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: the image cannot be opened: {error}") from error
     check_image(image, name)
     return ImageOps.exif_transpose(image).convert("RGB")
@@ -140,18 +184,3 @@ def _read_texts(row: Row, column: str | None) -> tuple[str, ...]:
     # VQAv2 and its kin keep each answer in a dict with the person's confidence.
     cells = [cell["answer"] if isinstance(cell, Mapping) else cell for cell in value]
     return tuple(str(cell) for cell in cells if cell is not None)
-
-
-def _read_bytes(cell: object, folder: Path, name: str) -> bytes:
-    if isinstance(cell, Mapping):
-        cell = cell.get("bytes") or cell.get("path")
-    if isinstance(cell, bytes):
-        return cell
-    if not isinstance(cell, str) or not cell:
-        raise ValueError(
-            f"{name}: expected an image (bytes, or a path as text), got {type(cell).__name__}"
-        )
-    path = folder / cell
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}: there is no image file {path}")
-    return path.read_bytes()

@@ -66,10 +66,10 @@ def draw_classes(random: Random, unseen: bool) -> list[str]:
 
 
 def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
-    """Draw `count` pictograms: half of the classes once, a quarter two or three times, the rest often.
+    """Draw `count` pictograms: half of the classes once, a quarter two or three times.
 
-    A named object has to be unique to be asked about, also in a field of two hundred, and one that
-    is to be counted must not be everywhere.
+    The rest is often there. A named object has to be unique to be asked about, also in a field of
+    two hundred, and one that is to be counted must not be everywhere.
     """
     unique = classes[: max(1, len(classes) // 2)]
     few = classes[len(unique) : len(unique) + len(classes) // 4]

@@ -6,6 +6,7 @@ columns; the few fields that count are in `REQUIRED_COLUMNS` and `OPTIONAL_COLUM
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from labels.metrics import METRICS, check_judgeable
 from labels.questions import Question, QuestionSet
-from labels.rows import ImageColumn, make_question
+from labels.rows import ImageColumn, image_cell, make_question
 
 REQUIRED_COLUMNS = ("image", "question", "answers")
 OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group")
@@ -23,6 +24,23 @@ SCENES_IMAGES = 100
 QUIET_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class ImageFiles:
+    """Where and how the images of a data set lie in files.
+
+    Attributes:
+        folder: where relative paths start; the source's own folder if None.
+        frames: frames to take of each video, which is an animated file or a folder of image files;
+            None where images are still.
+    """
+
+    folder: Path | None = None
+    frames: int | None = None
+
+
+STILL = ImageFiles()
+
+
 def load_questions(
     source: str,
     *,
@@ -30,7 +48,7 @@ def load_questions(
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
     metric: str = "exact",
-    image_folder: Path | None = None,
+    files: ImageFiles = STILL,
 ) -> QuestionSet:
     """Load questions and check every one of their images.
 
@@ -42,9 +60,10 @@ def load_questions(
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
         columns: our field -> the source's column, for fields with another name there; see
-            `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`.
+            `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`. Images may stand in several columns, named
+            with commas between them, or in one as lists.
         metric: judge of the questions that do not name their own, a key of `METRICS`.
-        image_folder: where relative image paths start; the source's own folder if None.
+        files: where images lie, and whether they are videos.
 
     Returns:
         The questions. Image ids are content hashes; images are decoded again when asked for.
@@ -67,13 +86,15 @@ def load_questions(
     with _quiet_datasets():
         dataset = _open_dataset(source, path, split)
         fields = _map_columns(source, dataset.column_names, columns or {})
-        dataset = _keep_encoded(dataset, fields["image"])
+        image_columns = _split_columns(fields["image"], dataset.column_names)
+        dataset = _keep_encoded(dataset, image_columns)
         if limit is not None:
             dataset = dataset.select(range(min(limit, len(dataset))))
-    folder = image_folder or (path if path.is_dir() else path.parent)
-    images = ImageColumn(dataset, fields["image"], folder)
+    folder = files.folder or (path if path.is_dir() else path.parent)
+    images = ImageColumn(dataset, image_columns, folder, files.frames)
     name = source if path.is_file() or not dataset.split else f"{source}:{dataset.split}"
-    return QuestionSet(name, _read_rows(dataset, fields, images, metric), images.load)
+    rows = _read_rows(dataset, fields, images, metric)
+    return QuestionSet(name, rows, images.load, images.joined)
 
 
 def _load_scenes(split: str, limit: int | None) -> QuestionSet:
@@ -115,20 +136,34 @@ def _map_columns(source: str, present: list[str], columns: Mapping[str, str]) ->
         if field not in known:
             raise ValueError(f"unknown field {field!r} in the columns; known: {', '.join(known)}")
     mapped = {field: columns.get(field, field) for field in known}
+    found = {}
     for field, column in mapped.items():
-        if column not in present and (field in REQUIRED_COLUMNS or field in columns):
+        names = _split_columns(column, present) if field == "image" else [column]
+        missing = [name for name in names if name not in present]
+        if not missing:
+            found[field] = column
+        elif field in REQUIRED_COLUMNS or field in columns:
             raise ValueError(
-                f"{source} has no column {column!r} for the field {field!r}; it has: "
+                f"{source} has no column {missing[0]!r} for the field {field!r}; it has: "
                 f"{', '.join(present)}; name the right one as {field}=COLUMN"
             )
-    return {field: column for field, column in mapped.items() if column in present}
+    return found
 
 
-def _keep_encoded(dataset: Any, column: str) -> Any:
+def _split_columns(column: str, present: list[str]) -> list[str]:
+    return [column] if column in present else column.split(",")
+
+
+def _keep_encoded(dataset: Any, columns: list[str]) -> Any:
     import datasets
 
-    if isinstance(dataset.features[column], datasets.Image):
-        return dataset.cast_column(column, datasets.Image(decode=False))
+    encoded = datasets.Image(decode=False)
+    for column in columns:
+        feature = dataset.features[column]
+        if isinstance(feature, datasets.Image):
+            dataset = dataset.cast_column(column, encoded)
+        elif isinstance(getattr(feature, "feature", None), datasets.Image):
+            dataset = dataset.cast_column(column, datasets.List(encoded))
     return dataset
 
 
@@ -140,7 +175,7 @@ def _read_rows(
     for index, row in enumerate(rows):
         sample_id = str(row[fields["sample_id"]]) if "sample_id" in fields else str(index)
         name = f"sample {sample_id!r}"
-        image_id = images.register(index, row[fields["image"]], name)
+        image_id = images.register(index, image_cell(row, images.columns), name)
         question = make_question(row, fields, sample_id, {"image_id": image_id, "metric": metric})
         check_judgeable(question)
         yield question

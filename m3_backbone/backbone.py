@@ -280,11 +280,11 @@ class M3Backbone:
         table: Any = self.model.get_input_embeddings().weight
         return average_embeddings(table, ids)
 
-    def coarse_tokens(self, pyramids: Sequence[Pyramid]) -> NDArray[np.float32]:
+    def coarse_tokens(self, pyramids: Sequence[Seen]) -> NDArray[np.float32]:
         """Join the base crop's tokens at the two smallest scales, the router's view of an image.
 
         Args:
-            pyramids: what `encode` gave.
+            pyramids: what `encode` gave, one a question; or several, whose mean is taken.
 
         Returns:
             Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.

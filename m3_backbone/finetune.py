@@ -18,6 +18,7 @@ from torch import Tensor
 
 from m3_backbone.alignment import align_loss
 from m3_backbone.answer_loss import scale_loss
+from m3_backbone.anyres import Size
 from m3_backbone.conversations import ConversationText
 from m3_backbone.finetune_settings import FinetuneSettings, choose_parts, set_checkpointing
 from m3_backbone.grounding import SMALLEST_SCALE, ground_loss, watched_layer
@@ -27,6 +28,7 @@ from m3_backbone.step_log import StepLog
 from m3_backbone.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training import LoopSettings, TrainingLoop
 from m3_backbone.vision import encode_pixels
+from m3_backbone.visual_rows import join_crops
 
 LOG = "log.jsonl"
 
@@ -36,12 +38,16 @@ class Batch:
     """Images and what is asked about them.
 
     Attributes:
-        images: pixel values of images or crops [B, 3, H, W], at least one even if nothing is asked
-            about it; or, where the tower is frozen, what `encode_pixels` gave for them once and for
-            all [B, N, width of the tower].
+        images: pixel values [B, 3, H, W], at least one even if nothing is asked about it; or, where
+            the tower is frozen, what `encode_pixels` gave for them once and for all [B, N, width of
+            the tower]. For a model that cuts images, the crops of all images behind one another
+            take the place of the images; or pixel values [B, C, 3, H, W], filled up as its image
+            processor does.
         text: the packed questions, or the conversations.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
         places: where what each question is about lies [B, questions, N], where it is known.
+        sizes: width and height of each image [pixels], for packed questions to a model that cuts
+            images.
         share: part of the step's answer tokens that is in this batch.
     """
 
@@ -49,6 +55,7 @@ class Batch:
     text: PackedText | ConversationText
     dense: Mapping[str, Tensor] = field(default_factory=dict)
     places: Tensor | None = None
+    sizes: tuple[Size, ...] = ()
     share: float = 1.0
 
 
@@ -65,10 +72,14 @@ class Finetuned:
     dropped: int
 
 
-def encode_images(model: Any, images: Tensor, train_tower: bool) -> Tensor:
+def encode_images(
+    model: Any, images: Tensor, train_tower: bool, sizes: Sequence[Size] = ()
+) -> Tensor:
     """Encode images to [B, N, width of the tower], unless they are such features already."""
-    if images.ndim != 4:
+    if images.ndim == 3:
         return images
+    if images.ndim == 5:
+        images = join_crops(model, images, sizes)
     with torch.set_grad_enabled(train_tower):
         return encode_pixels(model, images)
 
@@ -87,7 +98,8 @@ def answer_losses(
     text, places = batch.text, batch.places
     grounded = ground_weight and places is not None and scale >= SMALLEST_SCALE
     if not grounded or places is None or isinstance(text, ConversationText):
-        return scale_loss(model, tokens, text, scale), torch.zeros((), device=tokens.device)
+        loss = scale_loss(model, tokens, text, scale, batch.sizes)
+        return loss, torch.zeros((), device=tokens.device)
     with watched_layer(model) as seen:
         loss = scale_loss(model, tokens, text, scale)
     return loss, ground_weight * ground_loss(model, seen, text, places, scale)
@@ -104,7 +116,7 @@ def matryoshka_step(
     """Leave the gradient of the mean loss over `scales` on the parameters.
 
     Args:
-        model: a stock `LlavaForConditionalGeneration` in training mode.
+        model: a stock LLaVA or LLaVA-NeXT in training mode.
         batch: images and questions.
         scales: visual tokens per scale.
         settings: whether the tower receives its gradient, and the weight of the dense loss.
@@ -117,7 +129,7 @@ def matryoshka_step(
     losses = {}
     images = batch.images.to(model.device)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-        features = encode_images(model, images, settings.tower_rate > 0)
+        features = encode_images(model, images, settings.tower_rate > 0, batch.sizes)
         tokens = model.model.multi_modal_projector(features)
         named = heads(tokens) if heads else {}
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
@@ -191,7 +203,7 @@ def finetune(
     """Fine-tune a LLaVA with the Matryoshka objective.
 
     Args:
-        model: a stock LLaVA, changed in place.
+        model: a stock LLaVA or LLaVA-NeXT, changed in place.
         draw_batch: number -> batch; must depend on the number alone.
         scales: the ladder to train.
         settings: what is trained.

@@ -68,6 +68,8 @@ def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module
         (inner.language_model, settings.language_rate),
         (model.lm_head, head_rate),
     ]
+    if hasattr(inner, "image_newline"):
+        parts.append((nn.ParameterList([inner.image_newline]), settings.projector_rate))
     for module, rate in parts:
         module.requires_grad_(rate > 0)
     if settings.lora_rank:

@@ -1,8 +1,10 @@
-"""Opening and checking images before a model sees them.
+"""Opening and checking images, and frames of a video, before a model sees them.
 
-Not preprocessing: pixels stay as they are.
+Not preprocessing: pixels stay as they are. Not a video decoder either: what Pillow does not animate
+comes as a folder of frames.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,11 +19,12 @@ MAX_ASPECT = 100
 """Longer side over shorter side; beyond it, resizing leaves nothing to see."""
 
 
-def load_image(path: str | Path) -> Image.Image:
+def load_image(path: str | Path, frame: int = 0) -> Image.Image:
     """Open an image file, upright and in RGB.
 
     Args:
         path: the file.
+        frame: which picture to take of an animated file.
 
     Returns:
         The image in mode RGB, decoded, turned as its EXIF orientation says.
@@ -36,6 +39,7 @@ def load_image(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             check_size(image.size, str(path))
+            image.seek(frame)
             image.load()
             return ImageOps.exif_transpose(image).convert("RGB")
     except UnidentifiedImageError as error:
@@ -45,6 +49,90 @@ def load_image(path: str | Path) -> Image.Image:
     except (OSError, SyntaxError, EOFError) as error:
         # Pillow reports damaged PNG chunks as SyntaxError and missing bytes as OSError.
         raise ValueError(f"{path} is damaged or cut short: {error}") from error
+
+
+def load_frames(path: str | Path, count: int) -> list[Image.Image]:
+    """Sample the frames of a video evenly.
+
+    Args:
+        path: an animated GIF, WebP or PNG, or a folder that holds the frames as image files.
+        count: frames to take; all, if the video has no more.
+
+    Returns:
+        The frames in their order, upright and in RGB.
+
+    Raises:
+        FileNotFoundError: if there is nothing at the path.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = list_frames(path)
+        return [load_image(files[place]) for place in even_places(len(files), count)]
+    if not path.is_file():
+        raise FileNotFoundError(f"no video at {path}")
+    total = count_frames(path, str(path))
+    return [load_image(path, place) for place in even_places(total, count)]
+
+
+def list_frames(folder: Path) -> list[Path]:
+    """List the frames of a video that lies in a folder.
+
+    Args:
+        folder: holds one image file a frame; their names in alphabetical order are the video's.
+
+    Returns:
+        The files, hidden ones left out.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
+    if not files:
+        raise ValueError(f"{folder} holds no frames: expected one image file a frame")
+    return files
+
+
+def count_frames(source: Path | BytesIO, name: str) -> int:
+    """Count the pictures of an image file.
+
+    Args:
+        source: the file, or its content.
+        name: what to call it in an error.
+
+    Returns:
+        Frames of an animated file, 1 for a still image.
+
+    Raises:
+        ValueError: if Pillow cannot read it, as it cannot read most formats of video.
+    """
+    try:
+        with Image.open(source) as image:
+            return int(getattr(image, "n_frames", 1))
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{name} is no animated GIF, WebP or PNG: take its frames out (ffmpeg -i VIDEO "
+            "FOLDER/%05d.png) and give the folder"
+        ) from error
+
+
+def even_places(total: int, count: int) -> list[int]:
+    """Spread frames evenly over a video: the middle one of each of `count` equal stretches.
+
+    Args:
+        total: frames of the video.
+        count: frames to take.
+
+    Returns:
+        Numbers of the frames, ascending; all of them if there are no more than `count`.
+
+    Raises:
+        ValueError: if no frame is wanted.
+    """
+    if count < 1:
+        raise ValueError(f"expected at least 1 frame of a video, got {count}")
+    if total <= count:
+        return list(range(total))
+    return [(2 * stretch + 1) * total // (2 * count) for stretch in range(count)]
 
 
 def check_image(image: Image.Image, name: str = "image") -> Image.Image:

@@ -23,7 +23,7 @@ class PackedText:
     """The text side of a batch of images, the same at every scale.
 
     Attributes:
-        before: token ids in front of the image, shared by all rows [P].
+        before: token ids in front of the image, shared by all rows [P], or of each row [B, P].
         ids: token ids behind the image, padded [B, T].
         blocks: number of the question each id belongs to, -1 for padding [B, T].
         offsets: place of each id within its own question [B, T].
@@ -115,7 +115,7 @@ def packed_mask(text: PackedText, scale: int) -> Tensor:
     Returns:
         Boolean mask [B, 1, L, L] with L = P + scale + T; True where the row's place may look.
     """
-    front = len(text.before) + scale
+    front = text.before.shape[-1] + scale
     batch, length = text.ids.shape
     mask = torch.zeros(batch, 1, front + length, front + length, dtype=torch.bool)
     mask[:, :, :front, :front] = torch.ones(front, front, dtype=torch.bool).tril()
@@ -127,6 +127,6 @@ def packed_mask(text: PackedText, scale: int) -> Tensor:
 
 def packed_positions(text: PackedText, scale: int) -> Tensor:
     """Give every place the position it would have if its question stood alone [B, L]."""
-    front = len(text.before) + scale
+    front = text.before.shape[-1] + scale
     places = torch.arange(front).expand(len(text.ids), front)
     return torch.cat([places, text.offsets + front], dim=1)

@@ -7,28 +7,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from m3_backbone.levels import Seen
 from m3_backbone.pooling import Pyramid
 
 
 def join_coarse_tokens(
-    pyramids: Sequence[Pyramid], scales: Sequence[int], hidden: int
+    pyramids: Sequence[Seen], scales: Sequence[int], hidden: int
 ) -> NDArray[np.float32]:
     """Join the tokens of a few scales of each image's base crop.
 
     The base crop is the whole image, and its tokens come first in whatever way crops are merged. So
     a router sees equally many tokens of every image, and for a model that sees an image as one crop
-    these are all its tokens.
+    these are all its tokens. Of several images it sees their mean, place by place. How many they
+    are is no feature: it would change the layout for one image, and it enters the choice as cost.
 
     Args:
-        pyramids: tokens of each image at every scale.
+        pyramids: tokens of each image (or of each question's several images) at every scale.
         scales: the scales to join, in this order.
         hidden: width D of a token; the shape of an empty result needs it.
 
     Returns:
         Tokens [n, sum of scales, D].
     """
-    rows = [torch.cat([pyramid[scale][:scale] for scale in scales]) for pyramid in pyramids]
+    rows = [_mean_coarse([seen] if isinstance(seen, dict) else seen, scales) for seen in pyramids]
     return _as_array(rows, (sum(scales), hidden))
+
+
+def _mean_coarse(pyramids: Sequence[Pyramid], scales: Sequence[int]) -> Tensor:
+    each = [torch.cat([pyramid[scale][:scale] for scale in scales]) for pyramid in pyramids]
+    return torch.stack(each).float().mean(0)
 
 
 def average_embeddings(table: Tensor, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:

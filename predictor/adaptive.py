@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,11 @@ from m3_backbone.backbone import Answer, M3Backbone, Pyramid
 from predictor.data import FloatArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
+
+Shown: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
+"""What a question is about: one image, or several such as the frames of a video."""
+
+Seen: TypeAlias = Pyramid | list[Pyramid]
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -98,7 +104,7 @@ class AdaptiveM3:
 
     def generate(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[Shown],
         questions: Sequence[str],
         *,
         budget: float | None = None,
@@ -108,9 +114,13 @@ class AdaptiveM3:
     ) -> list[AdaptiveAnswer]:
         """Answer one question an image, each at the scale it needs.
 
+        A question about several images is routed by the mean of their coarse tokens, and all of
+        them are read at the one scale that is chosen; that costs the sum of their tokens.
+
         Args:
-            images: PIL images; one that comes several times is encoded once.
-            questions: what is asked, one question an image.
+            images: PIL images, one a question, or a list of several; one that comes several times
+                is encoded once.
+            questions: what is asked.
             budget: largest mean visual tokens a question, over questions like those of the
                 calibration split.
             lam: price of one visual token in probability, instead of a budget.
@@ -132,7 +142,7 @@ class AdaptiveM3:
             return []
         if budget is not None:
             lam = self.router.lambda_for_budget(budget)
-        pyramids = self.backbone.encode(images)
+        pyramids = self._encode(images)
         start = time.perf_counter()
         probabilities = self._probabilities(self.backbone.coarse_tokens(pyramids), questions)
         if scales is None:
@@ -144,15 +154,29 @@ class AdaptiveM3:
             for answer, row in zip(answers, probabilities, strict=True)
         ]
 
+    def _encode(self, images: Sequence[Shown]) -> list[Seen]:
+        groups = [shown if isinstance(shown, list | tuple) else [shown] for shown in images]
+        for number, group in enumerate(groups):
+            if not group:
+                raise ValueError(f"question {number} needs at least one image, got an empty list")
+        pyramids = iter(self.backbone.encode([image for group in groups for image in group]))
+        return [
+            next(pyramids) if len(group) == 1 else [next(pyramids) for _ in group]
+            for group in groups
+        ]
+
     def _probabilities(self, coarse: FloatArray, questions: Sequence[str]) -> FloatArray:
         embedding = self.backbone.question_embedding(questions)
         return self.router.predict_proba(_as_labelled(coarse), _as_labelled(embedding))
 
-    def _choose(
-        self, probabilities: FloatArray, pyramids: Sequence[Pyramid], lam: float
-    ) -> list[int]:
-        # What a scale costs depends on the image where a model cuts images into crops.
-        counts = [[len(pyramid[scale]) for scale in self.router.scales] for pyramid in pyramids]
+    def _choose(self, probabilities: FloatArray, pyramids: Sequence[Seen], lam: float) -> list[int]:
+        # What a scale costs depends on how many images there are, and on the image where a model
+        # cuts images into crops.
+        groups = [[seen] if isinstance(seen, dict) else seen for seen in pyramids]
+        counts = [
+            [sum(len(pyramid[scale]) for pyramid in group) for scale in self.router.scales]
+            for group in groups
+        ]
         costs = np.array(counts, np.float64)
         return [self.router.scales[i] for i in choose(probabilities, costs, lam)]
 

@@ -1,4 +1,4 @@
-"""Asking a few questions about one image, and showing what came back.
+"""Asking a few questions about an image, several or a video, and showing what came back.
 
 Not a labeller: nothing is judged or kept.
 """
@@ -36,19 +36,46 @@ class AskSettings:
     max_new_tokens: int = 16
 
 
-Model = tuple[str, str, str]
-"""Checkpoint, device and number format."""
+Model = tuple[str, str, str, str]
+"""Checkpoint, device, number format and pooling."""
 
 
-def ask_image(
-    model: Model, router: Path, image: Path, questions: Sequence[str], settings: AskSettings
+@dataclass(frozen=True)
+class AskFiles:
+    """What is asked about: image files, or one video.
+
+    Attributes:
+        images: the files, in the order they are shown.
+        video: an animated file, or a folder of frames, instead.
+        frames: frames to take of the video.
+    """
+
+    images: tuple[Path, ...] = ()
+    video: Path | None = None
+    frames: int = 8
+
+    def load(self) -> "list[Image.Image]":
+        """Open all pictures.
+
+        Returns:
+            The images, or the frames of the video.
+        """
+        from m3_backbone.images import load_frames, load_image
+
+        if self.video is not None:
+            return load_frames(self.video, self.frames)
+        return [load_image(path) for path in self.images]
+
+
+def ask_files(
+    model: Model, router: Path, files: AskFiles, questions: Sequence[str], settings: AskSettings
 ) -> list[dict[str, Any]]:
-    """Answer questions about an image file.
+    """Answer questions about image files; each question is about all of them.
 
     Args:
-        model: checkpoint, device and number format.
+        model: checkpoint, device, number format and pooling.
         router: folder of the router; not looked at if a scale is set.
-        image: the file.
+        files: the image files, or the video.
         questions: what is asked.
         settings: the knob.
 
@@ -56,38 +83,39 @@ def ask_image(
         One row a question, see `ask_router` and `ask_scale`.
 
     Raises:
-        ValueError: if a question is empty, or the image or the router cannot be used.
+        ValueError: if a question is empty, or an image or the router cannot be used.
     """
-    from m3_backbone.images import load_image
-
     for question in questions:
         if not question.strip():
             raise ValueError("a question is empty; write what you want to know about the image")
-    picture = load_image(image)
+    pictures = files.load()
     if settings.scale is not None:
-        return ask_scale(open_backbone(*model), picture, questions, settings)
+        return ask_scale(open_backbone(*model), pictures, questions, settings)
     from predictor.adaptive import AdaptiveM3
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
-    return ask_router(AdaptiveM3(open_backbone(*model), bundle), picture, questions, settings)
+    return ask_router(AdaptiveM3(open_backbone(*model), bundle), pictures, questions, settings)
 
 
 def ask_scale(
-    backbone: "M3Backbone", image: "Image.Image", questions: Sequence[str], settings: AskSettings
+    backbone: "M3Backbone",
+    images: "list[Image.Image]",
+    questions: Sequence[str],
+    settings: AskSettings,
 ) -> list[dict[str, Any]]:
     """Answer at one scale, without a router.
 
     Args:
         backbone: the model.
-        image: the image.
+        images: the images that each question is about.
         questions: what is asked.
         settings: the knob, whose scale is set.
 
     Returns:
         Rows with question, answer, scale and visual tokens.
     """
-    pyramids = backbone.encode([image]) * len(questions)
+    pyramids = [backbone.encode(images)] * len(questions)
     answers = backbone.generate(
         pyramids, questions, settings.scale or 0, max_new_tokens=settings.max_new_tokens
     )
@@ -103,13 +131,16 @@ def ask_scale(
 
 
 def ask_router(
-    adaptive: "AdaptiveM3", image: "Image.Image", questions: Sequence[str], settings: AskSettings
+    adaptive: "AdaptiveM3",
+    images: "list[Image.Image]",
+    questions: Sequence[str],
+    settings: AskSettings,
 ) -> list[dict[str, Any]]:
     """Answer at the scales that a router picks.
 
     Args:
         adaptive: model and router.
-        image: the image.
+        images: the images that each question is about.
         questions: what is asked.
         settings: the knob.
 
@@ -117,7 +148,7 @@ def ask_router(
         Rows with question, answer, scale, visual tokens, probabilities and router_ms.
     """
     answers = adaptive.generate(
-        [image] * len(questions),
+        [images] * len(questions),
         questions,
         budget=settings.budget,
         lam=settings.lam,
@@ -140,7 +171,7 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
     """Print what was asked and answered to stdout.
 
     Args:
-        rows: what `ask_image` gave.
+        rows: what `ask_files` gave.
     """
     for row in rows:
         click.echo(f"question   {row['question']}")

@@ -1,20 +1,42 @@
-"""The command `m3scale ask`: questions about one image, each answered at the scale it needs."""
+"""The command `m3scale ask`: questions about images, each answered at the scale it needs."""
 
 from pathlib import Path
 
 import click
 
-from scripts.answers import AskSettings, ask_image, print_answers
+from scripts.answers import AskFiles, AskSettings, ask_files, print_answers
 from scripts.errors import OneLineCommand
 from scripts.layout import DEFAULT_RUN, RunFolder
-from scripts.options import device_option, dtype_option, json_option, model_option
+from scripts.options import (
+    device_option,
+    dtype_option,
+    json_option,
+    model_option,
+    pooling_option,
+)
 from scripts.output import write_json
 
 
 @click.command(cls=OneLineCommand)
 @click.argument("questions", nargs=-1, required=True, metavar="QUESTION...")
 @click.option(
-    "--image", required=True, type=click.Path(path_type=Path), help="Image file, any kind."
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Image file, any kind; give several for questions about all of them.",
+)
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    help="Animated GIF, WebP or PNG, or a folder of frames, instead of images.",
+)
+@click.option(
+    "--frames",
+    default=AskFiles.frames,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Frames to take of the video, evenly.",
 )
 @click.option(
     "--router",
@@ -30,10 +52,13 @@ from scripts.output import write_json
 @model_option
 @device_option
 @dtype_option
+@pooling_option
 @json_option
 def main(
     questions: tuple[str, ...],
-    image: Path,
+    images: tuple[Path, ...],
+    video: Path | None,
+    frames: int,
     router: Path,
     budget: float | None,
     lam: float | None,
@@ -42,23 +67,28 @@ def main(
     model: str,
     device: str,
     dtype: str,
+    pooling: str,
     json_file: Path | None,
 ) -> None:
-    """Answer each QUESTION about one image at the scale it needs.
+    """Answer each QUESTION about an image, several or a video at the scale it needs.
 
     Example: m3scale ask --image x.png "What does the sign say?"
 
-    The budget holds on average, over questions like those that the router was calibrated on.
+    All images of a question are read at one scale, and their tokens add up. The budget holds on
+    average, over questions like those that the router was calibrated on.
     """
     if sum(knob is not None for knob in (budget, lam, scale)) > 1:
         raise click.UsageError("give only one of --budget, --lambda and --scale")
+    if bool(images) == (video is not None):
+        raise click.UsageError("give --image FILE, once or more, or --video FILE")
     settings = AskSettings(
         budget=72.0 if budget is None and lam is None and scale is None else budget,
         lam=lam,
         scale=scale,
         max_new_tokens=max_new_tokens,
     )
-    rows = ask_image((model, device, dtype), router, image, questions, settings)
+    files = AskFiles(images, video, frames)
+    rows = ask_files((model, device, dtype, pooling), router, files, questions, settings)
     print_answers(rows)
     if json_file:
         write_json(json_file, rows)

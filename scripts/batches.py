@@ -146,7 +146,8 @@ def finetune_batches(
     def draw(step: int) -> Batch:
         pixels, chosen = draw_images(step)
         text = pack_texts(prompts, [one.turns for one in chosen])
-        return Batch(pixels, text, stack_dense(chosen), stack_places(chosen))
+        sizes = tuple(one.image.size for one in chosen)
+        return Batch(pixels, text, stack_dense(chosen), stack_places(chosen), sizes)
 
     return draw
 
@@ -175,6 +176,11 @@ def cached_batches(
     features, turns = [], []
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
     for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
+        if pixels.ndim != 4:
+            raise ValueError(
+                "a model that cuts images into crops cannot train on features of whole images: "
+                "leave out --cached"
+            )
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
             encoded = encode_pixels(model, pixels.to(model.device))
             # In the processor's memory, where workers can read them.

@@ -156,7 +156,7 @@ class Demo:
         texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
         _announce("ask", f"questions about {image}", done=False)
         adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))
-        print_answers(ask_router(adaptive, picture, texts, AskSettings(budget=BUDGET)))
+        print_answers(ask_router(adaptive, [picture], texts, AskSettings(budget=BUDGET)))
 
     def report(self, kind: str, seeds: int) -> dict[str, Any]:
         """Judge the router and draw the report.

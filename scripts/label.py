@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 
 from scripts.errors import OneLineCommand
-from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
+from scripts.options import (
+    device_option,
+    dtype_option,
+    json_option,
+    model_option,
+    pooling_option,
+    quiet_option,
+)
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
 from scripts.request import LabelRequest
@@ -21,7 +28,11 @@ from scripts.stages import open_backbone, run_label
 @click.option("--split", default="test", show_default=True, help="Split of the source.")
 @click.option("--limit", type=click.IntRange(1), help="Rows to take; images for scenes.")
 @click.option(
-    "--column", "columns", multiple=True, metavar="FIELD=NAME", help="The source's name of a field."
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="The source's name of a field; image=A,B for images in several columns.",
 )
 @click.option(
     "--metric", default="exact", show_default=True, help="Judge of questions that name none."
@@ -30,6 +41,11 @@ from scripts.stages import open_backbone, run_label
     "--image-folder",
     type=click.Path(exists=True, file_okay=False),
     help="Where relative image paths start.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1),
+    help="Images are videos, animated files or folders of frames: take so many frames of each.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--scale", "scales", multiple=True, type=int, help="Only this scale; repeatable.")
@@ -42,6 +58,7 @@ from scripts.stages import open_backbone, run_label
 @model_option
 @device_option
 @dtype_option
+@pooling_option
 @json_option
 @quiet_option
 def main(
@@ -51,6 +68,7 @@ def main(
     columns: tuple[str, ...],
     metric: str,
     image_folder: str | None,
+    frames: int | None,
     out: Path,
     scales: tuple[int, ...],
     max_new_tokens: int,
@@ -60,6 +78,7 @@ def main(
     model: str,
     device: str,
     dtype: str,
+    pooling: str,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
@@ -68,7 +87,8 @@ def main(
     Example: m3scale label --source scenes:test --limit 300 --out runs/mine/outcomes/test
 
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
-    optional. A run that was stopped goes on where it was; a finished one is left as it is.
+    optional. An image may be a list of images: the question is about all of them, and costs the sum
+    of their tokens. A run that was stopped goes on where it was; a finished one is left as it is.
     """
     request = LabelRequest(
         source=source,
@@ -77,6 +97,7 @@ def main(
         columns=_read_columns(columns),
         metric=metric,
         image_folder=image_folder,
+        frames=frames,
         scales=tuple(sorted(set(scales))),
         max_new_tokens=max_new_tokens,
         images_per_batch=batch,
@@ -84,7 +105,8 @@ def main(
         choice_suffix=choice_suffix,
     )
     progress = wants_progress(quiet)
-    run_label(request, lambda: open_backbone(model, device, dtype, progress), out, progress)
+    opening = (model, device, dtype, pooling, progress)
+    run_label(request, lambda: open_backbone(*opening), out, progress)
     _print_outcomes(out, json_file)
 
 

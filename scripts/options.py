@@ -20,6 +20,14 @@ dtype_option = click.option(
     type=click.Choice(["float32", "bfloat16", "float16"]),
     help="Number format of the model.",
 )
+# m3_backbone.pooling has the list, but torch with it.
+pooling_option = click.option(
+    "--pooling",
+    default="average",
+    show_default=True,
+    type=click.Choice(["average", "sequential", "spatial"]),
+    help="How visual tokens become fewer; M3 models are trained with average.",
+)
 json_option = click.option(
     "--json",
     "json_file",

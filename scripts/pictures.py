@@ -6,6 +6,7 @@ again from the source of the labels; where that is gone, the gallery is left out
 
 import io
 import logging
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from scripts.request import read_request
 from scripts.tables import LabelledSplit
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from labels.questions import QuestionSet
     from predictor.store import RouterBundle
 
@@ -72,8 +75,21 @@ def _load_images(folder: Path, image_ids: list[str]) -> list[bytes] | None:
 
 
 def _encode(questions: "QuestionSet", image_id: str) -> bytes:
-    image = questions.image(image_id).convert("RGB")
+    parts = questions.image_parts(image_id)
+    image = _put_side_by_side([questions.image(part).convert("RGB") for part in parts])
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _put_side_by_side(images: "list[Image.Image]") -> "Image.Image":
+    """Join the images of a question, from left to right."""
+    if len(images) == 1:
+        return images[0]
+    widths = [image.width for image in images]
+    joined = images[0].resize((sum(widths), max(image.height for image in images)))
+    joined.paste((255, 255, 255), (0, 0, *joined.size))
+    for place, image in zip(accumulate(widths, initial=0), images, strict=False):
+        joined.paste(image, (place, 0))
+    return joined

@@ -13,7 +13,6 @@ from labels.sources import load_questions
 from m3_backbone.adapters import add_adapter
 from m3_backbone.finetune import Batch, finetune
 from m3_backbone.finetune_settings import FinetuneSettings
-from m3_backbone.geometry import crop_layout
 from m3_backbone.prompts import PromptBuilder
 from m3_backbone.tower import pretrain_tower
 from m3_backbone.training import LoopSettings
@@ -80,17 +79,10 @@ def draw_batches(
 
     Returns:
         Number -> batch.
-
-    Raises:
-        ValueError: if questions are to be packed for a model that cuts images into crops.
     """
     if source.images:
         read = read_conversations(Path(source.data), source.images)
         return conversation_batches(start, read, sizes.batch, sizes.max_length, loop.seed)
-    if crop_layout(start.model.config):
-        raise ValueError(
-            "a LLaVA-NeXT is trained on conversations only: give --data FILE.json and --images DIR"
-        )
     example = open_examples(source, loop.seed, dense)
     prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
     if not sizes.cached:

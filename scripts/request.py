@@ -36,6 +36,7 @@ class LabelRequest:
         images_per_batch: images the model gets at once.
         suffix: instruction after an open question.
         choice_suffix: instruction after a multiple-choice question.
+        frames: frames to take of each video; None where images are still.
     """
 
     source: str
@@ -49,6 +50,7 @@ class LabelRequest:
     images_per_batch: int = 16
     suffix: str = ""
     choice_suffix: str = ""
+    frames: int | None = None
 
     def load_questions(self) -> "QuestionSet":
         """Load what is asked.
@@ -56,15 +58,16 @@ class LabelRequest:
         Returns:
             The questions, their images checked.
         """
-        from labels.sources import load_questions
+        from labels.sources import ImageFiles, load_questions
 
+        folder = Path(self.image_folder) if self.image_folder else None
         return load_questions(
             self.source,
             split=self.split,
             limit=self.limit,
             columns=self.columns,
             metric=self.metric,
-            image_folder=Path(self.image_folder) if self.image_folder else None,
+            files=ImageFiles(folder, self.frames),
         )
 
     def settings(self) -> "LabelSettings":

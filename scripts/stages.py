@@ -70,13 +70,16 @@ def find_inputs(run: RunFolder) -> ReportInputs:
     return ReportInputs(train, calibration, test, run.router, outside if outside.is_dir() else None)
 
 
-def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -> "M3Backbone":
+def open_backbone(
+    model: str, device: str, dtype: str, pooling: str = "average", progress: bool = False
+) -> "M3Backbone":
     """Open a checkpoint.
 
     Args:
         model: folder, name, or `m3-mini`.
         device: torch device.
         dtype: number format.
+        pooling: how visual tokens become fewer.
         progress: whether transformers shows a bar while it loads.
 
     Returns:
@@ -88,7 +91,7 @@ def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -
 
     if not progress:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return M3Backbone.from_pretrained(model, device=device, dtype=dtype)
+    return M3Backbone.from_pretrained(model, device=device, dtype=dtype, pooling=pooling)
 
 
 def run_label(

@@ -3,6 +3,7 @@
 import shutil
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,111 @@ from click.testing import CliRunner
 @pytest.fixture
 def runner():
     return CliRunner()
+
+
+SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<unk>"]
+WORDS = (
+    "USER ASSISTANT : ? what where is the colour of big red cat dog on left how many are there a"
+).split()
+
+
+def make_tiny_tokenizer():
+    """128 words, of which most are w0, w1, ..."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    fillers = [f"w{i}" for i in range(128 - len(SPECIAL) - len(WORDS))]
+    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS + fillers)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", vocabulary["<s>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+
+
+def make_tiny_model(**changes):
+    """24x24 visual tokens an image of 96x96 pixels."""
+    import torch
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+    )
+
+    # A large initial spread, so that what is seen changes what is said, and no two logits tie.
+    vision = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=96,
+        patch_size=4,
+        initializer_range=0.3,
+        initializer_factor=4.0,
+    )
+    text = LlamaConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=128,
+        max_position_embeddings=700,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        initializer_range=0.3,
+    )
+    settings = {
+        "vision_config": vision,
+        "text_config": text,
+        "image_token_id": 3,
+        "vision_feature_layer": -2,
+        "vision_feature_select_strategy": "default",
+        "initializer_range": 0.3,
+    }
+    torch.manual_seed(0)
+    return LlavaForConditionalGeneration(LlavaConfig(**{**settings, **changes})).eval()
+
+
+def make_tiny_image_processor():
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    return CLIPImageProcessorPil(size={"height": 96, "width": 96}, do_center_crop=False)
+
+
+def save_tiny_llava(folder):
+    from transformers import LlavaProcessor
+
+    make_tiny_model().save_pretrained(folder)
+    LlavaProcessor(
+        make_tiny_image_processor(),
+        make_tiny_tokenizer(),
+        patch_size=4,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_llava():
+    """Makers of the parts of a tiny random LLaVA, and of its folder; imported when first asked."""
+    return SimpleNamespace(
+        model=make_tiny_model,
+        tokenizer=make_tiny_tokenizer,
+        image_processor=make_tiny_image_processor,
+        save=save_tiny_llava,
+    )
 
 
 def write_varint(number):

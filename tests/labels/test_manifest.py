@@ -87,3 +87,10 @@ def test_version_of_a_checkout(monkeypatch):
 
     monkeypatch.setattr(module, "version", fail)
     assert package_version() == "unknown"
+
+
+def test_a_run_from_before_pooling_had_a_name_was_pooled_by_averages(tmp_path):
+    open_run(tmp_path, WANTED)
+    assert open_run(tmp_path, change(pooling="average")) == WANTED
+    with pytest.raises(ValueError, match="pooling is 'average' there but 'spatial' now"):
+        open_run(tmp_path, change(pooling="spatial"))

@@ -53,7 +53,9 @@ def test_image_column_knows_the_same_picture_in_another_file(tmp_path):
 def test_image_column_decodes_equal_bytes_once(tmp_path, monkeypatch):
     column = ImageColumn([{"image": encode(RED)}] * 3, "image", tmp_path)
     decoded = []
-    monkeypatch.setattr("labels.rows.decode_image", lambda data, name: decoded.append(name) or RED)
+    monkeypatch.setattr(
+        "labels.rows.decode_image", lambda data, name, frame: decoded.append(name) or RED
+    )
     for index in range(3):
         column.register(index, encode(RED), f"sample {index}")
     assert decoded == ["sample 0"]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from labels.questions import QuestionSet, image_fingerprint
-from labels.sources import load_questions
+from labels.sources import ImageFiles, load_questions
 
 COLOURS = ("red", "lime", "blue")
 
@@ -75,7 +75,7 @@ def test_jsonl_with_images_beside_it(jsonl):
 def test_image_folder_and_limit(jsonl, tmp_path):
     (tmp_path / "moved").mkdir()
     moved = jsonl.rename(tmp_path / "moved" / "questions.jsonl")
-    check_colours(load_questions(str(moved), limit=3, image_folder=tmp_path))
+    check_colours(load_questions(str(moved), limit=3, files=ImageFiles(tmp_path)))
 
 
 def test_limit_beyond_the_end_takes_all(jsonl):

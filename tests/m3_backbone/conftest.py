@@ -1,4 +1,4 @@
-"""A tiny stock LLaVA with random weights, saved as a checkpoint, for all tests of this package."""
+"""The tiny stock LLaVA of all tests as a checkpoint and in memory, and a LLaVA-NeXT made of it."""
 
 from pathlib import Path
 
@@ -6,101 +6,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    PreTrainedTokenizerFast,
+from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+from transformers.models.llava_next.image_processing_pil_llava_next import (
+    LlavaNextImageProcessorPil,
 )
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from m3_backbone.backbone import M3Backbone
 
-SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<unk>"]
-WORDS = (
-    "USER ASSISTANT : ? what is the colour of big red cat dog on left how many are there a".split()
-)
-
-
-def make_tokenizer():
-    fillers = [f"w{i}" for i in range(128 - len(SPECIAL) - len(WORDS))]
-    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS + fillers)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", vocabulary["<s>"])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"},
-    )
-
-
-def make_config(**changes):
-    # A large initial spread, so that what is seen changes what is said, and no two logits tie.
-    vision = CLIPVisionConfig(
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=96,
-        patch_size=4,
-        initializer_range=0.3,
-        initializer_factor=4.0,
-    )
-    text = LlamaConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        vocab_size=128,
-        max_position_embeddings=700,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-        initializer_range=0.3,
-    )
-    settings = {
-        "vision_config": vision,
-        "text_config": text,
-        "image_token_id": 3,
-        "vision_feature_layer": -2,
-        "vision_feature_select_strategy": "default",
-        "initializer_range": 0.3,
-    }
-    return LlavaConfig(**{**settings, **changes})
-
-
-def make_model(**changes):
-    torch.manual_seed(0)
-    return LlavaForConditionalGeneration(make_config(**changes)).eval()
-
-
-def make_image_processor():
-    side = {"height": 96, "width": 96}
-    return CLIPImageProcessorPil(size=side, do_center_crop=False)
+GRIDS = [[64, 32], [32, 64], [64, 64]]  # height first
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny-llava")
-    make_model().save_pretrained(folder)
-    LlavaProcessor(
-        make_image_processor(),
-        make_tokenizer(),
-        patch_size=4,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-    ).save_pretrained(folder)
-    return folder
+def tiny_folder(tmp_path_factory, tiny_llava):
+    return tiny_llava.save(tmp_path_factory.mktemp("tiny-llava"))
 
 
 @pytest.fixture(scope="session")
@@ -109,21 +27,21 @@ def backbone(tiny_folder):
 
 
 @pytest.fixture
-def build_model():
-    return make_model
+def build_model(tiny_llava):
+    return tiny_llava.model
 
 
 @pytest.fixture
-def build_backbone():
+def build_backbone(tiny_llava):
     def build(model):
-        return M3Backbone(model, make_tokenizer(), make_image_processor())
+        return M3Backbone(model, tiny_llava.tokenizer(), tiny_llava.image_processor())
 
     return build
 
 
 @pytest.fixture
-def tokenizer():
-    return make_tokenizer()
+def tokenizer(tiny_llava):
+    return tiny_llava.tokenizer()
 
 
 @pytest.fixture(scope="session")
@@ -137,15 +55,70 @@ def images():
 
 
 @pytest.fixture(scope="session")
+def pyramids(backbone, images):
+    return backbone.encode(images)
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Images of 3, 3, 5 and 3 crops; at scale 1 the last one's tiles are all padding."""
+    rng = np.random.default_rng(0)
+    sizes = [(60, 30), (30, 50), (64, 64), (64, 8)]
+    return [
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        for width, height in sizes
+    ]
+
+
+@pytest.fixture(scope="session")
+def build_next_processor():
+    def build(side, grids):
+        size = {"height": side, "width": side}
+        return LlavaNextImageProcessorPil(
+            size={"shortest_edge": side}, crop_size=size, image_grid_pinpoints=grids
+        )
+
+    return build
+
+
+@pytest.fixture
+def build_next(tiny_llava, build_next_processor):
+    """A tiny LLaVA-NeXT of 8x8 tokens a crop, of crops of 32x32 pixels."""
+
+    def build(merge="spatial_unpad", limit=4096, processor=None, pooling="average"):
+        config = tiny_llava.model().config
+        config.vision_config.image_size = 32
+        config.text_config.max_position_embeddings = limit
+        torch.manual_seed(0)
+        model = LlavaNextForConditionalGeneration(
+            LlavaNextConfig(
+                vision_config=config.vision_config,
+                text_config=config.text_config,
+                image_token_id=config.image_token_id,
+                image_grid_pinpoints=GRIDS,
+                mm_patch_merge_type=merge,
+                initializer_range=0.3,
+            )
+        )
+        processor = processor or build_next_processor(32, GRIDS)
+        return M3Backbone(model.eval(), tiny_llava.tokenizer(), processor, pooling=pooling)
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def find_golden():
-    """The folder of a golden variant: beside the repository if it is there, else the copy in it."""
+    """The folder of a golden variant: beside the repository if it is there, else the copy in it.
+
+    The copy has not all files of all variants.
+    """
     tests = Path(__file__).resolve().parents[1]
     places = [tests.parents[1] / "shared" / "golden", tests / "golden"]
 
-    def find(variant):
+    def find(variant, needed="model.safetensors"):
         for place in places:
-            if (place / variant / "outputs.npz").is_file():
+            if (place / variant / needed).is_file():
                 return place / variant
-        pytest.skip(f"no golden numbers of {variant} here")
+        pytest.skip(f"no {needed} of {variant} here")
 
     return find

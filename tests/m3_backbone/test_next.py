@@ -1,245 +1,15 @@
-"""LLaVA-NeXT models, cut into crops: against the official code's numbers, and with a tiny model."""
-
-import json
-import re
-from pathlib import Path
+"""LLaVA-NeXT models, which cut images into crops, with a tiny one; see test_golden.py too."""
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from safetensors.torch import load_file
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaNextConfig,
-    LlavaNextForConditionalGeneration,
-)
-from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.models.llava_next.image_processing_pil_llava_next import (
-    LlavaNextImageProcessorPil,
-)
 
-from m3_backbone.answering import AnswerEngine
 from m3_backbone.anyres import count_visual_tokens
-from m3_backbone.backbone import M3Backbone
 from m3_backbone.encoding import evaluating
 from m3_backbone.prefill import prefill_padded
-from m3_backbone.prompts import TokenizedPrompt
-from m3_backbone.scales import TOKEN_SCALES
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
-VARIANTS = ("next_spatial", "next_unpad")
-IMAGE_ID = 299  # the last row of the toy vocabulary: no prompt and no answer holds it
 QUESTIONS = ["what is the colour ?", "how many red cat are there on the left ?"]
-
-KEYS = (
-    (r"^model\.mm_projector\.0", "model.multi_modal_projector.linear_1"),
-    (r"^model\.mm_projector\.2", "model.multi_modal_projector.linear_2"),
-    (r"^model\.vision_tower\.vision_tower\.vision_model\.", "model.vision_tower."),
-    (r"^model\.(embed_tokens|layers|norm)\.", r"model.language_model.\1."),
-)
-
-
-class Golden:
-    """One variant: the stock model with the official weights, inputs and expected outputs."""
-
-    def __init__(self, variant, tokenizer):
-        folder = GOLDEN / variant
-        self.official = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        vision = json.loads((folder / "vision_config.json").read_text(encoding="utf-8"))
-        self.inputs = np.load(folder / "inputs.npz")
-        self.outputs = np.load(folder / "outputs.npz")
-        self.model = build_model(self.official, vision, load_file(folder / "model.safetensors"))
-        grids = self.model.config.image_grid_pinpoints
-        self.backbone = M3Backbone(self.model, tokenizer, build_processor(336, grids))
-        self.images = [Image.fromarray(self.inputs[f"image_{i}"]) for i in (0, 1)]
-        self.pyramids = self.backbone.encode(self.images)
-
-        self.prompts = [self.split(self.inputs[f"prompt_ids_{i}"].tolist()) for i in (0, 1)]
-
-    def split(self, ids):
-        place = ids.index(-200)
-        return TokenizedPrompt(tuple(ids[:place]), tuple(ids[place + 1 :]))
-
-    def row(self, i):
-        return self.inputs["input_ids"][i][self.inputs["attention_mask"][i]].tolist()
-
-
-def build_model(official, vision, weights):
-    text = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    text += ("vocab_size", "rms_norm_eps", "max_position_embeddings", "num_key_value_heads")
-    config = LlavaNextConfig(
-        vision_config=CLIPVisionConfig(**{k: v for k, v in vision.items() if k != "model_type"}),
-        text_config=LlamaConfig(**{key: official[key] for key in text}),
-        image_token_id=IMAGE_ID,
-        # The official files say width first.
-        image_grid_pinpoints=[
-            [height, width] for width, height in official["image_grid_pinpoints"]
-        ],
-        mm_patch_merge_type=official["mm_patch_merge_type"],
-    )
-    model = LlavaNextForConditionalGeneration(config).eval()
-    renamed = {rename(key): tensor for key, tensor in weights.items()}
-    renamed.setdefault("model.image_newline", torch.zeros(config.text_config.hidden_size))
-    model.load_state_dict(renamed, strict=True)
-    return model
-
-
-def rename(key):
-    for pattern, name in KEYS:
-        key = re.sub(pattern, name, key)
-    return key
-
-
-def build_processor(side, grids):
-    size = {"height": side, "width": side}
-    return LlavaNextImageProcessorPil(
-        size={"shortest_edge": side}, crop_size=size, image_grid_pinpoints=grids
-    )
-
-
-@pytest.fixture(scope="module", params=VARIANTS)
-def golden(request):
-    if not (GOLDEN / request.param).is_dir():
-        pytest.skip("the official numbers are not beside this checkout")
-    # Prompts come as ids here; the tokenizer only has to know the image's.
-    return Golden(request.param, FakeTokenizer())
-
-
-class FakeTokenizer:
-    chat_template = None
-    eos_token_id = None
-
-    def convert_ids_to_tokens(self, token_id):
-        return f"<{token_id}>"
-
-    def decode(self, ids, skip_special_tokens):
-        return " ".join(map(str, ids))
-
-
-def largest_difference(found, expected):
-    return float(np.abs(found.detach().numpy() - expected).max())
-
-
-def test_crops_are_the_official_pixels(golden):
-    for i, image in enumerate(golden.images):
-        found = golden.backbone.image_processor(images=[image], return_tensors="np")
-        assert np.array_equal(found["pixel_values"][0], golden.inputs[f"pixel_values_{i}"])
-
-
-@pytest.mark.parametrize("scale", TOKEN_SCALES)
-def test_visual_tokens_are_the_official_ones(golden, scale):
-    for i, pyramid in enumerate(golden.pyramids):
-        expected = golden.outputs[f"merged_{scale}_{i}"]
-        assert pyramid[scale].shape == expected.shape
-        assert len(expected) == golden.outputs[f"n_visual_{scale}"][i]
-        assert largest_difference(pyramid[scale], expected) < 3e-5
-
-
-@pytest.mark.parametrize("scale", TOKEN_SCALES)
-def test_prompts_give_the_official_logits(golden, scale):
-    features = [pyramid[scale] for pyramid in golden.pyramids]
-    prompts = [
-        prompt.with_image(IMAGE_ID, len(tokens))
-        for prompt, tokens in zip(golden.prompts, features, strict=True)
-    ]
-    with evaluating(golden.model):
-        # Two rows with different numbers of visual tokens, padded.
-        logits = prefill_padded(golden.model, prompts, features, 0).logits[:, 0]
-    assert largest_difference(logits, golden.outputs[f"prompt_logits_{scale}"]) < 3e-5
-
-
-@pytest.mark.parametrize("scale", TOKEN_SCALES)
-def test_answers_are_the_official_ones(golden, scale):
-    engine = AnswerEngine(golden.model, FakeTokenizer())
-    features = [pyramid[scale] for pyramid in golden.pyramids]
-    expected = golden.outputs[f"gen_{scale}"]
-    padded = engine.answer_rows(golden.prompts, features, scale, expected.shape[1])
-    for i, answer in enumerate(padded):
-        [[packed, again]] = engine.answer_groups(
-            [[golden.prompts[i]] * 2], features[i : i + 1], scale, expected.shape[1]
-        )
-        assert answer.token_ids == packed.token_ids == again.token_ids == tuple(expected[i])
-        assert (
-            answer.visual_tokens == packed.visual_tokens == golden.outputs[f"n_visual_{scale}"][i]
-        )
-        assert answer.prompt_tokens == golden.outputs[f"prompt_len_{scale}"][i]
-
-
-@pytest.mark.parametrize("scale", TOKEN_SCALES)
-def test_conversations_give_the_official_logits_and_loss(golden, scale):
-    found, targets = [], []
-    for row in (0, 1):
-        ids, tokens = golden.row(row), golden.pyramids[row][scale]
-        place = ids.index(-200)
-        ids[place : place + 1] = [IMAGE_ID] * len(tokens)
-        assert len(ids) == golden.outputs[f"seq_len_{scale}"][row]
-        encoded = {"image": BaseModelOutputWithPooling(pooler_output=[tokens])}
-        with evaluating(golden.model):
-            out = golden.model(input_ids=torch.tensor([ids]), mm_encoder_outputs=encoded)
-        mine = golden.outputs[f"answer_row_{scale}"] == row
-        found.append(out.logits[0, golden.outputs[f"answer_pos_{scale}"][mine]])
-        targets.append(torch.tensor(golden.outputs[f"answer_label_{scale}"][mine]))
-        expected = golden.outputs[f"answer_logits_{scale}"][mine]
-        assert largest_difference(found[-1], expected) < 3e-5
-    loss = torch.nn.functional.cross_entropy(torch.cat(found), torch.cat(targets))
-    assert float(loss) == pytest.approx(float(golden.outputs[f"loss_{scale}"]), abs=1e-5)
-
-
-def test_the_full_grid_gives_what_the_stock_model_gives(golden):
-    if golden.backbone.layout.merge != "spatial_unpad":
-        pytest.skip("the stock model knows spatial_unpad alone")
-    for i, image in enumerate(golden.images):
-        inputs = golden.backbone.image_processor(images=[image], return_tensors="pt")
-        with evaluating(golden.model):
-            stock = golden.model.get_image_features(**inputs, return_dict=True).pooler_output[0]
-        assert largest_difference(golden.pyramids[i][576], stock.numpy()) < 3e-5
-        ids = torch.tensor([golden.prompts[i].with_image(IMAGE_ID, len(stock))])
-        with evaluating(golden.model):
-            expected = golden.model(input_ids=ids, **inputs).logits[0, -1].numpy()
-            state = prefill_padded(golden.model, ids.tolist(), [golden.pyramids[i][576]], 0)
-        assert largest_difference(state.logits[0, 0], expected) < 3e-5
-
-
-GRIDS = [[64, 32], [32, 64], [64, 64]]  # height first
 SCALES = (1, 4, 16, 64)
-
-
-@pytest.fixture(scope="module")
-def noise():
-    """Images of 3, 3, 5 and 3 crops; at scale 1 the last one's tiles are all padding."""
-    rng = np.random.default_rng(0)
-    sizes = [(60, 30), (30, 50), (64, 64), (64, 8)]
-    return [
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        for width, height in sizes
-    ]
-
-
-@pytest.fixture
-def build_next(build_model, tokenizer):
-    """A tiny LLaVA-NeXT of 8x8 tokens a crop, of crops of 32x32 pixels."""
-
-    def build(merge="spatial_unpad", limit=4096, processor=None, pooling="average"):
-        config = build_model().config
-        config.vision_config.image_size = 32
-        config.text_config.max_position_embeddings = limit
-        torch.manual_seed(0)
-        model = LlavaNextForConditionalGeneration(
-            LlavaNextConfig(
-                vision_config=config.vision_config,
-                text_config=config.text_config,
-                image_token_id=config.image_token_id,
-                image_grid_pinpoints=GRIDS,
-                mm_patch_merge_type=merge,
-                initializer_range=0.3,
-            )
-        )
-        processor = processor or build_processor(32, GRIDS)
-        return M3Backbone(model.eval(), tokenizer, processor, pooling=pooling)
-
-    return build
 
 
 @pytest.mark.parametrize("merge", ["flat", "spatial", "spatial_unpad"])
@@ -271,6 +41,21 @@ def test_batches_of_images_that_differ_in_tokens_change_no_answer(build_next, no
             assert found.token_ids == alone.token_ids == grouped[i][k].token_ids
             assert found.visual_tokens == grouped[i][k].visual_tokens
             assert found.mean_logprob == pytest.approx(alone.mean_logprob, abs=1e-4)
+
+
+def test_the_full_grid_gives_what_the_stock_model_gives(build_next, noise):
+    """With the one way of merging that the stock model knows."""
+    backbone = build_next("spatial_unpad")
+    model, image_id = backbone.model, backbone.model.config.image_token_id
+    for image, pyramid in zip(noise[:3], backbone.encode(noise[:3]), strict=True):
+        inputs = backbone.image_processor(images=[image], return_tensors="pt")
+        ids = [[1, *[image_id] * len(pyramid[64]), 5, 6]]
+        with evaluating(model):
+            stock = model.get_image_features(**inputs, return_dict=True).pooler_output[0]
+            torch.testing.assert_close(pyramid[64], stock, atol=3e-5, rtol=0)
+            expected = model(input_ids=torch.tensor(ids), **inputs).logits[0, -1]
+            found = prefill_padded(model, ids, [pyramid[64]], 0).logits[0, 0]
+        torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
 
 
 def test_equal_images_are_encoded_once_and_crops_fill_the_batches(build_next, noise):
@@ -350,11 +135,12 @@ def test_pooling_by_sampling_reaches_the_pyramid(build_next, noise):
         build_next(pooling="middle")
 
 
-def test_a_processor_that_cuts_otherwise_is_refused(build_next, noise):
-    swapped = build_next(processor=build_processor(32, [GRIDS[1], GRIDS[0], GRIDS[2]]))
+def test_a_processor_that_cuts_otherwise_is_refused(build_next, build_next_processor, noise):
+    grids = build_next().model.config.image_grid_pinpoints
+    swapped = build_next(processor=build_next_processor(32, [grids[1], grids[0], grids[2]]))
     with pytest.raises(ValueError, match="image_grid_pinpoints must be the same in both"):
         swapped.encode(noise[:1])
-    larger = build_next(processor=build_processor(64, GRIDS))
+    larger = build_next(processor=build_next_processor(64, grids))
     with pytest.raises(ValueError, match=r"the image processor gave crops \[2, 3, 64, 64\], exp"):
         larger.encode(noise[:1])
 

@@ -12,6 +12,12 @@ def test_coarse_tokens_keep_the_order_of_the_scales():
     assert joined[1, 1:].ravel().tolist() == list(range(18))
 
 
+def test_of_several_images_a_router_sees_the_mean():
+    low, high = ({1: torch.full((1, 2), x), 9: torch.full((9, 2), x)} for x in (1.0, 4.0))
+    joined = join_coarse_tokens([[low, high], high, [high]], (1, 9), hidden=2)
+    assert [set(row.ravel().tolist()) for row in joined] == [{2.5}, {4.0}, {4.0}]
+
+
 def test_embeddings_are_averaged_in_float32():
     table = torch.tensor([[0.0, 1.0], [2.0, 5.0], [4.0, 0.0]], dtype=torch.bfloat16)
     means = average_embeddings(table, [[0, 1], [2], [1, 1, 2]])

@@ -108,6 +108,23 @@ def test_a_model_that_cuts_images_is_priced_at_its_real_tokens(backbone, images)
     assert (answer.scale, answer.visual_tokens) == (36, 108)
 
 
+def test_several_images_a_question_are_priced_at_the_sum_of_their_tokens(backbone, images):
+    router = FakeRouter(backbone.fingerprint, PROBABILITIES[[1, 1]])
+    adaptive = AdaptiveM3(backbone, router)
+    shown = [images[0], [images[1], images[0], images[2]]]
+    # At 0.01 a token, 36 tokens are worth it (0.8 - 0.36), but 108 are not.
+    one, three = adaptive.generate(shown, QUESTIONS[:2], lam=0.01, max_new_tokens=2)
+    assert [(a.scale, a.visual_tokens) for a in (one, three)] == [(36, 36), (1, 3)]
+    first, second, third = backbone.encode(images)
+    [direct] = backbone.generate([[second, first, third]], QUESTIONS[1:2], 1, max_new_tokens=2)
+    assert three.answer.token_ids == direct.token_ids
+    [(coarse, _)] = router.seen
+    alone = backbone.coarse_tokens([first, second, third])
+    np.testing.assert_allclose(coarse[1], alone.mean(0), atol=2e-3)
+    with pytest.raises(ValueError, match="question 1 needs at least one image, got an empty list"):
+        adaptive.generate([images[0], []], QUESTIONS[:2], lam=0.01)
+
+
 def test_a_budget_becomes_the_lambda_of_the_calibration_split(backbone, router, images):
     adaptive = AdaptiveM3(backbone, router)
     for budget, expected in [(1, [1, 1, 1]), (72, [1, 36, 576]), (9999, [1, 36, 576])]:

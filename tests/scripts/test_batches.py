@@ -1,5 +1,7 @@
 """Training batches depend on their number alone and hold what the generator drew."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,12 @@ def test_cached_batches_hold_the_features_of_each_image_once_an_epoch(parts):
     assert len({row.numpy().tobytes() for row in rows}) == 4
     again = [row.numpy().tobytes() for step in (2, 3) for row in batches(step).images]
     assert set(again) == {row.numpy().tobytes() for row in rows}
+
+
+def test_crops_are_not_cached():
+    def draw(step):
+        return torch.zeros(1, 2, 3, 8, 8), []
+
+    model = SimpleNamespace(device=torch.device("cpu"))
+    with pytest.raises(ValueError, match="cannot train on features of whole images: leave out --c"):
+        cached_batches(model, draw, None, count=1, seed=0, quiet=True)

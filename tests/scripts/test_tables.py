@@ -22,6 +22,7 @@ class Answer:
 
 class Fake:
     dtype_name = "float32"
+    pooling = "average"
 
     def __init__(self, scales=(1, 9), fingerprint="a" * 16):
         self.scales, self.fingerprint = scales, fingerprint
