@@ -7,6 +7,9 @@ oddities included, so that scores can be compared with published ones.
 import re
 from collections.abc import Sequence
 
+from labels.questions import Question
+from labels.score import Score
+
 ARTICLES = frozenset({"a", "an", "the"})
 NUMBERS = {
     word: str(digits)
@@ -38,6 +41,21 @@ def _drop_apostrophes(form: str) -> dict[str, str]:
 CONTRACTIONS = {
     sloppy: form for form in CONTRACTED for sloppy, form in _drop_apostrophes(form).items()
 } | {"somebody'd": "somebodyd"}
+
+
+def judge_vqa(answer: str, question: Question) -> Score:
+    """Score by agreement with people, see `soft_accuracy`.
+
+    Args:
+        answer: what the model said.
+        question: what it was asked, with the answers of (officially ten) people.
+
+    Returns:
+        A score in [0, 1]; an empty answer counts as unreadable.
+    """
+    if not answer.strip():
+        return Score(0.0, False)
+    return Score(soft_accuracy(answer, question.answers), True)
 
 
 def normalise_vqa(text: str) -> str:

@@ -32,6 +32,9 @@ run_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
 )
+outcomes_option = click.option(
+    "--outcomes", required=True, type=click.Path(path_type=Path), help="Finished label folder."
+)
 
 
 def choose_folder(option: str, given: Path | None, run: Path | None, part: Path) -> Path:

@@ -1,7 +1,8 @@
 import pytest
 
-from labels.metrics import METRICS, Score, check_judgeable, judge
+from labels.metrics import METRICS, check_judgeable, judge
 from labels.questions import Question
+from labels.score import Score
 
 RIGHT, WRONG, UNREADABLE = Score(1.0, True), Score(0.0, True), Score(0.0, False)
 
