@@ -11,7 +11,7 @@ from PIL import Image
 
 from labels.answerer import Answerer, AnswerLike, Encoded
 from labels.formats import Cell, Features, to_half
-from labels.metrics import judge
+from labels.metrics import judge, settle_reference
 from labels.questions import Question
 
 Group = Sequence[Question]
@@ -53,7 +53,9 @@ def ask_images(asking: Asking, groups: Sequence[Group]) -> tuple[list[dict[str, 
     images = [_load(asking, group[0]) for group in groups]
     pyramids = asking.answerer.encode(images)
     answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
-    flat = [question for group in groups for question in group]
+    asked = [question for group in groups for question in group]
+    largest = [answer.text for answer in answers[max(asking.scales)]]
+    flat = [settle_reference(*pair) for pair in zip(asked, largest, strict=True)]
     vision = [
         flops
         for image, group in zip(images, groups, strict=True)

@@ -7,7 +7,7 @@ benchmarks draw an option at random.
 import re
 
 from labels.questions import LETTERS, Question
-from labels.score import Score, normalise_text
+from labels.score import UNREADABLE, Score, normalise_text
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
@@ -26,7 +26,7 @@ def judge_choice(answer: str, question: Question) -> Score:
     """
     picked = read_option(answer, question.choices)
     if picked is None:
-        return Score(0.0, False)
+        return UNREADABLE
     return Score(float(picked in right_options(question)), True)
 
 

@@ -4,19 +4,30 @@ What this is not: a place for metrics that need another model. A judge sees one 
 question it belongs to, and says besides the score whether the answer could be read at all.
 """
 
-from labels.choice import judge_choice, right_options
+from dataclasses import replace
+
+from labels.choice import judge_choice, read_option, right_options
+from labels.documents import judge_anls
+from labels.mmmu import judge_mmmu
 from labels.numbers import judge_relaxed
-from labels.questions import Question
+from labels.questions import LETTERS, REFERENCE, Question
 from labels.score import Judge, Score, judge_exact
-from labels.vqa import judge_vqa
+from labels.vqa import judge_gqa, judge_vqa, judge_vqav2
+from labels.yes_no import judge_yes_no, read_yes_no
 
 LEAST_VQA_ANSWERS = 4  # each answer is left out once and three more must match for full marks
 
 METRICS: dict[str, Judge] = {
     "exact": judge_exact,
     "vqa": judge_vqa,
+    "vqav2": judge_vqav2,
+    "gqa": judge_gqa,
     "choice": judge_choice,
+    "yes_no": judge_yes_no,
     "relaxed": judge_relaxed,
+    "anls": judge_anls,
+    "mmmu": judge_mmmu,
+    REFERENCE: judge_exact,  # once `settle_reference` has said what is right
 }
 
 
@@ -33,6 +44,25 @@ def judge(answer: str, question: Question) -> Score:
     return METRICS[question.metric](answer, question)
 
 
+def settle_reference(question: Question, answer: str) -> Question:
+    """Make the answer at the largest scale the right one, for data without answers.
+
+    Args:
+        question: what was asked.
+        answer: what the model said at the largest scale.
+
+    Returns:
+        The question as it is unless its metric is `reference`; else one that is judged by that
+        answer: by the option it names, or by its text.
+    """
+    if question.metric != REFERENCE:
+        return question
+    option = read_option(answer, question.choices)
+    if option is None:
+        return replace(question, answers=(answer,))
+    return replace(question, answers=(LETTERS[option],), metric="choice")
+
+
 def check_judgeable(question: Question) -> None:
     """Refuse a question whose answers could never be judged.
 
@@ -46,14 +76,24 @@ def check_judgeable(question: Question) -> None:
     if question.metric not in METRICS:
         known = ", ".join(METRICS)
         raise ValueError(f"{sample} has the unknown metric {question.metric!r}; known: {known}")
-    if question.metric == "vqa" and len(question.answers) < LEAST_VQA_ANSWERS:
+    if question.metric in ("vqa", "vqav2") and len(question.answers) < LEAST_VQA_ANSWERS:
         raise ValueError(
-            f"{sample} has {len(question.answers)} answer(s), but metric vqa wants the ten of its "
-            f"people (at least {LEAST_VQA_ANSWERS}); use metric exact for a single answer"
+            f"{sample} has {len(question.answers)} answer(s), but metric {question.metric} wants "
+            f"the ten of its people (at least {LEAST_VQA_ANSWERS}); use metric exact for a single "
+            "answer"
         )
+    if question.metric == "yes_no" and read_yes_no(question.answers[0]) is None:
+        raise ValueError(
+            f"{sample} has metric yes_no but the answer {question.answers[0]!r}; expected yes or no"
+        )
+    _check_options(question, sample)
+
+
+def _check_options(question: Question, sample: str) -> None:
     if question.metric == "choice" and len(question.choices) < 2:
         raise ValueError(f"{sample} has metric choice but fewer than two choices")
-    if question.metric == "choice" and not right_options(question):
+    wants_option = question.metric == "choice" or (question.metric == "mmmu" and question.choices)
+    if wants_option and not right_options(question):
         raise ValueError(
             f"{sample}: answer {question.answers[0]!r} is neither a letter nor the text of one of "
             f"its {len(question.choices)} choices"

@@ -1,7 +1,7 @@
 """What a judge says of an answer, and the plain text comparison that several judges share.
 
-What this is not: a judge; those stand by family in `choice.py`, `numbers.py`, `documents.py`,
-`vqa.py` and `yes_no.py`, and `metrics.py` lists them.
+What this is not: all the judges. They stand by family in `vqa.py`, `choice.py`, `yes_no.py`,
+`numbers.py`, `documents.py` and `mmmu.py`, and `metrics.py` lists them.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ class Score:
     parse_ok: bool
 
 
+UNREADABLE = Score(0.0, False)
 Judge = Callable[[str, Question], Score]
 
 

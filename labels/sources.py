@@ -12,7 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from labels.metrics import METRICS, check_judgeable
-from labels.questions import Question, QuestionSet
+from labels.questions import REFERENCE, Question, QuestionSet
 from labels.rows import ImageColumn, make_question
 
 REQUIRED_COLUMNS = ("image", "question", "answers")
@@ -66,7 +66,8 @@ def load_questions(
         raise ValueError(f"{source} is empty; expected one question a line or row")
     with _quiet_datasets():
         dataset = _open_dataset(source, path, split)
-        fields = _map_columns(source, dataset.column_names, columns or {})
+        needed = [name for name in REQUIRED_COLUMNS if (name, metric) != ("answers", REFERENCE)]
+        fields = _map_columns(source, dataset.column_names, columns or {}, needed)
         dataset = _keep_encoded(dataset, fields["image"])
         if limit is not None:
             dataset = dataset.select(range(min(limit, len(dataset))))
@@ -109,14 +110,16 @@ def _pick_split(source: str, loaded: Any, split: str) -> Any:
     return loaded[split]
 
 
-def _map_columns(source: str, present: list[str], columns: Mapping[str, str]) -> dict[str, str]:
+def _map_columns(
+    source: str, present: list[str], columns: Mapping[str, str], needed: list[str]
+) -> dict[str, str]:
     known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
     for field in columns:
         if field not in known:
             raise ValueError(f"unknown field {field!r} in the columns; known: {', '.join(known)}")
     mapped = {field: columns.get(field, field) for field in known}
     for field, column in mapped.items():
-        if column not in present and (field in REQUIRED_COLUMNS or field in columns):
+        if column not in present and (field in needed or field in columns):
             raise ValueError(
                 f"{source} has no column {column!r} for the field {field!r}; it has: "
                 f"{', '.join(present)}; name the right one as {field}=COLUMN"

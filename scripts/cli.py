@@ -14,6 +14,7 @@ from scripts.errors import one_line_errors
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
     "audit": "Say whether routing can pay on labelled outcomes.",
+    "oracle": "What the best choice of scale would score and cost, by named rules.",
     "train": "Train a router on labelled outcomes.",
     "ask": "Ask one question about one image at the scale it needs.",
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",

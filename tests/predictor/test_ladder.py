@@ -5,7 +5,7 @@ from predictor.ladder import audit_ladder
 
 TOKENS = np.array([1.0, 9.0, 36.0, 144.0, 576.0])
 N = 400
-IMAGES = np.arange(N) // 2
+IMAGES = np.arange(5 * N) // 2
 
 
 def audit(scores):
@@ -47,8 +47,8 @@ def test_flat_ladder_is_not():
 def test_pure_luck_is_not(known):
     # Four options, guessed anew at every scale; the oracle gets 1 - 0.75^5 of what is not known.
     random = np.random.default_rng(0)
-    guessed = random.random((N, 5)) < 0.25
-    sure = np.arange(N)[:, None] < known * N
+    guessed = random.random((5 * N, 5)) < 0.25  # many, as with few the verdict is open
+    sure = np.arange(5 * N)[:, None] < known * 5 * N
     result = audit((guessed | sure).astype(float))
     assert result["oracle_accuracy"] == pytest.approx(1 - (1 - known) * 0.75**5, abs=0.05)
     assert max(point["headroom"] for point in result["headroom"]) > 0.15
