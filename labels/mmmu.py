@@ -51,7 +51,7 @@ def _take_tail(line: str, is_last: bool) -> str:
     """Return the shortest text that follows a key phrase, or nothing."""
     phrases = (*KEY_PHRASES, "=") if is_last else KEY_PHRASES
     tails = [line.split(phrase)[-1].strip() for phrase in phrases if phrase in line]
-    return min(tails, key=len, default="")
+    return min(filter(None, tails), key=len, default="")
 
 
 def _normalise(text: str) -> list[str | float]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labels.formats import OUTCOME_TYPES, unpack_features, unpack_questions
-from labels.manifest import QUESTIONS_FILE, Manifest, read_manifest
+from labels.manifest import IMPORTED, QUESTIONS_FILE, Manifest, read_manifest
 from labels.parts import FEATURES, TABLE, read_part
 from labels.questions import Question, fingerprint_questions
 
@@ -132,9 +132,14 @@ def read_features(
         Coarse tokens [n, 10, D] and question embeddings [n, D].
 
     Raises:
-        ValueError: if a sample is not in the run.
+        ValueError: if a sample is not in the run, or the run was imported.
     """
     manifest = _read_finished(folder)
+    if str(manifest.settings["checkpoint"]).startswith(IMPORTED):
+        raise ValueError(
+            f"{folder} was imported and has no features to train on; label the data with "
+            "m3scale label"
+        )
     wanted = [str(sample_id) for sample_id in sample_ids]
     coarse: dict[str, NDArray[np.float16]] = {}
     question: dict[str, NDArray[np.float16]] = {}
