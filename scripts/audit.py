@@ -54,7 +54,7 @@ def main(outcomes: Path, again: Path | None, json_file: Path | None) -> None:
     from labels.outcomes import read_outcomes
 
     table, questions = read_answered(outcomes)
-    result = _audit(table, questions)
+    result = audit(table, questions)
     if again is not None:
         result["flips"] = flip_rates(table, read_outcomes(again))
     _print(result)
@@ -62,7 +62,16 @@ def main(outcomes: Path, again: Path | None, json_file: Path | None) -> None:
         write_json(json_file, result)
 
 
-def _audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
+def audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
+    """Audit a table as a whole and group by group.
+
+    Args:
+        table: the outcomes.
+        questions: the question of each row [n].
+
+    Returns:
+        What the command prints, ready for JSON.
+    """
     import numpy as np
 
     from labels.audit import borrowed_scores, guess_rates
@@ -75,10 +84,19 @@ def _audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
         {
             "scales": table.scales,
             **_audit_rows(table, np.arange(len(questions)), *luck),
+            "yes_no": _yes_no(table, questions),
             "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
         }
     )
     return result
+
+
+def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[Section]:
+    from labels.yes_no import summarise_yes_no
+
+    rows = [row for row, question in enumerate(questions) if question.metric == "yes_no"]
+    asked = [questions[row] for row in rows]
+    return [summarise_yes_no(answers, asked) for answers in table.answers[rows].T if rows]
 
 
 def _audit_rows(
@@ -102,7 +120,7 @@ def _audit_rows(
 
 
 def _print(result: Section) -> None:
-    flips = result.get("flips")
+    flips, yes_no = result.get("flips"), result["yes_no"]
     columns = {
         "scale": result["scales"],
         "tokens": [point["tokens"] for point in result["fixed"]],
@@ -111,6 +129,7 @@ def _print(result: Section) -> None:
         "oracle": [point["oracle"] for point in result["headroom"]],
         "unreadable": result["parse_failures"],
         "by luck": result["guess_answers"],
+        **({"F1 of yes": [of_scale["f1"] for of_scale in yes_no]} if yes_no else {}),
         **({"answers flip": flips["answers"], "verdicts flip": flips["verdicts"]} if flips else {}),
     }
     print_table(list(columns), zip(*columns.values(), strict=True))

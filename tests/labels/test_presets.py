@@ -62,7 +62,7 @@ def load(monkeypatch):
     def load(name):
         preset = PRESETS[name]
         columns = dict(pair.split("=") for pair in preset.columns)
-        image = Image.new("RGB", (4, 4), "red")
+        image = Image.new("RGB", (8, 8), "red")
         row = {columns.get("image", "image"): image, **ROWS[name]}
         dataset = datasets.Dataset.from_list([row])
         monkeypatch.setattr(datasets, "load_dataset", lambda *_, split: dataset)

@@ -1,11 +1,14 @@
 """import, audit and oracle, on tables that need no model."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from scripts.audit import audit
 from scripts.cli import main
+from scripts.tables import read_answered
 
 SCALES = (1, 9, 36, 144, 576)
 
@@ -61,6 +64,15 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     assert found["floor_options"] == 0
 
 
+def test_audit_gives_f1_of_yes(make_folder):
+    table, questions = read_answered(make_folder("useful", LADDER))
+    asked = [replace(question, metric="yes_no") for question in questions]
+    # At 36 tokens 60 of 100 say yes, and all should: precision 1, recall 0.6.
+    assert audit(table, asked)["yes_no"][2] == {
+        **{"precision": 1, "recall": 0.6, "f1": 0.75, "yes_ratio": 0.6}
+    }
+
+
 def test_audit_compares_two_runs(make_folder, runner, tmp_path):
     first, again = make_folder("first", LADDER), LADDER.copy()
     again[:10, 0] ^= True
@@ -96,7 +108,8 @@ def test_sample_logs_are_joined_by_scale(runner, tmp_path):
         (tmp_path / f"{scale}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     logs = [f"--samples={scale}={tmp_path / str(scale)}.jsonl" for scale in (1, 9)]
     assert invoke(runner, "import", *logs, "--out", tmp_path / "out").startswith("4 samples, 2 sc")
-    assert "scale 9     1" in invoke(runner, "oracle", "--outcomes", tmp_path / "out")
+    lines = invoke(runner, "oracle", "--outcomes", tmp_path / "out").splitlines()
+    assert [line.split()[2] for line in lines[2:4]] == ["1", "0.25"]  # scales 9 and 1
 
 
 def test_import_refuses_in_one_line(runner, tmp_path):
