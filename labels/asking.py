@@ -14,7 +14,7 @@ from PIL import Image
 
 from labels.answerer import Answerer, AnswerLike, Encoded
 from labels.formats import Cell, Features, to_half
-from labels.metrics import judge
+from labels.metrics import judge, settle_reference
 from labels.questions import Question
 
 Group = Sequence[Question]
@@ -70,7 +70,9 @@ def ask_images(
     # One image comes by itself, as everywhere; several as a list.
     pyramids = [parts[0][0] if len(parts) == 1 else [one for one, _ in parts] for parts in seen]
     answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
-    flat = [question for group in groups for question in group]
+    asked = [question for group in groups for question in group]
+    largest = [answer.text for answer in answers[max(asking.scales)]]
+    flat = [settle_reference(*pair) for pair in zip(asked, largest, strict=True)]
     vision = [
         sum(flops for _, flops in parts)
         for parts, group in zip(seen, groups, strict=True)

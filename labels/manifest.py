@@ -16,6 +16,8 @@ from labels.parts import write_atomically
 MANIFEST = "manifest.json"
 QUESTIONS_FILE = "questions.parquet"
 CODE_VERSION = "code_version"
+IMPORTED = "imported"
+"""How the checkpoint of a table begins that was measured elsewhere; it has no features."""
 
 Setting = str | int | list[int]
 

@@ -7,14 +7,19 @@ the mean cost a lot, so it is an argument and belongs in every report.
 Source: routing literature, minimal-correct as in M3 (arXiv 2405.17430, section 4.3).
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labels.score import normalise_text
+
 AlwaysWrong = Literal["cheapest", "dearest", "drop"]
 ALWAYS_WRONG: tuple[AlwaysWrong, ...] = ("cheapest", "dearest", "drop")
 DROPPED = -1
+RULES = ("minimal-correct", "stable", "reference-match", "utility")
+"""Rules that a table of outcomes can answer; `loss_ranking` wants losses besides."""
 
 
 def minimal_correct(
@@ -51,6 +56,146 @@ def stable(
     right = _find_right(scores, threshold)
     right_from_here_on = np.logical_and.accumulate(right[:, ::-1], axis=1)[:, ::-1]
     return _first_true(right_from_here_on, wrong)
+
+
+def reference_match(answers: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Find the smallest scale that says what the largest says: needs no right answer.
+
+    Args:
+        answers: text of every scale's answer, ascending scales [n, s].
+
+    Returns:
+        Index of the scale [n]; always defined, as the largest scale agrees with itself.
+    """
+    texts = np.array([[normalise_text(text) for text in row] for row in answers], dtype=object)
+    return _first_true(texts == texts[:, -1:], "dearest")
+
+
+def utility(
+    scores: NDArray[np.float64], costs: NDArray[np.float64], price: float
+) -> NDArray[np.int64]:
+    """Find the scale with the most score after its cost is paid; for graded scores.
+
+    Args:
+        scores: score of every scale, ascending scales [n, s], each in [0, 1].
+        costs: cost of every scale [n, s] or [s], in any unit.
+        price: score that one unit of cost is worth, at least 0.
+
+    Returns:
+        Index of the scale [n], ties to the cheaper. A question that no scale answers gets the
+        cheapest, since paying more buys nothing.
+
+    Raises:
+        ValueError: if the price is negative.
+    """
+    if price < 0:
+        raise ValueError(f"expected a price of at least 0, got {price}")
+    return _first_best(scores - price * np.asarray(costs))
+
+
+def loss_ranking(
+    losses: NDArray[np.float64], costs: NDArray[np.float64], price: float = 0.0
+) -> NDArray[np.int64]:
+    """Find the scale at which the model finds the right answer least surprising.
+
+    Args:
+        losses: mean loss of the reference answer's tokens at every scale [n, s], in nats.
+        costs: cost of every scale [n, s] or [s], in any unit.
+        price: nats that one unit of cost is worth, at least 0; 0 ranks by loss alone.
+
+    Returns:
+        Index of the scale [n], ties to the cheaper; defined for all, right or wrong.
+
+    Raises:
+        ValueError: if a loss is not a number or the price is negative.
+
+    Source: the ranking target of AVG-LLaVA (arXiv 2410.02745), with a price added.
+    """
+    if not np.isfinite(losses).all():
+        raise ValueError("expected finite losses, got NaN or infinity: score those answers again")
+    return utility(-np.asarray(losses), costs, price)
+
+
+def pick_by_rules(
+    scores: NDArray[np.float64],
+    tokens: NDArray[np.float64],
+    answers: NDArray[np.object_],
+    wrong: AlwaysWrong = "cheapest",
+    price: float = 0.0,
+) -> dict[str, NDArray[np.int64]]:
+    """Apply each of `RULES`.
+
+    Args:
+        scores: scores [n, s].
+        tokens: visual tokens [n, s].
+        answers: text of every scale's answer [n, s].
+        wrong: what minimal-correct and stable do with a question that no scale answers.
+        price: score that a visual token is worth, for utility.
+
+    Returns:
+        Rule to index of the scale [n], or `DROPPED`.
+    """
+    picked = (
+        minimal_correct(scores, wrong=wrong),
+        stable(scores, wrong=wrong),
+        reference_match(answers),
+        utility(scores, tokens, price),
+    )
+    return dict(zip(RULES, picked, strict=True))
+
+
+def summarise_picks(
+    picked: NDArray[np.int64], scores: NDArray[np.float64], tokens: NDArray[np.float64]
+) -> dict[str, float | None]:
+    """Measure what a rule's scales score and cost.
+
+    Args:
+        picked: index of the scale [n], or `DROPPED`.
+        scores: scores [n, s].
+        tokens: visual tokens [n, s].
+
+    Returns:
+        `accuracy` and mean `tokens` over the questions that are not dropped, and their share
+        `kept`; None where all are dropped.
+    """
+    rows = np.flatnonzero(picked != DROPPED)
+    if not len(rows):
+        return {"accuracy": None, "tokens": None, "kept": 0.0}
+    return {
+        "accuracy": float(scores[rows, picked[rows]].mean()),
+        "tokens": float(tokens[rows, picked[rows]].mean()),
+        "kept": len(rows) / len(picked),
+    }
+
+
+def granularity(
+    scores: NDArray[np.float64], tokens: NDArray[np.float64], scales: Sequence[int]
+) -> dict[str, float]:
+    """Tell how many tokens questions need: where the smallest right scale lies.
+
+    Args:
+        scores: scores [n, s].
+        tokens: visual tokens [n, s].
+        scales: the scales [s].
+
+    Returns:
+        Share of the questions by smallest right scale, of those `never` right, and the mean
+        `tokens` of the others (NaN if there are none).
+    """
+    first = minimal_correct(scores, wrong="drop")
+    mean = summarise_picks(first, scores, tokens)["tokens"]
+    return {
+        **{str(scale): float((first == column).mean()) for column, scale in enumerate(scales)},
+        "never": float((first == DROPPED).mean()),
+        "tokens": float("nan") if mean is None else mean,
+    }
+
+
+def _first_best(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(f"expected one row a question, one column a scale, got {values.shape}")
+    best: NDArray[np.int64] = values.argmax(axis=1).astype(np.int64)
+    return best
 
 
 def _find_right(scores: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:

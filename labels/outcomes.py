@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labels.formats import OUTCOME_TYPES, unpack_features, unpack_questions
-from labels.manifest import QUESTIONS_FILE, Manifest, read_manifest
+from labels.manifest import IMPORTED, QUESTIONS_FILE, Manifest, read_manifest
 from labels.parts import FEATURES, TABLE, read_part
 from labels.questions import Question, fingerprint_questions
 
@@ -36,6 +36,7 @@ class OutcomeTable:
         groups: family or dataset of each sample [n].
         scales: visual tokens, ascending; the columns of the arrays below.
         scores: what each answer is worth, in [0, 1] [n, s].
+        parse_ok: whether the judge could read each answer [n, s].
         visual_tokens: visual tokens that were really used [n, s].
         flops: cost of each answer, vision included [n, s].
         answers: text of each answer, as objects [n, s].
@@ -50,6 +51,7 @@ class OutcomeTable:
     groups: NDArray[np.str_]
     scales: tuple[int, ...]
     scores: NDArray[np.float64]
+    parse_ok: NDArray[np.bool_]
     visual_tokens: NDArray[np.float64]
     flops: NDArray[np.float64]
     answers: NDArray[np.object_]
@@ -130,9 +132,14 @@ def read_features(
         Coarse tokens [n, 10, D] and question embeddings [n, D].
 
     Raises:
-        ValueError: if a sample is not in the run.
+        ValueError: if a sample is not in the run, or the run was imported.
     """
     manifest = _read_finished(folder)
+    if str(manifest.settings["checkpoint"]).startswith(IMPORTED):
+        raise ValueError(
+            f"{folder} was imported and has no features to train on; label the data with "
+            "m3scale label"
+        )
     wanted = [str(sample_id) for sample_id in sample_ids]
     coarse: dict[str, NDArray[np.float16]] = {}
     question: dict[str, NDArray[np.float16]] = {}
@@ -178,6 +185,7 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
         groups=np.array(first["group"].tolist(), dtype=np.str_),
         scales=tuple(int(scale) for scale in scales),
         scores=column("score"),
+        parse_ok=column("parse_ok") > 0,
         visual_tokens=column("visual_tokens"),
         flops=column("flops"),
         answers=ordered["answer"].to_numpy(dtype=object).reshape(len(samples), len(scales)),

@@ -18,6 +18,8 @@ ImageLoader = Callable[[str], Image.Image]
 Joined = Mapping[str, tuple[str, ...]]
 NOT_JOINED: Joined = MappingProxyType({})
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+REFERENCE = "reference"
+"""The metric of questions without answers: right is what the largest scale says."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Question:
         image_id: content hash of the image, see `image_fingerprint`, or of several, see
             `join_fingerprints`; splits are made by it.
         question: the text as a person would type it; no template, no options.
-        answers: accepted answers; ten human ones for the metric `vqa`.
+        answers: accepted answers; ten human ones for the metric `vqa`, none for `reference`.
         metric: name of the judge, a key of `labels.metrics.METRICS`.
         choices: options of a multiple-choice question, at most 26, else empty.
         group: family or dataset the question belongs to.
@@ -55,8 +57,11 @@ class Question:
             raise ValueError(f"a question without sample_id: {self.question!r}")
         if not self.question.strip():
             raise ValueError(f"sample {self.sample_id!r} has an empty question; give it a text")
-        if not self.answers:
-            raise ValueError(f"sample {self.sample_id!r} has no answers; give it at least one")
+        if not self.answers and self.metric != REFERENCE:
+            raise ValueError(
+                f"sample {self.sample_id!r} has no answers; give it at least one, or use the "
+                f"metric {REFERENCE}"
+            )
         if len(self.choices) > len(LETTERS):
             raise ValueError(
                 f"sample {self.sample_id!r} has {len(self.choices)} choices; "

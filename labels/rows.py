@@ -3,6 +3,7 @@
 What this is not: a reader of files; `labels.sources` opens the data set and knows its columns.
 """
 
+import ast
 import hashlib
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -14,6 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from labels.pictures import Picture, list_pictures
 from labels.questions import Question, image_fingerprint, join_fingerprints
 from m3_backbone.images import check_image
+
+NOTHING = "nan"
+"""How data sets that went through pandas write a cell without text."""
 
 Row = Mapping[str, Any]
 
@@ -159,13 +163,18 @@ def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults
     Returns:
         The question.
     """
+    choices = _read_choices(row, columns.get("choices"), sample_id)
+    lines = (_read_text(row, columns.get(field)) for field in ("context", "question"))
+    answers = _read_texts(row, columns.get("answers"))
+    if "answer_index" in columns:
+        answers = (_pick_choice(choices, row[columns["answer_index"]], sample_id),)
     return Question(
         sample_id=sample_id,
         image_id=defaults["image_id"],
-        question=_read_text(row, columns.get("question")),
-        answers=_read_texts(row, columns.get("answers")),
+        question="\n".join(line for line in lines if line not in ("", NOTHING)),
+        answers=answers,
         metric=_read_text(row, columns.get("metric")) or defaults["metric"],
-        choices=_read_texts(row, columns.get("choices")),
+        choices=choices,
         group=_read_text(row, columns.get("group")),
     )
 
@@ -184,3 +193,30 @@ def _read_texts(row: Row, column: str | None) -> tuple[str, ...]:
     # VQAv2 and its kin keep each answer in a dict with the person's confidence.
     cells = [cell["answer"] if isinstance(cell, Mapping) else cell for cell in value]
     return tuple(str(cell) for cell in cells if cell is not None)
+
+
+def _read_choices(row: Row, column: str | None, sample_id: str) -> tuple[str, ...]:
+    if column is None:
+        return ()
+    if column not in row:  # one column an option, and empty ones where there are fewer
+        texts = (_read_text(row, name) for name in column.split(","))
+        return tuple(text for text in texts if text not in ("", NOTHING))
+    cell = row[column]
+    if not isinstance(cell, str):
+        return _read_texts(row, column)
+    try:
+        return tuple(str(option) for option in ast.literal_eval(cell))  # MMMU's lists are text
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise ValueError(
+            f"sample {sample_id!r}: expected a list of choices, got the text {cell!r}"
+        ) from error
+
+
+def _pick_choice(choices: tuple[str, ...], index: object, sample_id: str) -> str:
+    position = int(str(index)) if str(index).isdigit() else len(choices)
+    if position >= len(choices):
+        raise ValueError(
+            f"sample {sample_id!r}: expected the number of one of its {len(choices)} choices, "
+            f"counted from 0, got {index!r}"
+        )
+    return choices[position]

@@ -1,10 +1,10 @@
 """Where questions come from: any data set that `datasets` opens, or the built-in benchmark.
 
-What this is not: a list of known data sets. A data set is mapped to questions by naming its
-columns; the few fields that count are in `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`.
+What this is not: a list of known data sets (`labels.presets`). A data set is mapped to questions
+by naming its columns; the few fields that count are in `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from labels.metrics import METRICS, check_judgeable
-from labels.questions import Question, QuestionSet
+from labels.questions import REFERENCE, Question, QuestionSet
 from labels.rows import ImageColumn, image_cell, make_question
 
 REQUIRED_COLUMNS = ("image", "question", "answers")
-OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group")
+OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group", "answer_index", "context")
+# Fields that may lie in several columns, named with commas between them.
+SEVERAL_COLUMNS = ("image", "choices")
 FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 SCENES = "scenes"
 SCENES_IMAGES = 100
@@ -53,9 +55,9 @@ def load_questions(
     """Load questions and check every one of their images.
 
     Args:
-        source: name of a data set on the Hugging Face Hub, a folder (`save_to_disk`, or files of
-            any kind that `datasets` knows), a .parquet, .jsonl or .json file, or the built-in
-            benchmark as "scenes" or "scenes:SPLIT".
+        source: name of a data set on the Hugging Face Hub, or NAME:CONFIGURATION, a folder
+            (`save_to_disk`, or files of any kind that `datasets` knows), a .parquet, .jsonl or
+            .json file, or the built-in benchmark as "scenes" or "scenes:SPLIT".
         split: split to take where the source has several; a single file has none.
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
@@ -85,7 +87,8 @@ def load_questions(
         raise ValueError(f"{source} is empty; expected one question a line or row")
     with _quiet_datasets():
         dataset = _open_dataset(source, path, split)
-        fields = _map_columns(source, dataset.column_names, columns or {})
+        needed = _need_columns(metric, columns or {})
+        fields = _map_columns(source, dataset.column_names, columns or {}, needed)
         image_columns = _split_columns(fields["image"], dataset.column_names)
         dataset = _keep_encoded(dataset, image_columns)
         if limit is not None:
@@ -116,7 +119,10 @@ def _open_dataset(source: str, path: Path, split: str) -> Any:
             return datasets.load_dataset(kind, data_files=str(path), split="train")
         if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
             return _pick_split(source, datasets.load_from_disk(str(path)), split)
-        return datasets.load_dataset(str(path) if path.exists() else source, split=split)
+        if path.exists():
+            return datasets.load_dataset(str(path), split=split)
+        name, _, configuration = source.partition(":")
+        return datasets.load_dataset(name, configuration or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise ValueError(f"{source} cannot be read as a data set: {reason}") from error
@@ -130,7 +136,15 @@ def _pick_split(source: str, loaded: Any, split: str) -> Any:
     return loaded[split]
 
 
-def _map_columns(source: str, present: list[str], columns: Mapping[str, str]) -> dict[str, str]:
+def _need_columns(metric: str, columns: Mapping[str, str]) -> tuple[str, ...]:
+    if metric == REFERENCE or "answer_index" in columns:
+        return tuple(name for name in REQUIRED_COLUMNS if name != "answers")
+    return REQUIRED_COLUMNS
+
+
+def _map_columns(
+    source: str, present: list[str], columns: Mapping[str, str], needed: Sequence[str]
+) -> dict[str, str]:
     known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
     for field in columns:
         if field not in known:
@@ -138,11 +152,12 @@ def _map_columns(source: str, present: list[str], columns: Mapping[str, str]) ->
     mapped = {field: columns.get(field, field) for field in known}
     found = {}
     for field, column in mapped.items():
-        names = _split_columns(column, present) if field == "image" else [column]
+        several = field in SEVERAL_COLUMNS
+        names = _split_columns(column, present) if several else [column]
         missing = [name for name in names if name not in present]
         if not missing:
             found[field] = column
-        elif field in REQUIRED_COLUMNS or field in columns:
+        elif field in needed or field in columns:
             raise ValueError(
                 f"{source} has no column {missing[0]!r} for the field {field!r}; it has: "
                 f"{', '.join(present)}; name the right one as {field}=COLUMN"

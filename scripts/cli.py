@@ -13,6 +13,9 @@ from scripts.errors import one_line_errors
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
+    "import": "Take outcomes over that were measured elsewhere.",
+    "audit": "Say whether routing can pay on labelled outcomes.",
+    "oracle": "What the best choice of scale would score and cost, by named rules.",
     "train": "Train a router on labelled outcomes.",
     "ask": "Ask one question about one image at the scale it needs.",
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
@@ -20,6 +23,18 @@ COMMANDS = {
     "finetune": "Train a model with the Matryoshka objective.",
     "convert": "Write a checkpoint in transformers' format, or in LLaVA's own.",
 }
+
+
+def module_of(command: str) -> str:
+    """Name the module of a subcommand.
+
+    Args:
+        command: a key of `COMMANDS`.
+
+    Returns:
+        The module's full name; `import` is a keyword, and no module can be called that.
+    """
+    return f"scripts.{'importing' if command == 'import' else command}"
 
 
 class LazyGroup(click.Group):
@@ -33,7 +48,7 @@ class LazyGroup(click.Group):
         """Import one subcommand."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"scripts.{cmd_name}").main
+        command: click.Command = importlib.import_module(module_of(cmd_name)).main
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

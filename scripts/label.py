@@ -1,17 +1,21 @@
 """The command `m3scale label`: questions and a checkpoint to an outcome table and features."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from labels.presets import PRESETS
 from scripts.errors import OneLineCommand
 from scripts.options import (
+    columns_option,
     device_option,
     dtype_option,
     json_option,
     model_option,
     pooling_option,
     quiet_option,
+    read_columns,
 )
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
@@ -19,7 +23,21 @@ from scripts.request import LabelRequest
 from scripts.stages import open_backbone, run_label
 
 
+def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
+    """Let a preset speak where the user does not; it is read before all other options."""
+    if preset is not None:
+        context.default_map = asdict(PRESETS[preset])
+    return preset
+
+
 @click.command(cls=OneLineCommand)
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    callback=_fill_defaults,
+    help="Source, columns, judge and prompt of a known benchmark; other options win.",
+)
 @click.option(
     "--source",
     required=True,
@@ -27,13 +45,7 @@ from scripts.stages import open_backbone, run_label
 )
 @click.option("--split", default="test", show_default=True, help="Split of the source.")
 @click.option("--limit", type=click.IntRange(1), help="Rows to take; images for scenes.")
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="FIELD=NAME",
-    help="The source's name of a field; image=A,B for images in several columns.",
-)
+@columns_option
 @click.option(
     "--metric", default="exact", show_default=True, help="Judge of questions that name none."
 )
@@ -62,6 +74,7 @@ from scripts.stages import open_backbone, run_label
 @json_option
 @quiet_option
 def main(
+    preset: str | None,
     source: str,
     split: str,
     limit: int | None,
@@ -87,14 +100,15 @@ def main(
     Example: m3scale label --source scenes:test --limit 300 --out runs/mine/outcomes/test
 
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
-    optional. An image may be a list of images: the question is about all of them, and costs the sum
-    of their tokens. A run that was stopped goes on where it was; a finished one is left as it is.
+    optional. A preset brings all that for a known benchmark. An image may be a list of images: the
+    question is about all of them, and costs the sum of their tokens. A run that was stopped goes on
+    where it was; a finished one is left as it is.
     """
     request = LabelRequest(
         source=source,
         split=split,
         limit=limit,
-        columns=_read_columns(columns),
+        columns=read_columns((*(PRESETS[preset].columns if preset else ()), *columns)),
         metric=metric,
         image_folder=image_folder,
         frames=frames,
@@ -108,13 +122,6 @@ def main(
     opening = (model, device, dtype, pooling, progress)
     run_label(request, lambda: open_backbone(*opening), out, progress)
     _print_outcomes(out, json_file)
-
-
-def _read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
-    for pair in pairs:
-        if not all(pair.partition("=")):
-            raise click.BadParameter(f"expected FIELD=NAME, got {pair!r}", param_hint="--column")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:

@@ -40,6 +40,34 @@ run_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
 )
+columns_option = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="The source's name of a field; A,B for images or choices in several columns.",
+)
+outcomes_option = click.option(
+    "--outcomes", required=True, type=click.Path(path_type=Path), help="Finished label folder."
+)
+
+
+def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Read what `columns_option` takes; of several for a field the last one wins.
+
+    Args:
+        pairs: FIELD=NAME.
+
+    Returns:
+        Our field -> the source's column.
+
+    Raises:
+        click.BadParameter: if a pair has no name or no field.
+    """
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise click.BadParameter(f"expected FIELD=NAME, got {pair!r}", param_hint="--column")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def choose_folder(option: str, given: Path | None, run: Path | None, part: Path) -> Path:

@@ -43,14 +43,8 @@ def read_splits(folders: Sequence[Path]) -> list[LabelledSplit]:
     Returns:
         One split a folder; all have the same scales and the same metadata columns.
     """
-    from labels.outcomes import read_outcomes, read_questions
-
-    tables = [read_outcomes(folder) for folder in folders]
-    questions = [
-        _order_questions(read_questions(folder), table)
-        for folder, table in zip(folders, tables, strict=True)
-    ]
-    names = _name_meta(tables)
+    answered = [read_answered(folder) for folder in folders]
+    names = _name_meta([table for table, _ in answered])
     splits = [
         LabelledSplit(
             data=_make_data(folder, table, asked, names),
@@ -58,22 +52,33 @@ def read_splits(folders: Sequence[Path]) -> list[LabelledSplit]:
             answers=table.answers,
             checkpoint=_read_checkpoint(folder),
         )
-        for folder, table, asked in zip(folders, tables, questions, strict=True)
+        for folder, (table, asked) in zip(folders, answered, strict=True)
     ]
     for folder, split in zip(folders, splits, strict=True):
         _check_alike(folders[0], splits[0], folder, split)
     return splits
 
 
+def read_answered(folder: Path) -> "tuple[OutcomeTable, list[Question]]":
+    """Read outcomes with the questions they answer, and no features.
+
+    Args:
+        folder: a finished label folder.
+
+    Returns:
+        The outcomes, and the question of each of their rows [n].
+    """
+    from labels.outcomes import read_outcomes, read_questions
+
+    table = read_outcomes(folder)
+    by_id = {question.sample_id: question for question in read_questions(folder)}
+    return table, [by_id[str(sample_id)] for sample_id in table.sample_ids]
+
+
 def _read_checkpoint(folder: Path) -> str:
     from labels.manifest import read_manifest
 
     return str(read_manifest(folder).settings["checkpoint"])
-
-
-def _order_questions(questions: "list[Question]", table: "OutcomeTable") -> "list[Question]":
-    by_id = {question.sample_id: question for question in questions}
-    return [by_id[str(sample_id)] for sample_id in table.sample_ids]
 
 
 def _make_data(

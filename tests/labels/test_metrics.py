@@ -1,7 +1,10 @@
 import pytest
 
-from labels.metrics import METRICS, Score, check_judgeable, judge
+from labels.documents import edit_distance
+from labels.metrics import METRICS, check_judgeable, judge, settle_reference
 from labels.questions import Question
+from labels.score import Score
+from labels.yes_no import summarise_yes_no
 
 RIGHT, WRONG, UNREADABLE = Score(1.0, True), Score(0.0, True), Score(0.0, False)
 
@@ -94,18 +97,116 @@ def test_relaxed_knows_thousands_and_zero_and_words():
     assert judge("7", ask("relaxed", ["May"])) == WRONG
 
 
+def test_vqav2_keeps_what_textvqa_drops():
+    # A comma beside a blank vanishes in both; one inside a word is a blank for VQAv2 only.
+    assert judge("red,blue", ask("vqa", ["redblue"] * 10)) == RIGHT
+    assert judge("red,blue", ask("vqav2", ["red blue"] * 10)) == RIGHT
+    assert judge("1,000 x-rays", ask("vqav2", ["1000 xrays"] * 10)) == RIGHT
+    assert judge("x-ray", ask("vqav2", ["x ray"] * 10)) == RIGHT
+    assert judge(" ", ask("vqav2", ["x"] * 10)) == UNREADABLE
+
+
+def test_gqa_ignores_case_and_punctuation():
+    assert judge("T-shirt.", ask("gqa", ["tshirt"])) == RIGHT
+    assert judge("the shirt", ask("gqa", ["shirt"])) == WRONG
+    assert judge("...", ask("gqa", ["shirt"])) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Yes", RIGHT),
+        ("yes, there is. No more", RIGHT),
+        ("No", WRONG),
+        ("It is not there", WRONG),
+        ("Yes and no", WRONG),
+        ("nothing to see", UNREADABLE),
+        ("", UNREADABLE),
+    ],
+)
+def test_yes_no_reads_the_first_sentence(answer, expected):
+    assert judge(answer, ask("yes_no", ["yes"])) == expected
+
+
+def test_yes_no_over_a_set():
+    questions = [ask("yes_no", [right]) for right in ("yes", "yes", "yes", "no")]
+    # Three times yes, two of them right, of three that are: 2/3, 2/3.
+    found = summarise_yes_no(["Yes", "yes", "a dog", "Yes"], questions)
+    assert found == pytest.approx(
+        {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "yes_ratio": 0.75}
+    )
+    nothing = {"precision": 0, "recall": 0, "f1": 0, "yes_ratio": 0}
+    assert summarise_yes_no([], []) == nothing
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)],
+)
+def test_edit_distance(first, second, distance):
+    assert edit_distance(first, second) == edit_distance(second, first) == distance
+
+
+def test_anls_forgives_up_to_half_the_letters():
+    question = ask("anls", ["12 May 1999", "May 1999"])
+    assert judge("12 MAY  1999", question).score == 1
+    assert judge("May 1998", question).score == pytest.approx(1 - 1 / 8)
+    assert judge("June", question) == WRONG
+    assert judge("  ", question) == UNREADABLE
+    assert judge("ab", ask("anls", ["ax"])).score == 0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("3", RIGHT),
+        ("x = 3.0", RIGHT),
+        ("So the answer is 3 apples", RIGHT),
+        ("31", WRONG),
+        ("", UNREADABLE),
+    ],
+)
+def test_mmmu_open_answers(answer, expected):
+    assert judge(answer, ask("mmmu", ["3"])) == expected
+
+
+def test_mmmu_texts_and_options():
+    assert judge("It is a Doric column.", ask("mmmu", ["doric"])) == RIGHT
+    assert judge("cab", ask("mmmu", ["a"])) == WRONG  # a letter is a word of its own
+    assert judge("B", ask("mmmu", ["cat"], ["dog", "cat"])) == RIGHT
+    assert judge("none", ask("mmmu", ["cat"], ["dog", "cat"])) == UNREADABLE
+
+
+def test_reference_is_what_the_largest_scale_says():
+    question = ask("exact", ["red"])
+    assert settle_reference(question, "blue") is question
+    text = settle_reference(ask("reference", []), "Blue.")
+    assert (judge("blue", text), judge("red", text)) == (RIGHT, WRONG)
+    option = settle_reference(ask("reference", [], ["dog", "cat"]), "B")
+    assert (judge("a cat", option), judge("cat", option)) == (UNREADABLE, RIGHT)
+    lost = settle_reference(ask("reference", [], ["dog", "cat"]), "no idea")
+    assert (judge("No idea", lost), judge("A", lost)) == (RIGHT, WRONG)
+
+
 def test_check_accepts_what_can_be_judged():
     check_judgeable(ask("exact", ["x"]))
     check_judgeable(ask("vqa", ["x"] * 10))
     check_judgeable(ask("choice", ["B"], ["dog", "cat"]))
-    assert set(METRICS) == {"exact", "vqa", "choice", "relaxed"}
+    check_judgeable(ask("yes_no", ["Yes"]))
+    check_judgeable(ask("mmmu", ["3"]))
+    check_judgeable(ask("reference", []))
+    open_ones = {"exact", "vqa", "vqav2", "gqa", "relaxed", "anls"}
+    assert set(METRICS) == open_ones | {"choice", "yes_no", "mmmu", "reference"}
 
 
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        (ask("bleu", ["x"]), "unknown metric 'bleu'; known: exact, vqa, choice, relaxed"),
+        (ask("bleu", ["x"]), "unknown metric 'bleu'; known: exact, vqa, vqav2, gqa, choice"),
         (ask("vqa", ["x"]), "has 1 answer.* use metric exact"),
+        (ask("vqav2", ["x"]), "metric vqav2 wants the ten of its people"),
+        (ask("yes_no", ["maybe"]), "the answer 'maybe'; expected yes or no"),
+        (ask("mmmu", ["C"], ["dog", "cat"]), "answer 'C' is neither a letter nor the text"),
         (ask("choice", ["x"], ["x"]), "fewer than two choices"),
         (ask("choice", ["C"], ["dog", "cat"]), "answer 'C' is neither a letter nor the text"),
     ],

@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from labels.oracle import DROPPED, minimal_correct, stable
+from labels.oracle import (
+    DROPPED,
+    RULES,
+    granularity,
+    loss_ranking,
+    minimal_correct,
+    pick_by_rules,
+    reference_match,
+    stable,
+    summarise_picks,
+    utility,
+)
 
 #                     right at: all   last only  lucky first  never   middle only
 SCORES = np.array([[1, 1, 1], [0, 0, 1], [1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype=float)
@@ -33,3 +44,49 @@ def test_rules_refuse_bad_input(rule):
         rule(SCORES, wrong="first")
     with pytest.raises(ValueError, match=r"expected scores \[n, s\]"):
         rule(SCORES[0])
+
+
+def test_reference_match_takes_the_first_scale_that_agrees_with_the_largest():
+    answers = np.array([["a", "b", "A."], ["a", "b", "c"], ["b", "c", "c"]], dtype=object)
+    assert reference_match(answers).tolist() == [0, 2, 1]
+
+
+def test_utility_pays_for_tokens():
+    scores, costs = np.array([[0.2, 0.5, 0.6], [0, 0, 0]]), np.array([1.0, 9, 36])
+    assert utility(scores, costs, 0).tolist() == [2, 0]  # ties and always wrong: the cheapest
+    # 0.2 - 0.01, 0.5 - 0.09, 0.6 - 0.36
+    assert utility(scores, costs, 0.01).tolist() == [1, 0]
+    assert utility(scores, costs, 1.0).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="a price of at least 0, got -1"):
+        utility(scores, costs, -1)
+    with pytest.raises(ValueError, match="one row a question"):
+        utility(scores[0], costs, 0)
+
+
+def test_loss_ranking_takes_the_least_surprise():
+    losses, costs = np.array([[3.0, 1.0, 0.9], [1.0, 1.0, 1.0]]), np.array([1.0, 9, 36])
+    assert loss_ranking(losses, costs).tolist() == [2, 0]
+    assert loss_ranking(losses, costs, price=0.01).tolist() == [1, 0]  # 3.01, 1.09, 1.26
+    with pytest.raises(ValueError, match="expected finite losses"):
+        loss_ranking(losses * np.nan, costs)
+
+
+def test_rules_are_summed_up():
+    tokens = np.tile([1.0, 9.0, 36.0], (5, 1))
+    answers = np.array([["x", "x", "x"]] * 5, dtype=object)
+    picked = pick_by_rules(SCORES, tokens, answers, wrong="drop", price=0.1)
+    assert tuple(picked) == RULES
+    # Four kept at 1, 36, 1 and 9 tokens, all right.
+    wanted = {"accuracy": 1.0, "tokens": 47 / 4, "kept": 0.8}
+    assert summarise_picks(picked["minimal-correct"], SCORES, tokens) == wanted
+    # The second question's 36 tokens cost 3.6 and are not worth it; the fifth's 9 cost 0.9.
+    assert picked["utility"].tolist() == [0, 0, 0, 0, 1]
+    nothing = {"accuracy": None, "tokens": None, "kept": 0.0}
+    assert summarise_picks(np.array([DROPPED]), SCORES[:1], tokens) == nothing
+
+
+def test_granularity_counts_the_smallest_right_scale():
+    tokens = np.tile([1.0, 9.0, 36.0], (5, 1))
+    found = granularity(SCORES, tokens, (1, 9, 36))
+    assert found == {"1": 0.4, "9": 0.2, "36": 0.2, "never": 0.2, "tokens": 47 / 4}
+    assert np.isnan(granularity(SCORES[3:4], tokens[:1], (1, 9, 36))["tokens"])

@@ -144,3 +144,19 @@ def test_make_question_names_the_sample_of_an_empty_question():
 
 def _fields(count):
     return dict(list(FIELDS.items())[:count])
+
+
+@pytest.mark.parametrize("index", [2, "-1", "B", None])
+def test_make_question_refuses_a_choice_that_is_not_there(index):
+    row = {"question": "Which?", "options": ["x", "y"], "right": index}
+    columns = {"question": "question", "choices": "options", "answer_index": "right"}
+    with pytest.raises(ValueError, match="number of one of its 2 choices"):
+        make_question(row, columns, "q9", DEFAULTS)
+
+
+@pytest.mark.parametrize("text", ["x or y", "[1", "7"])
+def test_make_question_refuses_choices_that_are_no_list(text):
+    row = {"question": "Which?", "answers": "x", "options": text}
+    columns = {"question": "question", "answers": "answers", "choices": "options"}
+    with pytest.raises(ValueError, match="sample 'q9': expected a list of choices, got the text"):
+        make_question(row, columns, "q9", DEFAULTS)

@@ -118,22 +118,40 @@ def test_image_folder_layout(tmp_path):
 def test_hub_name_goes_to_datasets(monkeypatch):
     asked = []
 
-    def load_dataset(name, split):
-        asked.append((name, split))
+    def load_dataset(name, configuration, split):
+        asked.append((name, configuration, split))
         return make_dataset()
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     check_colours(load_questions("someone/some-set", split="validation"))
-    assert asked == [("someone/some-set", "validation")]
+    check_colours(load_questions("someone/some-set:part", split="validation"))
+    assert asked == [("someone/some-set", name, "validation") for name in (None, "part")]
 
 
 def test_hub_error_is_one_line(monkeypatch):
-    def load_dataset(name, split):
+    def load_dataset(name, configuration, split):
         raise ConnectionError("no way\n out")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     with pytest.raises(ValueError, match="^a/b cannot be read as a data set: no way out$"):
         load_questions("a/b")
+
+
+def test_images_in_lists_of_one(monkeypatch):
+    images = [[paint("red")]]
+    rows = {"image": images, "question": ["What?"], "answers": ["red"]}
+    made = datasets.Dataset.from_dict(rows)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, split: made)
+    questions = load_questions("a/b")
+    assert questions.image(questions[0].image_id).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_data_without_answers_takes_the_largest_scale_for_right(tmp_path):
+    paint("red").save(tmp_path / "red.png")
+    path = write_jsonl(tmp_path / "q.jsonl", [{"image": "red.png", "question": "What?"}])
+    assert load_questions(str(path), metric="reference")[0].answers == ()
+    with pytest.raises(ValueError, match="no column 'answers' for the field 'answers'"):
+        load_questions(str(path))
 
 
 def test_columns_are_mapped(tmp_path):

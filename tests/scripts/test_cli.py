@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from scripts.cli import COMMANDS, main
+from scripts.cli import COMMANDS, main, module_of
 
 
 def test_help_is_quick_and_imports_nothing_heavy():
@@ -31,7 +31,7 @@ def test_every_command_helps_with_an_example(runner, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_help_is_light(command):
-    code = f"import sys, scripts.{command}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, {module_of(command)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,0 +1,126 @@
+"""The command `m3scale oracle`: what the best choice of scale would score and cost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.options import json_option
+from scripts.output import print_table, write_json
+
+if TYPE_CHECKING:
+    from labels.oracle import AlwaysWrong
+    from labels.outcomes import OutcomeTable
+    from predictor.data import IntArray
+
+Section = dict[str, Any]
+PRICE = 0.0002
+
+
+@click.command(cls=OneLineCommand)
+@click.option(
+    "--outcomes",
+    "folders",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Finished label folder, one column; repeatable.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["dataset", "group"]),
+    default="dataset",
+    show_default=True,
+    help="One column a folder, or also one a question family.",
+)
+@click.option(
+    "--always-wrong",
+    type=click.Choice(["cheapest", "dearest", "drop"]),
+    default="cheapest",
+    show_default=True,
+    help="The scale of a question that no scale answers; M3 takes the cheapest.",
+)
+@click.option(
+    "--price",
+    default=PRICE,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Score that a visual token costs, for the rule utility.",
+)
+@json_option
+def main(
+    folders: tuple[Path, ...],
+    by: str,
+    always_wrong: "AlwaysWrong",
+    price: float,
+    json_file: Path | None,
+) -> None:
+    """Show every fixed scale and what oracles make of them: score and mean visual tokens.
+
+    Example: m3scale oracle --outcomes runs/demo/outcomes/test --by group
+
+    An oracle knows which answers are right. Its rule is minimal-correct (the paper's), stable
+    (right, and all larger scales too), reference-match (says what the largest says) or utility.
+    """
+    from labels.outcomes import read_outcomes
+
+    columns: dict[str, Section] = {}
+    for folder in folders:
+        table = read_outcomes(folder)
+        for name, rows in _split_rows(folder.name, table, by).items():
+            columns[name] = _measure(table, rows, always_wrong, price)
+    _print(columns)
+    click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} a token.")
+    if json_file:
+        settings = {"always_wrong": always_wrong, "price": price}
+        write_json(json_file, {"settings": settings, "columns": columns})
+
+
+def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArray]":
+    import numpy as np
+
+    rows = {name: np.arange(len(table.sample_ids))}
+    if by == "group":
+        groups = sorted(set(table.groups.tolist()))
+        rows |= {f"{name}/{group}": np.flatnonzero(table.groups == group) for group in groups}
+    return rows
+
+
+def _measure(
+    table: "OutcomeTable", rows: "IntArray", wrong: "AlwaysWrong", price: float
+) -> Section:
+    from labels.oracle import granularity, pick_by_rules, summarise_picks
+
+    scores, tokens = table.scores[rows], table.visual_tokens[rows]
+    picked = pick_by_rules(scores, tokens, table.answers[rows], wrong, price)
+    return {
+        "n": len(rows),
+        "fixed": {
+            str(scale): {"accuracy": scores[:, k].mean(), "tokens": tokens[:, k].mean()}
+            for k, scale in enumerate(table.scales)
+        },
+        "oracle": {rule: summarise_picks(index, scores, tokens) for rule, index in picked.items()},
+        "granularity": granularity(scores, tokens, table.scales),
+    }
+
+
+def _print(columns: dict[str, Section]) -> None:
+    """Print the paper's table, columns by name, then which scale questions need."""
+    every = list(columns.values())
+    scales = sorted({int(scale) for column in every for scale in column["fixed"]}, reverse=True)
+    lines: list[list[object]] = [["questions", *(column["n"] for column in every)]]
+    for scale in scales:
+        found = [column["fixed"].get(str(scale), {"accuracy": None}) for column in every]
+        lines.append([f"scale {scale}", *(point["accuracy"] for point in found)])
+    for rule in every[0]["oracle"]:
+        for key in ("tokens", "accuracy"):
+            lines.append([f"{rule} {key}", *(column["oracle"][rule][key] for column in every)])
+    print_table(["", *columns], lines)
+    click.echo("\nshare of questions by the smallest scale that is right; its mean tokens")
+    needs = list(dict.fromkeys(key for column in every for key in column["granularity"]))
+    rows = [
+        [name, *(column["granularity"].get(key) for key in needs)]
+        for name, column in columns.items()
+    ]
+    print_table(["", *needs], rows)

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from labels.audit import borrowed_scores, flip_rates, guess_rates
+from labels.outcomes import OutcomeTable
+from labels.questions import LETTERS, Question
+
+CHOICES = ("red", "green", "blue", "white")
+
+
+def make_table(answers, scores=None):
+    answers = np.array(answers, dtype=object)
+    n, s = answers.shape
+    numbers = np.zeros((n, s))
+    names = np.array([f"q{row}" for row in range(n)])
+    return OutcomeTable(
+        sample_ids=names,
+        image_ids=names,
+        groups=np.array([""] * n),
+        scales=(1, 9, 36)[:s],
+        scores=numbers if scores is None else np.array(scores, float),
+        parse_ok=numbers == 0,
+        visual_tokens=numbers,
+        flops=numbers,
+        answers=answers,
+        mean_logprob=numbers,
+        first_margin=numbers,
+        wall_ms=numbers,
+        meta=[{}] * n,
+    )
+
+
+def ask(name, answers, metric="exact", choices=(), group=""):
+    return Question(name, "i", "What?", tuple(answers), metric, tuple(choices), group)
+
+
+def test_guess_rates():
+    questions = [
+        ask("a", ["red"], "choice", CHOICES),
+        ask("b", ["red", "blue"], "choice", CHOICES),
+        ask("c", ["red"]),
+    ]
+    assert guess_rates(questions).tolist() == [0.25, 0.5, 0]
+
+
+def test_two_questions_can_only_lend_to_each_other():
+    questions = [ask("a", ["yes"]), ask("b", ["no"])]
+    table = make_table([["yes", "no"], ["yes", "yes"]])
+    # The first is given "yes", "yes"; the second "yes", "no".
+    assert borrowed_scores(table, questions, draws=2).tolist() == [[[1, 1], [0, 1]]] * 2
+
+
+def test_options_are_lent_by_their_letter_and_only_among_equals():
+    questions = [
+        ask("a", ["red"], "choice", CHOICES),
+        ask("b", ["white"], "choice", CHOICES[::-1]),  # the first of its options, too
+        ask("c", ["red"], "choice", CHOICES[:2]),
+        ask("d", ["red"], "choice", CHOICES, group="other"),
+    ]
+    table = make_table([["red"], ["D"], ["A"], ["no idea"]])
+    # b is given "A" and is right, a is given "D"; c and d have nobody to borrow from.
+    assert borrowed_scores(table, questions, draws=1)[0, :, 0].tolist() == [0, 1, 0, 0]
+
+
+def test_shuffled_answers_to_four_options_are_right_a_quarter_of_the_time():
+    random = np.random.default_rng(0)
+    right = random.integers(4, size=300)
+    questions = [ask(f"q{k}", [LETTERS[k]], "choice", CHOICES) for k in right]
+    questions = [replace(q, sample_id=f"q{row}") for row, q in enumerate(questions)]
+    table = make_table([[LETTERS[k]] * 2 for k in right])  # all right, not by luck
+    assert borrowed_scores(table, questions).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_flips_count_changed_answers_and_verdicts():
+    first = make_table([["a", "b"], ["c", "d"]], [[1, 0], [0, 1]])
+    second = make_table([["a", "x"], ["c", "y"]], [[1, 0], [0, 0]])
+    flips = flip_rates(first, second)
+    assert flips == {"n": 2, "answers": [0, 1], "verdicts": [0, 0.5]}
+    swapped = replace(second, sample_ids=second.sample_ids[::-1])
+    assert flip_rates(first, swapped)["answers"] == [1, 1]
+
+
+def test_flips_refuse_other_runs():
+    first = make_table([["a", "b"]])
+    with pytest.raises(ValueError, match=r"the same scales, got \(1, 9\) and \(1,\)"):
+        flip_rates(first, make_table([["a"]]))
+    with pytest.raises(ValueError, match="share no question"):
+        flip_rates(first, replace(first, sample_ids=np.array(["other"])))
