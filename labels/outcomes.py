@@ -135,7 +135,7 @@ def read_features(
         ValueError: if a sample is not in the run, or the run was imported.
     """
     manifest = _read_finished(folder)
-    if str(manifest.settings["checkpoint"]).startswith(IMPORTED):
+    if str(manifest.settings.get("checkpoint")).startswith(IMPORTED):
         raise ValueError(
             f"{folder} was imported and has no features to train on; label the data with "
             "m3scale label"

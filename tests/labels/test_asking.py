@@ -69,6 +69,24 @@ def test_rows_and_features_of_a_batch():
     assert features.question[:, 0].tolist() == [4, 4, 6]  # one row a question
 
 
+def test_reference_judges_every_scale_by_the_largest():
+    answerer, said = Yes(), {1: "Red", 9: "blue."}
+    usual = answerer.answer_images
+
+    def answer_images(pyramids, questions, scale, *, max_new_tokens):
+        answers = usual(pyramids, questions, scale, max_new_tokens=max_new_tokens)
+        return [
+            [SimpleNamespace(**{**vars(a), "text": said[scale]}) for a in of_image]
+            for of_image in answers
+        ]
+
+    answerer.answer_images = answer_images
+    groups = [[Question("a", "i0", "Colour?", (), "reference")]]
+    assert [row["score"] for row in ask_images(make_asking(answerer), groups)[0]] == [0, 1]
+    said[1] = "Blue"
+    assert [row["score"] for row in ask_images(make_asking(answerer), groups)[0]] == [1, 1]
+
+
 def test_answers_that_do_not_fit_the_questions_are_refused():
     answerer = Yes()
     answerer.answer_images = lambda *_, max_new_tokens: [[], []]
