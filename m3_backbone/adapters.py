@@ -17,7 +17,7 @@ ADAPTER_FOLDER = "adapter"
 OTHER_WEIGHTS = "trained.safetensors"
 
 
-def add_adapter(model: Any, rank: int, alpha: float, seed: int) -> Any:
+def add_adapter(model: Any, rank: int, alpha: int, seed: int) -> Any:
     """Put a fresh LoRA beside every linear layer of the language model.
 
     Args:

@@ -96,8 +96,8 @@ def answer_losses(
 ) -> tuple[Tensor, Tensor]:
     """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
     text, places = batch.text, batch.places
-    grounded = ground_weight and places is not None and scale >= SMALLEST_SCALE
-    if not grounded or places is None or isinstance(text, ConversationText):
+    known = ground_weight and scale >= SMALLEST_SCALE
+    if not known or places is None or isinstance(text, ConversationText):
         loss = scale_loss(model, tokens, text, scale, batch.sizes)
         return loss, torch.zeros((), device=tokens.device)
     with watched_layer(model) as seen:

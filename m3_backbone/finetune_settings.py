@@ -47,7 +47,7 @@ class FinetuneSettings:
     accumulate: int = 1
     checkpointing: bool = False
     lora_rank: int = 0
-    lora_alpha: float = 0.0
+    lora_alpha: int = 0
 
 
 def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module, float]]:

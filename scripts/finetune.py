@@ -144,7 +144,12 @@ def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
     help="Train a LoRA of this rank in place of the language model, such as 128 at a"
     " --language-rate of 2e-4; 0: none. Needs peft.",
 )
-@click.option("--lora-alpha", default=256.0, help="The LoRA counts alpha / rank times.")
+@click.option(
+    "--lora-alpha",
+    default=256,
+    type=click.IntRange(min=1),
+    help="The LoRA counts alpha / rank times.",
+)
 @click.option(
     "--adapter",
     is_flag=True,

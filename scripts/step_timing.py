@@ -182,9 +182,14 @@ def copy_gradients(weights: Any) -> list[torch.Tensor]:
 
 def time_step(step: Callable[[], None], device: str) -> float:
     """Run a step and give its wall time, until the device is done [seconds]."""
-    wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
-    wait()
+    wait_for(device)
     started = time.perf_counter()
     step()
-    wait()
+    wait_for(device)
     return time.perf_counter() - started
+
+
+def wait_for(device: str) -> None:
+    """Let a device finish what it was asked to do."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)

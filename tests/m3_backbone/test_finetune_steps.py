@@ -124,8 +124,8 @@ def test_the_tower_moves_exactly_when_it_is_trained(model, draw, tmp_path, tower
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by peft's opening
 def test_a_lora_trains_alone_and_merges_into_the_same_answers(model, draw, tmp_path):
     plain = copy.deepcopy(model).eval()
-    settings = replace(TRAINED, tower_rate=0.0, lora_rank=2, lora_alpha=4.0, language_rate=1e-1)
-    adapted = add_adapter(model, 2, 4.0, seed=0)
+    settings = replace(TRAINED, tower_rate=0.0, lora_rank=2, lora_alpha=4, language_rate=1e-1)
+    adapted = add_adapter(model, 2, 4, seed=0)
     run(model, lambda _: draw(0, 2), tmp_path, settings, steps=3)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert {name.split(".")[1] for name in trained} == {"language_model", "multi_modal_projector"}
@@ -164,11 +164,11 @@ def read(model, batch):
 def test_a_killed_run_with_accumulation_and_lora_ends_where_an_undisturbed_one_does(
     build_model, draw, tmp_path
 ):
-    settings = replace(TRAINED, accumulate=2, lora_rank=2, lora_alpha=4.0, scales_per_step=1)
+    settings = replace(TRAINED, accumulate=2, lora_rank=2, lora_alpha=4, scales_per_step=1)
 
     def fresh():
         model = build_model()
-        add_adapter(model, 2, 4.0, seed=0)
+        add_adapter(model, 2, 4, seed=0)
         return model
 
     def batches(number):
@@ -219,7 +219,7 @@ def test_what_is_dropped_is_counted_over_a_kill(model, draw, tmp_path):
 def test_a_missing_peft_is_one_line(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ValueError, match="LoRA needs peft: pip install peft"):
-        add_adapter(model, 2, 4.0, seed=0)
+        add_adapter(model, 2, 4, seed=0)
 
 
 def test_a_step_of_one_batch_leaves_its_gradient_unscaled(model, draw):

@@ -1,6 +1,9 @@
 """`m3scale finetune`: trains, resumes, refuses what does not go together."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -159,3 +162,22 @@ def test_llava_next_is_trained_on_conversations(finetune, talks, tiny_next):
     before = AutoModelForImageTextToText.from_pretrained(tiny_next)
     assert opened.config.model_type == "llava_next"
     assert not opened.lm_head.weight.equal(before.lm_head.weight)
+
+
+@pytest.mark.slow
+def test_processes_with_and_without_images_train_together(tiny_model, talks, finetune):
+    out = finetune.folder / "together"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = ["--model", tiny_model, "--out", str(out), "--batch", "1", "--steps", "2", "--quiet"]
+    done = subprocess.run(
+        [*command, "-m", "scripts.cli", "finetune", *options, *talks],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Two steps of two processes are the four conversations; the log tells what the first one saw.
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 2
+    assert done.stdout.count("wrote") == 1
