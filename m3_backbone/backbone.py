@@ -32,8 +32,8 @@ from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
 from m3_backbone.stock import StockModel
 
-# An answer is met where it is given, and so is a pyramid.
-__all__ = ["Answer", "M3Backbone", "Pyramid"]
+# An answer is met where it is given, and so is a pyramid, or several.
+__all__ = ["Answer", "M3Backbone", "Pyramid", "Seen"]
 
 
 class M3Backbone:

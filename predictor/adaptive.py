@@ -13,15 +13,13 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from m3_backbone.backbone import Answer, M3Backbone, Pyramid
+from m3_backbone.backbone import Answer, M3Backbone, Seen
 from predictor.data import FloatArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
 
 Shown: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
 """What a question is about: one image, or several such as the frames of a video."""
-
-Seen: TypeAlias = Pyramid | list[Pyramid]
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 
