@@ -1,7 +1,7 @@
-"""M3Backbone: a stock LLaVA that answers at any token scale, from one pass of its vision tower.
+"""M3Backbone: a stock model that answers at any token scale, from one pass of its vision tower.
 
-Built by composition: the model is whatever transformers loaded; its own `get_image_features`
-encodes, the tokens are pooled here and handed back through `mm_encoder_outputs`. Which scale to use
+Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
+tokens are pooled here and handed back as its host says (`host.py`). Which scale to use
 is decided elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is
 refused, an illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of
 one line.
@@ -24,6 +24,7 @@ from m3_backbone.answers import Answer
 from m3_backbone.anyres import count_crops
 from m3_backbone.encoding import encode_images
 from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, fingerprint_variant
+from m3_backbone.hosts import find_host
 from m3_backbone.levels import Seen, check_length, check_scales, read_level
 from m3_backbone.loading import open_checkpoint
 from m3_backbone.pooling import Pyramid, check_pooling
@@ -63,7 +64,7 @@ class M3Backbone:
         """Wrap a model that is in memory already.
 
         Args:
-            model: a stock LLaVA or LLaVA-NeXT.
+            model: a stock model of a family that has a host, such as LLaVA or LLaVA-NeXT.
             tokenizer: its tokenizer; its chat template is used if it has one.
             image_processor: its image processor.
             folder: where it was loaded from, if its weights are still those of the files.
@@ -73,9 +74,9 @@ class M3Backbone:
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
-        self.grid_side = geometry.grid_side(model.config)
+        self.grid_side = find_host(model.config).grid_side(model.config)
         self.layout = geometry.crop_layout(model.config)
-        self.scales = geometry.trained_scales(model.config)
+        self.scales = geometry.trained_scales(model.config, self.grid_side)
         self.language_shape = geometry.language_shape(model.config)
         self.vision_shape = geometry.vision_shape(model.config)
         self.hidden_size = self.language_shape.hidden

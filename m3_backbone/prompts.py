@@ -1,7 +1,7 @@
 """From a question to token ids with room for a given number of visual tokens.
 
 Text only: no image and no model is touched. The words around the question come from the
-checkpoint's own chat template; without one, from LLaVA-1.5's.
+checkpoint's own chat template; without one, from that of its family of models.
 """
 
 from collections.abc import Sequence
@@ -50,12 +50,18 @@ class TokenizedPrompt:
 class PromptBuilder:
     """Renders questions with a checkpoint's template and tokenizes them."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_token_id: int) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        image_token_id: int,
+        template: str = FALLBACK_TEMPLATE,
+    ) -> None:
         """Keep the tokenizer.
 
         Args:
             tokenizer: the checkpoint's tokenizer, with its chat template if it has one.
             image_token_id: id that stands for one visual token.
+            template: prompt where there is no chat template, from {image}, {bos} and {question}.
 
         Raises:
             ValueError: if the tokenizer has no token of that id.
@@ -68,6 +74,7 @@ class PromptBuilder:
         self.tokenizer = tokenizer
         self.image_token_id = image_token_id
         self.image_marker = marker
+        self._template = template
 
     def render(self, question: str) -> str:
         """Write the prompt of a question, with one image marker.
@@ -113,8 +120,10 @@ class PromptBuilder:
         if answer is not None:
             prompt = f"{prompt} {answer}"
         bos = self.tokenizer.bos_token
-        # Some templates write the first token themselves; the tokenizer must not add it again.
-        add_special = not (isinstance(bos, str) and prompt.startswith(bos))
+        # Some templates write the first token themselves, PaliGemma's right behind the image; the
+        # tokenizer must not add it again.
+        written = prompt.removeprefix(self.image_marker)
+        add_special = not (isinstance(bos, str) and written.startswith(bos))
         ids = self.tokenizer(prompt, add_special_tokens=add_special)["input_ids"]
         if ids.count(self.image_token_id) != 1:
             raise ValueError(
@@ -146,7 +155,8 @@ class PromptBuilder:
 
     def _apply_template(self, question: str) -> str:
         if not self.tokenizer.chat_template:
-            return FALLBACK_TEMPLATE.format(image=self.image_marker, question=question)
+            bos = self.tokenizer.bos_token
+            return self._template.format(image=self.image_marker, bos=bos, question=question)
         content: Any = [{"type": "image"}, {"type": "text", "text": question}]
         rendered = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 
 from m3_backbone.barred import bar_tokens
 from m3_backbone.decoding import decode_greedily
+from m3_backbone.host import list_outputs
 from m3_backbone.official import open_image_processor, open_official_model
 from m3_backbone.official_config import read_config
 from m3_backbone.official_weights import to_official_name
 from m3_backbone.pooling import pool_tokens
-from m3_backbone.prefill import _as_encoder_output, prefill_packed, prefill_padded
+from m3_backbone.prefill import prefill_packed, prefill_padded
 from m3_backbone.vision import encode_pixels
 
 VARIANTS = ["llava15"]
@@ -88,7 +89,7 @@ def read_row(golden, i, scale):
     """Logits over the official vocabulary of one unpadded training row [L, V]."""
     tokens = visual_tokens(golden, i, scale)
     ids = torch.tensor([expand(golden, row_ids(golden, i), len(tokens))])
-    logits = golden.model(input_ids=ids, mm_encoder_outputs=_as_encoder_output([tokens])).logits
+    logits = golden.model(input_ids=ids, **list_outputs(ids, [tokens])).logits
     return bar_tokens(golden.model, logits)[0]
 
 
@@ -157,7 +158,7 @@ def test_transformers_generates_the_same_ids(golden, scale):
             found = golden.model.generate(
                 input_ids=torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                mm_encoder_outputs=_as_encoder_output([tokens]),
+                **list_outputs(ids, [tokens]),
                 max_new_tokens=8,
                 do_sample=False,
                 eos_token_id=[],

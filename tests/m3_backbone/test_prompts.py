@@ -102,6 +102,7 @@ def test_a_question_of_no_token_is_refused(tokenizer, monkeypatch):
 
 class FakeTokenizer:
     chat_template = None
+    bos_token = None
 
     def __call__(self, text, add_special_tokens):
         return {"input_ids": []}
