@@ -27,6 +27,7 @@ from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, finge
 from m3_backbone.hosts import find_host
 from m3_backbone.levels import Seen, check_length, check_scales, read_level
 from m3_backbone.loading import open_checkpoint
+from m3_backbone.placement import DeviceMap, name_numbers
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.pyramids import build_pyramids, check_grids
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
@@ -90,6 +91,8 @@ class M3Backbone:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        device_map: DeviceMap | None = None,
+        quantize: str | None = None,
         pooling: str = "average",
     ) -> "M3Backbone":
         """Open a checkpoint.
@@ -98,6 +101,8 @@ class M3Backbone:
             name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
+            device_map: where each part of the model goes, such as `auto`, instead of a device.
+            quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             pooling: how tokens become fewer; M3 models are trained with `average`.
 
         Returns:
@@ -105,22 +110,20 @@ class M3Backbone:
         """
         # Before the weights: opening them takes long.
         check_pooling(pooling)
-        opened = open_checkpoint(name_or_path, device, dtype)
+        opened = open_checkpoint(name_or_path, device, dtype, device_map, quantize)
         return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder, pooling)
 
     @cached_property
     def fingerprint(self) -> str:
         """Identify weights and settings: 16 hex digits, computed on first use."""
-        if self._folder is None:
-            weights = fingerprint_model(self.model)
-        else:
-            weights = fingerprint_folder(self._folder)
+        known = self._folder
+        weights = fingerprint_model(self.model) if known is None else fingerprint_folder(known)
         return weights if self.pooling == "average" else fingerprint_variant(weights, self.pooling)
 
     @property
     def dtype_name(self) -> str:
-        """Name the type of the weights, such as `float32`."""
-        return str(self.model.dtype).removeprefix("torch.")
+        """Name the type of the weights, such as `float32`, or `4bit` where they are quantized."""
+        return name_numbers(self.model)
 
     @property
     def vision_flops(self) -> float:

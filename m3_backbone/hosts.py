@@ -34,7 +34,7 @@ def find_host(config: Any) -> Host:
     Returns:
         Its host.
     """
-    check_model_type(config.model_type, "this")
+    check_model_type(config.model_type, "this configuration")
     return HOSTS[config.model_type]
 
 
@@ -51,6 +51,6 @@ def check_model_type(model_type: object, place: str) -> None:
     if model_type not in HOSTS:
         known = ", ".join(map(repr, HOSTS))
         raise ValueError(
-            f"{place} is a model of type {model_type!r}, expected one of {known}, or an official "
-            "'llava_llama': docs/hosts.md tells how to add a family"
+            f"{place} holds a model of type {model_type!r}, expected one of {known}, or an "
+            "official 'llava_llama': docs/hosts.md tells how to add a family"
         )

@@ -111,12 +111,14 @@ def prefill_packed(
         use_cache=True,
     ).last_hidden_state
     at = last.clamp_min(0)
-    ends = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
+    # Under a device map the last layer may lie elsewhere than the first.
+    there = at.to(hidden.device)
+    ends = hidden.gather(1, there[..., None].expand(-1, -1, hidden.shape[-1]))
     return DecodeState(
         cache=cache,
         owner=torch.cat([shared, owner], dim=1),
         position=position.gather(1, at) + 1,
-        logits=model.lm_head(ends),
+        logits=model.lm_head(ends).to(model.device),
         active=last >= 0,
     )
 

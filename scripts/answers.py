@@ -36,8 +36,8 @@ class AskSettings:
     max_new_tokens: int = 16
 
 
-Model = tuple[str, str, str]
-"""Checkpoint, device and number format."""
+Model = tuple[str, str, str, str | None, str | None]
+"""Checkpoint, device, number format, device map and quantization."""
 
 
 def ask_image(
@@ -46,7 +46,7 @@ def ask_image(
     """Answer questions about an image file.
 
     Args:
-        model: checkpoint, device and number format.
+        model: checkpoint, device, number format, device map and quantization.
         router: folder of the router; not looked at if a scale is set.
         image: the file.
         questions: what is asked.

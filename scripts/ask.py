@@ -7,7 +7,14 @@ import click
 from scripts.answers import AskSettings, ask_image, print_answers
 from scripts.errors import OneLineCommand
 from scripts.layout import DEFAULT_RUN, RunFolder
-from scripts.options import device_option, dtype_option, json_option, model_option
+from scripts.options import (
+    device_map_option,
+    device_option,
+    dtype_option,
+    json_option,
+    model_option,
+    quantize_option,
+)
 from scripts.output import write_json
 
 
@@ -30,6 +37,8 @@ from scripts.output import write_json
 @model_option
 @device_option
 @dtype_option
+@device_map_option
+@quantize_option
 @json_option
 def main(
     questions: tuple[str, ...],
@@ -42,6 +51,8 @@ def main(
     model: str,
     device: str,
     dtype: str,
+    device_map: str | None,
+    quantize: str | None,
     json_file: Path | None,
 ) -> None:
     """Answer each QUESTION about one image at the scale it needs.
@@ -58,7 +69,8 @@ def main(
         scale=scale,
         max_new_tokens=max_new_tokens,
     )
-    rows = ask_image((model, device, dtype), router, image, questions, settings)
+    opening = (model, device, dtype, device_map, quantize)
+    rows = ask_image(opening, router, image, questions, settings)
     print_answers(rows)
     if json_file:
         write_json(json_file, rows)

@@ -1,15 +1,27 @@
 """The command `m3scale label`: questions and a checkpoint to an outcome table and features."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scripts.errors import OneLineCommand
-from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
+from scripts.options import (
+    device_map_option,
+    device_option,
+    dtype_option,
+    json_option,
+    model_option,
+    quantize_option,
+    quiet_option,
+)
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
 from scripts.request import LabelRequest
 from scripts.stages import open_backbone, run_label
+
+if TYPE_CHECKING:
+    from m3_backbone.backbone import M3Backbone
 
 
 @click.command(cls=OneLineCommand)
@@ -42,6 +54,8 @@ from scripts.stages import open_backbone, run_label
 @model_option
 @device_option
 @dtype_option
+@device_map_option
+@quantize_option
 @json_option
 @quiet_option
 def main(
@@ -60,6 +74,8 @@ def main(
     model: str,
     device: str,
     dtype: str,
+    device_map: str | None,
+    quantize: str | None,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
@@ -84,7 +100,11 @@ def main(
         choice_suffix=choice_suffix,
     )
     progress = wants_progress(quiet)
-    run_label(request, lambda: open_backbone(model, device, dtype, progress), out, progress)
+
+    def open_model() -> "M3Backbone":
+        return open_backbone(model, device, dtype, device_map, quantize, progress)
+
+    run_label(request, open_model, out, progress)
     _print_outcomes(out, json_file)
 
 

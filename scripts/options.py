@@ -8,7 +8,7 @@ model_option = click.option(
     "--model",
     default="m3-mini",
     show_default=True,
-    help="Folder or name of a LLaVA checkpoint in transformers format.",
+    help="Folder or name of a checkpoint: LLaVA or another host, see docs/hosts.md.",
 )
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="Torch device, such as cuda."
@@ -19,6 +19,14 @@ dtype_option = click.option(
     show_default=True,
     type=click.Choice(["float32", "bfloat16", "float16"]),
     help="Number format of the model.",
+)
+device_map_option = click.option(
+    "--device-map", help="Spread the model, such as auto; instead of --device."
+)
+quantize_option = click.option(
+    "--quantize",
+    type=click.Choice(["8bit", "4bit"]),
+    help="Store the weights in few bits; needs a GPU.",
 )
 json_option = click.option(
     "--json",

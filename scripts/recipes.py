@@ -69,6 +69,11 @@ def open_start(name: str | None, seed: int, device: str) -> Start:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if name is not None:
         opened = open_checkpoint(name, device, "float32")
+        if opened.model.config.model_type not in ("llava", "llava_next"):
+            raise ValueError(
+                f"only LLaVA-1.5 and LLaVA-NeXT can be trained here, {name} holds a model of type "
+                f"{opened.model.config.model_type!r}"
+            )
         open_processor: Any = AutoProcessor.from_pretrained
         processor = open_processor(opened.folder)
         processor.image_processor = opened.image_processor

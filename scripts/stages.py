@@ -70,13 +70,22 @@ def find_inputs(run: RunFolder) -> ReportInputs:
     return ReportInputs(train, calibration, test, run.router, outside if outside.is_dir() else None)
 
 
-def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -> "M3Backbone":
+def open_backbone(
+    model: str,
+    device: str,
+    dtype: str,
+    device_map: str | None = None,
+    quantize: str | None = None,
+    progress: bool = False,
+) -> "M3Backbone":
     """Open a checkpoint.
 
     Args:
         model: folder, name, or `m3-mini`.
         device: torch device.
         dtype: number format.
+        device_map: where each part of the model goes, instead of a device.
+        quantize: bits to store the weights in.
         progress: whether transformers shows a bar while it loads.
 
     Returns:
@@ -88,7 +97,9 @@ def open_backbone(model: str, device: str, dtype: str, progress: bool = False) -
 
     if not progress:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return M3Backbone.from_pretrained(model, device=device, dtype=dtype)
+    return M3Backbone.from_pretrained(
+        model, device=device, dtype=dtype, device_map=device_map, quantize=quantize
+    )
 
 
 def run_label(
