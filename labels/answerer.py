@@ -100,7 +100,7 @@ class Answerer(Protocol):
         ...
 
     def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Take the tokens of the two smallest scales [images, 10, D]."""
+        """Take the tokens of the two smallest scales [images, t, D]."""
         ...
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

@@ -26,5 +26,6 @@ def splice_prefix(ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
         What the model's forward takes.
     """
     # It scatters the tokens in order; how they are spread over the first two axes does not matter.
-    outputs: Any = BaseModelOutputWithPooling(pooler_output=torch.cat(list(features))[None])  # type: ignore[arg-type]
+    joined = torch.cat(list(features))[None]
+    outputs = BaseModelOutputWithPooling(pooler_output=joined)  # type: ignore[arg-type]
     return {"mm_encoder_outputs": {"image": outputs}, "token_type_ids": torch.zeros_like(ids)}

@@ -58,7 +58,7 @@ class Placement:
         if self.device_map is not None or self.quantize is not None:
             options["device_map"] = self.device if self.device_map is None else self.device_map
         if self.quantize is not None:
-            options["quantization_config"] = BitsAndBytesConfig(
+            options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
                 load_in_8bit=self.quantize == "8bit",
                 load_in_4bit=self.quantize == "4bit",
                 bnb_4bit_compute_dtype=DTYPES[self.dtype],

@@ -198,3 +198,11 @@ def test_many_questions_an_image_get_the_answers_of_generate(host, pyramids):
 def test_an_illegal_scale_names_the_legal_ones(host, pyramids):
     with pytest.raises(ValueError, match="illegal scale 36: choose one of 1, 9, 81"):
         host.generate(pyramids[:1], QUESTIONS[:1], 36)
+
+
+def test_the_base_crop_alone_can_be_asked_about(host, pictures, pyramids):
+    crops = crop_features(host, pictures[0])
+    base = {scale: level[:scale] for scale, level in pyramids[0].items()}
+    torch.testing.assert_close(base[81], crops[0], atol=1e-5, rtol=0)
+    [answer] = host.generate([[base, base]], QUESTIONS[:1], 9, max_new_tokens=STEPS)
+    assert answer.visual_tokens == 9 + 9

@@ -1,5 +1,8 @@
 """PaliGemma: a prompt that is read both ways, from a tiny model with random weights."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d
@@ -14,9 +17,12 @@ from transformers import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from m3_backbone.backbone import M3Backbone
+from m3_backbone.official_export import check_exportable
 from m3_backbone.paligemma import PREFIX_TEMPLATE
 from m3_backbone.prefill import can_pack, prefill_padded
 from m3_backbone.prompts import PromptBuilder
+from scripts.cli import main
+from scripts.recipes import open_start
 
 IMAGE = 3
 LADDER = (1, 4, 16, 64, 256)
@@ -86,8 +92,10 @@ def pyramids(host, images):
 def stock_inputs(host, folder, images):
     """What the stock processor makes of the second image and the first question."""
     processor = PaliGemmaProcessor(host.image_processor, AutoTokenizer.from_pretrained(folder))
-    inputs = processor(images=images[1], text=f"<image>{QUESTIONS[0]}", return_tensors="pt")
-    return {name: value for name, value in inputs.items() if name != "labels"}
+    # Asked for tensors, it would warn about how it makes labels of them.
+    inputs = processor(images=[images[1]], text=[f"<image>{QUESTIONS[0]}"])
+    del inputs["labels"]
+    return {name: torch.tensor(np.array(value)) for name, value in inputs.items()}
 
 
 def plain_forward(model, features, after):
@@ -174,3 +182,41 @@ def test_its_projector_is_one_matrix(host):
     # 256 patches of 3 x 4 x 4 values to 24; two layers of 24 with an MLP of 32; 24 to 32.
     layer = 256 * (4 * 24**2 + 2 * 24 * 32) + 2 * 256**2 * 24
     assert host.vision_flops == 2 * (256 * 48 * 24 + 2 * layer + 256 * 24 * 32)
+
+
+def test_label_train_and_ask_follow_its_ladder(runner, folder, tmp_path, images):
+    lines = []
+    for i, image in enumerate(images * 4):
+        image.resize((64 + i, 64)).save(tmp_path / f"{i}.png")
+        row = {"image": f"{i}.png", "question": "red ?", "answers": ["w7"], "sample_id": str(i)}
+        lines.append(json.dumps(row))
+    (tmp_path / "source.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+    def run(*arguments):
+        result = runner.invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, (result.output, result.exc_info)
+        return result.stdout
+
+    source, out, router = (tmp_path / name for name in ("source.jsonl", "out", "router"))
+    short = ("--model", folder, "--max-new-tokens", 1)
+    told = run("label", "--source", source, "--out", out, "--json", tmp_path / "t.json", *short)
+    assert told.startswith(f"12 questions, 12 images: {out}")
+    table = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    assert [(row["scale"], row["tokens"]) for row in table["fixed"]] == [(s, s) for s in LADDER]
+    run("train", "--outcomes", out, "--out", router, "--kind", "linear")
+    image = ("--image", tmp_path / "0.png")
+    told = run("ask", *short, *image, "--router", router, "--lambda", 1, "red ?")
+    assert "scale      1 (1 visual tokens)" in told
+    assert told.count(": 0.") + told.count(": 1.") == len(LADDER)
+    told = run("ask", *short, *image, "--scale", 64, "--device-map", "cpu", "red ?")
+    assert "scale      64 (64 visual tokens)" in told
+
+
+def test_it_cannot_be_written_in_the_official_format(host):
+    with pytest.raises(ValueError, match="holds LLaVA-1.5 and LLaVA-NeXT, not 'paligemma'"):
+        check_exportable(host.model)
+
+
+def test_it_is_not_trained_here(folder):
+    with pytest.raises(ValueError, match="only LLaVA-1.5 and LLaVA-NeXT can be trained here"):
+        open_start(str(folder), 0, "cpu")

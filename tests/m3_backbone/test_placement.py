@@ -80,3 +80,8 @@ def test_what_cannot_be_is_told(chosen, message):
 def test_quantized_weights_are_named_by_their_bits(backbone):
     assert name_numbers(backbone.model) == "float32"
     assert name_numbers(SimpleNamespace(is_loaded_in_4bit=True)) == "4bit"
+
+
+def test_the_official_format_is_not_spread(official_folder):
+    with pytest.raises(ValueError, match="takes no device_map .*m3scale convert"):
+        M3Backbone.from_pretrained(official_folder, device_map="cpu")
