@@ -1,10 +1,9 @@
 """M3Backbone: a stock model that answers at any token scale, from one pass of its vision tower.
 
 Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
-tokens are pooled here and handed back as its host says (`host.py`). Which scale to use
-is decided elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is
-refused, an illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of
-one line.
+tokens are pooled here and handed back as its host says (`host.py`). Which scale to use is decided
+elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is refused, an
+illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of one line.
 """
 
 from collections.abc import Sequence

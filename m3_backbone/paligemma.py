@@ -27,5 +27,5 @@ def splice_prefix(ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
     """
     # It scatters the tokens in order; how they are spread over the first two axes does not matter.
     joined = torch.cat(list(features))[None]
-    outputs = BaseModelOutputWithPooling(pooler_output=joined)  # type: ignore[arg-type]
+    outputs = BaseModelOutputWithPooling(pooler_output=joined)
     return {"mm_encoder_outputs": {"image": outputs}, "token_type_ids": torch.zeros_like(ids)}

@@ -6,6 +6,7 @@ import torch
 from m3_backbone import placement
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.placement import Placement, name_numbers
+from scripts.cli import main
 
 
 @pytest.fixture
@@ -28,6 +29,27 @@ def test_a_device_map_gives_the_same_answers(tiny_folder, backbone, images, devi
     found = mapped.answer_images(mapped.encode(images[:1]), asked, 9, max_new_tokens=3)
     expected = backbone.answer_images(backbone.encode(images[:1]), asked, 9, max_new_tokens=3)
     assert [a.token_ids for a in found[0]] == [a.token_ids for a in expected[0]]
+
+
+def ask(runner, folder, image, *options):
+    known = ("ask", "--image", image, "--model", folder, "--scale", 9, "--max-new-tokens", 2)
+    return runner.invoke(main, [str(argument) for argument in (*known, *options, "red ?")])
+
+
+def test_ask_spreads_a_model(runner, tiny_folder, images, tmp_path):
+    pytest.importorskip("accelerate")
+    images[0].save(tmp_path / "x.png")
+    alone = ask(runner, tiny_folder, tmp_path / "x.png")
+    spread = ask(runner, tiny_folder, tmp_path / "x.png", "--device-map", "auto")
+    assert (spread.exit_code, spread.stdout) == (0, alone.stdout)
+
+
+@pytest.mark.parametrize("options", [("--quantize", "4bit"), ("--device-map", "nowhere")])
+def test_ask_tells_in_one_line_what_is_needed(runner, tiny_folder, images, tmp_path, options):
+    images[0].save(tmp_path / "x.png")
+    result = ask(runner, tiny_folder, tmp_path / "x.png", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_device_alone_needs_no_options():
