@@ -106,7 +106,7 @@ class Answerer(Protocol):
         ...
 
     def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Take the tokens of the two smallest scales, the mean over several images [n, 10, D]."""
+        """Take the tokens of the two smallest scales, the mean over several images [n, t, D]."""
         ...
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

@@ -59,7 +59,7 @@ class Features:
     Attributes:
         sample_ids: the samples [n].
         image_rows: row of `coarse` that belongs to each sample [n].
-        coarse: coarse tokens of each image [images, 10, D].
+        coarse: coarse tokens of each image [images, t, D]; t is 10 for scales 1 and 9.
         question: question embedding of each sample [n, D].
     """
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from m3_backbone.answers import Answer, build_answers
 from m3_backbone.decoding import DecodeState, decode_greedily
 from m3_backbone.encoding import evaluating
+from m3_backbone.hosts import find_host
 from m3_backbone.prefill import can_pack, prefill_packed, prefill_padded
 from m3_backbone.prompts import PromptBuilder, TokenizedPrompt
 from m3_backbone.stock import StockModel
@@ -33,7 +34,9 @@ class AnswerEngine:
             model: the stock model.
             tokenizer: its tokenizer.
         """
-        self.prompts = PromptBuilder(tokenizer, model.config.image_token_id)
+        self.prompts = PromptBuilder(
+            tokenizer, model.config.image_token_id, find_host(model.config).template
+        )
         self._model = model
         self._tokenizer = tokenizer
         self.eos_ids = _find_eos_ids(model, tokenizer)

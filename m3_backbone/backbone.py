@@ -1,10 +1,9 @@
-"""M3Backbone: a stock LLaVA that answers at any token scale, from one pass of its vision tower.
+"""M3Backbone: a stock model that answers at any token scale, from one pass of its vision tower.
 
-Built by composition: the model is whatever transformers loaded; its own `get_image_features`
-encodes, the tokens are pooled here and handed back through `mm_encoder_outputs`. Which scale to use
-is decided elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is
-refused, an illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of
-one line.
+Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
+tokens are pooled here and handed back as its host says (`host.py`). Which scale to use is decided
+elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is refused, an
+illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of one line.
 """
 
 from collections.abc import Sequence
@@ -24,8 +23,10 @@ from m3_backbone.answers import Answer
 from m3_backbone.anyres import count_crops
 from m3_backbone.encoding import encode_images
 from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, fingerprint_variant
+from m3_backbone.hosts import find_host
 from m3_backbone.levels import Seen, check_length, check_scales, read_level
 from m3_backbone.loading import open_checkpoint
+from m3_backbone.placement import DeviceMap, name_numbers
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.pyramids import build_pyramids, check_grids
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
@@ -63,7 +64,7 @@ class M3Backbone:
         """Wrap a model that is in memory already.
 
         Args:
-            model: a stock LLaVA or LLaVA-NeXT.
+            model: a stock model of a family that has a host, such as LLaVA or LLaVA-NeXT.
             tokenizer: its tokenizer; its chat template is used if it has one.
             image_processor: its image processor.
             folder: where it was loaded from, if its weights are still those of the files.
@@ -73,9 +74,9 @@ class M3Backbone:
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
-        self.grid_side = geometry.grid_side(model.config)
+        self.grid_side = find_host(model.config).grid_side(model.config)
         self.layout = geometry.crop_layout(model.config)
-        self.scales = geometry.trained_scales(model.config)
+        self.scales = geometry.trained_scales(model.config, self.grid_side)
         self.language_shape = geometry.language_shape(model.config)
         self.vision_shape = geometry.vision_shape(model.config)
         self.hidden_size = self.language_shape.hidden
@@ -89,6 +90,8 @@ class M3Backbone:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        device_map: DeviceMap | None = None,
+        quantize: str | None = None,
         pooling: str = "average",
     ) -> "M3Backbone":
         """Open a checkpoint.
@@ -97,6 +100,8 @@ class M3Backbone:
             name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
+            device_map: where each part of the model goes, such as `auto`, instead of a device.
+            quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             pooling: how tokens become fewer; M3 models are trained with `average`.
 
         Returns:
@@ -104,22 +109,20 @@ class M3Backbone:
         """
         # Before the weights: opening them takes long.
         check_pooling(pooling)
-        opened = open_checkpoint(name_or_path, device, dtype)
+        opened = open_checkpoint(name_or_path, device, dtype, device_map, quantize)
         return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder, pooling)
 
     @cached_property
     def fingerprint(self) -> str:
         """Identify weights and settings: 16 hex digits, computed on first use."""
-        if self._folder is None:
-            weights = fingerprint_model(self.model)
-        else:
-            weights = fingerprint_folder(self._folder)
+        known = self._folder
+        weights = fingerprint_model(self.model) if known is None else fingerprint_folder(known)
         return weights if self.pooling == "average" else fingerprint_variant(weights, self.pooling)
 
     @property
     def dtype_name(self) -> str:
-        """Name the type of the weights, such as `float32`."""
-        return str(self.model.dtype).removeprefix("torch.")
+        """Name the type of the weights, such as `float32`, or `4bit` where they are quantized."""
+        return name_numbers(self.model)
 
     @property
     def vision_flops(self) -> float:

@@ -33,7 +33,7 @@ class LanguageShape:
 
 @dataclass(frozen=True)
 class VisionShape:
-    """Sizes of a vision transformer with a plain MLP and a two-layer projector.
+    """Sizes of a vision transformer with a plain MLP, and of a projector.
 
     Attributes:
         layers: encoder layers (all of them run, also above the layer that is read).
@@ -43,6 +43,7 @@ class VisionShape:
         patch_values: numbers in one patch (channels x side x side).
         extra_tokens: tokens beside the patches (1 for a class token).
         projected: width that the projector maps to.
+        projector_layers: matrices of the projector; those behind the first are square.
     """
 
     layers: int
@@ -52,6 +53,7 @@ class VisionShape:
     patch_values: int
     extra_tokens: int
     projected: int
+    projector_layers: int = 2
 
 
 def prefill_flops(shape: LanguageShape, n_tokens: int) -> float:
@@ -110,7 +112,8 @@ def vision_flops(shape: VisionShape) -> float:
     n, d = shape.patches + shape.extra_tokens, shape.hidden
     embedding = shape.patches * shape.patch_values * d
     encoder = shape.layers * (n * (4 * d**2 + 2 * d * shape.intermediate) + 2 * n**2 * d)
-    projector = shape.patches * (d * shape.projected + shape.projected**2)
+    square = (shape.projector_layers - 1) * shape.projected**2
+    projector = shape.patches * (d * shape.projected + square)
     return 2.0 * (embedding + encoder + projector)
 
 

@@ -1,4 +1,4 @@
-"""The crops of LLaVA-NeXT images through the vision tower, each crop by itself.
+"""The crops of LLaVA-NeXT and LLaVA-OneVision through the vision tower, each crop by itself.
 
 Not `get_image_features` of the stock model: that merges crops at the full grid and drops what it
 takes for padding, while M3 pools each crop first.
@@ -14,31 +14,27 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import LlavaNextForConditionalGeneration
 
 from m3_backbone.anyres import CropLayout, count_crops
+from m3_backbone.geometry import read_layout
 from m3_backbone.vision import encode_pixels
 
 
 def encode_crops(
-    model: LlavaNextForConditionalGeneration,
-    image_processor: Any,
-    images: list[Image.Image],
-    layout: CropLayout,
-    batch_size: int,
+    model: Any, image_processor: Any, images: list[Image.Image], batch_size: int
 ) -> list[Tensor]:
     """Encode and project every crop of images at the full grid.
 
     Args:
         model: the stock model, in evaluation mode.
-        image_processor: its image processor, a `LlavaNextImageProcessorPil`.
+        image_processor: its image processor, the Pillow one.
         images: images in mode RGB, at least one.
-        layout: how the model cuts images.
         batch_size: crops in one pass.
 
     Returns:
         Tokens of each image, the base crop first, then the tiles row by row [crops, N, D].
     """
+    layout = read_layout(model.config)
     check_processor(image_processor, layout)
     pixels = [cut_image(image_processor, image, layout) for image in images]
     parts = torch.split(torch.cat(pixels), batch_size)
@@ -94,7 +90,7 @@ def cut_image(image_processor: Any, image: Image.Image, layout: CropLayout) -> T
     return pixels
 
 
-def _project(model: LlavaNextForConditionalGeneration, pixels: Tensor) -> Tensor:
+def _project(model: Any, pixels: Tensor) -> Tensor:
     """Encode and project crops [B, 3, side, side] to tokens [B, N, D]."""
     tokens: Tensor = model.model.multi_modal_projector(encode_pixels(model, pixels))
     return tokens

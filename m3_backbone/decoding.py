@@ -156,7 +156,8 @@ def _drop_finished_rows(state: DecodeState) -> Tensor:
     if 2 * int(wanted.sum()) > len(wanted):
         return everything
     kept = everything[wanted]
-    state.cache.batch_select_indices(kept)
+    # The layers of the cache may lie on several devices, and each takes indices from the CPU.
+    state.cache.batch_select_indices(kept.cpu())
     state.owner, state.position = state.owner[kept], state.position[kept]
     state.active = state.active[kept]
     return kept

@@ -3,15 +3,13 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration, LlavaNextForConditionalGeneration
 
-from m3_backbone.crops import encode_crops
-from m3_backbone.geometry import crop_layout
+from m3_backbone.hosts import find_host
 from m3_backbone.images import check_image
 from m3_backbone.stock import StockModel
 
@@ -60,28 +58,14 @@ def encode_images(
     keys = [_content_key(image) for image in checked]
     distinct = dict(zip(keys, checked, strict=True))
     order = list(distinct)
+    encode = find_host(model.config).encode
     tokens: dict[str, Tensor] = {}
     for start in range(0, len(order), batch_size):
         part = order[start : start + batch_size]
         with evaluating(model):
-            features = _encode_batch(
-                model, image_processor, [distinct[key] for key in part], batch_size
-            )
+            features = encode(model, image_processor, [distinct[k] for k in part], batch_size)
         tokens.update(zip(part, features, strict=True))
     return [tokens[key] for key in keys]
-
-
-def _encode_batch(
-    model: StockModel, image_processor: Any, images: list[Image.Image], batch_size: int
-) -> list[Tensor]:
-    layout = crop_layout(model.config)
-    if layout is not None:
-        cutting = cast(LlavaNextForConditionalGeneration, model)
-        return encode_crops(cutting, image_processor, images, layout, batch_size)
-    plain = cast(LlavaForConditionalGeneration, model)
-    pixels = image_processor(images=images, return_tensors="pt")["pixel_values"]
-    output = plain.get_image_features(pixels.to(model.device, model.dtype), return_dict=True)
-    return list(output.pooler_output)
 
 
 def _content_key(image: Image.Image) -> str:

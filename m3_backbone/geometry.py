@@ -1,4 +1,4 @@
-"""What a LLaVA configuration says about sizes: its grid, its scales, its costs.
+"""What a model's configuration says about sizes: its grid, its scales, its costs.
 
 Reads numbers only; no weight is touched.
 """
@@ -6,7 +6,7 @@ Reads numbers only; no weight is touched.
 from math import isqrt
 from typing import Any
 
-from transformers import LlavaNextConfig
+from transformers import LlavaNextConfig, LlavaOnevisionConfig, PaliGemmaConfig
 
 from m3_backbone.anyres import CropLayout
 from m3_backbone.cost import LanguageShape, VisionShape
@@ -31,31 +31,36 @@ def grid_side(config: StockConfig) -> int:
     """
     vision = _vision_config(config)
     size, patch = vision.image_size, vision.patch_size
-    if not isinstance(size, int) or not isinstance(patch, int) or size % patch:
+    whole = isinstance(size, int) and isinstance(patch, int)
+    # The 384 pixels of LLaVA-OneVision are 27 patches of 14; nobody sees the last 6.
+    may_leave_rest = isinstance(config, LlavaOnevisionConfig)
+    if not whole or (size % patch and not may_leave_rest):
         raise ValueError(
             f"the visual tokens must form a square grid: image size {size} with patch size {patch} "
             "gives none"
         )
-    dropped = 1 if config.vision_feature_select_strategy == "default" else 0
+    strategy = getattr(config, "vision_feature_select_strategy", "full")
+    dropped = 1 if strategy == "default" else 0
     tokens = (size // patch) ** 2 + _class_tokens(config) - dropped
     if tokens != isqrt(tokens) ** 2:
         raise ValueError(
-            f"the visual tokens must form a square grid, but select strategy "
-            f"{config.vision_feature_select_strategy!r} gives {tokens}"
+            f"the visual tokens must form a square grid, but select strategy {strategy!r} gives "
+            f"{tokens}"
         )
     return isqrt(tokens)
 
 
-def trained_scales(config: StockConfig) -> tuple[int, ...]:
+def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, ...]:
     """Find the scales that a model offers.
 
     Args:
         config: the model's configuration; M3 checkpoints name their scales in it.
+        side: tokens along one side of the grid; None reads it off the configuration.
 
     Returns:
         Scales, ascending.
     """
-    side = grid_side(config)
+    side = grid_side(config) if side is None else side
     named = getattr(config, "matryoshka_vis_token_scale", None)
     if not named:
         return default_ladder(side)
@@ -63,21 +68,32 @@ def trained_scales(config: StockConfig) -> tuple[int, ...]:
 
 
 def crop_layout(config: StockConfig) -> CropLayout | None:
-    """Find how a model cuts images into crops.
+    """Find whether and how a model cuts images into crops.
 
     Args:
-        config: the model's configuration. `image_grid_pinpoints` is (height, width) as in all of
-            transformers, where M3's own files have (width, height): the order decides which of two
-            equally good grids is taken. M3 checkpoints name their `mm_patch_merge_type`.
+        config: the model's configuration.
 
     Returns:
-        The layout; None for a plain LLaVA, which sees each image as one crop.
+        The layout; None for a model that sees each image as one crop.
+    """
+    is_cutting = isinstance(config, LlavaNextConfig | LlavaOnevisionConfig)
+    return read_layout(config) if is_cutting else None
+
+
+def read_layout(config: Any) -> CropLayout:
+    """Read how a model cuts images into crops.
+
+    Args:
+        config: configuration of a model that does. `image_grid_pinpoints` is (height, width) as in
+            all of transformers, where M3's own files have (width, height): the order decides which
+            of two equally good grids is taken. M3 checkpoints name their `mm_patch_merge_type`.
+
+    Returns:
+        The layout.
 
     Raises:
         ValueError: if the grids are not pairs of numbers.
     """
-    if not isinstance(config, LlavaNextConfig):
-        return None
     grids = config.image_grid_pinpoints or []
     for grid in grids:
         if not isinstance(grid, list | tuple) or [type(side) for side in grid] != [int, int]:
@@ -131,6 +147,7 @@ def vision_shape(config: StockConfig) -> VisionShape:
         patch_values=getattr(vision, "num_channels", 3) * vision.patch_size**2,
         extra_tokens=_class_tokens(config),
         projected=config.get_text_config().hidden_size,
+        projector_layers=1 if isinstance(config, PaliGemmaConfig) else 2,
     )
 
 

@@ -45,10 +45,19 @@ def group_size() -> int:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its mean over all processes, in one exchange."""
+    """Replace each gradient by its mean over all processes, in one exchange.
+
+    Args:
+        parameters: what is trained; a gradient that is missing counts as zero, since another
+            process may have one, as for the newline of images where this one saw text alone.
+    """
     if group_size() == 1:
         return
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        gradients.append(parameter.grad)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= group_size()

@@ -1,10 +1,11 @@
-"""Opening a checkpoint: which folder, and whether it is a whole LLaVA.
+"""Opening a checkpoint: which folder, and whether it is a whole model of a family that has a host.
 
 A stock transformers folder and one of LLaVA's own code open alike; nothing is repaired, and a
 checkpoint that is not whole is refused.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,11 @@ from transformers import (
 
 from m3_backbone.embedded import EMBEDDED_NAME, embedded_path
 from m3_backbone.fingerprint import CONTENT_SUFFIXES
+from m3_backbone.hosts import check_model_type
 from m3_backbone.official import open_official
 from m3_backbone.official_config import is_official, read_config
+from m3_backbone.placement import DTYPES, DeviceMap, Placement
 from m3_backbone.stock import StockModel
-
-DTYPES: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-STOCK_TYPES = ("llava", "llava_next")
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class Checkpoint:
     """The opened parts of a checkpoint.
 
     Attributes:
-        model: the stock LLaVA or LLaVA-NeXT, in evaluation mode, on its device.
+        model: the stock model, in evaluation mode, on its device or devices.
         tokenizer: its tokenizer, with the chat template if there is one.
         image_processor: its image processor, always the Pillow one.
         folder: where it was read from.
@@ -50,52 +46,61 @@ class Checkpoint:
     folder: Path
 
 
-def open_checkpoint(name_or_path: str | Path, device: str, dtype: str) -> Checkpoint:
-    """Open a LLaVA checkpoint, stock or official.
+def open_checkpoint(
+    name_or_path: str | Path,
+    device: str,
+    dtype: str,
+    device_map: DeviceMap | None = None,
+    quantize: str | None = None,
+) -> Checkpoint:
+    """Open a checkpoint, stock or official.
 
     Args:
         name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
         device: torch device, such as `cpu` or `cuda`.
         dtype: one of `DTYPES`.
+        device_map: where each part of the model goes, instead of a device; see `Placement`.
+        quantize: `8bit` or `4bit` to store the weights in few bits.
 
     Returns:
         The opened parts.
-
-    Raises:
-        ValueError: if device or dtype cannot be used, or it is not a whole LLaVA checkpoint.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
-    place = find_device(device)
+    placement = Placement(device, dtype, device_map, quantize)
     folder = find_folder(name_or_path)
-    opened = read_checkpoint(folder, DTYPES[dtype])
-    opened.model.to(place)
+    opened = read_checkpoint(folder, DTYPES[dtype], placement.load_options)
+    if not placement.load_options:
+        opened.model.to(device)
     return opened
 
 
-def read_checkpoint(folder: Path, dtype: torch.dtype | None = None) -> Checkpoint:
-    """Open the folder of a checkpoint on the CPU.
+def read_checkpoint(
+    folder: Path, dtype: torch.dtype | None = None, options: Mapping[str, Any] | None = None
+) -> Checkpoint:
+    """Open the folder of a checkpoint, on the CPU unless the options say otherwise.
 
     Args:
         folder: the checkpoint.
         dtype: number format of the model; None keeps the stored one.
+        options: device map and quantization for transformers; see `Placement.load_options`.
 
     Returns:
         The opened parts.
 
     Raises:
-        ValueError: if it is not a whole LLaVA checkpoint.
+        ValueError: if it is not a whole checkpoint of a known family, or an official one is to be
+            spread or quantized.
     """
     fields = read_config(folder)
     if is_official(fields):
+        if options:
+            raise ValueError(
+                f"{folder} is in LLaVA's own format, which takes no device_map and no quantize: "
+                "write a stock folder with m3scale convert"
+            )
         parts = open_official(folder, dtype)
         return Checkpoint(parts.model, parts.tokenizer, parts.image_processor, folder)
-    if fields.get("model_type") not in STOCK_TYPES:
-        raise ValueError(
-            f"{folder} holds a model of type {fields.get('model_type')!r}, expected a stock "
-            "'llava' or 'llava_next', or an official 'llava_llama'"
-        )
-    model = _open_model(folder, dtype)
+    check_model_type(fields.get("model_type"), str(folder))
+    model = _open_model(folder, dtype, options or {})
     tokenizer, image_processor = _open_processors(folder)
     return Checkpoint(model, tokenizer, image_processor, folder)
 
@@ -131,29 +136,7 @@ def find_folder(name_or_path: str | Path) -> Path:
         ) from error
 
 
-def find_device(device: str) -> torch.device:
-    """Find a device that can be used.
-
-    Args:
-        device: torch device, such as `cpu` or `cuda`.
-
-    Returns:
-        The device.
-
-    Raises:
-        ValueError: if there is none of that name here.
-    """
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    # torch says AssertionError where it was built without CUDA.
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device {device!r} cannot be used here: {reason}") from error
-    return place
-
-
-def _open_model(folder: Path, dtype: torch.dtype | None) -> StockModel:
+def _open_model(folder: Path, dtype: torch.dtype | None, options: Mapping[str, Any]) -> StockModel:
     try:
         opened: Any = AutoModelForImageTextToText.from_pretrained(
             folder,
@@ -162,6 +145,7 @@ def _open_model(folder: Path, dtype: torch.dtype | None) -> StockModel:
             output_loading_info=True,
             # Not accepted: reported below, by name.
             ignore_mismatched_sizes=True,
+            **options,
         )
     except SafetensorError as error:
         raise ValueError(f"the weights in {folder} are damaged or cut short: {error}") from error
@@ -180,8 +164,7 @@ def _check_weights(folder: Path, info: dict[str, Any]) -> None:
         keys = sorted(entry if isinstance(entry, str) else entry[0] for entry in entries)
         if keys:
             raise ValueError(
-                f"{folder} is not a whole LLaVA checkpoint: {len(keys)} {what} weights, "
-                f"such as {keys[0]}"
+                f"{folder} is not a whole checkpoint: {len(keys)} {what} weights, such as {keys[0]}"
             )
 
 

@@ -6,11 +6,13 @@ remain is told by `anyres.py`.
 
 from collections.abc import Sequence
 from math import isqrt
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from m3_backbone.anyres import CropLayout, Size, tile_grid, unpadded_window
+from m3_backbone.geometry import read_layout
 from m3_backbone.pooling import Pyramid, pool_tokens
 
 
@@ -78,6 +80,25 @@ def build_crop_pyramid(
         scale: merge_crops(pool_tokens(tokens, scale, method), size, layout, newline)
         for scale in scales
     }
+
+
+def pool_crops(
+    model: Any, tokens: Tensor, size: Size, scales: Sequence[int], method: str
+) -> Pyramid:
+    """Do for the tokens of an image what its LLaVA-NeXT says: see `build_crop_pyramid`.
+
+    Args:
+        model: a stock LLaVA-NeXT.
+        tokens: projected tokens of each crop [crops, N, D].
+        size: width and height of the image [pixels].
+        scales: tokens per crop.
+        method: how a crop is pooled, one of `POOLING_METHODS`.
+
+    Returns:
+        The pyramid.
+    """
+    layout, newline = read_layout(model.config), model.model.image_newline.detach()
+    return build_crop_pyramid(tokens, scales, size, layout, newline, method)
 
 
 def _stitch(tiles: Tensor, columns: int, rows: int) -> Tensor:

@@ -67,6 +67,10 @@ def check_exportable(model: StockModel) -> None:
         ValueError: if its parts are not those of LLaVA-1.5 and LLaVA-NeXT.
     """
     config: Any = model.config
+    if config.model_type not in ("llava", "llava_next"):
+        raise ValueError(
+            f"the official format holds LLaVA-1.5 and LLaVA-NeXT, not {config.model_type!r}"
+        )
     wanted = (
         ("vision tower", config.vision_config.model_type, ("clip_vision_model",)),
         ("language model", config.text_config.model_type, ("llama",)),

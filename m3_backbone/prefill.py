@@ -10,9 +10,9 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from m3_backbone.decoding import NOBODY, SHARED, DecodeState, additive_mask
+from m3_backbone.hosts import find_host
 from m3_backbone.stock import StockModel
 
 
@@ -23,8 +23,11 @@ def can_pack(model: StockModel) -> bool:
         model: the stock model.
 
     Returns:
-        True if its attention takes a full mask and no layer forgets early tokens.
+        True if its attention takes a full mask, no layer forgets early tokens, and what a prompt
+        begins with does not depend on its end.
     """
+    if find_host(model.config).reads_both_ways:
+        return False
     text = model.config.get_text_config()
     has_window = bool(getattr(text, "sliding_window", None))
     return text._attn_implementation in ("sdpa", "eager") and not has_window
@@ -54,18 +57,19 @@ def prefill_padded(
     )
     lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
     position = torch.arange(width, device=model.device) - (width - lengths)
+    host = find_host(model.config)
     out = model(
         input_ids=ids,
         attention_mask=(position >= 0).long(),
-        position_ids=position.clamp_min(0),
-        mm_encoder_outputs=_as_encoder_output(features),
+        position_ids=position.clamp_min(0) + host.first_position,
         use_cache=True,
         logits_to_keep=1,
+        **host.splice(ids, features),
     )
     return DecodeState(
         cache=out.past_key_values,
         owner=torch.where(position >= 0, 0, NOBODY),
-        position=lengths,
+        position=lengths + host.first_position,
         logits=out.logits,
         active=torch.ones_like(lengths, dtype=torch.bool),
     )
@@ -91,12 +95,10 @@ def prefill_packed(
         The batch, as many slots a row as the row with most questions has.
     """
     _check_counts([beginning] * len(features), features, model.config.image_token_id)
+    first = torch.tensor([list(beginning)] * len(features), device=model.device)
+    splice = find_host(model.config).splice
     # The head's answer is not wanted here, only the cache.
-    cache = model.model(
-        input_ids=torch.tensor([list(beginning)] * len(features), device=model.device),
-        mm_encoder_outputs=_as_encoder_output(features),
-        use_cache=True,
-    ).past_key_values
+    cache = model.model(input_ids=first, use_cache=True, **splice(first, features)).past_key_values
     ids, owner, position, last = _pack(endings, len(beginning), pad_id, model.device)
     same = owner[:, None] == owner[..., None]
     shared = owner.new_full((len(owner), len(beginning)), SHARED)
@@ -109,12 +111,14 @@ def prefill_packed(
         use_cache=True,
     ).last_hidden_state
     at = last.clamp_min(0)
-    ends = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
+    # Under a device map the last layer may lie elsewhere than the first.
+    there = at.to(hidden.device)
+    ends = hidden.gather(1, there[..., None].expand(-1, -1, hidden.shape[-1]))
     return DecodeState(
         cache=cache,
         owner=torch.cat([shared, owner], dim=1),
         position=position.gather(1, at) + 1,
-        logits=model.lm_head(ends),
+        logits=model.lm_head(ends).to(model.device),
         active=last >= 0,
     )
 
@@ -142,10 +146,6 @@ def _fill(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> T
     width = max(map(len, rows))
     table = [[*row, *[filler] * (width - len(row))] for row in rows]
     return torch.tensor(table, dtype=torch.long, device=device)
-
-
-def _as_encoder_output(features: Sequence[Tensor]) -> dict[str, BaseModelOutputWithPooling]:
-    return {"image": BaseModelOutputWithPooling(pooler_output=list(features))}  # type: ignore[arg-type]
 
 
 def _check_counts(

@@ -1,7 +1,7 @@
 """From a question to token ids with room for a given number of visual tokens.
 
 Text only: no image and no model is touched. The words around the question come from the
-checkpoint's own chat template; without one, from LLaVA-1.5's.
+checkpoint's own chat template; without one, from that of its family of models.
 """
 
 from collections.abc import Sequence
@@ -60,12 +60,18 @@ class TokenizedPrompt:
 class PromptBuilder:
     """Renders questions with a checkpoint's template and tokenizes them."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, image_token_id: int) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        image_token_id: int,
+        template: str = FALLBACK_TEMPLATE,
+    ) -> None:
         """Keep the tokenizer.
 
         Args:
             tokenizer: the checkpoint's tokenizer, with its chat template if it has one.
             image_token_id: id that stands for one visual token.
+            template: chat template, with <image> for an image, of a tokenizer that has none.
 
         Raises:
             ValueError: if the tokenizer has no token of that id.
@@ -78,6 +84,7 @@ class PromptBuilder:
         self.tokenizer = tokenizer
         self.image_token_id = image_token_id
         self.image_marker = marker
+        self._template = template
 
     def render(self, question: str) -> str:
         """Write the prompt of a question, with one image marker.
@@ -165,7 +172,7 @@ class PromptBuilder:
             asked = [{"type": "image"}] * images + [{"type": "text", "text": question}]
             messages.append({"role": "user", "content": asked})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-        fallback = FALLBACK_TEMPLATE.replace("<image>", self.image_marker)
+        fallback = self._template.replace("<image>", self.image_marker)
         rendered = self.tokenizer.apply_chat_template(
             messages[:-1],
             chat_template=self.tokenizer.chat_template or fallback,
@@ -184,4 +191,5 @@ class PromptBuilder:
             False if it stands there already.
         """
         bos = self.tokenizer.bos_token
-        return not (isinstance(bos, str) and text.startswith(bos))
+        # PaliGemma's stands right behind the image.
+        return not (isinstance(bos, str) and text.removeprefix(self.image_marker).startswith(bos))

@@ -1,14 +1,12 @@
 """From the tokens of a model's vision side to one pyramid an image, as that model needs it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
 from m3_backbone.anyres import Size
-from m3_backbone.geometry import crop_layout
-from m3_backbone.merging import build_crop_pyramid
-from m3_backbone.pooling import Pyramid, build_pyramid
+from m3_backbone.hosts import find_host
+from m3_backbone.pooling import Pyramid
 from m3_backbone.stock import StockModel
 
 
@@ -51,16 +49,9 @@ def build_pyramids(
     Returns:
         One pyramid an image; images that share their tokens share it.
     """
-    layout = crop_layout(model.config)
-    # Only models that cut images have a newline.
-    inner: Any = model.model
+    pool = find_host(model.config).pool
     built: dict[int, Pyramid] = {}
     for found, size in zip(tokens, sizes, strict=True):
-        if id(found) in built:
-            continue
-        if layout is None:
-            built[id(found)] = build_pyramid(found, scales, method)
-        else:
-            newline = inner.image_newline.detach()
-            built[id(found)] = build_crop_pyramid(found, scales, size, layout, newline, method)
+        if id(found) not in built:
+            built[id(found)] = pool(model, found, size, scales, method)
     return [built[id(found)] for found in tokens]

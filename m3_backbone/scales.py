@@ -34,7 +34,8 @@ def legal_scales(side: int = GRID_SIDE) -> tuple[int, ...]:
 def default_ladder(side: int = GRID_SIDE) -> tuple[int, ...]:
     """Build the scales of a model that does not name its own.
 
-    The side is halved while it is even, then goes to 1, as M3 does for 24: 24, 12, 6, 3, 1.
+    The side is divided by its smallest prime factor until it is 1, which is what M3 does for 24:
+    24, 12, 6, 3, 1. So 27, the grid of LLaVA-OneVision, gives 27, 9, 3, 1.
 
     Args:
         side: tokens along one side of the grid.
@@ -43,9 +44,9 @@ def default_ladder(side: int = GRID_SIDE) -> tuple[int, ...]:
         Scales, ascending; `TOKEN_SCALES` for 24.
     """
     sides = [_check_side(side)]
-    while sides[-1] % 2 == 0:
-        sides.append(sides[-1] // 2)
-    return tuple(sorted({g * g for g in sides} | {1}))
+    while (side := sides[-1]) > 1:
+        sides.append(side // next(prime for prime in range(2, side + 1) if side % prime == 0))
+    return tuple(g * g for g in reversed(sides))
 
 
 def check_scale(scale: int, ladder: Sequence[int] = TOKEN_SCALES) -> int:

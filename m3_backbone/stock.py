@@ -7,7 +7,16 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
 )
 
-StockConfig: TypeAlias = LlavaConfig | LlavaNextConfig
-StockModel: TypeAlias = LlavaForConditionalGeneration | LlavaNextForConditionalGeneration
+StockConfig: TypeAlias = LlavaConfig | LlavaNextConfig | LlavaOnevisionConfig | PaliGemmaConfig
+StockModel: TypeAlias = (
+    LlavaForConditionalGeneration
+    | LlavaNextForConditionalGeneration
+    | LlavaOnevisionForConditionalGeneration
+    | PaliGemmaForConditionalGeneration
+)

@@ -84,6 +84,8 @@ class AdaptiveM3:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        device_map: str | None = None,
+        quantize: str | None = None,
     ) -> "AdaptiveM3":
         """Open a checkpoint and a saved router.
 
@@ -92,13 +94,18 @@ class AdaptiveM3:
             router_folder: what `m3scale train` wrote for this checkpoint.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
+            device_map: where each part of the model goes, such as `auto`, instead of a device.
+            quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
 
         Returns:
             Model and router, ready to answer.
         """
         # The router first: it is small, and often the part that is missing.
         router = RouterBundle.load(router_folder)
-        return cls(M3Backbone.from_pretrained(checkpoint, device=device, dtype=dtype), router)
+        backbone = M3Backbone.from_pretrained(
+            checkpoint, device=device, dtype=dtype, device_map=device_map, quantize=quantize
+        )
+        return cls(backbone, router)
 
     def generate(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.stages import open_backbone
+from scripts.opening import Opening, open_backbone
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,10 +34,6 @@ class AskSettings:
     lam: float | None = None
     scale: int | None = None
     max_new_tokens: int = 16
-
-
-Model = tuple[str, str, str, str]
-"""Checkpoint, device, number format and pooling."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,12 @@ class AskFiles:
 
 
 def ask_files(
-    model: Model, router: Path, files: AskFiles, questions: Sequence[str], settings: AskSettings
+    model: Opening, router: Path, files: AskFiles, questions: Sequence[str], settings: AskSettings
 ) -> list[dict[str, Any]]:
     """Answer questions about image files; each question is about all of them.
 
     Args:
-        model: checkpoint, device, number format and pooling.
+        model: which checkpoint, and how to open it.
         router: folder of the router; not looked at if a scale is set.
         files: the image files, or the video.
         questions: what is asked.
@@ -90,12 +86,12 @@ def ask_files(
             raise ValueError("a question is empty; write what you want to know about the image")
     pictures = files.load()
     if settings.scale is not None:
-        return ask_scale(open_backbone(*model), pictures, questions, settings)
+        return ask_scale(open_backbone(model), pictures, questions, settings)
     from predictor.adaptive import AdaptiveM3
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
-    return ask_router(AdaptiveM3(open_backbone(*model), bundle), pictures, questions, settings)
+    return ask_router(AdaptiveM3(open_backbone(model), bundle), pictures, questions, settings)
 
 
 def ask_scale(

@@ -7,13 +7,8 @@ import click
 from scripts.answers import AskFiles, AskSettings, ask_files, print_answers
 from scripts.errors import OneLineCommand
 from scripts.layout import DEFAULT_RUN, RunFolder
-from scripts.options import (
-    device_option,
-    dtype_option,
-    json_option,
-    model_option,
-    pooling_option,
-)
+from scripts.opening import Opening
+from scripts.options import json_option, model_options
 from scripts.output import write_json
 
 
@@ -49,10 +44,7 @@ from scripts.output import write_json
 @click.option("--lambda", "lam", type=float, help="Price of a token, instead of a budget.")
 @click.option("--scale", type=int, help="Answer at this scale; no router is needed.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
-@model_option
-@device_option
-@dtype_option
-@pooling_option
+@model_options
 @json_option
 def main(
     questions: tuple[str, ...],
@@ -68,6 +60,8 @@ def main(
     device: str,
     dtype: str,
     pooling: str,
+    device_map: str | None,
+    quantize: str | None,
     json_file: Path | None,
 ) -> None:
     """Answer each QUESTION about an image, several or a video at the scale it needs.
@@ -87,8 +81,9 @@ def main(
         scale=scale,
         max_new_tokens=max_new_tokens,
     )
+    opening = Opening(model, device, dtype, pooling, device_map, quantize)
     files = AskFiles(images, video, frames)
-    rows = ask_files((model, device, dtype, pooling), router, files, questions, settings)
+    rows = ask_files(opening, router, files, questions, settings)
     print_answers(rows)
     if json_file:
         write_json(json_file, rows)

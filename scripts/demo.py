@@ -10,6 +10,7 @@ from scripts.answers import AskSettings, ask_router, print_answers
 from scripts.errors import OneLineCommand
 from scripts.headline import print_headline
 from scripts.layout import DEFAULT_RUN, OUTSIDE, SPLITS, RunFolder
+from scripts.opening import Opening, open_backbone
 from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
 from scripts.output import write_json
 from scripts.progress import training_bar, wants_progress
@@ -19,7 +20,6 @@ from scripts.stages import (
     find_inputs,
     identify_inputs,
     is_trained,
-    open_backbone,
     read_report,
     run_label,
     run_report,
@@ -83,7 +83,7 @@ def main(
     What is done already is not done again, so a demo that was stopped goes on. The last lines are
     the report's path and its headline.
     """
-    demo = Demo(RunFolder(out), (model, device, dtype), wants_progress(quiet))
+    demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
     counts = (train_images, calibration_images, test_images, outside_images)
     demo.label(dict(zip((*SPLITS, OUTSIDE), counts, strict=True)))
     demo.train(kind)
@@ -100,19 +100,19 @@ class Demo:
 
     Attributes:
         run: folder of the run.
-        model: checkpoint, device and number format.
+        opening: the checkpoint, and how to open it.
         progress: whether to show bars.
     """
 
-    def __init__(self, run: RunFolder, model: tuple[str, str, str], progress: bool) -> None:
+    def __init__(self, run: RunFolder, opening: Opening, progress: bool) -> None:
         self.run = run
-        self.model = model
+        self.opening = opening
         self.progress = progress
 
     @cached_property
     def backbone(self) -> "M3Backbone":
         """The model, opened when a split has to be labelled."""
-        return open_backbone(*self.model)
+        return open_backbone(self.opening)
 
     def label(self, images: dict[str, int]) -> None:
         """Label the splits of the built-in benchmark.
@@ -123,8 +123,8 @@ class Demo:
         from m3_backbone.fingerprint import fingerprint_folder
         from m3_backbone.loading import find_folder
 
-        checkpoint = fingerprint_folder(find_folder(self.model[0]))
-        wanted = {"checkpoint": checkpoint, "dtype": self.model[2]}
+        checkpoint = fingerprint_folder(find_folder(self.opening.model))
+        wanted = {"checkpoint": checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
             request = LabelRequest(source=f"scenes:{split}", limit=count)
             folder = self.run.outcomes(split)
@@ -181,7 +181,7 @@ class Demo:
         if done:
             return results
         with training_bar(self.progress) as progress:
-            return run_report(inputs, self.run.report, settings, progress, self.model[1])
+            return run_report(inputs, self.run.report, settings, progress, self.opening.device)
 
 
 def _announce(stage: str, what: str, done: bool) -> None:

@@ -7,20 +7,12 @@ import click
 
 from labels.presets import PRESETS
 from scripts.errors import OneLineCommand
-from scripts.options import (
-    columns_option,
-    device_option,
-    dtype_option,
-    json_option,
-    model_option,
-    pooling_option,
-    quiet_option,
-    read_columns,
-)
+from scripts.opening import Opening, open_backbone
+from scripts.options import columns_option, json_option, model_options, quiet_option, read_columns
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
 from scripts.request import LabelRequest
-from scripts.stages import open_backbone, run_label
+from scripts.stages import run_label
 
 
 def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
@@ -67,10 +59,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 )
 @click.option("--suffix", default="", help="Instruction after an open question.")
 @click.option("--choice-suffix", default="", help="Instruction after a multiple-choice question.")
-@model_option
-@device_option
-@dtype_option
-@pooling_option
+@model_options
 @json_option
 @quiet_option
 def main(
@@ -92,6 +81,8 @@ def main(
     device: str,
     dtype: str,
     pooling: str,
+    device_map: str | None,
+    quantize: str | None,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
@@ -119,8 +110,8 @@ def main(
         choice_suffix=choice_suffix,
     )
     progress = wants_progress(quiet)
-    opening = (model, device, dtype, pooling, progress)
-    run_label(request, lambda: open_backbone(*opening), out, progress)
+    opening = Opening(model, device, dtype, pooling, device_map, quantize)
+    run_label(request, lambda: open_backbone(opening, progress), out, progress)
     _print_outcomes(out, json_file)
 
 

@@ -1,14 +1,18 @@
 """Options that several commands share, so that they are called and explained alike."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 model_option = click.option(
     "--model",
     default="m3-mini",
     show_default=True,
-    help="Folder or name of a LLaVA checkpoint in transformers format.",
+    help="Folder or name of a checkpoint: LLaVA or another host, see docs/hosts.md.",
 )
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="Torch device, such as cuda."
@@ -28,6 +32,34 @@ pooling_option = click.option(
     type=click.Choice(["average", "sequential", "spatial"]),
     help="How visual tokens become fewer; M3 models are trained with average.",
 )
+device_map_option = click.option(
+    "--device-map", help="Spread the model, such as auto; instead of --device."
+)
+quantize_option = click.option(
+    "--quantize",
+    type=click.Choice(["8bit", "4bit"]),
+    help="Store the weights in few bits; needs a GPU.",
+)
+MODEL_OPTIONS = (
+    *(model_option, device_option, dtype_option),
+    *(pooling_option, device_map_option, quantize_option),
+)
+
+
+def model_options(command: Command) -> Command:
+    """Give a command the options that `scripts.opening.Opening` holds.
+
+    Args:
+        command: the function behind the command.
+
+    Returns:
+        The function with the options.
+    """
+    for option in reversed(MODEL_OPTIONS):
+        command = option(command)
+    return command
+
+
 json_option = click.option(
     "--json",
     "json_file",

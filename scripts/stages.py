@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labels.answerer import Answerer
-    from m3_backbone.backbone import M3Backbone
     from predictor.bench import EvaluationSettings
     from predictor.data import TrainData
     from predictor.experiment import ExperimentSettings, Progress
@@ -68,30 +67,6 @@ def find_inputs(run: RunFolder) -> ReportInputs:
     train, calibration, test = (run.outcomes(split) for split in SPLITS)
     outside = run.outcomes(OUTSIDE)
     return ReportInputs(train, calibration, test, run.router, outside if outside.is_dir() else None)
-
-
-def open_backbone(
-    model: str, device: str, dtype: str, pooling: str = "average", progress: bool = False
-) -> "M3Backbone":
-    """Open a checkpoint.
-
-    Args:
-        model: folder, name, or `m3-mini`.
-        device: torch device.
-        dtype: number format.
-        pooling: how visual tokens become fewer.
-        progress: whether transformers shows a bar while it loads.
-
-    Returns:
-        The model, ready to answer.
-    """
-    from transformers.utils import logging
-
-    from m3_backbone.backbone import M3Backbone
-
-    if not progress:
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return M3Backbone.from_pretrained(model, device=device, dtype=dtype, pooling=pooling)
 
 
 def run_label(

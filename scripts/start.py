@@ -14,13 +14,15 @@ from m3_backbone.adapters import write_adapter
 from m3_backbone.finetune import LOG
 from m3_backbone.geometry import trained_scales
 from m3_backbone.group import group_rank
-from m3_backbone.loading import find_device, open_checkpoint
+from m3_backbone.loading import open_checkpoint
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.placement import find_device
 from m3_backbone.saving import save_stock
 from m3_backbone.scales import check_scale
 
 TOKENIZER_SCENES = 2000
 TURNS_PER_SCENE = 8
+TRAINABLE = ("llava", "llava_next")
 CHECKPOINT = "unfinished.pt"
 
 
@@ -59,6 +61,7 @@ def open_start(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if name is not None:
         opened = open_checkpoint(name, device, dtype)
+        check_trainable(opened.model.config.model_type, name)
         model, tokenizer, images = opened.model, opened.tokenizer, opened.image_processor
     else:
         model, tokenizer, images = fresh_mini(seed)
@@ -66,6 +69,19 @@ def open_start(
     offered = trained_scales(model.config)
     chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
     return Start(model, tokenizer, images, chosen)
+
+
+def check_trainable(model_type: str, name: str) -> None:
+    """Refuse models of other families, which are pooled at inference only.
+
+    Raises:
+        ValueError: if the training code does not know the family.
+    """
+    if model_type not in TRAINABLE:
+        raise ValueError(
+            f"only LLaVA-1.5 and LLaVA-NeXT can be trained here, {name} holds a model of type "
+            f"{model_type!r}"
+        )
 
 
 def fresh_mini(seed: int) -> tuple[Any, Any, Any]:

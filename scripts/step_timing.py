@@ -15,8 +15,8 @@ from m3_backbone.answer_loss import scale_loss
 from m3_backbone.conversations import ConversationText
 from m3_backbone.finetune import Batch, encode_images, matryoshka_step
 from m3_backbone.finetune_settings import FinetuneSettings
-from m3_backbone.loading import DTYPES
 from m3_backbone.packing import IGNORED
+from m3_backbone.placement import DTYPES
 from m3_backbone.scales import TOKEN_SCALES
 
 VISION = {

@@ -15,13 +15,15 @@ from PIL import Image
 from m3_backbone.barred import bar_tokens
 from m3_backbone.decoding import decode_greedily
 from m3_backbone.encoding import encode_images
-from m3_backbone.finetune import Batch, FinetuneSettings, matryoshka_step
+from m3_backbone.finetune import Batch, matryoshka_step
+from m3_backbone.finetune_settings import FinetuneSettings
+from m3_backbone.host import list_outputs
 from m3_backbone.official import open_image_processor, open_official_model
 from m3_backbone.official_config import read_config
 from m3_backbone.official_weights import to_official_name
 from m3_backbone.packing import IGNORED, PackedText
 from m3_backbone.pooling import pool_tokens
-from m3_backbone.prefill import _as_encoder_output, prefill_packed, prefill_padded
+from m3_backbone.prefill import prefill_packed, prefill_padded
 from m3_backbone.pyramids import build_pyramids
 
 VARIANTS = ["llava15", "next_spatial", "next_unpad"]
@@ -173,7 +175,7 @@ def test_transformers_generates_the_same_ids(golden, scale):
             found = golden.model.generate(
                 input_ids=torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                mm_encoder_outputs=_as_encoder_output([pyramid[scale]]),
+                **list_outputs(torch.tensor([ids]), [pyramid[scale]]),
                 max_new_tokens=8,
                 do_sample=False,
                 eos_token_id=[],
@@ -187,7 +189,7 @@ def read_row(golden, i, scale):
     tokens = golden.pyramids[i][scale]
     ids = torch.tensor([row_ids(golden, i, len(tokens))])
     with torch.no_grad():
-        logits = golden.model(input_ids=ids, mm_encoder_outputs=_as_encoder_output([tokens])).logits
+        logits = golden.model(input_ids=ids, **list_outputs(ids, [tokens])).logits
     return bar_tokens(golden.model, logits)[0, :, : golden.rows]
 
 

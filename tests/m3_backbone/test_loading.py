@@ -86,7 +86,9 @@ def test_a_folder_without_config_is_no_checkpoint(tmp_path):
 @pytest.mark.parametrize("text", ['{"model_type": "llama"}', "{}", "[]"])
 def test_other_models_are_refused(folder, text):
     (folder / "config.json").write_text(text)
-    with pytest.raises(ValueError, match="holds a model of type .*, expected a stock 'llava' or"):
+    with pytest.raises(
+        ValueError, match="holds a model of type .*, expected one of 'llava', 'llava_next',"
+    ):
         open_checkpoint(folder, "cpu", "float32")
 
 
@@ -98,7 +100,7 @@ def test_a_broken_config_is_refused(folder):
 
 def test_missing_weights_are_refused(folder):
     change_weights(folder, lambda weights: weights.pop(sorted(weights)[0]))
-    with pytest.raises(ValueError, match="not a whole LLaVA checkpoint: 1 missing weights"):
+    with pytest.raises(ValueError, match="not a whole checkpoint: 1 missing weights"):
         open_checkpoint(folder, "cpu", "float32")
 
 

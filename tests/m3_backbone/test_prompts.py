@@ -102,6 +102,7 @@ def test_a_question_of_no_token_is_refused(tokenizer, monkeypatch):
 
 class FakeTokenizer:
     chat_template = None
+    bos_token = None
 
     def apply_chat_template(self, messages, chat_template, tokenize, add_generation_prompt):
         return "<image>"

@@ -21,9 +21,9 @@ def test_legal_scales_are_the_squares_of_the_divisors():
 
 @pytest.mark.parametrize(
     ("side", "ladder"),
-    [(24, TOKEN_SCALES), (16, (1, 4, 16, 64, 256)), (27, (1, 729)), (1, (1,))],
+    [(24, TOKEN_SCALES), (16, (1, 4, 16, 64, 256)), (27, (1, 9, 81, 729)), (7, (1, 49)), (1, (1,))],
 )
-def test_default_ladder_halves_the_side_then_goes_to_one(side, ladder):
+def test_default_ladder_divides_the_side_by_its_smallest_factor(side, ladder):
     assert default_ladder(side) == ladder
 
 

@@ -1,0 +1,76 @@
+"""What a family of models must provide so that `M3Backbone` can pool its visual tokens.
+
+A host says where the tokens of an image come from and how they go back into the language model.
+Batching, decoding and counting are the same for all. `hosts.py` lists the hosts there are, and
+docs/hosts.md tells how to add one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from PIL import Image
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from m3_backbone.anyres import Size
+from m3_backbone.geometry import grid_side
+from m3_backbone.pooling import Pyramid
+from m3_backbone.prompts import FALLBACK_TEMPLATE
+
+Encode: TypeAlias = Callable[[Any, Any, list[Image.Image], int], list[Tensor]]
+"""(model, image processor, RGB images, batch size) -> tokens of each image.
+
+On the full grid, row-major and as wide as the language model: [N, D], or [crops, N, D] with the
+base crop first from a model that cuts images. The batch size counts crops.
+"""
+
+Pool: TypeAlias = Callable[[Any, Tensor, Size, Sequence[int], str], Pyramid]
+"""(model, tokens of an image, its width and height in pixels, scales, pooling method) -> pyramid.
+
+A level's first `scale` tokens are those of the base crop.
+"""
+
+Splice: TypeAlias = Callable[[Tensor, Sequence[Tensor]], dict[str, Any]]
+"""(ids [R, L], visual tokens [n_visual, D] of each row) -> further arguments of the forward.
+
+The ids hold one place holder for each visual token. Only the forward that reads prompts gets them.
+"""
+
+
+def list_outputs(ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
+    """Hand over visual tokens as the LLaVA models of transformers take them.
+
+    Args:
+        ids: ids of the prompts [R, L].
+        features: visual tokens of each row [n_visual, D]; rows may differ.
+
+    Returns:
+        What their forward takes.
+    """
+    outputs = BaseModelOutputWithPooling(pooler_output=list(features))  # type: ignore[arg-type]
+    return {"mm_encoder_outputs": {"image": outputs}}
+
+
+@dataclass(frozen=True)
+class Host:
+    """One family of models of transformers; the defaults are LLaVA's.
+
+    Attributes:
+        encode: images to tokens.
+        pool: tokens of one image to its pyramid.
+        splice: visual tokens to what the model's forward takes.
+        grid_side: configuration -> visual tokens along one side of the grid of an image crop.
+        template: chat template, with <image> for an image, of a checkpoint that has none.
+        first_position: position id of a prompt's first token.
+        reads_both_ways: whether a prompt's beginning sees its end, so that questions cannot share
+            the reading of their image.
+    """
+
+    encode: Encode
+    pool: Pool
+    splice: Splice = list_outputs
+    grid_side: Callable[[Any], int] = grid_side
+    template: str = FALLBACK_TEMPLATE
+    first_position: int = 0
+    reads_both_ways: bool = False
