@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Pyramid
-from predictor.data import FloatArray
+from predictor.certify import Certificate
+from predictor.data import FloatArray, IntArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
 
@@ -102,7 +103,7 @@ class AdaptiveM3:
         questions: Sequence[str],
         *,
         budget: float | None = None,
-        lam: float | None = None,
+        lam: float | Certificate | None = None,
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
     ) -> list[AdaptiveAnswer]:
@@ -113,7 +114,8 @@ class AdaptiveM3:
             questions: what is asked, one question an image.
             budget: largest mean visual tokens a question, over questions like those of the
                 calibration split.
-            lam: price of one visual token in probability, instead of a budget.
+            lam: price of one visual token in probability, or one of `router.certificate(...)`,
+                instead of a budget.
             scales: scales to answer at whatever the router says, instead of a budget.
             max_new_tokens: most tokens of an answer.
 
@@ -134,9 +136,14 @@ class AdaptiveM3:
             lam = self.router.lambda_for_budget(budget)
         pyramids = self.backbone.encode(images)
         start = time.perf_counter()
-        probabilities = self._probabilities(self.backbone.coarse_tokens(pyramids), questions)
-        if scales is None:
-            scales = self._choose(probabilities, pyramids, lam or 0.0)
+        seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
+        asked = _as_labelled(self.backbone.question_embedding(questions))
+        probabilities = self.router.predict_proba(seen, asked)
+        if isinstance(lam, Certificate):
+            raw = self.router.predict_raw(seen, asked)
+            scales = self._name_scales(lam.choose(raw, self._costs(pyramids)))
+        elif scales is None:
+            scales = self._name_scales(choose(probabilities, self._costs(pyramids), lam or 0.0))
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
         answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
         return [
@@ -144,17 +151,13 @@ class AdaptiveM3:
             for answer, row in zip(answers, probabilities, strict=True)
         ]
 
-    def _probabilities(self, coarse: FloatArray, questions: Sequence[str]) -> FloatArray:
-        embedding = self.backbone.question_embedding(questions)
-        return self.router.predict_proba(_as_labelled(coarse), _as_labelled(embedding))
-
-    def _choose(
-        self, probabilities: FloatArray, pyramids: Sequence[Pyramid], lam: float
-    ) -> list[int]:
+    def _costs(self, pyramids: Sequence[Pyramid]) -> FloatArray:
         # What a scale costs depends on the image where a model cuts images into crops.
         counts = [[len(pyramid[scale]) for scale in self.router.scales] for pyramid in pyramids]
-        costs = np.array(counts, np.float64)
-        return [self.router.scales[i] for i in choose(probabilities, costs, lam)]
+        return np.array(counts, np.float64)
+
+    def _name_scales(self, chosen: IntArray) -> list[int]:
+        return [self.router.scales[column] for column in chosen]
 
     def _describe(self, answer: Answer, row: FloatArray, router_ms: float) -> AdaptiveAnswer:
         return AdaptiveAnswer(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration import Calibrator
+from predictor.certify import Certificate
 from predictor.data import FloatArray
 from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
@@ -23,6 +24,7 @@ from predictor.registry import router_class
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
+CERTIFICATES = "certificates.json"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class RouterBundle:
         calibrator: the fitted per-scale calibration.
         policy: what each lambda did on the calibration split.
         meta: JSON-ready facts; `checkpoint` is the fingerprint of the model it was trained for.
+        certificates: proven bounds on what routing loses, on the calibration split.
     """
 
     features: FeatureMap
@@ -42,6 +45,7 @@ class RouterBundle:
     calibrator: Calibrator
     policy: OperatingTable
     meta: dict[str, Any] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -58,8 +62,19 @@ class RouterBundle:
         Returns:
             Probabilities [n, s], float64.
         """
-        raw = self.router.predict_proba(self.features.transform(coarse, question))
-        return self.calibrator.transform(raw)
+        return self.calibrator.transform(self.predict_raw(coarse, question))
+
+    def predict_raw(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+        """Estimate the same without what the calibration split taught; for certificates.
+
+        Args:
+            coarse: coarse tokens [n, t, D].
+            question: question embeddings [n, D].
+
+        Returns:
+            Probabilities [n, s], float64.
+        """
+        return self.router.predict_proba(self.features.transform(coarse, question))
 
     def lambda_for_budget(self, budget: float) -> float:
         """Turn a mean budget into lambda by the calibration split's table.
@@ -71,6 +86,28 @@ class RouterBundle:
             Lambda, per visual token; 0 if the budget does not bind.
         """
         return self.policy.lambda_for_budget(budget)
+
+    def certificate(self, alpha: float, delta: float) -> Certificate:
+        """Find the certificate of a level.
+
+        Args:
+            alpha: bound on the risk.
+            delta: chance that the bound does not hold.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            ValueError: if the router was not certified at that level.
+        """
+        levels = {(found.alpha, found.delta): found for found in self.certificates}
+        if (alpha, delta) not in levels:
+            known = " and ".join(f"{a:g},{d:g}" for a, d in levels) or "no level"
+            raise ValueError(
+                f"the router is certified at {known}, not at {alpha:g},{delta:g}; "
+                f"run `m3scale train --certify {alpha:g},{delta:g}`"
+            )
+        return levels[alpha, delta]
 
     def to_files(self) -> dict[str, bytes]:
         """Give the folder's content.
@@ -84,6 +121,8 @@ class RouterBundle:
             "policy.json": _json(self.policy.to_dict()),
             **self.router.to_files(),
         }
+        if self.certificates:
+            files[CERTIFICATES] = _json({"levels": [c.to_dict() for c in self.certificates]})
         config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "feature_version": FEATURE_VERSION,
@@ -151,12 +190,14 @@ class RouterBundle:
         config, files = _read_checked(Path(folder))
         try:
             scales = tuple(int(scale) for scale in config["scales"])
+            proven = json.loads(files.get(CERTIFICATES, b'{"levels": []}'))
             return cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config["kind"]).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
                 policy=OperatingTable.from_dict(json.loads(files["policy.json"])),
                 meta=config["meta"],
+                certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error

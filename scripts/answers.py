@@ -26,12 +26,14 @@ class AskSettings:
     Attributes:
         budget: mean visual tokens.
         lam: price of a visual token.
+        certified: alpha and delta of one of the router's certificates.
         scale: one scale for all questions; no router is used.
         max_new_tokens: longest answer [tokens].
     """
 
     budget: float | None = None
     lam: float | None = None
+    certified: tuple[float, float] | None = None
     scale: int | None = None
     max_new_tokens: int = 16
 
@@ -116,11 +118,12 @@ def ask_router(
     Returns:
         Rows with question, answer, scale, visual tokens, probabilities and router_ms.
     """
+    proven = adaptive.router.certificate(*settings.certified) if settings.certified else None
     answers = adaptive.generate(
         [image] * len(questions),
         questions,
         budget=settings.budget,
-        lam=settings.lam,
+        lam=settings.lam if proven is None else proven,
         max_new_tokens=settings.max_new_tokens,
     )
     return [

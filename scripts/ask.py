@@ -7,7 +7,7 @@ import click
 from scripts.answers import AskSettings, ask_image, print_answers
 from scripts.errors import OneLineCommand
 from scripts.layout import DEFAULT_RUN, RunFolder
-from scripts.options import device_option, dtype_option, json_option, model_option
+from scripts.options import Level, device_option, dtype_option, json_option, model_option
 from scripts.output import write_json
 
 
@@ -25,6 +25,11 @@ from scripts.output import write_json
 )
 @click.option("--budget", type=float, help="Mean visual tokens a question.  [default: 72]")
 @click.option("--lambda", "lam", type=float, help="Price of a token, instead of a budget.")
+@click.option(
+    "--certified",
+    type=Level(),
+    help="Instead of a budget, a level that the router was trained with --certify for.",
+)
 @click.option("--scale", type=int, help="Answer at this scale; no router is needed.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @model_option
@@ -37,6 +42,7 @@ def main(
     router: Path,
     budget: float | None,
     lam: float | None,
+    certified: tuple[float, float] | None,
     scale: int | None,
     max_new_tokens: int,
     model: str,
@@ -50,11 +56,13 @@ def main(
 
     The budget holds on average, over questions like those that the router was calibrated on.
     """
-    if sum(knob is not None for knob in (budget, lam, scale)) > 1:
-        raise click.UsageError("give only one of --budget, --lambda and --scale")
+    knobs = (budget, lam, certified, scale)
+    if sum(knob is not None for knob in knobs) > 1:
+        raise click.UsageError("give only one of --budget, --lambda, --certified and --scale")
     settings = AskSettings(
-        budget=72.0 if budget is None and lam is None and scale is None else budget,
+        budget=72.0 if all(knob is None for knob in knobs) else budget,
         lam=lam,
+        certified=certified,
         scale=scale,
         max_new_tokens=max_new_tokens,
     )

@@ -14,6 +14,7 @@ from scripts.errors import one_line_errors
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
     "train": "Train a router on labelled outcomes.",
+    "verify": "Check a router's files and prove its certificates again.",
     "ask": "Ask one question about one image at the scale it needs.",
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
     "demo": "Label, train, ask and report on the embedded model.",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from predictor.data import TrainData
     from predictor.experiment import ExperimentSettings, Progress
     from predictor.store import RouterBundle
+    from predictor.train import TrainSettings
 
 RESULTS = "results.json"
 PAGE = "index.html"
@@ -118,8 +119,7 @@ def run_train(
     train: LabelledSplit,
     calibration: LabelledSplit | None,
     folder: Path,
-    kind: str,
-    seed: int,
+    settings: "TrainSettings",
 ) -> "RouterBundle":
     """Train a router and save it.
 
@@ -127,18 +127,17 @@ def run_train(
         train: what it learns from.
         calibration: what it is calibrated on; a share of `train` is held back if None.
         folder: where it is saved.
-        kind: name of the router.
-        seed: seed of everything random.
+        settings: what to train.
 
     Returns:
         The router.
     """
-    from predictor.train import TrainSettings, train_bundle
+    from predictor.train import train_bundle
 
     bundle = train_bundle(
         train.data,
         calibration.data if calibration else None,
-        TrainSettings(kind=kind, seed=seed),
+        settings,
         {"checkpoint": train.checkpoint, "code_version": describe_code()},
     )
     bundle.save(folder)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("m3_backbone", "labels", "predictor", "scripts")
-COMMANDS = ("label", "train", "ask", "report", "demo", "finetune", "convert")
+COMMANDS = ("label", "train", "verify", "ask", "report", "demo", "finetune", "convert")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # What a package may import of ours beside itself; a single file may be allowed more.
