@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Pyramid
 from predictor.certify import Certificate
-from predictor.data import FloatArray, IntArray
+from predictor.data import FloatArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
 
@@ -32,6 +33,8 @@ class AdaptiveAnswer:
         probabilities: the router's P(correct) at each scale.
         router_ms: time of routing one question of this call, features included [ms].
         answer: the model's answer with all its numbers.
+        fell_back: whether image or question were too unlike the training split, so that the
+            dearest scale was taken instead of the router's.
     """
 
     text: str
@@ -40,6 +43,7 @@ class AdaptiveAnswer:
     probabilities: dict[int, float]
     router_ms: float
     answer: Answer
+    fell_back: bool = False
 
 
 class AdaptiveM3:
@@ -48,17 +52,22 @@ class AdaptiveM3:
     Attributes:
         backbone: the model.
         router: the router.
+        outlier: what is farther out than all but this share of the calibration split is answered
+            at the dearest scale.
     """
 
-    def __init__(self, backbone: M3Backbone, router: RouterBundle) -> None:
+    def __init__(self, backbone: M3Backbone, router: RouterBundle, *, outlier: float = 0.0) -> None:
         """Join a model and its router.
 
         Args:
             backbone: the model.
             router: the router.
+            outlier: share of the calibration split beyond which a question is too unlike it for
+                the router, such as 0.01; 0 never is. The mean budget then holds for the rest.
 
         Raises:
-            ValueError: if the router was trained for another checkpoint or for other scales.
+            ValueError: if the router was trained for another checkpoint or for other scales, or
+                it cannot tell what is unlike its training split and `outlier` is not 0.
         """
         trained_for = router.meta.get("checkpoint")
         if trained_for != backbone.fingerprint:
@@ -70,6 +79,11 @@ class AdaptiveM3:
             raise ValueError(
                 f"the router chooses among scales {router.scales}, the model has {backbone.scales}"
             )
+        if outlier and router.gate is None:
+            raise ValueError(
+                "this router has no density gate; train it again, or leave out outlier"
+            )
+        self.outlier = outlier
         self.backbone = backbone
         self.router = router
 
@@ -81,6 +95,7 @@ class AdaptiveM3:
         *,
         device: str = "cpu",
         dtype: str = "float32",
+        outlier: float = 0.0,
     ) -> "AdaptiveM3":
         """Open a checkpoint and a saved router.
 
@@ -89,13 +104,15 @@ class AdaptiveM3:
             router_folder: what `m3scale train` wrote for this checkpoint.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
+            outlier: as in the constructor.
 
         Returns:
             Model and router, ready to answer.
         """
         # The router first: it is small, and often the part that is missing.
         router = RouterBundle.load(router_folder)
-        return cls(M3Backbone.from_pretrained(checkpoint, device=device, dtype=dtype), router)
+        backbone = M3Backbone.from_pretrained(checkpoint, device=device, dtype=dtype)
+        return cls(backbone, router, outlier=outlier)
 
     def generate(
         self,
@@ -139,16 +156,21 @@ class AdaptiveM3:
         seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
         asked = _as_labelled(self.backbone.question_embedding(questions))
         probabilities = self.router.predict_proba(seen, asked)
-        if isinstance(lam, Certificate):
-            raw = self.router.predict_raw(seen, asked)
-            scales = self._name_scales(lam.choose(raw, self._costs(pyramids)))
-        elif scales is None:
-            scales = self._name_scales(choose(probabilities, self._costs(pyramids), lam or 0.0))
+        outside = np.zeros(len(questions), np.bool_)
+        if scales is None:
+            outside = self._find_outside(seen, asked)
+            costs = self._costs(pyramids)
+            if isinstance(lam, Certificate):
+                chosen = lam.choose(self.router.predict_raw(seen, asked), costs)
+            else:
+                chosen = choose(probabilities, costs, lam or 0.0)
+            chosen = np.where(outside, costs.shape[1] - 1, chosen)
+            scales = [self.router.scales[column] for column in chosen]
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
         answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
         return [
-            self._describe(answer, row, router_ms)
-            for answer, row in zip(answers, probabilities, strict=True)
+            self._describe(answer, row, router_ms, bool(out))
+            for answer, row, out in zip(answers, probabilities, outside, strict=True)
         ]
 
     def _costs(self, pyramids: Sequence[Pyramid]) -> FloatArray:
@@ -156,10 +178,14 @@ class AdaptiveM3:
         counts = [[len(pyramid[scale]) for scale in self.router.scales] for pyramid in pyramids]
         return np.array(counts, np.float64)
 
-    def _name_scales(self, chosen: IntArray) -> list[int]:
-        return [self.router.scales[column] for column in chosen]
+    def _find_outside(self, coarse: FloatArray, question: FloatArray) -> NDArray[np.bool_]:
+        if not self.outlier or self.router.gate is None:
+            return np.zeros(len(question), np.bool_)
+        return self.router.gate.find_outside(coarse, question, self.outlier)
 
-    def _describe(self, answer: Answer, row: FloatArray, router_ms: float) -> AdaptiveAnswer:
+    def _describe(
+        self, answer: Answer, row: FloatArray, router_ms: float, fell_back: bool
+    ) -> AdaptiveAnswer:
         return AdaptiveAnswer(
             text=answer.text,
             scale=answer.scale,
@@ -167,6 +193,7 @@ class AdaptiveM3:
             probabilities=dict(zip(self.router.scales, row.tolist(), strict=True)),
             router_ms=router_ms,
             answer=answer,
+            fell_back=fell_back,
         )
 
 

@@ -13,6 +13,7 @@ lambdas come from the training split.
 Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequence testing.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,6 +128,25 @@ def image_losses(
     return image_means(lost, data.image_ids), float(spent.mean())
 
 
+def walk(losses: Iterable[FloatArray], level: tuple[float, float], single: bool) -> list[float]:
+    """Test hypotheses in a fixed order until one cannot be rejected.
+
+    Args:
+        losses: losses of the images with each lambda, safest first, each [i].
+        level: alpha and delta.
+        single: whether every image has just one question.
+
+    Returns:
+        The p-values, the first above delta being the last.
+    """
+    found: list[float] = []
+    for row in losses:
+        found.append(p_value(row, level[0], single))
+        if found[-1] > level[1]:
+            break
+    return found
+
+
 def certify(
     probabilities: FloatArray, data: TrainData, lambdas: FloatArray, level: tuple[float, float]
 ) -> Certificate:
@@ -154,16 +174,12 @@ def certify(
             f"images, got {images}; label more or ask for less"
         )
     # Always the dearest scale comes first; it loses nothing, and its p-value is the check above.
-    lam, tested, found = None, [], []
-    for candidate in map(float, lambdas):
-        losses, _ = image_losses(probabilities, data, candidate)
-        tested.append(candidate)
-        found.append(p_value(losses, alpha, single))
-        if found[-1] > delta:
-            break
-        lam = candidate
+    order = [float(lam) for lam in lambdas]
+    found = walk((image_losses(probabilities, data, lam)[0] for lam in order), level, single)
+    passed = sum(p <= delta for p in found)
+    lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)
-    facts = (images, len(data), data.fingerprint(), tuple(tested), tuple(found))
+    facts = (images, len(data), data.fingerprint(), tuple(order[: len(found)]), tuple(found))
     return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens)
 
 

@@ -1,8 +1,8 @@
 """A small neural network, one hidden layer, in plain numpy: the same on every machine.
 
 Three losses: `bce` learns P(correct) of every scale; `rank` is the ranking loss of AVG-LLaVA with
-its cross-entropy; `cost` is the expected regret at one price of a token. The last two order the
-scales and make no probabilities: the calibration per scale that follows every router does.
+its cross-entropy; `cost` weighs the choice by the utility at stake, at one price of a token. The
+last two order the scales and make no probabilities: the calibration that follows every router does.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from predictor.interface import (
     sigmoid,
     unpack_arrays,
 )
-from predictor.mlp_losses import LOSSES, cross_entropy, ranking, regret, softmax
+from predictor.mlp_losses import LOSSES, cross_entropy, ranking, softmax, weighted_choice
 
 WEIGHTS = "mlp.npz"
 
@@ -157,7 +157,7 @@ class MlpRouter:
         if s.loss == "rank":
             return ranking(logits, y, s.margin, s.choice_weight)
         if s.loss == "cost":
-            return regret(logits, y, s.price * np.array(self.scales) / max(self.scales))
+            return weighted_choice(logits, y, s.price * np.array(self.scales) / max(self.scales))
         return cross_entropy(logits, y)
 
     def _slopes(self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray) -> Layers:

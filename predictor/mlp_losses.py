@@ -73,10 +73,10 @@ def ranking(
     return loss, slope
 
 
-def regret(
+def weighted_choice(
     logits: FloatArray, scores: FloatArray, costs: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Measure the utility lost by drawing a scale from softmax(logits).
+    """Measure whether the scale of the best utility is chosen, by what is at stake.
 
     Args:
         logits: any numbers [n, s].
@@ -84,10 +84,14 @@ def regret(
         costs: what each scale costs, in units of score [s].
 
     Returns:
-        Loss [n] and its slope in the logits [n, s].
+        Loss [n], the cross-entropy with the best scale times the mean utility lost elsewhere, and
+        its slope in the logits [n, s].
     """
-    utility = scores - costs
+    utility, rows = scores - costs, np.arange(len(scores))
+    best = utility.argmax(axis=1)
     lost = utility.max(axis=1, keepdims=True) - utility
+    stake = lost.sum(axis=1, keepdims=True) / max(scores.shape[1] - 1, 1)
     shares = softmax(logits)
-    expected = (shares * lost).sum(axis=1)
-    return expected, shares * (lost - expected[:, None])
+    slope = stake * shares
+    slope[rows, best] -= stake[:, 0]
+    return -stake[:, 0] * np.log(shares[rows, best] + 1e-12), slope

@@ -17,6 +17,7 @@ from typing import Any
 from predictor.calibration import Calibrator
 from predictor.certify import Certificate
 from predictor.data import FloatArray
+from predictor.density import DensityGate
 from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
 from predictor.policy import OperatingTable
@@ -25,6 +26,7 @@ from predictor.registry import router_class
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 CERTIFICATES = "certificates.json"
+GATE = "density.npz"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class RouterBundle:
         policy: what each lambda did on the calibration split.
         meta: JSON-ready facts; `checkpoint` is the fingerprint of the model it was trained for.
         certificates: proven bounds on what routing loses, on the calibration split.
+        gate: tells what is unlike the training split.
     """
 
     features: FeatureMap
@@ -46,6 +49,7 @@ class RouterBundle:
     policy: OperatingTable
     meta: dict[str, Any] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
+    gate: DensityGate | None = None
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -121,6 +125,8 @@ class RouterBundle:
             "policy.json": _json(self.policy.to_dict()),
             **self.router.to_files(),
         }
+        if self.gate is not None:
+            files[GATE] = self.gate.to_bytes()
         if self.certificates:
             files[CERTIFICATES] = _json({"levels": [c.to_dict() for c in self.certificates]})
         config: dict[str, Any] = {
@@ -198,6 +204,7 @@ class RouterBundle:
                 policy=OperatingTable.from_dict(json.loads(files["policy.json"])),
                 meta=config["meta"],
                 certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
+                gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error

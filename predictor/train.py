@@ -11,6 +11,7 @@ from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
 from predictor.certify import candidate_lambdas, certify
 from predictor.data import TrainData, split_by_image
+from predictor.density import DensityGate, DensitySettings
 from predictor.features import FeatureMap, FeatureSettings
 from predictor.linear import LinearSettings
 from predictor.mlp import MlpSettings
@@ -38,6 +39,7 @@ class TrainSettings:
         linear: settings of the linear and the ordinal router.
         mlp: settings of the network.
         neighbours: settings of the neighbour router.
+        density: settings of the gate for unseen content.
     """
 
     kind: str = "boosted"
@@ -50,6 +52,7 @@ class TrainSettings:
     linear: LinearSettings = field(default_factory=LinearSettings)
     mlp: MlpSettings = field(default_factory=MlpSettings)
     neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
+    density: DensitySettings = field(default_factory=DensitySettings)
 
 
 def train_bundle(
@@ -92,7 +95,8 @@ def train_bundle(
     proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
     facts = {**_facts(train, calibration, settings), **(meta or {})}
-    return RouterBundle(features, router, calibrator, policy, facts, proven)
+    gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
+    return RouterBundle(features, router, calibrator, policy, facts, proven, gate)
 
 
 def _check_splits(train: TrainData, calibration: TrainData) -> None:

@@ -79,6 +79,8 @@ def _order_questions(questions: "list[Question]", table: "OutcomeTable") -> "lis
 def _make_data(
     folder: Path, table: "OutcomeTable", questions: "list[Question]", names: tuple[str, ...]
 ) -> "TrainData":
+    import numpy as np
+
     from labels.outcomes import read_features
     from predictor.data import TrainData
 
@@ -94,6 +96,8 @@ def _make_data(
         scales=table.scales,
         meta=_stack_meta(table, questions, names) if names else None,
         meta_names=names,
+        confidence=table.mean_logprob,
+        lengths=np.array([len(asked.question) for asked in questions], np.float64),
     )
 
 

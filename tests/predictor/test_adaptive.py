@@ -26,6 +26,13 @@ PROBABILITIES = np.array(
 )
 
 
+class FakeGate:
+    """Finds the second row strange."""
+
+    def find_outside(self, coarse, question, outlier):
+        return np.array([False, True, False])
+
+
 class FakeRouter:
     """Knows the answer for each row; notes the features that it was given."""
 
@@ -131,6 +138,22 @@ def test_a_certificate_prices_what_the_router_itself_believes(
     answers = AdaptiveM3(backbone, router).generate(images, QUESTIONS, lam=proven, max_new_tokens=1)
     assert scales_of(answers) == expected
     assert answers[1].probabilities[576] == 0.8
+
+
+def test_what_is_unlike_the_training_split_gets_the_dearest_scale(backbone, router, images):
+    router.gate = FakeGate()
+    adaptive = AdaptiveM3(backbone, router, outlier=0.01)
+    answers = adaptive.generate(images, QUESTIONS, lam=1.0, max_new_tokens=1)
+    assert scales_of(answers) == [1, 576, 1]
+    assert [answer.fell_back for answer in answers] == [False, True, False]
+    forced = adaptive.generate(images, QUESTIONS, scales=9, max_new_tokens=1)
+    assert not any(answer.fell_back for answer in forced)
+
+
+def test_a_router_without_a_gate_cannot_tell(backbone, router):
+    router.gate = None
+    with pytest.raises(ValueError, match="this router has no density gate"):
+        AdaptiveM3(backbone, router, outlier=0.01)
 
 
 @pytest.mark.parametrize("scales", [9, [144, 1, 9], np.array([144, 1, 9])], ids=str)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from predictor.mlp_losses import cross_entropy, ranking, regret, softmax
+from predictor.mlp_losses import cross_entropy, ranking, softmax, weighted_choice
 
 LOSSES = {
     "cross_entropy": cross_entropy,
     "ranking": lambda z, y: ranking(z, y, margin=1.0, choice_weight=0.1),
-    "regret": lambda z, y: regret(z, y, np.array([0.0, 0.05, 0.1])),
+    "choice": lambda z, y: weighted_choice(z, y, np.array([0.0, 0.05, 0.1])),
 }
 
 
@@ -40,7 +40,7 @@ def test_ranking_by_hand():
     assert loss[0] == 0
 
 
-def test_regret_by_hand():
-    # Utilities 0 and 0.9: drawn evenly, half of 0.9 is lost.
-    loss, _ = regret(np.zeros((1, 2)), np.array([[0.0, 1.0]]), np.array([0.0, 0.1]))
-    assert loss[0] == pytest.approx(0.45)
+def test_choice_by_hand():
+    # Utilities 0 and 0.9: the second is best and 0.9 is at stake.
+    loss, _ = weighted_choice(np.zeros((1, 2)), np.array([[0.0, 1.0]]), np.array([0.0, 0.1]))
+    assert loss[0] == pytest.approx(0.9 * np.log(2))

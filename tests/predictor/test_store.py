@@ -242,6 +242,12 @@ def test_raw_probabilities_become_calibrated_ones(certified):
     assert np.array_equal(certified.calibrator.transform(raw), found)
 
 
+def test_the_gate_is_saved(certified, tmp_path):
+    test, loaded = make_split(2), RouterBundle.load(certified.save(tmp_path / "router"))
+    found = loaded.gate.share_beyond(test.coarse, test.question)
+    assert np.array_equal(found, certified.gate.share_beyond(test.coarse, test.question))
+
+
 def test_a_level_without_certificate_is_refused(bundle, certified):
     with pytest.raises(ValueError, match=r"certified at 0.1,0.1 and 0.3,0.1, not at 0.2,0.1; run"):
         certified.certificate(0.2, 0.1)
