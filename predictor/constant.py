@@ -86,7 +86,7 @@ class ConstantRouter:
             ValueError: if the file is missing or does not fit the scales.
         """
         arrays = unpack_arrays(files.get(RATES, b""))
-        if np.shape(arrays.get("rates")) != (len(scales),) or "width" not in arrays:
+        if np.shape(arrays.get("rates", np.zeros(0))) != (len(scales),) or "width" not in arrays:
             raise ValueError(f"{RATES} must hold rates for {len(scales)} scales")
         router = cls(scales)
         router.width_, router.rates_ = int(arrays["width"]), arrays["rates"]

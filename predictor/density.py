@@ -73,7 +73,9 @@ class DensityGate:
             basis = basis / np.maximum(np.sqrt((basis**2).sum(axis=0)), 1e-12)
             shrink = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
             learnt = {"from": center, "shrink": shrink, "basis": basis}
-            gate.arrays_.update({f"{part}.{k}": np.float32(v) for k, v in learnt.items()})
+            gate.arrays_.update(
+                {f"{part}.{k}": np.asarray(v, np.float32) for k, v in learnt.items()}
+            )
         for part, found in gate._distances(calibration.coarse, calibration.question).items():
             gate.arrays_[f"{part}.ranks"] = np.quantile(found, levels)
         return gate

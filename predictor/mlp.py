@@ -185,7 +185,7 @@ class MlpRouter:
         square += 0.001 * (slope**2 - square)
         direction = (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
         decay = self.settings.decay if value.ndim == 2 else 0.0
-        return value - self.settings.rate * (direction + decay * value)
+        return np.asarray(value - self.settings.rate * (direction + decay * value))
 
     def predict_proba(self, features: FloatArray) -> FloatArray:
         """Estimate P(correct) at every scale; see `Router.predict_proba`.
@@ -229,7 +229,7 @@ class MlpRouter:
             ValueError: if the file is missing or does not fit the scales.
         """
         layers = unpack_arrays(files.get(WEIGHTS, b""))
-        if np.shape(layers.get("out.bias")) != (len(scales),):
+        if np.shape(layers.get("out.bias", np.zeros(0))) != (len(scales),):
             raise ValueError(f"{WEIGHTS} must hold weights for {len(scales)} scales")
         router = cls(scales)
         router.layers_ = layers

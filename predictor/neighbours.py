@@ -183,7 +183,7 @@ def _nearest(
 
 
 def _unit(x: FloatArray) -> FloatArray:
-    return x / np.maximum(np.sqrt((x**2).sum(axis=1, keepdims=True)), np.float32(1e-12))
+    return np.asarray(x / np.maximum(np.sqrt((x**2).sum(axis=1, keepdims=True)), 1e-12))
 
 
 def _average(order: IntArray, scores: FloatArray, weights: FloatArray, prior: float) -> FloatArray:

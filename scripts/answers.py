@@ -27,6 +27,7 @@ class AskSettings:
         budget: mean visual tokens.
         lam: price of a visual token.
         certified: alpha and delta of one of the router's certificates.
+        outlier: share of the calibration split beyond which the dearest scale is taken.
         scale: one scale for all questions; no router is used.
         max_new_tokens: longest answer [tokens].
     """
@@ -34,6 +35,7 @@ class AskSettings:
     budget: float | None = None
     lam: float | None = None
     certified: tuple[float, float] | None = None
+    outlier: float = 0.0
     scale: int | None = None
     max_new_tokens: int = 16
 
@@ -72,7 +74,8 @@ def ask_image(
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
-    return ask_router(AdaptiveM3(open_backbone(*model), bundle), picture, questions, settings)
+    adaptive = AdaptiveM3(open_backbone(*model), bundle, outlier=settings.outlier)
+    return ask_router(adaptive, picture, questions, settings)
 
 
 def ask_scale(
@@ -116,7 +119,7 @@ def ask_router(
         settings: the knob.
 
     Returns:
-        Rows with question, answer, scale, visual tokens, probabilities and router_ms.
+        Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
     """
     proven = adaptive.router.certificate(*settings.certified) if settings.certified else None
     answers = adaptive.generate(
@@ -134,6 +137,7 @@ def ask_router(
             "visual_tokens": answer.visual_tokens,
             "probabilities": {str(scale): p for scale, p in answer.probabilities.items()},
             "router_ms": answer.router_ms,
+            "fell_back": answer.fell_back,
         }
         for question, answer in zip(questions, answers, strict=True)
     ]
@@ -153,4 +157,6 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
             told = "  ".join(f"{scale}: {p:.2f}" for scale, p in row["probabilities"].items())
             click.echo(f"P(correct) {told}")
             click.echo(f"router     {row['router_ms']:.2f} ms")
+        if row.get("fell_back"):
+            click.echo("fell back  unlike what the router was trained on: the dearest scale")
         click.echo("")

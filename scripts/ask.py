@@ -30,6 +30,13 @@ from scripts.output import write_json
     type=Level(),
     help="Instead of a budget, a level that the router was trained with --certify for.",
 )
+@click.option(
+    "--outlier",
+    default=0.0,
+    show_default=True,
+    help="Share of the calibration split, such as 0.01: what is farther out than all others gets "
+    "the dearest scale.",
+)
 @click.option("--scale", type=int, help="Answer at this scale; no router is needed.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @model_option
@@ -43,6 +50,7 @@ def main(
     budget: float | None,
     lam: float | None,
     certified: tuple[float, float] | None,
+    outlier: float,
     scale: int | None,
     max_new_tokens: int,
     model: str,
@@ -63,6 +71,7 @@ def main(
         budget=72.0 if all(knob is None for knob in knobs) else budget,
         lam=lam,
         certified=certified,
+        outlier=outlier,
         scale=scale,
         max_new_tokens=max_new_tokens,
     )
