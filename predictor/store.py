@@ -22,11 +22,13 @@ from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
 from predictor.policy import OperatingTable
 from predictor.registry import router_class
+from predictor.router_card import write_card
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 CERTIFICATES = "certificates.json"
 GATE = "density.npz"
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,10 @@ class RouterBundle:
         # Through JSON and back first: what is hashed has to be what a reader will hash.
         config = json.loads(_json(config))
         config["config_sha256"] = _sha256(_json(config))
-        return {**files, CONFIG: _json(config)}
+        card = write_card(
+            self.router.kind, self.scales, config["meta"], self.policy, self.certificates
+        )
+        return {**files, CONFIG: _json(config), CARD: card.encode()}
 
     def size_bytes(self) -> int:
         """Give the size of the saved folder.

@@ -71,7 +71,7 @@ def test_size_is_that_of_the_folder_and_below_5_megabytes(bundle, folder):
 
 
 def test_nothing_in_the_folder_is_a_pickle(folder):
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".npz", ".txt"}
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".npz", ".txt", ".md"}
     for path in folder.glob("*.npz"):
         with np.load(path, allow_pickle=False) as archive:
             assert all(archive[name].dtype.kind in "fiu" for name in archive.files)
@@ -138,6 +138,12 @@ def test_a_broken_configuration_is_refused(folder, content):
     (folder / "config.json").write_text(content)
     with pytest.raises(ValueError, match="is not the configuration of a saved router"):
         RouterBundle.load(folder)
+
+
+def test_the_card_is_for_people_and_may_be_changed(folder):
+    assert "- kind: boosted" in (folder / "README.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text("mine", encoding="utf-8")
+    assert RouterBundle.load(folder).scales == SCALES
 
 
 def test_a_configuration_changed_by_hand_is_refused(folder):
