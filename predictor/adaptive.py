@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Seen
+from predictor.certify import Certificate
 from predictor.data import FloatArray
 from predictor.policy import choose
 from predictor.store import RouterBundle
@@ -35,6 +37,8 @@ class AdaptiveAnswer:
         probabilities: the router's P(correct) at each scale.
         router_ms: time of routing one question of this call, features included [ms].
         answer: the model's answer with all its numbers.
+        fell_back: whether image or question were too unlike the training split, so that the
+            dearest scale was taken instead of the router's.
     """
 
     text: str
@@ -43,6 +47,7 @@ class AdaptiveAnswer:
     probabilities: dict[int, float]
     router_ms: float
     answer: Answer
+    fell_back: bool = False
 
 
 class AdaptiveM3:
@@ -51,17 +56,22 @@ class AdaptiveM3:
     Attributes:
         backbone: the model.
         router: the router.
+        outlier: what is farther out than all but this share of the calibration split is answered
+            at the dearest scale.
     """
 
-    def __init__(self, backbone: M3Backbone, router: RouterBundle) -> None:
+    def __init__(self, backbone: M3Backbone, router: RouterBundle, *, outlier: float = 0.0) -> None:
         """Join a model and its router.
 
         Args:
             backbone: the model.
             router: the router.
+            outlier: share of the calibration split beyond which a question is too unlike it for
+                the router, such as 0.01; 0 never is. The mean budget then holds for the rest.
 
         Raises:
-            ValueError: if the router was trained for another checkpoint or for other scales.
+            ValueError: if the router was trained for another checkpoint or for other scales, or
+                it cannot tell what is unlike its training split and `outlier` is not 0.
         """
         trained_for = router.meta.get("checkpoint")
         if trained_for != backbone.fingerprint:
@@ -73,6 +83,11 @@ class AdaptiveM3:
             raise ValueError(
                 f"the router chooses among scales {router.scales}, the model has {backbone.scales}"
             )
+        if outlier and router.gate is None:
+            raise ValueError(
+                "this router has no density gate; train it again, or leave out outlier"
+            )
+        self.outlier = outlier
         self.backbone = backbone
         self.router = router
 
@@ -113,7 +128,7 @@ class AdaptiveM3:
         questions: Sequence[str],
         *,
         budget: float | None = None,
-        lam: float | None = None,
+        lam: float | Certificate | None = None,
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
     ) -> list[AdaptiveAnswer]:
@@ -128,7 +143,8 @@ class AdaptiveM3:
             questions: what is asked.
             budget: largest mean visual tokens a question, over questions like those of the
                 calibration split.
-            lam: price of one visual token in probability, instead of a budget.
+            lam: price of one visual token in probability, or one of `router.certificate(...)`,
+                instead of a budget.
             scales: scales to answer at whatever the router says, instead of a budget.
             max_new_tokens: most tokens of an answer.
 
@@ -149,14 +165,24 @@ class AdaptiveM3:
             lam = self.router.lambda_for_budget(budget)
         pyramids = self._encode(images)
         start = time.perf_counter()
-        probabilities = self._probabilities(self.backbone.coarse_tokens(pyramids), questions)
+        seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
+        asked = _as_labelled(self.backbone.question_embedding(questions))
+        probabilities = self.router.predict_proba(seen, asked)
+        outside = np.zeros(len(questions), np.bool_)
         if scales is None:
-            scales = self._choose(probabilities, pyramids, lam or 0.0)
+            outside = self._find_outside(seen, asked)
+            costs = self._costs(pyramids)
+            if isinstance(lam, Certificate):
+                chosen = lam.choose(self.router.predict_raw(seen, asked), costs)
+            else:
+                chosen = choose(probabilities, costs, lam or 0.0)
+            chosen = np.where(outside, costs.shape[1] - 1, chosen)
+            scales = [self.router.scales[column] for column in chosen]
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
         answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
         return [
-            self._describe(answer, row, router_ms)
-            for answer, row in zip(answers, probabilities, strict=True)
+            self._describe(answer, row, router_ms, bool(out))
+            for answer, row, out in zip(answers, probabilities, outside, strict=True)
         ]
 
     def _encode(self, images: Sequence[Shown]) -> list[Seen]:
@@ -170,11 +196,7 @@ class AdaptiveM3:
             for group in groups
         ]
 
-    def _probabilities(self, coarse: FloatArray, questions: Sequence[str]) -> FloatArray:
-        embedding = self.backbone.question_embedding(questions)
-        return self.router.predict_proba(_as_labelled(coarse), _as_labelled(embedding))
-
-    def _choose(self, probabilities: FloatArray, pyramids: Sequence[Seen], lam: float) -> list[int]:
+    def _costs(self, pyramids: Sequence[Seen]) -> FloatArray:
         # What a scale costs depends on how many images there are, and on the image where a model
         # cuts images into crops.
         groups = [[seen] if isinstance(seen, dict) else seen for seen in pyramids]
@@ -182,10 +204,16 @@ class AdaptiveM3:
             [sum(len(pyramid[scale]) for pyramid in group) for scale in self.router.scales]
             for group in groups
         ]
-        costs = np.array(counts, np.float64)
-        return [self.router.scales[i] for i in choose(probabilities, costs, lam)]
+        return np.array(counts, np.float64)
 
-    def _describe(self, answer: Answer, row: FloatArray, router_ms: float) -> AdaptiveAnswer:
+    def _find_outside(self, coarse: FloatArray, question: FloatArray) -> NDArray[np.bool_]:
+        if not self.outlier or self.router.gate is None:
+            return np.zeros(len(question), np.bool_)
+        return self.router.gate.find_outside(coarse, question, self.outlier)
+
+    def _describe(
+        self, answer: Answer, row: FloatArray, router_ms: float, fell_back: bool
+    ) -> AdaptiveAnswer:
         return AdaptiveAnswer(
             text=answer.text,
             scale=answer.scale,
@@ -193,6 +221,7 @@ class AdaptiveM3:
             probabilities=dict(zip(self.router.scales, row.tolist(), strict=True)),
             router_ms=router_ms,
             answer=answer,
+            fell_back=fell_back,
         )
 
 

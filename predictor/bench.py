@@ -67,12 +67,14 @@ class SeedRun:
         curve: a sweep of budgets, for drawing.
         at: the budgets of `EvaluationSettings.targets`, in that order.
         parity: the one budget at which the calibration split shows no loss of accuracy.
+        probabilities: P(correct) on the test split [n, s], if it is to be judged.
     """
 
     seed: int
     curve: Sweep
     at: Sweep
     parity: Sweep
+    probabilities: FloatArray | None = None
 
 
 @dataclass(frozen=True)

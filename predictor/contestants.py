@@ -75,11 +75,15 @@ def contestants(splits: Splits) -> dict[str, Trainer]:
     found: dict[str, Trainer] = {
         "router": _train_router,
         "linear": lambda s, t: _train_router(s, replace(t, kind="linear")),
+        "knn": lambda s, t: _train_router(s, replace(t, kind="knn")),
         "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
         "image_only": lambda s, t: _train_blocks(s, t, ("coarse",)),
         "family_only": _train_family,
+        "random_features": _train_random,
         "shuffled_labels": lambda s, t: _train_router(_shuffle_labels(s, t.seed), t),
     }
+    if splits.test.lengths is not None:
+        found["length_only"] = _train_length
     return found if splits.test.meta is None else {**found, "omniscient": _train_omniscient}
 
 
@@ -120,14 +124,36 @@ def _train_family(splits: Splits, _: TrainSettings) -> Estimate:
 def _train_omniscient(splits: Splits, settings: TrainSettings) -> Estimate:
     """Know what no router may: the family and the metadata, such as the size of what is asked."""
     names = sorted(set(np.asarray(splits.train.groups).astype(str).tolist()))
+    return _train_rows(splits, settings, lambda part: _known(part, names))
+
+
+def _train_length(splits: Splits, settings: TrainSettings) -> Estimate:
+    """Know how long the question is and nothing else."""
+    return _train_rows(splits, settings, lambda part: np.log1p(_lengths(part))[:, None])
+
+
+def _train_random(splits: Splits, settings: TrainSettings) -> Estimate:
+    """Know nothing at all: 16 random numbers a question."""
+    rng = np.random.default_rng(settings.seed)
+    return _train_rows(splits, settings, lambda part: rng.normal(size=(len(part), 16)))
+
+
+def _train_rows(
+    splits: Splits, settings: TrainSettings, describe: Callable[[TrainData], FloatArray]
+) -> Estimate:
+    """Train the default trees on rows of another kind."""
     parts = (splits.train, splits.calibration, splits.test)
-    train, calibration, test = (_known(part, names) for part in parts)
+    train, calibration, test = (describe(part) for part in parts)
     boosted = replace(settings.boosted, seed=settings.seed)
     router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.scores)
     raw = router.predict_proba(calibration)
     calibrator = Calibrator(splits.train.scales, settings.calibration)
     calibrator.fit(raw, splits.calibration.scores)
     return Estimate(calibrator.transform(raw), calibrator.transform(router.predict_proba(test)))
+
+
+def _lengths(part: TrainData) -> FloatArray:
+    return np.zeros(len(part)) if part.lengths is None else part.lengths
 
 
 def _known(part: TrainData, families: Sequence[str]) -> FloatArray:

@@ -33,6 +33,9 @@ class TrainData:
         meta: numbers known about a question but not given to a router [n, m], NaN where a number
             does not apply; for the omniscient router.
         meta_names: names of the m columns of `meta`.
+        confidence: mean log-probability of the model's answer at each scale [n, s]; for the
+            cascade.
+        lengths: characters of each question [n]; for a control.
     """
 
     sample_ids: NameArray
@@ -45,6 +48,8 @@ class TrainData:
     scales: tuple[int, ...]
     meta: FloatArray | None = None
     meta_names: tuple[str, ...] = ()
+    confidence: FloatArray | None = None
+    lengths: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check that all arrays speak of the same questions and scales.
@@ -72,8 +77,8 @@ class TrainData:
             "scores": (n, s),
             "tokens": (n, s),
         }
-        if self.meta is not None:
-            wanted["meta"] = (n, len(self.meta_names))
+        extras = {"meta": (n, len(self.meta_names)), "confidence": (n, s), "lengths": (n,)}
+        wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
         for name, shape in wanted.items():
             got = np.shape(getattr(self, name))
             fits = len(got) == len(shape)
@@ -94,8 +99,8 @@ class TrainData:
             A split of k questions.
         """
         names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
-        kept = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, meta=None if self.meta is None else self.meta[rows], **kept)
+        given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
+        return replace(self, **{name: getattr(self, name)[rows] for name in (*names, *given)})
 
     def fingerprint(self) -> str:
         """Name the split by its questions and outcomes.

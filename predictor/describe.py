@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictor.bench import Bench, EvaluationSettings, SeedRun
 from predictor.bootstrap import interval, mean_draws
@@ -139,6 +140,34 @@ def outside_summary(data: TrainData, chosen: IntArray, settings: EvaluationSetti
             "regression_rate": regressed(data.scores, chosen).mean(),
         }
     )
+    return summary
+
+
+def fallback_summary(
+    data: TrainData, chosen: IntArray, outside: NDArray[np.bool_], outlier: float
+) -> Section:
+    """Compare routing with and without a fallback to the dearest scale.
+
+    Args:
+        data: the split.
+        chosen: index of the scale that the router chose [n].
+        outside: whether a question is too unlike the training split [n].
+        outlier: the share that decided this.
+
+    Returns:
+        `outlier`, the `share` that fell back, and tokens, accuracy and regression rate `with` and
+        `without`, ready for JSON.
+    """
+    rows, after = np.arange(len(data)), np.where(outside, len(data.scales) - 1, chosen)
+    found = {
+        name: {
+            "tokens": data.tokens[rows, picks].mean(),
+            "accuracy": data.scores[rows, picks].mean(),
+            "regression_rate": regressed(data.scores, picks).mean(),
+        }
+        for name, picks in (("without", chosen), ("with", after))
+    }
+    summary: Section = plain({"outlier": outlier, "share": outside.mean(), **found})
     return summary
 
 

@@ -15,6 +15,7 @@ from predictor.bench import Bench, EvaluationSettings, SeedRun
 from predictor.bootstrap import interval, mean_draws
 from predictor.data import FloatArray, IntArray, TrainData
 from predictor.describe import describe_split, families, histograms, plain
+from predictor.measures import curve_metrics, describe_calibration, describe_waste
 from predictor.rules import index_shares, regressed, rescued
 
 Section = dict[str, Any]
@@ -52,6 +53,7 @@ def evaluate(
         "controls": {name: _control(bench, runs["router"], runs[name]) for name in others},
         "families": families(test, runs["router"], settings),
         "scale_histogram": histograms(test, runs["router"], settings),
+        "calibration": describe_calibration(test, runs["router"]),
         "headline": _headline(bench, runs["router"], routers["router"]),
         "settings": _settings(settings),
     }
@@ -70,7 +72,9 @@ def _rates(bench: Bench, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
 def _router(bench: Bench, runs: Sequence[SeedRun]) -> Section:
     at = [_at(bench, runs, column) for column in range(len(bench.settings.targets))]
     names = [f"{target:g}" for target in bench.settings.targets]
-    return {"curve": _curve(bench, runs), "at": dict(zip(names, at, strict=True))}
+    curve = _curve(bench, runs)
+    metrics = curve_metrics(bench, curve)
+    return {"curve": curve, "at": dict(zip(names, at, strict=True)), "metrics": metrics}
 
 
 def _curve(bench: Bench, runs: Sequence[SeedRun]) -> list[Section]:
@@ -110,6 +114,7 @@ def _at(bench: Bench, runs: Sequence[SeedRun], column: int) -> Section:
         "ogc_high": high,
         "regression_rate": lost.mean(),
         "rescue_rate": won.mean(),
+        **describe_waste(bench.test, chosen),
         "histogram": index_shares(chosen.ravel(), bench.test.scales),
         "per_seed": [
             {

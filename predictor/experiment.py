@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from predictor.bench import EvaluationSettings, SeedRun
+from predictor.cascade import describe_cascade
+from predictor.certify import candidate_lambdas
+from predictor.certify_study import study_certificates
 from predictor.contestants import Splits, contestants
 from predictor.data import TrainData
 from predictor.describe import plain
@@ -22,7 +25,7 @@ from predictor.evaluate import evaluate
 from predictor.policy import choose
 from predictor.rules import luck_floor
 from predictor.store import RouterBundle
-from predictor.sweeps import SweepSettings, choose_all
+from predictor.sweeps import SweepSettings, choose_all, shuffle_run
 from predictor.train import TrainSettings
 
 _LOG = logging.getLogger(__name__)
@@ -90,6 +93,8 @@ def run_experiment(
     results["headline"].update(measure_router(bundle, test))
     results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
     results["luck_floor"] = plain(_guess(test))
+    results["cascade"] = plain(describe_cascade(calibration, test, settings.evaluation.targets))
+    results["certified"] = plain(_study(bundle, splits))
     timings = {
         "train_router_s": seconds,
         "train_all_s": trained - start,
@@ -122,7 +127,7 @@ def _train_all(
         run = choose_all(estimate, splits, at, seed)
         return name, run, estimate.bundle, time.perf_counter() - start
 
-    runs: dict[str, list[SeedRun]] = {name: [] for name in trainers}
+    runs: dict[str, list[SeedRun]] = {name: [] for name in (*trainers, "shuffled_routing")}
     seconds, bundles = [], []
     tasks = [(seed, name) for seed in settings.seeds for name in trainers]
     with ThreadPoolExecutor(settings.jobs) as pool:
@@ -132,8 +137,17 @@ def _train_all(
             if name == "router" and bundle is not None:
                 seconds.append(taken)
                 bundles.append(bundle)
+                runs["shuffled_routing"].append(shuffle_run(run))
             progress(name, done, len(tasks))
     return runs, float(np.mean(seconds)), bundles[0]
+
+
+def _study(bundle: RouterBundle, splits: Splits) -> dict[str, Any]:
+    """Measure the certificates of one training."""
+    parts = (splits.train, splits.calibration, splits.test)
+    train, calibration, test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
+    lambdas = candidate_lambdas(train, splits.train)
+    return study_certificates((calibration, splits.calibration), (test, splits.test), lambdas)
 
 
 def _log_progress(name: str, done: int, total: int) -> None:

@@ -76,6 +76,7 @@ def _comparisons(results: Results) -> dict[str, str]:
             "Anything but about 0 or less would mean that test outcomes leak into the procedure."
         ),
     }
+    told.update(_trust(results))
     floor = results.get("luck_floor")
     if floor is not None:
         told["Luck floor"] = (
@@ -88,6 +89,30 @@ def _comparisons(results: Results) -> dict[str, str]:
             f"{percent(mixed)} of the questions are right at some scale and wrong at a dearer one."
         )
     return told
+
+
+def _trust(results: Results) -> dict[str, str]:
+    if not results.get("certified"):
+        return {}
+    return {
+        "Promises": (
+            "Lambdas are tried in a fixed order, safest first, while the calibration split rejects "
+            "that the share of regressions among an image's questions exceeds the bound "
+            "(Learn-then-Test; images are independent, their questions are not). Broken and cost: "
+            "over calibration splits drawn from all held-out images, beside the cheapest lambda "
+            "that keeps the bound there."
+        ),
+        "Confidence cascade": (
+            "Answers at the cheapest scale and goes up while the answer's mean log-probability is "
+            "below a threshold solved on the calibration split. All scales that ran are paid."
+        ),
+        "APGR, CPT, AIQ, nAUC, QNC": (
+            "Gap between the cheapest and the dearest scale that is recovered, averaged over the "
+            "cost; share of the cost that recovers half and 80 % of it (RouteLLM); area under the "
+            "hull of the curve (RouterBench) and under its Pareto front, over the range of costs; "
+            "cost that equals the best fixed scale, relative to it (MMR-Bench)."
+        ),
+    }
 
 
 def _method(results: Results) -> dict[str, str]:

@@ -7,7 +7,7 @@ from data and are escaped; numbers come from results.json alone.
 from collections.abc import Mapping
 from typing import Any
 
-from predictor import tables
+from predictor import tables, trust_tables
 from predictor.cards import gallery_cards
 from predictor.explain import explanation
 from predictor.markup import Markup, element, section, text
@@ -122,7 +122,7 @@ def build_page(results: Results, drawn: Drawn, pictures: Mapping[str, bytes]) ->
         [
             *(_header(results, title), _tiles(results), _figure("accuracy", drawn)),
             *(_compared(results, drawn), _fixed(results), _families(results, drawn)),
-            *(_outside(results), gallery_cards(results, pictures)),
+            *(_outside(results), _trust(results), gallery_cards(results, pictures)),
             *(explanation(results), _about(results)),
         ]
     )
@@ -239,6 +239,26 @@ def _outside(results: Results) -> Markup:
     if not outside:
         return Markup("")
     return section("outside", "Outside the training distribution", tables.outside_table(outside))
+
+
+def _trust(results: Results) -> Markup:
+    parts = {
+        "What can be promised": ("certified", trust_tables.certified_table),
+        "Going up when unsure": ("cascade", trust_tables.cascade_table),
+        "Unseen content": ("fallback", trust_tables.fallback_table),
+        "Calibration": ("calibration", trust_tables.calibration_table),
+        "As other routing work measures": ("certified", trust_tables.metrics_table),
+    }
+    shown = [
+        element("h3", text(title)) + make(results)
+        for title, (key, make) in parts.items()
+        if results.get(key)
+    ]
+    return (
+        section("trust", "Promises, baselines and other metrics", "".join(shown))
+        if shown
+        else Markup("")
+    )
 
 
 def _about(results: Results) -> Markup:

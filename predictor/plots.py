@@ -255,6 +255,6 @@ def _stack(axes: Axes, shares: Mapping[str, Results], parts: Sequence[str]) -> N
 
 PLOTS: Final = {
     "accuracy": Plot(draw_accuracy, (9.0, 5.2), (4.0, 5.4)),
-    "gap": Plot(draw_gap, (9.0, 4.2), (4.0, 4.2)),
+    "gap": Plot(draw_gap, (9.0, 5.2), (4.0, 5.4)),
     "scales": Plot(draw_scales, (9.0, 4.6), (4.0, 7.8)),
 }

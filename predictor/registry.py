@@ -3,14 +3,28 @@
 from typing import TypeAlias
 
 from predictor.boosted import BoostedRouter, BoostedSettings
+from predictor.constant import ConstantRouter
 from predictor.interface import Router
 from predictor.linear import LinearRouter, LinearSettings
+from predictor.mlp import MlpRouter, MlpSettings
+from predictor.neighbours import NeighbourRouter, NeighbourSettings
+from predictor.ordinal import OrdinalRouter
 
-RouterClass: TypeAlias = type[BoostedRouter] | type[LinearRouter]
+RouterClass: TypeAlias = (
+    type[BoostedRouter]
+    | type[ConstantRouter]
+    | type[LinearRouter]
+    | type[MlpRouter]
+    | type[NeighbourRouter]
+)
 
 ROUTERS: dict[str, RouterClass] = {
     BoostedRouter.kind: BoostedRouter,
+    ConstantRouter.kind: ConstantRouter,
     LinearRouter.kind: LinearRouter,
+    MlpRouter.kind: MlpRouter,
+    NeighbourRouter.kind: NeighbourRouter,
+    OrdinalRouter.kind: OrdinalRouter,
 }
 
 
@@ -37,6 +51,8 @@ def make_router(
     *,
     boosted: BoostedSettings | None = None,
     linear: LinearSettings | None = None,
+    mlp: MlpSettings | None = None,
+    neighbours: NeighbourSettings | None = None,
 ) -> Router:
     """Build an unfitted router.
 
@@ -44,11 +60,20 @@ def make_router(
         name: one of `ROUTERS`.
         scales: the scales in column order [s].
         boosted: settings of the boosted router; its defaults if left out.
-        linear: settings of the linear router; its defaults if left out.
+        linear: settings of the linear and the ordinal router; the defaults if left out.
+        mlp: settings of the network; its defaults if left out.
+        neighbours: settings of the neighbour router; its defaults if left out.
 
     Returns:
         The router.
     """
-    if router_class(name) is LinearRouter:
-        return LinearRouter(scales, linear)
-    return BoostedRouter(scales, boosted)
+    found = router_class(name)
+    if found is BoostedRouter:
+        return BoostedRouter(scales, boosted)
+    if found is MlpRouter:
+        return MlpRouter(scales, mlp)
+    if found is NeighbourRouter:
+        return NeighbourRouter(scales, neighbours)
+    if found is ConstantRouter:
+        return ConstantRouter(scales)
+    return OrdinalRouter(scales, linear) if found is OrdinalRouter else LinearRouter(scales, linear)

@@ -15,14 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from predictor.calibration import Calibrator
+from predictor.certify import Certificate
 from predictor.data import FloatArray
+from predictor.density import DensityGate
 from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
 from predictor.policy import OperatingTable
 from predictor.registry import router_class
+from predictor.router_card import write_card
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
+CERTIFICATES = "certificates.json"
+GATE = "density.npz"
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class RouterBundle:
         calibrator: the fitted per-scale calibration.
         policy: what each lambda did on the calibration split.
         meta: JSON-ready facts; `checkpoint` is the fingerprint of the model it was trained for.
+        certificates: proven bounds on what routing loses, on the calibration split.
+        gate: tells what is unlike the training split.
     """
 
     features: FeatureMap
@@ -42,6 +50,8 @@ class RouterBundle:
     calibrator: Calibrator
     policy: OperatingTable
     meta: dict[str, Any] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    gate: DensityGate | None = None
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -58,8 +68,19 @@ class RouterBundle:
         Returns:
             Probabilities [n, s], float64.
         """
-        raw = self.router.predict_proba(self.features.transform(coarse, question))
-        return self.calibrator.transform(raw)
+        return self.calibrator.transform(self.predict_raw(coarse, question))
+
+    def predict_raw(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+        """Estimate the same without what the calibration split taught; for certificates.
+
+        Args:
+            coarse: coarse tokens [n, t, D].
+            question: question embeddings [n, D].
+
+        Returns:
+            Probabilities [n, s], float64.
+        """
+        return self.router.predict_proba(self.features.transform(coarse, question))
 
     def lambda_for_budget(self, budget: float) -> float:
         """Turn a mean budget into lambda by the calibration split's table.
@@ -71,6 +92,28 @@ class RouterBundle:
             Lambda, per visual token; 0 if the budget does not bind.
         """
         return self.policy.lambda_for_budget(budget)
+
+    def certificate(self, alpha: float, delta: float) -> Certificate:
+        """Find the certificate of a level.
+
+        Args:
+            alpha: bound on the risk.
+            delta: chance that the bound does not hold.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            ValueError: if the router was not certified at that level.
+        """
+        levels = {(found.alpha, found.delta): found for found in self.certificates}
+        if (alpha, delta) not in levels:
+            known = " and ".join(f"{a:g},{d:g}" for a, d in levels) or "no level"
+            raise ValueError(
+                f"the router is certified at {known}, not at {alpha:g},{delta:g}; "
+                f"run `m3scale train --certify {alpha:g},{delta:g}`"
+            )
+        return levels[alpha, delta]
 
     def to_files(self) -> dict[str, bytes]:
         """Give the folder's content.
@@ -84,6 +127,10 @@ class RouterBundle:
             "policy.json": _json(self.policy.to_dict()),
             **self.router.to_files(),
         }
+        if self.gate is not None:
+            files[GATE] = self.gate.to_bytes()
+        if self.certificates:
+            files[CERTIFICATES] = _json({"levels": [c.to_dict() for c in self.certificates]})
         config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "feature_version": FEATURE_VERSION,
@@ -95,7 +142,10 @@ class RouterBundle:
         # Through JSON and back first: what is hashed has to be what a reader will hash.
         config = json.loads(_json(config))
         config["config_sha256"] = _sha256(_json(config))
-        return {**files, CONFIG: _json(config)}
+        card = write_card(
+            self.router.kind, self.scales, config["meta"], self.policy, self.certificates
+        )
+        return {**files, CONFIG: _json(config), CARD: card.encode()}
 
     def size_bytes(self) -> int:
         """Give the size of the saved folder.
@@ -151,12 +201,15 @@ class RouterBundle:
         config, files = _read_checked(Path(folder))
         try:
             scales = tuple(int(scale) for scale in config["scales"])
+            proven = json.loads(files.get(CERTIFICATES, b'{"levels": []}'))
             return cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config["kind"]).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
                 policy=OperatingTable.from_dict(json.loads(files["policy.json"])),
                 meta=config["meta"],
+                certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
+                gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error

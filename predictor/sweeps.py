@@ -1,7 +1,7 @@
 """From P(correct) to choices on the test split, every lambda solved on the calibration split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,7 +47,25 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         curve=_sweep(estimate, splits, curve.tolist()),
         at=_sweep(estimate, splits, settings.targets),
         parity=_parity(estimate, splits, settings.parity_slack),
+        probabilities=estimate.test,
     )
+
+
+def shuffle_run(run: SeedRun) -> SeedRun:
+    """Give every question the scale of another one: the same scales as often, at random.
+
+    Args:
+        run: a router's choices.
+
+    Returns:
+        The same choices for permuted questions, without probabilities.
+    """
+    rng = np.random.default_rng(run.seed)
+    order = rng.permutation(len(run.at.chosen))
+    curve, at, parity = (
+        replace(sweep, chosen=sweep.chosen[order]) for sweep in (run.curve, run.at, run.parity)
+    )
+    return SeedRun(run.seed, curve, at, parity)
 
 
 def _sweep(estimate: Estimate, splits: Splits, budgets: Sequence[float]) -> Sweep:

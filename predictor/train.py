@@ -9,9 +9,13 @@ from typing import Any
 
 from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
+from predictor.certify import candidate_lambdas, certify
 from predictor.data import TrainData, split_by_image
+from predictor.density import DensityGate, DensitySettings
 from predictor.features import FeatureMap, FeatureSettings
 from predictor.linear import LinearSettings
+from predictor.mlp import MlpSettings
+from predictor.neighbours import NeighbourSettings
 from predictor.policy import operating_table
 from predictor.registry import make_router
 from predictor.store import RouterBundle
@@ -25,22 +29,30 @@ class TrainSettings:
 
     Attributes:
         kind: router, one of `registry.ROUTERS`.
-        seed: seed of every random choice; it replaces the seeds in `features` and `boosted`.
+        seed: seed of every random choice; it replaces the seeds in the settings below.
         calibration: `platt` or `isotonic`.
         calibration_share: share of the training images that is held back for calibration when no
             calibration split is given.
+        certify: levels (alpha, delta) to certify on the calibration split.
         features: settings of the feature map.
         boosted: settings of the boosted router.
-        linear: settings of the linear router.
+        linear: settings of the linear and the ordinal router.
+        mlp: settings of the network.
+        neighbours: settings of the neighbour router.
+        density: settings of the gate for unseen content.
     """
 
     kind: str = "boosted"
     seed: int = 0
     calibration: str = "platt"
     calibration_share: float = 0.25
+    certify: tuple[tuple[float, float], ...] = ()
     features: FeatureSettings = field(default_factory=FeatureSettings)
     boosted: BoostedSettings = field(default_factory=BoostedSettings)
     linear: LinearSettings = field(default_factory=LinearSettings)
+    mlp: MlpSettings = field(default_factory=MlpSettings)
+    neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
+    density: DensitySettings = field(default_factory=DensitySettings)
 
 
 def train_bundle(
@@ -73,13 +85,18 @@ def train_bundle(
         train.scales,
         boosted=replace(settings.boosted, seed=settings.seed),
         linear=settings.linear,
+        mlp=replace(settings.mlp, seed=settings.seed),
+        neighbours=replace(settings.neighbours, seed=settings.seed),
     ).fit(rows, train.scores)
     raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
     policy = operating_table(calibrator.transform(raw), calibration.tokens, calibration.scores)
+    lambdas = candidate_lambdas(router.predict_proba(rows), train)
+    proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
     facts = {**_facts(train, calibration, settings), **(meta or {})}
-    return RouterBundle(features, router, calibrator, policy, facts)
+    gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
+    return RouterBundle(features, router, calibrator, policy, facts, proven, gate)
 
 
 def _check_splits(train: TrainData, calibration: TrainData) -> None:

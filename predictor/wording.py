@@ -8,6 +8,10 @@ from typing import Any, Final
 CONTESTANTS: Final = {
     "router": ("router", "sees coarse tokens and question; what is shipped"),
     "linear": ("linear router", "the same features, one logistic regression a scale"),
+    "knn": ("nearest neighbours", "the same features, the mean of the most alike rows"),
+    "random_features": ("random features", "control: trained on random numbers"),
+    "length_only": ("length only", "knows how long the question is, nothing else"),
+    "shuffled_routing": ("shuffled routing", "control: the router's scales, for other questions"),
     "question_only": ("question only", "the router without the picture"),
     "image_only": ("image only", "the router without the question"),
     "family_only": ("family only", "knows the question family, nothing else"),

@@ -26,12 +26,16 @@ class AskSettings:
     Attributes:
         budget: mean visual tokens.
         lam: price of a visual token.
+        certified: alpha and delta of one of the router's certificates.
+        outlier: share of the calibration split beyond which the dearest scale is taken.
         scale: one scale for all questions; no router is used.
         max_new_tokens: longest answer [tokens].
     """
 
     budget: float | None = None
     lam: float | None = None
+    certified: tuple[float, float] | None = None
+    outlier: float = 0.0
     scale: int | None = None
     max_new_tokens: int = 16
 
@@ -91,7 +95,8 @@ def ask_files(
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
-    return ask_router(AdaptiveM3(open_backbone(model), bundle), pictures, questions, settings)
+    adaptive = AdaptiveM3(open_backbone(model), bundle, outlier=settings.outlier)
+    return ask_router(adaptive, pictures, questions, settings)
 
 
 def ask_scale(
@@ -141,13 +146,14 @@ def ask_router(
         settings: the knob.
 
     Returns:
-        Rows with question, answer, scale, visual tokens, probabilities and router_ms.
+        Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
     """
+    proven = adaptive.router.certificate(*settings.certified) if settings.certified else None
     answers = adaptive.generate(
         [images] * len(questions),
         questions,
         budget=settings.budget,
-        lam=settings.lam,
+        lam=settings.lam if proven is None else proven,
         max_new_tokens=settings.max_new_tokens,
     )
     return [
@@ -158,6 +164,7 @@ def ask_router(
             "visual_tokens": answer.visual_tokens,
             "probabilities": {str(scale): p for scale, p in answer.probabilities.items()},
             "router_ms": answer.router_ms,
+            "fell_back": answer.fell_back,
         }
         for question, answer in zip(questions, answers, strict=True)
     ]
@@ -177,4 +184,6 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
             told = "  ".join(f"{scale}: {p:.2f}" for scale, p in row["probabilities"].items())
             click.echo(f"P(correct) {told}")
             click.echo(f"router     {row['router_ms']:.2f} ms")
+        if row.get("fell_back"):
+            click.echo("fell back  unlike what the router was trained on: the dearest scale")
         click.echo("")

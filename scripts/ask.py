@@ -8,7 +8,7 @@ from scripts.answers import AskFiles, AskSettings, ask_files, print_answers
 from scripts.errors import OneLineCommand
 from scripts.layout import DEFAULT_RUN, RunFolder
 from scripts.opening import Opening
-from scripts.options import json_option, model_options
+from scripts.options import Level, json_option, model_options
 from scripts.output import write_json
 
 
@@ -42,6 +42,18 @@ from scripts.output import write_json
 )
 @click.option("--budget", type=float, help="Mean visual tokens a question.  [default: 72]")
 @click.option("--lambda", "lam", type=float, help="Price of a token, instead of a budget.")
+@click.option(
+    "--certified",
+    type=Level(),
+    help="Instead of a budget, a level that the router was trained with --certify for.",
+)
+@click.option(
+    "--outlier",
+    default=0.0,
+    show_default=True,
+    help="Share of the calibration split, such as 0.01: what is farther out than all others gets "
+    "the dearest scale.",
+)
 @click.option("--scale", type=int, help="Answer at this scale; no router is needed.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @model_options
@@ -54,6 +66,8 @@ def main(
     router: Path,
     budget: float | None,
     lam: float | None,
+    certified: tuple[float, float] | None,
+    outlier: float,
     scale: int | None,
     max_new_tokens: int,
     model: str,
@@ -71,13 +85,16 @@ def main(
     All images of a question are read at one scale, and their tokens add up. The budget holds on
     average, over questions like those that the router was calibrated on.
     """
-    if sum(knob is not None for knob in (budget, lam, scale)) > 1:
-        raise click.UsageError("give only one of --budget, --lambda and --scale")
+    knobs = (budget, lam, certified, scale)
+    if sum(knob is not None for knob in knobs) > 1:
+        raise click.UsageError("give only one of --budget, --lambda, --certified and --scale")
     if bool(images) == (video is not None):
         raise click.UsageError("give --image FILE, once or more, or --video FILE")
     settings = AskSettings(
-        budget=72.0 if budget is None and lam is None and scale is None else budget,
+        budget=72.0 if all(knob is None for knob in knobs) else budget,
         lam=lam,
+        certified=certified,
+        outlier=outlier,
         scale=scale,
         max_new_tokens=max_new_tokens,
     )

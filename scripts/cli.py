@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": "Say whether routing can pay on labelled outcomes.",
     "oracle": "What the best choice of scale would score and cost, by named rules.",
     "train": "Train a router on labelled outcomes.",
+    "verify": "Check a router's files and prove its certificates again.",
     "ask": "Ask one question about one image at the scale it needs.",
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
     "demo": "Label, train, ask and report on the embedded model.",

@@ -53,7 +53,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.IntRange(2),
     help="Images with unseen pictograms, fonts, textures and phrasings.",
 )
-@click.option("--kind", default="boosted", show_default=True, help="Router: boosted or linear.")
+@click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option(
     "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
@@ -139,11 +139,13 @@ class Demo:
         Args:
             kind: name of the router.
         """
+        from predictor.train import TrainSettings
+
         train, calibration = read_splits([self.run.outcomes(split) for split in SPLITS[:2]])
         done = is_trained(self.run.router, train, calibration, kind, seed=0)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
-            run_train(train, calibration, self.run.router, kind, seed=0)
+            run_train(train, calibration, self.run.router, TrainSettings(kind=kind))
 
     def ask(self) -> None:
         """Ask about the first image of the test split, which is saved for more questions."""

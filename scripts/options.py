@@ -122,3 +122,19 @@ def choose_folder(option: str, given: Path | None, run: Path | None, part: Path)
     if run is None:
         raise click.UsageError(f"give {option} FOLDER, or --run FOLDER for all of a run's folders")
     return run / part
+
+
+class Level(click.ParamType[tuple[float, float]]):
+    """An option's value such as `0.02,0.1`: the bound alpha and the chance delta that it fails."""
+
+    name = "alpha,delta"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """Read the two numbers."""
+        try:
+            alpha, delta = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected ALPHA,DELTA such as 0.02,0.1, got {value!r}", param, ctx)
+        return alpha, delta

@@ -16,15 +16,15 @@ from scripts.pictures import make_gallery
 from scripts.provenance import describe_code, describe_command, describe_hardware
 from scripts.request import LabelRequest, read_seconds, write_request
 from scripts.tables import LabelledSplit, read_splits
+from scripts.unseen import report_fallback, report_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labels.answerer import Answerer
-    from predictor.bench import EvaluationSettings
-    from predictor.data import TrainData
     from predictor.experiment import ExperimentSettings, Progress
     from predictor.store import RouterBundle
+    from predictor.train import TrainSettings
 
 RESULTS = "results.json"
 PAGE = "index.html"
@@ -96,8 +96,7 @@ def run_train(
     train: LabelledSplit,
     calibration: LabelledSplit | None,
     folder: Path,
-    kind: str,
-    seed: int,
+    settings: "TrainSettings",
 ) -> "RouterBundle":
     """Train a router and save it.
 
@@ -105,18 +104,17 @@ def run_train(
         train: what it learns from.
         calibration: what it is calibrated on; a share of `train` is held back if None.
         folder: where it is saved.
-        kind: name of the router.
-        seed: seed of everything random.
+        settings: what to train.
 
     Returns:
         The router.
     """
-    from predictor.train import TrainSettings, train_bundle
+    from predictor.train import train_bundle
 
     bundle = train_bundle(
         train.data,
         calibration.data if calibration else None,
-        TrainSettings(kind=kind, seed=seed),
+        settings,
         {"checkpoint": train.checkpoint, "code_version": describe_code()},
     )
     bundle.save(folder)
@@ -185,7 +183,9 @@ def run_report(
     results["headline"].update(measure_router(bundle, test))
     budget = settings.evaluation.headline
     if inputs.outside is not None:
-        results["ood"] = _report_outside(bundle, splits[3].data, settings.evaluation)
+        results["ood"] = report_outside(bundle, splits[3].data, settings.evaluation)
+        results["fallback_ood"] = report_fallback(bundle, splits[3].data, budget)
+    results["fallback"] = report_fallback(bundle, test, budget)
     results["gallery"], images = make_gallery(splits[2], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits[2].checkpoint,
@@ -250,17 +250,6 @@ def _check_router(bundle: "RouterBundle", folder: Path, splits: list[LabelledSpl
                 f"the router in {folder} was made with other outcomes than the {name} split given "
                 "here; report it with the folders it was trained on"
             )
-
-
-def _report_outside(
-    bundle: "RouterBundle", data: "TrainData", settings: "EvaluationSettings"
-) -> dict[str, Any]:
-    from predictor.describe import outside_summary
-    from predictor.policy import choose
-
-    lam = bundle.lambda_for_budget(settings.headline)
-    probabilities = bundle.predict_proba(data.coarse, data.question)
-    return outside_summary(data, choose(probabilities, data.tokens, lam), settings)
 
 
 def _label_times(folders: tuple[Path, ...]) -> dict[str, float]:

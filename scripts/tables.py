@@ -84,6 +84,8 @@ def _read_checkpoint(folder: Path) -> str:
 def _make_data(
     folder: Path, table: "OutcomeTable", questions: "list[Question]", names: tuple[str, ...]
 ) -> "TrainData":
+    import numpy as np
+
     from labels.outcomes import read_features
     from predictor.data import TrainData
 
@@ -99,6 +101,8 @@ def _make_data(
         scales=table.scales,
         meta=_stack_meta(table, questions, names) if names else None,
         meta_names=names,
+        confidence=table.mean_logprob,
+        lengths=np.array([len(asked.question) for asked in questions], np.float64),
     )
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scripts.certificates import describe_certificate
 from scripts.errors import OneLineCommand
 from scripts.layout import RunFolder
-from scripts.options import choose_folder, json_option, run_option
+from scripts.options import Level, choose_folder, json_option, run_option
 from scripts.output import print_table, write_json
 from scripts.stages import run_train
 from scripts.tables import read_splits
@@ -36,8 +37,20 @@ BUDGETS = (36, 72, 144)
     type=click.Path(path_type=Path),
     help="Folder of the router.  [default: RUN/router]",
 )
-@click.option("--kind", default="boosted", show_default=True, help="boosted or linear.")
+@click.option(
+    "--kind",
+    default="boosted",
+    show_default=True,
+    help="Name of the router: boosted, constant, knn, linear, mlp or ordinal.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--certify",
+    type=Level(),
+    multiple=True,
+    help="Prove that at most a share ALPHA of an image's questions regresses, but for a chance "
+    "DELTA; may be repeated.",
+)
 @json_option
 def main(
     run: Path | None,
@@ -46,6 +59,7 @@ def main(
     out: Path | None,
     kind: str,
     seed: int,
+    certify: tuple[tuple[float, float], ...],
     json_file: Path | None,
 ) -> None:
     """Train a router: each scale's chance to be right, from coarse tokens and question.
@@ -54,13 +68,16 @@ def main(
 
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
+    from predictor.train import TrainSettings
+
     parts = RunFolder(Path())
     outcomes = choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train"))
     folder = choose_folder("--out", out, run, parts.router)
     if calibration is None and run:
         calibration = run / parts.outcomes("calibration")
     splits = read_splits([outcomes, calibration] if calibration else [outcomes])
-    bundle = run_train(splits[0], splits[1] if calibration else None, folder, kind, seed)
+    settings = TrainSettings(kind=kind, seed=seed, certify=certify)
+    bundle = run_train(splits[0], splits[1] if calibration else None, folder, settings)
     _print_router(bundle, folder, json_file)
 
 
@@ -69,8 +86,12 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
     click.echo(f"{bundle.router.kind} router, {counted} questions, {_weigh(bundle)}: {folder}")
     print_table(("budget", "lambda", "tokens", "accuracy"), [list(row.values()) for row in rows])
+    proven = [describe_certificate(certificate) for certificate in bundle.certificates]
+    if proven:
+        print_table(tuple(proven[0]), [list(row.values()) for row in proven])
     if json_file:
-        write_json(json_file, {"kind": bundle.router.kind, "calibration": rows})
+        found = {"kind": bundle.router.kind, "calibration": rows, "certified": proven}
+        write_json(json_file, found)
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from m3_backbone.backbone import M3Backbone
 from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.scales import TOKEN_SCALES
 from predictor.adaptive import AdaptiveM3
+from predictor.certify import Certificate
 from predictor.data import TrainData
 from predictor.policy import OperatingTable
 from predictor.train import TrainSettings, train_bundle
@@ -23,6 +24,13 @@ TABLE = OperatingTable((1.0, 1e-3, 0.0), (1.0, 36.0, 576.0), (0.3, 0.6, 0.8))
 PROBABILITIES = np.array(
     [[0.9, 0.9, 0.9, 0.9, 0.9], [0.1, 0.2, 0.8, 0.8, 0.8], [0.0, 0.1, 0.2, 0.3, 0.9]]
 )
+
+
+class FakeGate:
+    """Finds the second row strange."""
+
+    def find_outside(self, coarse, question, outlier):
+        return np.array([False, True, False])
 
 
 class FakeRouter:
@@ -38,6 +46,9 @@ class FakeRouter:
     def predict_proba(self, coarse, question):
         self.seen.append((coarse, question))
         return self.probabilities[: len(question)]
+
+    def predict_raw(self, coarse, question):
+        return self.predict_proba(coarse, question)[:, ::-1]
 
     def lambda_for_budget(self, budget):
         return TABLE.lambda_for_budget(budget)
@@ -132,6 +143,34 @@ def test_a_budget_becomes_the_lambda_of_the_calibration_split(backbone, router, 
         assert scales_of(answers) == expected
     with pytest.raises(ValueError, match="budget 0.5 is below the cheapest"):
         adaptive.generate(images, QUESTIONS, budget=0.5)
+
+
+@pytest.mark.parametrize(("lam", "expected"), [(1e-3, [1, 1, 1]), (None, [576, 576, 576])])
+def test_a_certificate_prices_what_the_router_itself_believes(
+    backbone, router, images, lam, expected
+):
+    # Raw, the last two questions are best at 1 token too; no lambda means always the dearest.
+    facts = {"images": 200, "questions": 800, "split": "", "risk": 0.0, "tokens": 1.0}
+    proven = Certificate(0.02, 0.1, lam, lambdas=(), p_values=(), **facts)
+    answers = AdaptiveM3(backbone, router).generate(images, QUESTIONS, lam=proven, max_new_tokens=1)
+    assert scales_of(answers) == expected
+    assert answers[1].probabilities[576] == 0.8
+
+
+def test_what_is_unlike_the_training_split_gets_the_dearest_scale(backbone, router, images):
+    router.gate = FakeGate()
+    adaptive = AdaptiveM3(backbone, router, outlier=0.01)
+    answers = adaptive.generate(images, QUESTIONS, lam=1.0, max_new_tokens=1)
+    assert scales_of(answers) == [1, 576, 1]
+    assert [answer.fell_back for answer in answers] == [False, True, False]
+    forced = adaptive.generate(images, QUESTIONS, scales=9, max_new_tokens=1)
+    assert not any(answer.fell_back for answer in forced)
+
+
+def test_a_router_without_a_gate_cannot_tell(backbone, router):
+    router.gate = None
+    with pytest.raises(ValueError, match="this router has no density gate"):
+        AdaptiveM3(backbone, router, outlier=0.01)
 
 
 @pytest.mark.parametrize("scales", [9, [144, 1, 9], np.array([144, 1, 9])], ids=str)

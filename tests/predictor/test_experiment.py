@@ -49,6 +49,8 @@ def make_world(n_images, seed, first):
         scales=SCALES,
         meta=np.column_stack((need, np.where(asked, 2.0, np.nan))).astype(np.float32),
         meta_names=("need", "options"),
+        confidence=-0.1 * (np.arange(3)[None] < need[:, None]) - 0.01,
+        lengths=np.full(n, 20.0),
     )
 
 
@@ -81,16 +83,33 @@ def test_half_blind_routers_are_behind(outcome, name):
     assert control["behind_router_low"] > 0
 
 
-def test_shuffled_labels_close_no_gap(outcome):
-    assert outcome[0]["controls"]["shuffled_labels"]["ogc_9"] < 0.15
+@pytest.mark.parametrize(
+    "name", ["shuffled_labels", "shuffled_routing", "random_features", "length_only"]
+)
+def test_controls_close_no_gap(outcome, name):
+    assert (outcome[0]["controls"][name]["ogc_9"] or 0.0) < 0.15
+
+
+def test_a_perfect_judge_makes_a_cascade_that_pays_for_every_step(outcome):
+    """Needs 0, 1, 2 come 1 : 2 : 1, so going up costs (1 + 2 x 10 + 46) / 4 tokens, all right."""
+    dearest = outcome[0]["cascade"]["at"]["18"]
+    assert dearest["accuracy"] > 0.9
+    assert dearest["tokens"] == pytest.approx(16.75, abs=3)
+
+
+def test_certificates_that_need_more_images_are_named(outcome):
+    assert outcome[0]["certified"]["0.05,0.05"] == {
+        **{"alpha": 0.05, "delta": 0.05, "images": 40, "needed": 62},
+    }
 
 
 def test_every_contestant_is_reported_for_every_seed(outcome):
     results, seen = outcome
-    names = ["router", "linear", "question_only", "image_only", "family_only", "shuffled_labels"]
+    names = ["router", "linear", "knn", "question_only", "image_only", "family_only"]
+    names += ["random_features", "shuffled_labels", "length_only"]
     assert [name for name, _, _ in seen] == [*names, "omniscient"] * 2
-    assert [(done, total) for _, done, total in seen] == [(k, 14) for k in range(1, 15)]
-    assert list(results["baselines"]) == names[1:]
+    assert [(done, total) for _, done, total in seen] == [(k, 20) for k in range(1, 21)]
+    assert list(results["baselines"]) == [*names[1:], "shuffled_routing"]
     assert results["seeds"] == results["meta"]["seeds"] == [0, 1]
     assert len(results["router"]["at"]["9"]["per_seed"]) == 2
 

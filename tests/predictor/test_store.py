@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from predictor.boosted import BoostedSettings
+from predictor.certify import check_certificate
 from predictor.data import TrainData
 from predictor.features import FeatureSettings
 from predictor.registry import ROUTERS
@@ -70,7 +71,7 @@ def test_size_is_that_of_the_folder_and_below_5_megabytes(bundle, folder):
 
 
 def test_nothing_in_the_folder_is_a_pickle(folder):
-    assert {path.suffix for path in folder.iterdir()} == {".json", ".npz", ".txt"}
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".npz", ".txt", ".md"}
     for path in folder.glob("*.npz"):
         with np.load(path, allow_pickle=False) as archive:
             assert all(archive[name].dtype.kind in "fiu" for name in archive.files)
@@ -137,6 +138,12 @@ def test_a_broken_configuration_is_refused(folder, content):
     (folder / "config.json").write_text(content)
     with pytest.raises(ValueError, match="is not the configuration of a saved router"):
         RouterBundle.load(folder)
+
+
+def test_the_card_is_for_people_and_may_be_changed(folder):
+    assert "- kind: boosted" in (folder / "README.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text("mine", encoding="utf-8")
+    assert RouterBundle.load(folder).scales == SCALES
 
 
 def test_a_configuration_changed_by_hand_is_refused(folder):
@@ -211,3 +218,44 @@ def test_a_failed_save_leaves_the_older_router_and_no_rubbish(bundle, folder, mo
         bundle.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == ["router"]
+
+
+@pytest.fixture(scope="module")
+def certified():
+    """60 images: enough for a share of 0.1 at a chance of 0.1, and for 0.3."""
+    boosted = BoostedSettings(trees=8, shared_trees=8, min_rows=10, threads=1)
+    features = FeatureSettings(product_question=4)
+    levels = ((0.1, 0.1), (0.3, 0.1))
+    settings = TrainSettings("boosted", certify=levels, features=features, boosted=boosted)
+    return train_bundle(make_split(0), make_split(1), settings)
+
+
+def test_certificates_are_saved_and_can_be_proven_again(certified, tmp_path):
+    loaded = RouterBundle.load(certified.save(tmp_path / "router"))
+    assert loaded.certificates == certified.certificates
+    assert loaded.certificate(0.3, 0.1).lam >= loaded.certificate(0.1, 0.1).lam
+    calibration = make_split(1)
+    raw = loaded.predict_raw(calibration.coarse, calibration.question)
+    for certificate in loaded.certificates:
+        assert certificate.split == loaded.meta["calibration"]["fingerprint"]
+        check_certificate(certificate, raw, calibration)
+
+
+def test_raw_probabilities_become_calibrated_ones(certified):
+    test = make_split(2)
+    raw = certified.predict_raw(test.coarse, test.question)
+    found = certified.predict_proba(test.coarse, test.question)
+    assert np.array_equal(certified.calibrator.transform(raw), found)
+
+
+def test_the_gate_is_saved(certified, tmp_path):
+    test, loaded = make_split(2), RouterBundle.load(certified.save(tmp_path / "router"))
+    found = loaded.gate.share_beyond(test.coarse, test.question)
+    assert np.array_equal(found, certified.gate.share_beyond(test.coarse, test.question))
+
+
+def test_a_level_without_certificate_is_refused(bundle, certified):
+    with pytest.raises(ValueError, match=r"certified at 0.1,0.1 and 0.3,0.1, not at 0.2,0.1; run"):
+        certified.certificate(0.2, 0.1)
+    with pytest.raises(ValueError, match="certified at no level"):
+        bundle.certificate(0.2, 0.1)

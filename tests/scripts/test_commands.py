@@ -76,6 +76,41 @@ def test_train_holds_a_share_back_without_a_calibration_split(run, tmp_path):
     assert "24 + 8 questions" in invoke("train", *outcomes, "--kind", "linear").stdout
 
 
+def test_a_certified_router_is_trained_verified_and_asked(run, tiny_model, tmp_path, runner):
+    out, table = tmp_path / "router", tmp_path / "t.json"
+    train = ("train", "--run", run, "--kind", "linear", "--out", out, "--certify", "0.4,0.3")
+    assert "alpha  delta" in invoke(*train, "--json", table).stdout
+    [row] = json.loads(table.read_text(encoding="utf-8"))["certified"]
+    assert (row["alpha"], row["delta"], row["images"]) == (0.4, 0.3, 8)
+    assert "not proven again" in invoke("verify", "--router", out).stdout
+    outcomes = ("--outcomes", run / "outcomes" / "calibration")
+    result = invoke("verify", "--router", out, *outcomes, "--json", table)
+    assert result.stdout.startswith("files whole, 1 certificates proven again\nalpha")
+    found = json.loads(table.read_text(encoding="utf-8"))
+    assert found == {"certified": [row], "proven_again": True}
+    known = ("ask", "--image", run / "sources" / "test" / "0.png", "--model", tiny_model)
+    known = (*known, "--router", out, "what ?")
+    assert "P(correct)" in invoke(*known, "--certified", "0.4,0.3").stdout
+    # Shares are at most 1, and nearly every one is below: this asks for the dearest scale.
+    strange = invoke(*known, "--budget", 1, "--outlier", 1).stdout
+    assert ("fell back" in strange) == ("scale      576 (" in strange)
+    assert "outlier share must lie in" in refuse(runner, *known, "--outlier", 2)
+    assert "certified at 0.4,0.3, not at" in refuse(runner, *known, "--certified", "0.1,0.3")
+    other = ("--outcomes", run / "outcomes" / "test")
+    assert "calibrated on" in refuse(runner, "verify", "--router", out, *other)
+
+
+def test_verify_without_certificates_checks_the_files(run):
+    assert invoke("verify", "--router", run / "router").stdout == "files whole, 0 certificates\n"
+
+
+def test_too_few_calibration_images_leave_no_router(run, runner, tmp_path):
+    out = ("--out", tmp_path / "router", "--certify", "0.02,0.1")
+    message = refuse(runner, "train", "--run", run, "--kind", "linear", *out)
+    assert "needs at least 120 calibration images, got 8" in message
+    assert not (tmp_path / "router").exists()
+
+
 def test_ask_shows_answer_scale_and_probabilities(run, tiny_model, tmp_path):
     image, questions = run / "sources" / "test" / "0.png", ("what ?", "where ?")
     options = ("--image", image, "--model", tiny_model, "--router", run / "router")
@@ -139,6 +174,8 @@ def test_report_refuses_a_router_of_other_outcomes(run, runner, tmp_path):
     ("command", "message"),
     [
         ("train --out r", "give --outcomes FOLDER, or --run FOLDER"),
+        ("train --run nowhere --certify 1", "expected ALPHA,DELTA such as 0.02,0.1, got '1'"),
+        ("verify --router nowhere", "no router in nowhere"),
         ("train --run nowhere", "holds no labelling run"),
         ("train --outcomes nowhere --out r", "holds no labelling run"),
         ("report --run nowhere", "no router in nowhere"),

@@ -1,0 +1,241 @@
+"""A small neural network, one hidden layer, in plain numpy: the same on every machine.
+
+Three losses: `bce` learns P(correct) of every scale; `rank` is the ranking loss of AVG-LLaVA with
+its cross-entropy; `cost` weighs the choice by the utility at stake, at one price of a token. The
+last two order the scales and make no probabilities: the calibration that follows every router does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from predictor.data import FloatArray
+from predictor.interface import (
+    check_fit,
+    check_width,
+    log_odds,
+    pack_arrays,
+    sigmoid,
+    unpack_arrays,
+)
+from predictor.mlp_losses import LOSSES, cross_entropy, ranking, softmax, weighted_choice
+
+WEIGHTS = "mlp.npz"
+
+Layers: TypeAlias = dict[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class MlpSettings:
+    """Settings of the network.
+
+    Attributes:
+        loss: `bce`, `rank` or `cost`.
+        hidden: units of the hidden layer.
+        rate: learning rate of Adam.
+        decay: shrinkage of the weights at each step, times the rate.
+        epochs: most passes over the training rows.
+        batch: rows a step.
+        held_share: share of the rows, the last ones, that decide when to stop. Rows come image by
+            image from labels, so no image but one is on both sides.
+        patience: passes without a better held-out loss before it stops.
+        margin: margin of the ranking loss for neighbouring ranks.
+        choice_weight: weight of the cross-entropy beside the ranking loss.
+        price: loss of accuracy that the dearest scale's cost is worth, for `cost`.
+        seed: seed of the start and of the batches.
+    """
+
+    loss: str = "bce"
+    hidden: int = 64
+    rate: float = 3e-3
+    decay: float = 1e-2
+    epochs: int = 200
+    batch: int = 128
+    held_share: float = 0.2
+    patience: int = 12
+    margin: float = 1.0
+    choice_weight: float = 0.1
+    price: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the loss.
+
+        Raises:
+            ValueError: if there is no such loss.
+        """
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
+
+
+class MlpRouter:
+    """One hidden layer of rectified units on standardised features.
+
+    Attributes:
+        scales: the scales in column order [s].
+        settings: what it was built with; a loaded router has the defaults here.
+        layers_: everything learnt, by name; empty before `fit`.
+    """
+
+    kind: ClassVar[str] = "mlp"
+
+    def __init__(self, scales: tuple[int, ...], settings: MlpSettings | None = None) -> None:
+        self.scales = scales
+        self.settings = settings or MlpSettings()
+        self.layers_: Layers = {}
+
+    def fit(
+        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
+    ) -> "MlpRouter":
+        """Train until the held-out rows get no better; see `Router.fit`.
+
+        Args:
+            features: feature rows [n, d].
+            correct: score of every scale [n, s].
+            weights: weight of each row [n].
+
+        Returns:
+            The router itself.
+
+        Raises:
+            ValueError: if shapes or values are wrong or a feature is NaN.
+        """
+        x, y, w = check_fit(features, correct, weights, self.scales)
+        if not np.all(np.isfinite(x)):
+            raise ValueError("the mlp router takes no NaN or infinite feature")
+        center, spread = x.mean(axis=0), x.std(axis=0)
+        shrink = 1.0 / np.where(spread > 0, spread, 1.0)
+        rng = np.random.default_rng(self.settings.seed)
+        layers = self._start(x.shape[1], y, w, rng)
+        layers = self._train(layers, (x - center) * shrink, y, w / w.mean(), rng)
+        soft = np.array(float(self.settings.loss != "bce"))
+        self.layers_ = {**layers, "center": center, "shrink": shrink, "softmax": soft}
+        return self
+
+    def _start(self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator) -> Layers:
+        rates = np.average(y, axis=0, weights=w)
+        return {
+            "in": rng.normal(0, np.sqrt(2 / width), (width, self.settings.hidden)),
+            "in.bias": np.zeros(self.settings.hidden),
+            "out": np.zeros((self.settings.hidden, y.shape[1])),
+            # Half a row each way, so that scores that are all alike are never quite 0 or 1. The
+            # other losses start without a preference: from a strong one they learn nothing.
+            "out.bias": log_odds((rates * len(y) + 0.5) / (len(y) + 1))
+            if self.settings.loss == "bce"
+            else np.zeros(len(rates)),
+        }
+
+    def _train(
+        self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray, rng: np.random.Generator
+    ) -> Layers:
+        s = self.settings
+        learn = max(round(len(x) * (1 - s.held_share)), 1)
+        held = slice(learn, None) if learn < len(x) and w[learn:].sum() > 0 else slice(None)
+        best, least, waited = layers, np.inf, 0
+        state = {name: (np.zeros_like(v), np.zeros_like(v)) for name, v in layers.items()}
+        step = 0
+        for _ in range(s.epochs):
+            order = rng.permutation(learn)
+            for start in range(0, learn, s.batch):
+                rows, step = order[start : start + s.batch], step + 1
+                slopes = self._slopes(layers, x[rows], y[rows], w[rows])
+                layers = {n: self._move(v, slopes[n], state[n], step) for n, v in layers.items()}
+            loss, _ = self._measure(_logits(layers, x[held])[1], y[held])
+            found = float(np.average(loss, weights=w[held]))
+            best, least, waited = (
+                (layers, found, 0) if found < least - 1e-5 else (best, least, waited + 1)
+            )
+            if waited >= s.patience:
+                break
+        return best
+
+    def _measure(self, logits: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Give the loss of each row [n] and its slope in the logits [n, s]."""
+        s = self.settings
+        if s.loss == "rank":
+            return ranking(logits, y, s.margin, s.choice_weight)
+        if s.loss == "cost":
+            return weighted_choice(logits, y, s.price * np.array(self.scales) / max(self.scales))
+        return cross_entropy(logits, y)
+
+    def _slopes(self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray) -> Layers:
+        """Give the gradient of the weighted mean loss."""
+        hidden, logits = _logits(layers, x)
+        _, slope = self._measure(logits, y)
+        slope = slope * w[:, None] / len(x)
+        back = (slope @ layers["out"].T) * (hidden > 0)
+        return {
+            "in": x.T @ back,
+            "in.bias": back.sum(axis=0),
+            "out": hidden.T @ slope,
+            "out.bias": slope.sum(axis=0),
+        }
+
+    def _move(
+        self, value: FloatArray, slope: FloatArray, state: tuple[FloatArray, FloatArray], step: int
+    ) -> FloatArray:
+        """Take one step of Adam with decoupled decay; `state` is changed.
+
+        Source: Loshchilov and Hutter 2019 (arXiv 1711.05101).
+        """
+        mean, square = state
+        mean += 0.1 * (slope - mean)
+        square += 0.001 * (slope**2 - square)
+        direction = (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        decay = self.settings.decay if value.ndim == 2 else 0.0
+        return np.asarray(value - self.settings.rate * (direction + decay * value))
+
+    def predict_proba(self, features: FloatArray) -> FloatArray:
+        """Estimate P(correct) at every scale; see `Router.predict_proba`.
+
+        Args:
+            features: feature rows [n, d].
+
+        Returns:
+            Probabilities [n, s]; with the losses `rank` and `cost`, shares of preference.
+        """
+        a = self.layers_
+        x = check_width(features, len(a["center"]) if a else None)
+        _, logits = _logits(a, (x - a["center"]) * a["shrink"])
+        return softmax(logits) if a["softmax"] else sigmoid(logits)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Give the weights as an .npz.
+
+        Returns:
+            File name -> content.
+
+        Raises:
+            ValueError: if the router is not fitted.
+        """
+        if not self.layers_:
+            raise ValueError("this router is not fitted; call fit first")
+        return {WEIGHTS: pack_arrays(self.layers_)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "MlpRouter":
+        """Rebuild a fitted router.
+
+        Args:
+            files: what `to_files` gave.
+            scales: the scales in column order [s].
+
+        Returns:
+            The router.
+
+        Raises:
+            ValueError: if the file is missing or does not fit the scales.
+        """
+        layers = unpack_arrays(files.get(WEIGHTS, b""))
+        if np.shape(layers.get("out.bias", np.zeros(0))) != (len(scales),):
+            raise ValueError(f"{WEIGHTS} must hold weights for {len(scales)} scales")
+        router = cls(scales)
+        router.layers_ = layers
+        return router
+
+
+def _logits(layers: Layers, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    hidden = np.maximum(x @ layers["in"] + layers["in.bias"], 0.0)
+    return hidden, hidden @ layers["out"] + layers["out.bias"]

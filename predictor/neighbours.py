@@ -1,0 +1,194 @@
+"""Nearest neighbours: the mean score of the training rows that look most alike.
+
+The baseline that learned routers have to beat (arXiv 2505.12601). Number of neighbours and metric
+are chosen by cross-validation on the training rows. Not fast on large splits: it compares with
+every row that it kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray
+from predictor.interface import check_fit, check_width, pack_arrays, unpack_arrays
+
+ROWS = "neighbours.npz"
+METRICS = ("euclidean", "cosine")
+
+
+@dataclass(frozen=True)
+class NeighbourSettings:
+    """Settings of the neighbour router.
+
+    Attributes:
+        counts: numbers of neighbours to choose from.
+        metrics: metrics to choose from, some of `METRICS`.
+        folds: folds of the choice. They are cut from the rows in their order, which keeps
+            the questions of an image together where rows come image by image, as labels do.
+        most_rows: training rows that are kept; more are drawn at random.
+        prior: rows of the overall mean that are added to the neighbours, so that none is 0 or 1.
+        seed: seed of the draw.
+    """
+
+    counts: tuple[int, ...] = (10, 20, 40, 80, 160)
+    metrics: tuple[str, ...] = METRICS
+    folds: int = 5
+    most_rows: int = 10_000
+    prior: float = 0.5
+    seed: int = 0
+
+
+class NeighbourRouter:
+    """Mean score of the k nearest training rows.
+
+    Attributes:
+        scales: the scales in column order [s].
+        settings: what it was built with; a loaded router has the defaults here.
+        arrays_: everything learnt, by name; empty before `fit`.
+    """
+
+    kind: ClassVar[str] = "knn"
+
+    def __init__(self, scales: tuple[int, ...], settings: NeighbourSettings | None = None) -> None:
+        self.scales = scales
+        self.settings = settings or NeighbourSettings()
+        self.arrays_: dict[str, FloatArray] = {}
+
+    def fit(
+        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
+    ) -> "NeighbourRouter":
+        """Keep the rows and choose k and metric; see `Router.fit`.
+
+        Args:
+            features: feature rows [n, d].
+            correct: score of every scale [n, s].
+            weights: weight of each row [n]; a row of weight 0 is not kept.
+
+        Returns:
+            The router itself.
+
+        Raises:
+            ValueError: if shapes or values are wrong or a feature is NaN.
+        """
+        x, y, w = check_fit(features, correct, weights, self.scales)
+        if not np.all(np.isfinite(x)):
+            raise ValueError("the neighbour router takes no NaN or infinite feature")
+        kept = np.flatnonzero(w > 0)
+        if len(kept) > self.settings.most_rows:
+            rng = np.random.default_rng(self.settings.seed)
+            kept = np.sort(rng.choice(kept, self.settings.most_rows, replace=False))
+        x, y, w = x[kept], y[kept], w[kept]
+        center, spread = x.mean(axis=0), x.std(axis=0)
+        shrink = 1.0 / np.where(spread > 0, spread, 1.0)
+        standard = (x - center) * shrink
+        count, metric = self._tune(standard, y, w)
+        self.arrays_ = {
+            **{"center": center, "shrink": shrink, "rows": standard.astype(np.float32)},
+            **{
+                "scores": y.astype(np.float32),
+                "weights": w,
+                "prior": np.array(self.settings.prior),
+            },
+            **{"count": np.array(count), "metric": np.array(METRICS.index(metric))},
+        }
+        return self
+
+    def _tune(self, x: FloatArray, y: FloatArray, w: FloatArray) -> tuple[int, str]:
+        """Choose k and metric by the squared error out of fold; no choice, no work."""
+        s = self.settings
+        fold = np.arange(len(x)) * s.folds // max(len(x), 1)
+        error = {(k, metric): 0.0 for metric in s.metrics for k in s.counts}
+        for held in np.unique(fold) if len(error) > 1 else []:
+            out, rest = fold == held, fold != held
+            if not rest.any():
+                continue
+            for metric in s.metrics:
+                order, _ = _nearest(x[out], x[rest], max(s.counts), metric)
+                for k in s.counts:
+                    found = _average(order[:, :k], y[rest], w[rest], s.prior)
+                    error[k, metric] += float((w[out, None] * (found - y[out]) ** 2).sum())
+        return min(error, key=lambda choice: error[choice])
+
+    def predict_proba(self, features: FloatArray) -> FloatArray:
+        """Average the neighbours; see `Router.predict_proba`.
+
+        Args:
+            features: feature rows [n, d].
+
+        Returns:
+            Probabilities [n, s].
+        """
+        a = self.arrays_
+        x = check_width(features, len(a["center"]) if a else None)
+        metric = METRICS[int(a["metric"])]
+        order, _ = _nearest((x - a["center"]) * a["shrink"], a["rows"], int(a["count"]), metric)
+        return _average(order, a["scores"], a["weights"], float(a["prior"]))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Give the kept rows as an .npz.
+
+        Returns:
+            File name -> content.
+
+        Raises:
+            ValueError: if the router is not fitted.
+        """
+        if not self.arrays_:
+            raise ValueError("this router is not fitted; call fit first")
+        return {ROWS: pack_arrays(self.arrays_)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "NeighbourRouter":
+        """Rebuild a fitted router.
+
+        Args:
+            files: what `to_files` gave.
+            scales: the scales in column order [s].
+
+        Returns:
+            The router.
+
+        Raises:
+            ValueError: if the file is missing or does not fit the scales.
+        """
+        arrays = unpack_arrays(files.get(ROWS, b""))
+        if np.shape(arrays.get("scores", np.zeros(0)))[1:] != (len(scales),):
+            raise ValueError(f"{ROWS} must hold scores for {len(scales)} scales")
+        router = cls(scales)
+        router.arrays_ = arrays
+        return router
+
+
+def _nearest(
+    x: FloatArray, rows: FloatArray, count: int, metric: str
+) -> tuple[IntArray, FloatArray]:
+    """Find the nearest rows, nearest first [n, k], and their squared distances [n, k]."""
+    left, right = np.asarray(x, np.float32), np.asarray(rows, np.float32)
+    if metric == "cosine":
+        left, right = _unit(left), _unit(right)
+    k = min(count, len(right))
+    order, distances = np.empty((len(left), k), np.int64), np.empty((len(left), k), np.float32)
+    lengths = (right**2).sum(axis=1)
+    for start in range(0, len(left), 1024):  # not all distances at once
+        part = left[start : start + 1024]
+        apart = (part**2).sum(axis=1)[:, None] + lengths - 2 * (part @ right.T)
+        near = np.argpartition(apart, k - 1, axis=1)[:, :k]
+        at = np.take_along_axis(apart, near, axis=1)
+        by = np.argsort(at, axis=1, kind="stable")
+        order[start : start + 1024] = np.take_along_axis(near, by, axis=1)
+        distances[start : start + 1024] = np.take_along_axis(at, by, axis=1)
+    return order, distances
+
+
+def _unit(x: FloatArray) -> FloatArray:
+    return np.asarray(x / np.maximum(np.sqrt((x**2).sum(axis=1, keepdims=True)), 1e-12))
+
+
+def _average(order: IntArray, scores: FloatArray, weights: FloatArray, prior: float) -> FloatArray:
+    """Average scores over neighbours [n, k], with `prior` rows of the overall mean."""
+    overall = np.average(scores, axis=0, weights=weights)
+    heavy = np.asarray(weights, np.float64)[order]
+    total = (heavy[:, :, None] * np.asarray(scores, np.float64)[order]).sum(axis=1)
+    return np.asarray((total + prior * overall) / (heavy.sum(axis=1, keepdims=True) + prior))

@@ -1,0 +1,58 @@
+"""Parts of a report about content that the router has not seen.
+
+Takes a saved router as it is; nothing is trained.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from predictor.bench import EvaluationSettings
+    from predictor.data import IntArray, TrainData
+    from predictor.store import RouterBundle
+
+OUTLIER = 0.01
+"""Share of the calibration split beyond which the report's fallback takes the dearest scale."""
+
+
+def report_outside(
+    bundle: "RouterBundle", data: "TrainData", settings: "EvaluationSettings"
+) -> dict[str, Any]:
+    """Route a split with unseen content as if nothing had changed.
+
+    Args:
+        bundle: the router.
+        data: the split.
+        settings: what is reported.
+
+    Returns:
+        Section `ood` of results.json.
+    """
+    from predictor.describe import outside_summary
+
+    return outside_summary(data, _choose(bundle, data, settings.headline), settings)
+
+
+def report_fallback(bundle: "RouterBundle", data: "TrainData", budget: float) -> dict[str, Any]:
+    """Route a split with and without the fallback for unseen content.
+
+    Args:
+        bundle: the router.
+        data: the split.
+        budget: mean visual tokens.
+
+    Returns:
+        What `fallback_summary` gives; nothing if the router cannot tell what is unseen.
+    """
+    from predictor.describe import fallback_summary
+
+    if bundle.gate is None:
+        return {}
+    outside = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)
+    return fallback_summary(data, _choose(bundle, data, budget), outside, OUTLIER)
+
+
+def _choose(bundle: "RouterBundle", data: "TrainData", budget: float) -> "IntArray":
+    from predictor.policy import choose
+
+    probabilities = bundle.predict_proba(data.coarse, data.question)
+    return choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))

@@ -1,0 +1,44 @@
+"""The command `m3scale verify`: a router's files against their hashes, its certificates again."""
+
+from pathlib import Path
+
+import click
+
+from scripts.certificates import describe_certificate
+from scripts.errors import OneLineCommand
+from scripts.options import json_option
+from scripts.output import print_table, write_json
+from scripts.tables import read_splits
+
+
+@click.command(cls=OneLineCommand)
+@click.option("--router", required=True, type=click.Path(path_type=Path), help="Saved router.")
+@click.option(
+    "--outcomes",
+    type=click.Path(path_type=Path),
+    help="Label folder that the router was calibrated on: proves the certificates again.",
+)
+@json_option
+def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
+    """Check that a router's files are whole and that its certificates hold.
+
+    Example: m3scale verify --router runs/mine/router --outcomes runs/mine/outcomes/calibration
+
+    A router without certificates passes if its files are whole.
+    """
+    from predictor.certify import check_certificate
+    from predictor.store import RouterBundle
+
+    bundle = RouterBundle.load(router)
+    if outcomes:
+        [split] = read_splits([outcomes])
+        raw = bundle.predict_raw(split.data.coarse, split.data.question)
+        for certificate in bundle.certificates:
+            check_certificate(certificate, raw, split.data)
+    rows = [describe_certificate(certificate) for certificate in bundle.certificates]
+    proven = "proven again" if outcomes else "not proven again: give --outcomes for that"
+    click.echo(f"files whole, {len(rows)} certificates {proven if rows else ''}".rstrip())
+    if rows:
+        print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    if json_file:
+        write_json(json_file, {"certified": rows, "proven_again": outcomes is not None})
