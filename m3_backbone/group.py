@@ -48,16 +48,20 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over all processes, in one exchange.
 
     Args:
-        parameters: what is trained; a gradient that is missing counts as zero, since another
-            process may have one, as for the newline of images where this one saw text alone.
+        parameters: what is trained. A gradient that only other processes have counts as zero here,
+            as for the newline of images where this one saw text alone.
     """
     if group_size() == 1:
         return
+    trained = list(parameters)
+    known = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)
+    distributed.all_reduce(known, distributed.ReduceOp.MAX)
     gradients = []
-    for parameter in parameters:
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        gradients.append(parameter.grad)
+    for parameter, is_known in zip(trained, known.tolist(), strict=True):
+        if is_known:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= group_size()

@@ -21,9 +21,13 @@ with joined_group("cpu"):
     unused = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.full((2, 2), 1.0 + group_rank())
     bias.grad = torch.arange(3.0) * group_rank()
-    average_gradients([weight, bias, unused])
+    single = torch.nn.Parameter(torch.zeros(2))
+    if group_rank() == 1:
+        single.grad = torch.tensor([2.0, 4.0])
+    average_gradients([weight, bias, unused, single])
     seen = list(prefetch_batches(lambda number: number, 1, 4, 0))
-    facts = [group_size(), seen, weight.grad.tolist(), bias.grad.tolist(), unused.grad is None]
+    facts = [group_size(), seen, weight.grad.tolist(), bias.grad.tolist()]
+    facts += [single.grad.tolist(), unused.grad is None]
     Path(sys.argv[1], f"{group_rank()}.json").write_text(json.dumps(facts))
 """
 
@@ -50,4 +54,4 @@ def test_two_processes_share_batches_and_average_gradients(tmp_path):
     expected = ([2, 4, 6], [3, 5, 7])
     for rank, batches in enumerate(expected):
         facts = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert facts == [2, batches, [[1.5, 1.5], [1.5, 1.5]], [0.0, 0.5, 1.0], True]
+        assert facts == [2, batches, [[1.5, 1.5], [1.5, 1.5]], [0.0, 0.5, 1.0], [1.0, 2.0], True]

@@ -23,7 +23,7 @@ from m3_backbone.paligemma import PREFIX_TEMPLATE
 from m3_backbone.prefill import can_pack, prefill_padded
 from m3_backbone.prompts import PromptBuilder
 from scripts.cli import main
-from scripts.recipes import open_start
+from scripts.start import open_start
 
 IMAGE = 3
 LADDER = (1, 4, 16, 64, 256)
