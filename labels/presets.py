@@ -3,8 +3,9 @@
 What this is not: a loader. Sources and columns are those of the usual copies on the Hub; what is
 mapped otherwise wins. GQA keeps its images in a second data set, which has to be joined first.
 
-Source: the task files of lmms-eval 0.7.3; where they name no length, the 16 tokens of its other
-    short answers.
+Source: prompts and judges of the task files of lmms-eval 0.7.3. Lengths are what these answers
+    need; some of its files allow more. Column names could not be compared with the Hub's copies
+    here: where one differs, the error names the columns that are there.
 """
 
 from collections.abc import Mapping
