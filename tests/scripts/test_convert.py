@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, pipeline
 
+from labels.scenes import load_scenes
 from m3_backbone.backbone import M3Backbone
 from scripts import conversion
 from scripts.cli import main
@@ -102,6 +103,28 @@ def test_there_and_back(convert, tiny_model, tmp_path, picture):
     answers = ask(tiny_model, picture)
     assert ask(tmp_path / "official", picture) == answers
     assert ask(tmp_path / "stock", picture) == answers
+
+
+def test_m3_mini_there_and_back(convert, tmp_path):
+    """What the embedded model really says of scenes, at every scale."""
+    assert convert("m3-mini", tmp_path / "official", "--to", "official").exit_code == 0
+    assert convert(tmp_path / "official", tmp_path / "stock").exit_code == 0
+    scenes = load_scenes("test", 6)
+    groups = scenes.by_image()
+    asked = [[question.question for question in group] for group in groups]
+    said = []
+    for folder in ("m3-mini", tmp_path / "official", tmp_path / "stock"):
+        backbone = M3Backbone.from_pretrained(folder)
+        pyramids = backbone.encode([scenes.image(group[0].image_id) for group in groups])
+        rows = [
+            row
+            for scale in backbone.scales
+            for row in backbone.answer_images(pyramids, asked, scale)
+        ]
+        said.append([answer.text for row in rows for answer in row])
+    assert len(said[0]) > 200
+    assert len(set(said[0])) > 10
+    assert said[0] == said[1] == said[2]
 
 
 def test_the_added_row_is_left_out_again(converted, official_folder, tmp_path, picture):
