@@ -111,6 +111,33 @@ def check_fit(
     return x, y, w
 
 
+def check_finite(features: FloatArray, kind: str) -> None:
+    """Refuse features that a router without a place for missing values cannot take.
+
+    Args:
+        features: feature rows [n, d].
+        kind: name of the router, for the message.
+
+    Raises:
+        ValueError: if a feature is NaN or infinite.
+    """
+    if not np.all(np.isfinite(features)):
+        raise ValueError(f"the {kind} router takes no NaN or infinite feature")
+
+
+def center_and_spread(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give what standardises features.
+
+    Args:
+        features: feature rows [n, d].
+
+    Returns:
+        Mean and standard deviation of every feature [d]; 1 where a feature never varies.
+    """
+    spread = features.std(axis=0)
+    return features.mean(axis=0), np.where(spread > 0, spread, 1.0)
+
+
 def check_width(features: FloatArray, width: int | None) -> FloatArray:
     """Check what a router is asked to predict from.
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from predictor.data import FloatArray
 from predictor.interface import (
+    center_and_spread,
+    check_finite,
     check_fit,
     check_width,
     log_odds,
@@ -93,15 +95,10 @@ class LinearRouter:
 
         Returns:
             The router itself.
-
-        Raises:
-            ValueError: if shapes or values are wrong or a feature is NaN.
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
-        if not np.all(np.isfinite(x)):
-            raise ValueError("the linear router takes no NaN or infinite feature")
-        center, spread = x.mean(axis=0), x.std(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
+        check_finite(x, "linear")
+        center, spread = center_and_spread(x)
         standard = (x - center) / spread
         # One row a scale, folded back to raw features so that prediction is one product. A scale
         # whose scores are all alike needs no special case: the penalty leaves it its intercept.

@@ -13,6 +13,8 @@ import numpy as np
 
 from predictor.data import FloatArray
 from predictor.interface import (
+    center_and_spread,
+    check_finite,
     check_fit,
     check_width,
     log_odds,
@@ -98,15 +100,11 @@ class MlpRouter:
 
         Returns:
             The router itself.
-
-        Raises:
-            ValueError: if shapes or values are wrong or a feature is NaN.
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
-        if not np.all(np.isfinite(x)):
-            raise ValueError("the mlp router takes no NaN or infinite feature")
-        center, spread = x.mean(axis=0), x.std(axis=0)
-        shrink = 1.0 / np.where(spread > 0, spread, 1.0)
+        check_finite(x, "mlp")
+        center, spread = center_and_spread(x)
+        shrink = 1.0 / spread
         rng = np.random.default_rng(self.settings.seed)
         layers = self._start(x.shape[1], y, w, rng)
         layers = self._train(layers, (x - center) * shrink, y, w / w.mean(), rng)

@@ -12,7 +12,14 @@ from typing import ClassVar
 import numpy as np
 
 from predictor.data import FloatArray, IntArray
-from predictor.interface import check_fit, check_width, pack_arrays, unpack_arrays
+from predictor.interface import (
+    center_and_spread,
+    check_finite,
+    check_fit,
+    check_width,
+    pack_arrays,
+    unpack_arrays,
+)
 
 ROWS = "neighbours.npz"
 METRICS = ("euclidean", "cosine")
@@ -68,20 +75,16 @@ class NeighbourRouter:
 
         Returns:
             The router itself.
-
-        Raises:
-            ValueError: if shapes or values are wrong or a feature is NaN.
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
-        if not np.all(np.isfinite(x)):
-            raise ValueError("the neighbour router takes no NaN or infinite feature")
+        check_finite(x, "neighbour")
         kept = np.flatnonzero(w > 0)
         if len(kept) > self.settings.most_rows:
             rng = np.random.default_rng(self.settings.seed)
             kept = np.sort(rng.choice(kept, self.settings.most_rows, replace=False))
         x, y, w = x[kept], y[kept], w[kept]
-        center, spread = x.mean(axis=0), x.std(axis=0)
-        shrink = 1.0 / np.where(spread > 0, spread, 1.0)
+        center, spread = center_and_spread(x)
+        shrink = 1.0 / spread
         standard = (x - center) * shrink
         count, metric = self._tune(standard, y, w)
         self.arrays_ = {

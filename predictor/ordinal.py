@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from predictor.data import FloatArray
-from predictor.interface import check_fit, log_odds
+from predictor.interface import center_and_spread, check_finite, check_fit, log_odds
 from predictor.linear import LinearRouter, fit_logistic
 
 # Makes the penalty on a threshold a ten-thousandth of that on a slope: thresholds are free.
@@ -35,15 +35,10 @@ class OrdinalRouter(LinearRouter):
 
         Returns:
             The router itself.
-
-        Raises:
-            ValueError: if shapes or values are wrong or a feature is NaN.
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
-        if not np.all(np.isfinite(x)):
-            raise ValueError("the ordinal router takes no NaN or infinite feature")
-        center, spread = x.mean(axis=0), x.std(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
+        check_finite(x, "ordinal")
+        center, spread = center_and_spread(x)
         heard = y[w > 0]
         varied = np.flatnonzero(np.ptp(heard, axis=0) > 0)
         # Half a row each way, as if it had been seen: an even score is never quite 0 or 1.
