@@ -12,13 +12,15 @@ from m3_backbone.scales import GRID_SIDE
 DESCRIBE = "Describe the "
 COUNT = "Count the "
 # Templates whose answer hangs on the things they name.
-NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count")
+NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
 
 
 def find_named(scene: Scene, template: str, name: str) -> list[Item]:
-    """Find the items that a question names; the bar itself where its colour is asked for."""
+    """Find the items that a question names; the bar or the digits where they are asked for."""
     if template == "bar colour":
         return [item for item in scene.items if item.content == "bar" and item.left == name]
+    if template == "number":
+        return [item for item in scene.items if item.value >= 0 and item.left == name]
     return [item for item in scene.items if item.content == name]
 
 
