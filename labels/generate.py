@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -17,6 +18,7 @@ from tqdm.auto import tqdm
 from labels.answerer import Answerer
 from labels.asking import Asking, Group, Seen, ask_images, join_features
 from labels.formats import pack_features, pack_outcomes, pack_questions
+from labels.lookahead import Lookahead
 from labels.manifest import (
     CODE_VERSION,
     QUESTIONS_FILE,
@@ -40,7 +42,7 @@ from labels.parts import (
 from labels.questions import Question, QuestionSet, format_question
 from m3_backbone.scales import check_scale
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
 
 logger = logging.getLogger(__name__)
@@ -54,7 +56,9 @@ class LabelSettings:
         scales: scales to answer at; all of the model's if empty.
         max_new_tokens: longest answer, in tokens.
         images_per_part: images whose outcomes are written together; at most this much is lost.
-        images_per_batch: images that the model gets at once.
+        images_per_batch: images that are encoded and kept for all scales at once.
+        token_budget: tokens that the language model reads at once, answers and padding included.
+        first_token: whether a letter, Yes or No that comes first is the whole answer.
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
     """
@@ -62,7 +66,9 @@ class LabelSettings:
     scales: tuple[int, ...] = ()
     max_new_tokens: int = 16
     images_per_part: int = 32
-    images_per_batch: int = 16
+    images_per_batch: int = 32
+    token_budget: int = 16384
+    first_token: bool = False
     suffix: str = ""
     choice_suffix: str = ""
 
@@ -72,7 +78,7 @@ class LabelSettings:
         Raises:
             ValueError: if a count is below 1.
         """
-        for name in ("max_new_tokens", "images_per_part", "images_per_batch"):
+        for name in ("max_new_tokens", "images_per_part", "images_per_batch", "token_budget"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
@@ -113,17 +119,20 @@ def label(
     asking = _plan_asking(questions, answerer, settings, manifest)
     done = [check_part(folder, index, manifest.run) for index in range(len(parts))]
     initial = sum(_count(part) for part, is_done in zip(parts, done, strict=True) if is_done)
-    with tqdm(
+    missing = [index for index, is_done in enumerate(done) if not is_done]
+    following = dict(pairwise(missing))
+    bar = tqdm(
         total=len(questions),
         initial=initial,
         desc=f"labelling {questions.name}",
         unit=" questions",
         disable=not progress,
-    ) as bar:
-        for index, part in enumerate(parts):
-            if not done[index]:
-                contents = _make_part(asking, part, settings.images_per_batch, bar)
-                write_part(folder, index, manifest.run, contents)
+    )
+    with bar, Lookahead(asking.make_ready) as ahead:
+        for index in missing:
+            ahead.expect(_list_images(asking, parts, index, following.get(index)))
+            contents = _make_part(asking, parts[index], settings.images_per_batch, bar, ahead)
+            write_part(folder, index, manifest.run, contents)
     finish_run(folder, manifest)
     return folder
 
@@ -136,6 +145,7 @@ def _plan_run(
         "questions": questions.fingerprint,
         "checkpoint": answerer.fingerprint,
         "dtype": answerer.dtype_name,
+        "attention": answerer.attention,
         "pooling": answerer.pooling,
         "prompt": answerer.prompt("{question}"),
         "suffix": settings.suffix,
@@ -144,6 +154,8 @@ def _plan_run(
         "max_new_tokens": settings.max_new_tokens,
         "images_per_part": settings.images_per_part,
         "images_per_batch": settings.images_per_batch,
+        "token_budget": settings.token_budget,
+        "first_token": int(settings.first_token),
         CODE_VERSION: package_version(),
     }
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
@@ -164,9 +176,12 @@ def _plan_asking(
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
         max_new_tokens=settings.max_new_tokens,
+        token_budget=settings.token_budget,
+        first_token=settings.first_token,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,
+            "attention": answerer.attention,
             "checkpoint": answerer.fingerprint,
             "prompt_id": hashlib.sha256(json.dumps(prompt).encode()).hexdigest()[:16],
             "code_version": package_version(),
@@ -180,13 +195,25 @@ def _pick_scales(answerer: Answerer, settings: LabelSettings) -> tuple[int, ...]
     return tuple(sorted({check_scale(scale, answerer.scales) for scale in settings.scales}))
 
 
+def _list_images(
+    asking: Asking, parts: Sequence[Sequence[Group]], index: int, following: int | None
+) -> dict[str, str]:
+    """List the images of a part, then those of the part that probably follows."""
+    after = () if following is None else parts[following]
+    return asking.list_images([*parts[index], *after])
+
+
 def _make_part(
-    asking: Asking, part: Sequence[Group], images_per_batch: int, bar: "tqdm[None]"
+    asking: Asking,
+    part: Sequence[Group],
+    images_per_batch: int,
+    bar: "tqdm[None]",
+    ahead: Lookahead,
 ) -> dict[str, bytes]:
     batches = []
     known: dict[str, Seen] = {}
     for place, groups in enumerate(_split(part, images_per_batch), start=1):
-        batches.append(ask_images(asking, groups, known))
+        batches.append(ask_images(asking, groups, known, ahead.take))
         bar.update(_count(groups))
         # An image may come again, but only in another company; the others make room.
         to_come = part[place * images_per_batch :]

@@ -4,9 +4,10 @@ Knows neither images nor which scale is wise; `backbone.py` is the face that use
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -18,6 +19,7 @@ from m3_backbone.batching import (
     fill_batches,
     plan_rows,
     sharing_pays,
+    split_batches,
 )
 from m3_backbone.decoding import DecodeState, decode_greedily
 from m3_backbone.encoding import evaluating
@@ -51,6 +53,7 @@ class AnswerEngine:
         # Padding is never seen, but a place holder of the image would ask for a visual token.
         self._pad_id = 0 if model.config.image_token_id else 1
         self._memory = MemoryLimit()
+        self._ids: dict[str, int | None] = {}
 
     def tokenize(
         self, questions: Sequence[str], visual: Sequence[int], max_new_tokens: int
@@ -81,6 +84,27 @@ class AnswerEngine:
                     f"{limit}: shorten {question[:60]!r}"
                 )
         return prompts
+
+    def close(self, prompt: TokenizedPrompt, words: Sequence[str]) -> TokenizedPrompt:
+        """Let an answer end with its first token if that is one of some words.
+
+        Args:
+            prompt: the prompt of a question.
+            words: the words; those that take several tokens do not count.
+
+        Returns:
+            The prompt, which knows their tokens.
+        """
+        return replace(prompt, closing=tuple(i for i in map(self._find_id, words) if i is not None))
+
+    def _find_id(self, word: str) -> int | None:
+        """Find the one token of a word that begins an answer."""
+        if word not in self._ids:
+            asked = self.prompts.tokenize("?").after
+            answered = self.prompts.tokenize("?", word).after
+            single = answered[:-1] == asked
+            self._ids[word] = answered[-1] if single else None
+        return self._ids[word]
 
     def answer_each(
         self,
@@ -156,6 +180,7 @@ class AnswerEngine:
         scale: int,
         max_new_tokens: int,
         token_budget: int,
+        pays: Callable[[int], bool] = sharing_pays,
     ) -> list[list[Answer]]:
         """Answer several prompts an image, in batches of like size.
 
@@ -165,6 +190,7 @@ class AnswerEngine:
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
             token_budget: tokens of a batch.
+            pays: whether so many questions of an image share its reading, where they can.
 
         Returns:
             Answers of each image.
@@ -183,7 +209,8 @@ class AnswerEngine:
             single = [prompt for [prompt] in asked]
             return [[one] for one in self.answer_rows(single, shown, scale, max_new_tokens)]
 
-        pays = sharing_pays if self.can_group(prompts) else lambda _: False
+        if not self.can_group(prompts):
+            pays = _never
         rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
         answers: dict[tuple[int, int], Answer] = {}
         for batch in fill_batches(rows, min(token_budget, self._memory.most)):
@@ -233,6 +260,7 @@ class AnswerEngine:
         start = time.perf_counter()
         with evaluating(self._model):
             state = prefill()
+            state.closing = _gather_closing(prompts).to(state.active.device)
             shape = *state.active.shape, state.owner.shape[1]
             output = decode_greedily(self._model, state, self.eos_ids, max_new_tokens)
         wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
@@ -240,24 +268,19 @@ class AnswerEngine:
         return build_answers(output, prompts, facts, self._tokenizer)
 
 
-def split_batches(
-    scales: Sequence[int], lengths: Sequence[int], batch_size: int
-) -> Iterator[list[int]]:
-    """Split rows into batches of one scale, rows of like length together so that little is padded.
+def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
+    """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
+    slots = max(map(len, prompts))
+    width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
+    table = torch.full((len(prompts), slots, width), -1)
+    for row, asked in enumerate(prompts):
+        for slot, prompt in enumerate(asked):
+            table[row, slot, : len(prompt.closing)] = torch.tensor(prompt.closing, dtype=torch.long)
+    return table
 
-    Args:
-        scales: visual tokens per image crop of each row.
-        lengths: tokens of each row.
-        batch_size: most rows of a batch.
 
-    Yields:
-        Row numbers of one batch.
-    """
-    order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
-    for _, rows in groupby(order, key=lambda i: scales[i]):
-        same_scale = list(rows)
-        for start in range(0, len(same_scale), batch_size):
-            yield same_scale[start : start + batch_size]
+def _never(n_questions: int) -> bool:
+    return False
 
 
 def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

@@ -239,6 +239,7 @@ class M3Backbone:
         *,
         max_new_tokens: int = 16,
         token_budget: int = TOKEN_BUDGET,
+        closing: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[list[Answer]]:
         """Answer many questions an image at one scale, batched.
 
@@ -252,6 +253,7 @@ class M3Backbone:
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
             token_budget: tokens of a batch, answers and padding included.
+            closing: words for each question that are the whole answer if it begins with one.
 
         Returns:
             Answers of each image, in the order of its questions.
@@ -263,6 +265,9 @@ class M3Backbone:
             self._engine.tokenize(group, [len(tokens)] * len(group), max_new_tokens)
             for group, tokens in zip(questions, features, strict=True)
         ]
+        if closing is not None:
+            close = self._engine.close
+            prompts = [list(map(close, *pair)) for pair in zip(prompts, closing, strict=True)]
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

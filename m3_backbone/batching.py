@@ -6,6 +6,7 @@ Plans only; what a row or a batch is made of is `prefill.py`'s business.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import inf
 from typing import TypeVar
 
@@ -114,6 +115,26 @@ def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]
         batch.append(row)
     if batch:
         yield batch
+
+
+def split_batches(
+    scales: Sequence[int], lengths: Sequence[int], batch_size: int
+) -> Iterator[list[int]]:
+    """Split rows into batches of one scale, rows of like length together so that little is padded.
+
+    Args:
+        scales: visual tokens per image crop of each row.
+        lengths: tokens of each row.
+        batch_size: most rows of a batch.
+
+    Yields:
+        Row numbers of one batch.
+    """
+    order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
+    for _, rows in groupby(order, key=lambda i: scales[i]):
+        same_scale = list(rows)
+        for start in range(0, len(same_scale), batch_size):
+            yield same_scale[start : start + batch_size]
 
 
 def count_tokens(batch: Sequence[Row]) -> int:

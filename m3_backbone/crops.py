@@ -12,7 +12,6 @@ the base crop.
 from typing import Any
 
 import torch
-
 from PIL import Image
 from torch import Tensor
 
