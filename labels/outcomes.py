@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from labels.formats import OUTCOME_TYPES, unpack_features, unpack_questions
 from labels.manifest import IMPORTED, QUESTIONS_FILE, Manifest, read_manifest
-from labels.parts import FEATURES, TABLE, read_part
+from labels.parts import FEATURES, TABLE, Part, list_parts, missing_parts, part_path, read_part
 from labels.questions import Question, fingerprint_questions
 
 OUTCOME_COLUMNS = tuple(OUTCOME_TYPES)
@@ -86,8 +86,8 @@ def read_table(folder: Path) -> pd.DataFrame:
     """
     manifest = _read_finished(folder)
     tables = [
-        pq.read_table(pa.BufferReader(read_part(folder, index, manifest.run, TABLE)))
-        for index in range(manifest.n_parts)
+        pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
+        for part in _list_whole(folder, manifest)
     ]
     return pa.concat_tables(tables).to_pandas()
 
@@ -143,11 +143,11 @@ def read_features(
     wanted = [str(sample_id) for sample_id in sample_ids]
     coarse: dict[str, NDArray[np.float16]] = {}
     question: dict[str, NDArray[np.float16]] = {}
-    for index in range(manifest.n_parts):
-        part = unpack_features(read_part(folder, index, manifest.run, FEATURES))
-        names = [str(name) for name in part.sample_ids]
-        coarse.update(zip(names, part.coarse[part.image_rows], strict=True))
-        question.update(zip(names, part.question, strict=True))
+    for part in _list_whole(folder, manifest):
+        features = unpack_features(read_part(part, manifest.run, FEATURES))
+        names = [str(name) for name in features.sample_ids]
+        coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
+        question.update(zip(names, features.question, strict=True))
     missing = [name for name in wanted if name not in question]
     if missing:
         raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
@@ -214,6 +214,15 @@ def _read_finished(folder: Path) -> Manifest:
     if not manifest.finished:
         raise ValueError(f"the run in {folder} is not finished; run m3scale label again")
     return manifest
+
+
+def _list_whole(folder: Path, manifest: Manifest) -> list[Part]:
+    parts = list_parts(folder)
+    for index in missing_parts(parts, manifest.n_parts)[:1]:
+        raise FileNotFoundError(
+            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
+        )
+    return parts
 
 
 def _stack(rows: Mapping[str, NDArray[np.float16]], names: Sequence[str]) -> NDArray[np.float32]:

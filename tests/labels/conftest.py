@@ -105,7 +105,7 @@ class FakeAnswerer:
 def read_all(folder):
     """Everything that a run wrote, but for the measured time."""
     table = read_table(folder).drop(columns="wall_ms")
-    features = [path.read_bytes() for path in sorted((folder / "parts").glob(f"*{FEATURES}"))]
+    features = [path.read_bytes() for path in sorted(folder.rglob(f"*{FEATURES}"))]
     return table, features, read_questions(folder)
 
 
@@ -134,7 +134,7 @@ def toy():
 
 @pytest.fixture
 def skip_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr("labels.parts.os.fsync", lambda handle: None)
+    monkeypatch.setattr("os.fsync", lambda handle: None)
 
 
 @pytest.fixture
