@@ -78,7 +78,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(leftover, path)
     except OSError as error:
         leftover.unlink(missing_ok=True)
-        raise explain(error, path) from error
+        raise OSError(explain(error, path)) from error
     _sync_folder(path.parent)
 
 
@@ -102,7 +102,7 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     except OSError as error:
         shutil.rmtree(leftover, ignore_errors=True)
         if not path.is_dir():
-            raise explain(error, path) from error
+            raise OSError(explain(error, path)) from error
     _sync_folder(path.parent)
 
 
@@ -121,7 +121,7 @@ def sweep(folder: Path, everything: bool = False) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def explain(error: OSError, path: Path) -> OSError:
+def explain(error: OSError, path: Path) -> str:
     """Say in one line what could not be written, why, and what to do.
 
     Args:
@@ -129,9 +129,9 @@ def explain(error: OSError, path: Path) -> OSError:
         path: what was to be written.
 
     Returns:
-        The error to raise.
+        The line.
     """
-    return OSError(
+    return (
         f"cannot write {path}: {error.strerror or error}; what was written before is whole: make "
         "room and run the same command again"
     )

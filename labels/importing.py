@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from labels.files import write_atomically
 from labels.formats import Cell, Features, pack_features, pack_outcomes, pack_questions
 from labels.manifest import (
     CODE_VERSION,
@@ -24,7 +25,6 @@ from labels.manifest import (
     package_version,
     write_manifest,
 )
-from labels.files import write_atomically
 from labels.parts import FEATURES, TABLE, Part, prepare_folder, write_part
 from labels.questions import REFERENCE, Question, fingerprint_questions
 

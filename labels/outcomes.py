@@ -87,7 +87,7 @@ def read_table(folder: Path) -> pd.DataFrame:
     manifest = _read_finished(folder)
     tables = [
         pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
-        for part in _list_whole(folder, manifest)
+        for part in list_whole(folder, manifest)
     ]
     return pa.concat_tables(tables).to_pandas()
 
@@ -143,7 +143,7 @@ def read_features(
     wanted = [str(sample_id) for sample_id in sample_ids]
     coarse: dict[str, NDArray[np.float16]] = {}
     question: dict[str, NDArray[np.float16]] = {}
-    for part in _list_whole(folder, manifest):
+    for part in list_whole(folder, manifest):
         features = unpack_features(read_part(part, manifest.run, FEATURES))
         names = [str(name) for name in features.sample_ids]
         coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
@@ -152,6 +152,27 @@ def read_features(
     if missing:
         raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
     return _stack(coarse, wanted), _stack(question, wanted)
+
+
+def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
+    """List the parts of a run that is said to be finished.
+
+    Args:
+        folder: the run's folder.
+        manifest: its manifest.
+
+    Returns:
+        The parts in order.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    parts = list_parts(folder)
+    for index in missing_parts(parts, manifest.n_parts)[:1]:
+        raise FileNotFoundError(
+            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
+        )
+    return parts
 
 
 def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> OutcomeTable:
@@ -214,15 +235,6 @@ def _read_finished(folder: Path) -> Manifest:
     if not manifest.finished:
         raise ValueError(f"the run in {folder} is not finished; run m3scale label again")
     return manifest
-
-
-def _list_whole(folder: Path, manifest: Manifest) -> list[Part]:
-    parts = list_parts(folder)
-    for index in missing_parts(parts, manifest.n_parts)[:1]:
-        raise FileNotFoundError(
-            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
-        )
-    return parts
 
 
 def _stack(rows: Mapping[str, NDArray[np.float16]], names: Sequence[str]) -> NDArray[np.float32]:

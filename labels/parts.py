@@ -1,6 +1,6 @@
 """Parts of a labelling run: a table and features under a seal, whole or not there.
 
-A run is cut into parts of whole images. A part is a folder that appears in one go: its features, its
+A run is cut into parts of whole images. A part is a folder that appears in one go: features,
 outcomes, and a seal with the hashes of both and who made it. Two processes that make the same part
 do no harm, the first one's stays. A folder may stand for several parts in a row, which
 `labels.compact` has joined. What this is not: a reader of what the parts hold.
@@ -119,14 +119,19 @@ def list_parts(folder: Path) -> list[Part]:
     Returns:
         Parts in order, none of which is within another.
     """
-    stems = {path.name.removesuffix(SEAL) for path in (folder / PARTS).glob("part-*")}
-    found = [match for match in map(PART_NAME.fullmatch, stems) if match]
-    parts = [Part(int(name[1]), int(name[2] or name[1]), folder) for name in found]
-    kept: list[Part] = []
-    for part in sorted(parts, key=lambda part: (part.first, -part.last)):
-        if (not kept or part.last > kept[-1].last) and part.is_present():
-            kept.append(part)
-    return kept
+    return _sort_out(folder)[0]
+
+
+def drop_within(folder: Path) -> None:
+    """Delete the parts for which a joined one stands.
+
+    Args:
+        folder: the run's folder.
+    """
+    for part in _sort_out(folder)[1]:
+        for suffix in (FEATURES, TABLE, SEAL):
+            part.file(suffix).unlink(missing_ok=True)
+        shutil.rmtree(part.place, ignore_errors=True)
 
 
 def missing_parts(parts: Iterable[Part], n_parts: int) -> list[int]:
@@ -210,6 +215,21 @@ def read_work(part: Part, run: str) -> list[Work]:
     """
     work: list[Work] = _read_seal(part, run).get("work", [])
     return work
+
+
+def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
+    """List the parts that are there, and those within one of them, whole or not."""
+    stems = {path.name.removesuffix(SEAL) for path in (folder / PARTS).glob("part-*")}
+    names = [match for match in map(PART_NAME.fullmatch, stems) if match]
+    parts = [Part(int(name[1]), int(name[2] or name[1]), folder) for name in names]
+    kept: list[Part] = []
+    within: list[Part] = []
+    for part in sorted(parts, key=lambda part: (part.first, -part.last)):
+        if kept and part.last <= kept[-1].last:
+            within.append(part)
+        elif part.is_present():
+            kept.append(part)
+    return kept, within
 
 
 def _read_seal(part: Part, run: str) -> dict[str, Any]:

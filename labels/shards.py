@@ -182,7 +182,7 @@ def _claim(folder: Path, index: int, watch: _Watch) -> bool:
         return False
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise explain(error, path) from error
+        raise OSError(explain(error, path)) from error
     return True
 
 

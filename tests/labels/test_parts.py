@@ -31,7 +31,9 @@ def part(tmp_path):
 
 
 def test_part_has_its_files_and_nothing_else(part):
-    names = sorted(path.relative_to(part.folder / PARTS).as_posix() for path in part.place.iterdir())
+    names = sorted(
+        path.relative_to(part.folder / PARTS).as_posix() for path in part.place.iterdir()
+    )
     assert names == [f"part-00007/part-00007{suffix}" for suffix in (SEAL, FEATURES, TABLE)]
     check_part(part, "run1")
     assert read_part(part, "run1", TABLE) == CONTENTS[TABLE]
