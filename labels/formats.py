@@ -31,6 +31,7 @@ OUTCOME_TYPES: dict[str, pa.DataType] = {
     "output_tokens": pa.int32(),
     "flops": pa.float64(),
     "wall_ms": pa.float64(),
+    "reference_loss": pa.float64(),  # null unless it was asked for
     "batch_size": pa.int32(),
     "dtype": pa.string(),
     "checkpoint": pa.string(),
@@ -73,7 +74,7 @@ def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
     """Write outcomes as a Parquet file.
 
     Args:
-        rows: one value per key of `OUTCOME_TYPES`.
+        rows: one value per key of `OUTCOME_TYPES`; null where there is none.
 
     Returns:
         The file's bytes; the same rows give the same bytes.

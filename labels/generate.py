@@ -64,6 +64,7 @@ class LabelSettings:
         images_per_batch: images that the model gets at once.
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
+        losses: whether to measure how surprising the right answer is at each scale.
     """
 
     scales: tuple[int, ...] = ()
@@ -72,6 +73,7 @@ class LabelSettings:
     images_per_batch: int = 16
     suffix: str = ""
     choice_suffix: str = ""
+    losses: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be.
@@ -154,6 +156,7 @@ def _plan_run(
         "max_new_tokens": settings.max_new_tokens,
         "images_per_part": settings.images_per_part,
         "images_per_batch": settings.images_per_batch,
+        "losses": int(settings.losses),
         CODE_VERSION: package_version(),
     }
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
@@ -174,6 +177,7 @@ def _plan_asking(
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
         max_new_tokens=settings.max_new_tokens,
+        with_losses=settings.losses,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,

@@ -21,7 +21,7 @@ IMPORTED = "imported"
 
 Setting = str | int | list[int]
 
-UNNAMED: dict[str, Setting] = {"pooling": "average"}
+UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0}
 """What runs did before their manifest named it."""
 
 

@@ -44,6 +44,7 @@ class OutcomeTable:
         first_margin: log-probability gap at each answer's first token [n, s].
         wall_ms: measured share of its batch's time in milliseconds, vision not included [n, s].
         meta: facts about each sample that no router may see [n].
+        losses: mean loss of the reference answer [n, s], in nats; None if it was not measured.
     """
 
     sample_ids: NDArray[np.str_]
@@ -59,6 +60,7 @@ class OutcomeTable:
     first_margin: NDArray[np.float64]
     wall_ms: NDArray[np.float64]
     meta: list[Meta]
+    losses: NDArray[np.float64] | None = None
 
 
 def read_outcomes(folder: Path) -> OutcomeTable:
@@ -196,6 +198,8 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
     ordered = frame.iloc[np.lexsort((columns, codes))]
     first = ordered.iloc[:: len(scales)]
 
+    has_losses = "reference_loss" in frame and bool(frame["reference_loss"].notna().any())
+
     def column(name: str) -> NDArray[np.float64]:
         values: NDArray[np.float64] = ordered[name].to_numpy(dtype=np.float64)
         return values.reshape(len(samples), len(scales))
@@ -214,6 +218,7 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
         first_margin=column("first_margin"),
         wall_ms=column("wall_ms"),
         meta=[(metas or {}).get(sample, {}) for sample in first["sample_id"]],
+        losses=column("reference_loss") if has_losses else None,
     )
 
 

@@ -60,6 +60,11 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 @click.option("--suffix", default="", help="Instruction after an open question.")
 @click.option("--choice-suffix", default="", help="Instruction after a multiple-choice question.")
 @click.option(
+    "--losses",
+    is_flag=True,
+    help="Also measure how surprising the right answer is at each scale, for m3scale oracle.",
+)
+@click.option(
     "--shard", metavar="I/N", help="Only the I-th of N shares, from 0/N on, such as a job array's."
 )
 @click.option(
@@ -85,6 +90,7 @@ def main(
     batch: int,
     suffix: str,
     choice_suffix: str,
+    losses: bool,
     shard: str | None,
     status: Path | None,
     model: str,
@@ -124,6 +130,7 @@ def main(
         images_per_batch=batch,
         suffix=suffix,
         choice_suffix=choice_suffix,
+        losses=losses,
     )
     progress = wants_progress(quiet)
     share = read_share(shard)
