@@ -4,6 +4,7 @@ The rule is argmax over scales of p - lambda * cost, ties to the cheaper. Nothin
 feature is; costs are in whatever unit the caller uses throughout (mean visual tokens by default).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +123,24 @@ def solve_lambda(probabilities: FloatArray, costs: FloatArray, budget: float) ->
     Returns:
         Lambda; 0 if the budget does not bind.
     """
+    return solve_lambdas(probabilities, costs, [budget])[0]
+
+
+def solve_lambdas(
+    probabilities: FloatArray, costs: FloatArray, budgets: Sequence[float]
+) -> list[float]:
+    """Do what `solve_lambda` does for several budgets at once.
+
+    Args:
+        probabilities: P(correct) [n, s], of the calibration split.
+        costs: cost of every scale, [s] or [n, s].
+        budgets: largest mean costs, in the unit of `costs` [q].
+
+    Returns:
+        Lambdas [q].
+    """
     lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
-    return _within(lambdas, cost, budget)
+    return [_within(lambdas, cost, budget) for budget in budgets]
 
 
 def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:

@@ -7,12 +7,13 @@ import logging
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from predictor.blocks import FeatureSettings
 from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
 from predictor.certify import candidate_lambdas, certify
 from predictor.data import FloatArray, TrainData, split_by_image
 from predictor.density import DensityGate, DensitySettings
-from predictor.features import FeatureMap, FeatureSettings
+from predictor.features import FeatureMap
 from predictor.interface import Router
 from predictor.linear import LinearSettings
 from predictor.mlp import MlpSettings

@@ -100,7 +100,8 @@ def tune(
     rng = np.random.default_rng(settings.seed)
     features, scores, images = _thin(rows, settings, rng)
     folds = image_folds(images, settings.folds, rng)
-    start, found = time.monotonic(), []
+    start = time.monotonic()
+    found: list[Tried] = []
     for change in grid:
         late = bool(found) and time.monotonic() - start > settings.seconds
         error = float("nan") if late else _measure(build, change, (features, scores), folds)
