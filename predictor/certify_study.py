@@ -22,6 +22,20 @@ Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 
 
+def feasible_levels(data: TrainData) -> tuple[tuple[float, float], ...]:
+    """Pick the levels that a calibration split has enough images for.
+
+    Args:
+        data: the split.
+
+    Returns:
+        Some of `LEVELS`.
+    """
+    images = len(set(map(str, data.image_ids)))
+    single = images == len(data)
+    return tuple(level for level in LEVELS if images_needed(*level, single) <= images)
+
+
 def study_certificates(
     calibration: Split,
     test: Split,

@@ -19,6 +19,7 @@ from predictor.linear import LinearSettings
 from predictor.mlp import MlpSettings
 from predictor.neighbours import NeighbourSettings
 from predictor.policy import operating_table
+from predictor.prices import list_prices
 from predictor.registry import make_router
 from predictor.store import RouterBundle
 from predictor.tuning import GRIDS, Change, TuningSettings, tune
@@ -90,13 +91,15 @@ def train_bundle(
     router = _build(settings, train.scales).fit(rows, train.scores)
     raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
-    policy = operating_table(calibrator.transform(raw), calibration.tokens, calibration.scores)
+    found = calibrator.transform(raw)
+    policy = operating_table(found, calibration.tokens, calibration.scores)
+    prices = list_prices(found, calibration)
     lambdas = candidate_lambdas(router.predict_proba(rows), train)
     proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
     facts = {**_facts(train, calibration, settings), "tuning": tried, **(meta or {})}
     gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
-    return RouterBundle(features, router, calibrator, policy, facts, proven, gate)
+    return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
 
 
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
