@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictor.bootstrap import draw_resamples, interval, mean_draws
 from predictor.crossing import measure_gap
@@ -41,13 +42,15 @@ def leave_one_out(
 
     Returns:
         Family to what the strange router and the usual one (`seen`) make of it, and the strange
-        one with the fallback; families that fill a split alone are left out.
+        one with the fallback; families without which too few images remain are left out.
     """
     parts = [np.asarray(part.groups).astype(str) for part in splits]
     names = [
         name
         for name in sorted(set(parts[2].tolist()))
-        if name in parts[0] and all((part != name).any() for part in parts[:2])
+        if name in parts[0]
+        and _count(splits[0], parts[0] != name) >= settings.features.folds
+        and _count(splits[1], parts[1] != name) > 0
     ]
 
     def judge(name: str) -> Section:
@@ -61,6 +64,11 @@ def leave_one_out(
 
     with ThreadPoolExecutor(jobs) as pool:
         return dict(zip(names, pool.map(judge, names), strict=True))
+
+
+def _count(data: TrainData, rows: NDArray[np.bool_]) -> int:
+    """Count the images of some rows."""
+    return len(set(map(str, data.image_ids[rows])))
 
 
 def _judge(
