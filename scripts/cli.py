@@ -13,10 +13,13 @@ from scripts.errors import one_line_errors
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
+    "compact": "Join the parts of a label folder to few files.",
     "import": "Take outcomes over that were measured elsewhere.",
     "audit": "Say whether routing can pay on labelled outcomes.",
     "oracle": "What the best choice of scale would score and cost, by named rules.",
+    "profile": "Measure how long each scale takes on this machine.",
     "train": "Train a router on labelled outcomes.",
+    "ablate": "What each feature block of a router is worth and costs.",
     "verify": "Check a router's files and prove its certificates again.",
     "ask": "Ask one question about one image at the scale it needs.",
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
