@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from m3_backbone.answers import Answer, BatchFacts, build_answers
 from m3_backbone.batching import (
     MemoryLimit,
+    Pays,
     Row,
     count_tokens,
     fill_batches,
@@ -180,7 +181,7 @@ class AnswerEngine:
         scale: int,
         max_new_tokens: int,
         token_budget: int,
-        pays: Callable[[int], bool] = sharing_pays,
+        pays: Pays = sharing_pays,
     ) -> list[list[Answer]]:
         """Answer several prompts an image, in batches of like size.
 
@@ -190,7 +191,7 @@ class AnswerEngine:
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
             token_budget: tokens of a batch.
-            pays: whether so many questions of an image share its reading, where they can.
+            pays: whether questions of an image share its reading, where they can.
 
         Returns:
             Answers of each image.
@@ -279,7 +280,7 @@ def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
     return table
 
 
-def _never(n_questions: int) -> bool:
+def _never(n_questions: int, visual: int) -> bool:
     return False
 
 

@@ -20,6 +20,11 @@ TOKEN_BUDGET = 16384
 LONGEST_PACK = 2048
 """Tokens of the questions in one packed row: each is compared with each, so a row must end."""
 
+LONG_BEGINNING = 400
+"""Visual tokens that are read by themselves even for one question."""
+
+Pays = Callable[[int, int], bool]
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -45,16 +50,21 @@ class Row:
     size: int
 
 
-def sharing_pays(n_questions: int) -> bool:
-    """Tell whether to read the beginning of the prompt once for the questions of an image.
+def sharing_pays(n_questions: int, visual: int) -> bool:
+    """Tell whether to read the beginning of the prompt by itself, once for all questions.
+
+    `scripts.bench_label --prefix` measures where it does: from two questions on at every scale, and
+    for one where the beginning is long, as it needs no mask there and less of the last layer.
 
     Args:
         n_questions: questions of the image.
+        visual: visual tokens of the image, if all images have as many, else 0: a packed batch holds
+            images of one number only, and a question alone is better off in a full batch.
 
     Returns:
-        True from two questions on, at every scale: `scripts.bench_label --prefix` measures it.
+        Whether it pays.
     """
-    return n_questions > 1
+    return n_questions > 1 or visual >= LONG_BEGINNING
 
 
 def plan_rows(
@@ -62,7 +72,7 @@ def plan_rows(
     visual: Sequence[int],
     max_new_tokens: int,
     token_budget: int,
-    pays: Callable[[int], bool],
+    pays: Pays,
 ) -> list[Row]:
     """Spread the questions of images over rows.
 
@@ -71,14 +81,15 @@ def plan_rows(
         visual: visual tokens of each image.
         max_new_tokens: most tokens of an answer.
         token_budget: tokens of a batch; a packed row has no more, unless one question alone has.
-        pays: whether so many questions of an image share a row.
+        pays: whether questions share a row, see `sharing_pays`.
 
     Returns:
         The rows, by image.
     """
+    even = len(set(visual)) == 1
     rows = []
     for image, group in enumerate(prompts):
-        if not pays(len(group)):
+        if not group or not pays(len(group), visual[image] if even else 0):
             for place, prompt in enumerate(group):
                 size = prompt.text_tokens() + visual[image] + max_new_tokens
                 rows.append(Row(image, (place,), False, visual[image], size))

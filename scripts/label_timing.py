@@ -168,7 +168,7 @@ def measure_prefix(work: Workload, repeats: int) -> list[dict[str, float]]:
         prompts = [engine.tokenize(group, [scale] * len(group), 1) for group in asked]
 
         def answer(pays: bool, features: Any = features, prompts: Any = prompts) -> None:
-            engine.answer_groups(prompts, features, 0, work.max_new_tokens, 16384, lambda _: pays)
+            engine.answer_groups(prompts, features, 0, work.max_new_tokens, 16384, lambda *_: pays)
 
         rows.append({"scale": scale, "speedup": _compare_times(answer, backbone, repeats)})
     return rows

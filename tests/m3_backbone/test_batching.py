@@ -29,6 +29,13 @@ def test_questions_of_an_image_share_a_row_and_one_alone_has_its_own():
     ]
 
 
+def test_long_beginnings_are_read_by_themselves_if_all_are_equally_long():
+    assert plan_rows([ask(3), ask(4)], [576, 576], 2, 9999, sharing_pays)[0].packed
+    assert not plan_rows([ask(3), ask(4)], [576, 600], 2, 9999, sharing_pays)[0].packed
+    assert plan_rows([ask(3, 3), ask(4)], [36, 36], 2, 9999, sharing_pays)[0].packed
+    assert not plan_rows([ask(3, 3), ask(4)], [36, 36], 2, 9999, sharing_pays)[1].packed
+
+
 def test_a_row_ends_where_the_budget_does():
     # The beginning takes 11; two questions of 3 + 2 tokens fill the rest of 21.
     rows = plan_rows([ask(3, 3, 3)], [9], 2, 21, sharing_pays)

@@ -95,3 +95,19 @@ def test_packing_needs_layers_that_see_everything(build_model):
     assert not can_pack(model)
     text.sliding_window = None
     assert can_pack(build_model(text_config=text))
+
+
+def test_the_beginning_is_read_up_to_the_keys_of_the_last_layer(build_model, features):
+    model, calls = build_model(), []
+    for layer in model.model.language_model.layers:
+        layer.mlp.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    packed = prompt([]), features, [AFTERS, AFTERS[:1]]
+    with torch.no_grad():
+        state = prefill_packed(model, *packed, pad_id=0)
+        # Two layers, of which the beginning's second stops before its MLP.
+        assert len(calls) == 3
+        # Under a device map, where hooks fetch weights, every layer is run to its end.
+        model.hf_device_map = {"": "cpu"}
+        whole = prefill_packed(model, *packed, pad_id=0)
+    assert len(calls) == 3 + 4
+    assert torch.equal(state.logits, whole.logits)
