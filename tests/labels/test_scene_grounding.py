@@ -25,7 +25,7 @@ def test_marked_patches_show_what_the_question_names():
             # A bar and a number are asked for by another name.
             named |= {CONTENT_INDEX[name] for name in ("bar", *"0123456789")}
             # Neighbours of twelve pixels share patches, so more may be shown than was named.
-            assert named & set(content[place].tolist())
+            assert named & set(content[place > 0].tolist())
     assert marked > 100
 
 
