@@ -100,3 +100,7 @@ def _cycle(count: int, wanted: int) -> Any:
     import numpy as np
 
     return np.arange(wanted) % count
+
+
+if __name__ == "__main__":
+    main()
