@@ -171,6 +171,7 @@ def run_report(
         What results.json holds.
     """
     from predictor.experiment import measure_router, run_experiment
+    from predictor.ladder import audit_ladder
     from predictor.report import write_report
     from predictor.store import RouterBundle
 
@@ -186,6 +187,7 @@ def run_report(
         results["ood"] = report_outside(bundle, splits[3].data, settings.evaluation)
         results["fallback_ood"] = report_fallback(bundle, splits[3].data, budget)
     results["fallback"] = report_fallback(bundle, test, budget)
+    results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
     results["gallery"], images = make_gallery(splits[2], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits[2].checkpoint,
