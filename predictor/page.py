@@ -61,9 +61,8 @@ def build_page(document: Document, pictures: Pictures) -> str:
 
 
 def _header(document: Document) -> Markup:
-    lines: str = element("h1", text(document.title)) + element("p", text(document.lead))
-    if document.facts:
-        lines += element("p", text(document.facts), "quiet")
+    facts = element("p", text(document.facts), "quiet") if document.facts else ""
+    lines = element("h1", text(document.title)) + element("p", text(document.lead)) + facts
     tiles = "".join(map(_tile, document.tiles))
     links = "".join(
         f'<li><a href="#{text(part.anchor)}">{text(part.title)}</a></li>'
@@ -79,7 +78,7 @@ def _tile(tile: Tile) -> Markup:
 
 
 def _section(part: Section, pictures: Pictures) -> Markup:
-    inner = element("h2", text(part.title))
+    inner: str = element("h2", text(part.title))
     inner += "".join(_block(block, pictures) for block in part.blocks)
     return Markup(f'<section id="{text(part.anchor)}">{inner}</section>')
 

@@ -163,27 +163,8 @@ class RouterBundle:
 
         Returns:
             The folder.
-
-        Raises:
-            ValueError: if something that is not a router is in the way.
         """
-        target = Path(folder)
-        if target.exists() and not _replaceable(target):
-            raise ValueError(f"{target} exists and is not a saved router; choose another folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        try:
-            _write_folder(fresh, self.to_files())
-            if target.exists():
-                os.replace(target, old)
-            os.replace(fresh, target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-        return target
+        return write_router(Path(folder), self.to_files())
 
     @classmethod
     def load(cls, folder: str | Path) -> "RouterBundle":
@@ -213,6 +194,51 @@ class RouterBundle:
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
+
+
+def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a router's files; the folder appears whole or not at all.
+
+    Args:
+        target: the folder; an older router there is replaced.
+        files: file name to content.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: if something that is not a router is in the way.
+    """
+    if target.exists() and not _replaceable(target):
+        raise ValueError(f"{target} exists and is not a saved router; choose another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        _write_folder(fresh, files)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def read_router(folder: str | Path) -> dict[str, bytes]:
+    """Read a saved router's files, checking every hash.
+
+    Args:
+        folder: a folder that `save` wrote.
+
+    Returns:
+        File name to content, its configuration and its card among them.
+    """
+    _, files = _read_checked(Path(folder))
+    kept = [path for path in (Path(folder) / CONFIG, Path(folder) / CARD) if path.is_file()]
+    return {**files, **{path.name: path.read_bytes() for path in kept}}
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("m3_backbone", "labels", "predictor", "scripts")
 COMMANDS = (
     *("label", "importing", "audit", "oracle", "train", "verify", "ask", "report", "demo"),
-    *("finetune", "convert"),
+    *("finetune", "convert", "push", "pull"),
 )
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
