@@ -9,10 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HTTPError,  # type: ignore[attr-defined]  # of httpx or httpx2, as the client's release has it
-)
+from huggingface_hub import errors
 
 from predictor.store import RouterBundle, read_router, write_router
 
@@ -110,7 +107,8 @@ def _plain_errors(failed: str) -> Iterator[None]:
     """
     try:
         yield
-    except HfHubHTTPError as error:
+    except errors.HfHubHTTPError as error:
         raise ValueError(f"{failed}: {error.server_message or error}") from error
-    except (HTTPError, OSError, ValueError) as error:
+    # HTTPError is that of httpx or httpx2, whichever the client's release has.
+    except (errors.HTTPError, OSError, ValueError) as error:  # type: ignore[attr-defined]
         raise ValueError(f"{failed}: {error}") from error
