@@ -101,6 +101,16 @@ class Answerer(Protocol):
         """Answer several questions about each of several images at one scale."""
         ...
 
+    def reference_losses(
+        self,
+        pyramids: Sequence[Encoded],
+        questions: Sequence[str],
+        answers: Sequence[str],
+        scale: int,
+    ) -> Sequence[float]:
+        """Measure how surprising given answers are, one image and answer a question [nats]."""
+        ...
+
     def answer_flops(self, answer: Any) -> float:
         """Count the FLOPs of an answer, vision not included."""
         ...

@@ -16,6 +16,7 @@ from labels.answerer import Answerer, AnswerLike, Encoded
 from labels.formats import Cell, Features, to_half
 from labels.metrics import judge, settle_reference
 from labels.questions import Question
+from labels.reference import reference_text
 
 Group = Sequence[Question]
 """All questions of one image, or of the same several images."""
@@ -41,6 +42,7 @@ class Asking:
         max_new_tokens: longest answer, in tokens.
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
+        with_losses: whether to measure how surprising the reference answers are.
     """
 
     answerer: Answerer
@@ -50,6 +52,7 @@ class Asking:
     max_new_tokens: int
     stamp: Mapping[str, Cell]
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
+    with_losses: bool = False
 
 
 def ask_images(
@@ -83,6 +86,8 @@ def ask_images(
         for index, question in enumerate(flat)
         for scale in asking.scales
     ]
+    if asking.with_losses:
+        _add_losses(asking, rows, flat, pyramids, texts)
     return rows, _make_features(asking.answerer, groups, pyramids, texts)
 
 
@@ -170,6 +175,23 @@ def _make_row(
         "batch_size": batch_size,
         **asking.stamp,
     }
+
+
+def _add_losses(
+    asking: Asking,
+    rows: Sequence[dict[str, Cell]],
+    questions: Sequence[Question],
+    pyramids: Sequence[Encoded],
+    texts: Sequence[Sequence[str]],
+) -> None:
+    """Note in each row how surprising the question's reference answer is at its scale."""
+    seen = [pyramid for pyramid, group in zip(pyramids, texts, strict=True) for _ in group]
+    asked = [text for group in texts for text in group]
+    answers = [reference_text(question) for question in questions]
+    for place, scale in enumerate(asking.scales):
+        losses = asking.answerer.reference_losses(seen, asked, answers, scale)
+        for row, loss in zip(rows[place :: len(asking.scales)], losses, strict=True):
+            row["reference_loss"] = float(loss)
 
 
 def _make_features(

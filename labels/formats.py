@@ -31,6 +31,7 @@ OUTCOME_TYPES: dict[str, pa.DataType] = {
     "output_tokens": pa.int32(),
     "flops": pa.float64(),
     "wall_ms": pa.float64(),
+    "reference_loss": pa.float64(),  # null unless it was asked for
     "batch_size": pa.int32(),
     "dtype": pa.string(),
     "checkpoint": pa.string(),
@@ -73,12 +74,12 @@ def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
     """Write outcomes as a Parquet file.
 
     Args:
-        rows: one value per key of `OUTCOME_TYPES`.
+        rows: one value per key of `OUTCOME_TYPES`; null where there is none.
 
     Returns:
         The file's bytes; the same rows give the same bytes.
     """
-    return _pack_table(list(rows), OUTCOME_TYPES)
+    return _pack_rows(list(rows), OUTCOME_TYPES)
 
 
 def pack_questions(questions: Sequence[Question]) -> bytes:
@@ -90,7 +91,7 @@ def pack_questions(questions: Sequence[Question]) -> bytes:
     Returns:
         The file's bytes.
     """
-    return _pack_table([question_record(question) for question in questions], QUESTION_TYPES)
+    return _pack_rows([question_record(question) for question in questions], QUESTION_TYPES)
 
 
 def unpack_questions(content: bytes) -> list[Question]:
@@ -172,8 +173,19 @@ def to_half(values: NDArray[np.float32], what: str) -> NDArray[np.float16]:
     return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
-def _pack_table(rows: list[Mapping[str, object]], types: Mapping[str, pa.DataType]) -> bytes:
+def pack_table(table: pa.Table) -> bytes:
+    """Write a table as a Parquet file.
+
+    Args:
+        table: the table.
+
+    Returns:
+        The file's bytes; the same table gives the same bytes.
+    """
     buffer = BytesIO()
-    schema = pa.schema(list(types.items()))
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    pq.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def _pack_rows(rows: list[Mapping[str, object]], types: Mapping[str, pa.DataType]) -> bytes:
+    return pack_table(pa.Table.from_pylist(rows, schema=pa.schema(list(types.items()))))

@@ -1,13 +1,15 @@
 """Labelling: every question at every scale, once, into a folder that survives a kill.
 
-The run is cut into parts of whole images in a fixed order; a part that is sealed is never made
+The run is cut into parts of whole images in a fixed order; a part that is there is never made
 again, so a run that was killed at any moment goes on where it stopped and ends with the same table
-(but for the measured times). What this is not: a model; it is handed an `Answerer`.
+(but for the measured times). Several processes may label into one folder and share its parts. What
+this is not: a model; it is handed an `Answerer`.
 """
 
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from tqdm.auto import tqdm
 
 from labels.answerer import Answerer
 from labels.asking import Asking, Group, Seen, ask_images, join_features
+from labels.files import sweep, worker_name, write_atomically
 from labels.formats import pack_features, pack_outcomes, pack_questions
 from labels.manifest import (
     CODE_VERSION,
@@ -30,14 +33,18 @@ from labels.manifest import (
 from labels.metrics import check_judgeable
 from labels.parts import (
     FEATURES,
+    PARTS,
     TABLE,
+    Part,
+    Work,
     check_part,
-    is_present,
+    list_parts,
+    missing_parts,
     prepare_folder,
-    write_atomically,
     write_part,
 )
 from labels.questions import Question, QuestionSet, format_question
+from labels.shards import ALONE, Share, drop_claims, share_out
 from m3_backbone.scales import check_scale
 
 FORMAT = 1
@@ -57,6 +64,7 @@ class LabelSettings:
         images_per_batch: images that the model gets at once.
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
+        losses: whether to measure how surprising the right answer is at each scale.
     """
 
     scales: tuple[int, ...] = ()
@@ -65,6 +73,7 @@ class LabelSettings:
     images_per_batch: int = 16
     suffix: str = ""
     choice_suffix: str = ""
+    losses: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be.
@@ -86,6 +95,7 @@ def label(
     folder: Path,
     settings: LabelSettings = DEFAULT_SETTINGS,
     progress: bool = True,
+    share: Share = ALONE,
 ) -> Path:
     """Ask every question at every scale and write outcomes and features.
 
@@ -95,9 +105,11 @@ def label(
         folder: where the run is written, or resumed if a part of it is there already.
         settings: how to ask.
         progress: whether to show a progress bar on stderr.
+        share: which parts this process makes, if others label into the same folder.
 
     Returns:
-        `folder`, with `manifest.json`, `questions.parquet` and `parts/`.
+        `folder`, with `manifest.json`, `questions.parquet` and `parts/`; finished unless the share
+        was to be kept to and others are not done with theirs.
     """
     for question in questions:
         check_judgeable(question)
@@ -110,21 +122,21 @@ def label(
         return folder
     check_same_settings(folder, manifest, wanted)
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
+    missing = _find_missing(folder, manifest, share)
     asking = _plan_asking(questions, answerer, settings, manifest)
-    done = [check_part(folder, index, manifest.run) for index in range(len(parts))]
-    initial = sum(_count(part) for part, is_done in zip(parts, done, strict=True) if is_done)
     with tqdm(
         total=len(questions),
-        initial=initial,
+        initial=len(questions) - sum(_count(parts[index]) for index in missing),
         desc=f"labelling {questions.name}",
         unit=" questions",
         disable=not progress,
     ) as bar:
-        for index, part in enumerate(parts):
-            if not done[index]:
-                contents = _make_part(asking, part, settings.images_per_batch, bar)
-                write_part(folder, index, manifest.run, contents)
-    finish_run(folder, manifest)
+        for index in share_out(folder, missing, share):
+            start = time.perf_counter()
+            contents = _make_part(asking, parts[index], settings.images_per_batch, bar)
+            work = _note_work(index, parts[index], time.perf_counter() - start)
+            write_part(Part(index, index, folder), manifest.run, contents, [work])
+    _finish_if_whole(folder, manifest)
     return folder
 
 
@@ -144,6 +156,7 @@ def _plan_run(
         "max_new_tokens": settings.max_new_tokens,
         "images_per_part": settings.images_per_part,
         "images_per_batch": settings.images_per_batch,
+        "losses": int(settings.losses),
         CODE_VERSION: package_version(),
     }
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
@@ -164,6 +177,7 @@ def _plan_asking(
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
         max_new_tokens=settings.max_new_tokens,
+        with_losses=settings.losses,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,
@@ -206,6 +220,34 @@ def _count(groups: Sequence[Group]) -> int:
     return sum(len(group) for group in groups)
 
 
+def _find_missing(folder: Path, manifest: Manifest, share: Share) -> list[int]:
+    """Tell which parts are missing; of those that are there, each process verifies its own."""
+    found = list_parts(folder)
+    for part in found:
+        if share.owns(part.first):
+            check_part(part, manifest.run)
+    return missing_parts(found, manifest.n_parts)
+
+
+def _note_work(index: int, part: Sequence[Group], seconds: float) -> Work:
+    return {
+        "worker": worker_name(),
+        "part": index,
+        "images": len(part),
+        "questions": _count(part),
+        "seconds": round(seconds, 3),
+        "ended": round(time.time(), 3),
+    }
+
+
+def _finish_if_whole(folder: Path, manifest: Manifest) -> None:
+    if missing_parts(list_parts(folder), manifest.n_parts):
+        return
+    drop_claims(folder)
+    sweep(folder / PARTS, everything=True)
+    finish_run(folder, manifest)
+
+
 def _is_whole(folder: Path, manifest: Manifest) -> bool:
-    present = all(is_present(folder, index) for index in range(manifest.n_parts))
-    return present and (folder / QUESTIONS_FILE).exists()
+    missing = missing_parts(list_parts(folder), manifest.n_parts)
+    return not missing and (folder / QUESTIONS_FILE).exists()

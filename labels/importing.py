@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from labels.files import write_atomically
 from labels.formats import Cell, Features, pack_features, pack_outcomes, pack_questions
 from labels.manifest import (
     CODE_VERSION,
@@ -24,7 +25,7 @@ from labels.manifest import (
     package_version,
     write_manifest,
 )
-from labels.parts import FEATURES, TABLE, prepare_folder, write_atomically, write_part
+from labels.parts import FEATURES, TABLE, Part, prepare_folder, write_part
 from labels.questions import REFERENCE, Question, fingerprint_questions
 
 REQUIRED = ("sample_id", "scale", "answer", "score")
@@ -120,7 +121,7 @@ def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
     prepare_folder(folder)
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
     contents = {TABLE: content, FEATURES: pack_features(NO_FEATURES)}
-    write_part(folder, 0, manifest.run, contents)
+    write_part(Part(0, 0, folder), manifest.run, contents, [])
     write_manifest(folder, manifest)  # last: a folder without it holds no run
     return folder
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from labels.parts import write_atomically
+from labels.files import write_atomically
 
 MANIFEST = "manifest.json"
 QUESTIONS_FILE = "questions.parquet"
@@ -21,7 +21,7 @@ IMPORTED = "imported"
 
 Setting = str | int | list[int]
 
-UNNAMED: dict[str, Setting] = {"pooling": "average"}
+UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0}
 """What runs did before their manifest named it."""
 
 
@@ -119,7 +119,7 @@ def open_run(folder: Path, wanted: Manifest) -> Manifest:
     """
     if not (folder / MANIFEST).is_file():
         write_manifest(folder, wanted)
-        return wanted
+    # Read even if just written: another process may have begun another run here meanwhile.
     found = read_manifest(folder)
     # A finished table stays good when the code moves on; an unfinished one must not be mixed.
     check_same_settings(folder, found, wanted, ignore={CODE_VERSION} if found.finished else set())

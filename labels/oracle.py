@@ -122,8 +122,9 @@ def pick_by_rules(
     answers: NDArray[np.object_],
     wrong: AlwaysWrong = "cheapest",
     price: float = 0.0,
+    losses: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.int64]]:
-    """Apply each of `RULES`.
+    """Apply each of `RULES`, and `loss_ranking` where there are losses.
 
     Args:
         scores: scores [n, s].
@@ -131,6 +132,7 @@ def pick_by_rules(
         answers: text of every scale's answer [n, s].
         wrong: what minimal-correct and stable do with a question that no scale answers.
         price: score that a visual token is worth, for utility.
+        losses: mean loss of the reference answer [n, s], in nats, for loss-ranking.
 
     Returns:
         Rule to index of the scale [n], or `DROPPED`.
@@ -141,7 +143,8 @@ def pick_by_rules(
         reference_match(answers),
         utility(scores, tokens, price),
     )
-    return dict(zip(RULES, picked, strict=True))
+    ranked = {} if losses is None else {"loss-ranking": loss_ranking(losses, tokens)}
+    return {**dict(zip(RULES, picked, strict=True)), **ranked}
 
 
 def summarise_picks(

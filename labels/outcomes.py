@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from labels.formats import OUTCOME_TYPES, unpack_features, unpack_questions
 from labels.manifest import IMPORTED, QUESTIONS_FILE, Manifest, read_manifest
-from labels.parts import FEATURES, TABLE, read_part
+from labels.parts import FEATURES, TABLE, Part, list_parts, missing_parts, part_path, read_part
 from labels.questions import Question, fingerprint_questions
 
 OUTCOME_COLUMNS = tuple(OUTCOME_TYPES)
@@ -44,6 +44,7 @@ class OutcomeTable:
         first_margin: log-probability gap at each answer's first token [n, s].
         wall_ms: measured share of its batch's time in milliseconds, vision not included [n, s].
         meta: facts about each sample that no router may see [n].
+        losses: mean loss of the reference answer [n, s], in nats; None if it was not measured.
     """
 
     sample_ids: NDArray[np.str_]
@@ -59,6 +60,7 @@ class OutcomeTable:
     first_margin: NDArray[np.float64]
     wall_ms: NDArray[np.float64]
     meta: list[Meta]
+    losses: NDArray[np.float64] | None = None
 
 
 def read_outcomes(folder: Path) -> OutcomeTable:
@@ -86,8 +88,8 @@ def read_table(folder: Path) -> pd.DataFrame:
     """
     manifest = _read_finished(folder)
     tables = [
-        pq.read_table(pa.BufferReader(read_part(folder, index, manifest.run, TABLE)))
-        for index in range(manifest.n_parts)
+        pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
+        for part in list_whole(folder, manifest)
     ]
     return pa.concat_tables(tables).to_pandas()
 
@@ -143,15 +145,36 @@ def read_features(
     wanted = [str(sample_id) for sample_id in sample_ids]
     coarse: dict[str, NDArray[np.float16]] = {}
     question: dict[str, NDArray[np.float16]] = {}
-    for index in range(manifest.n_parts):
-        part = unpack_features(read_part(folder, index, manifest.run, FEATURES))
-        names = [str(name) for name in part.sample_ids]
-        coarse.update(zip(names, part.coarse[part.image_rows], strict=True))
-        question.update(zip(names, part.question, strict=True))
+    for part in list_whole(folder, manifest):
+        features = unpack_features(read_part(part, manifest.run, FEATURES))
+        names = [str(name) for name in features.sample_ids]
+        coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
+        question.update(zip(names, features.question, strict=True))
     missing = [name for name in wanted if name not in question]
     if missing:
         raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
     return _stack(coarse, wanted), _stack(question, wanted)
+
+
+def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
+    """List the parts of a run that is said to be finished.
+
+    Args:
+        folder: the run's folder.
+        manifest: its manifest.
+
+    Returns:
+        The parts in order.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    parts = list_parts(folder)
+    for index in missing_parts(parts, manifest.n_parts)[:1]:
+        raise FileNotFoundError(
+            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
+        )
+    return parts
 
 
 def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> OutcomeTable:
@@ -175,6 +198,8 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
     ordered = frame.iloc[np.lexsort((columns, codes))]
     first = ordered.iloc[:: len(scales)]
 
+    has_losses = "reference_loss" in frame and bool(frame["reference_loss"].notna().any())
+
     def column(name: str) -> NDArray[np.float64]:
         values: NDArray[np.float64] = ordered[name].to_numpy(dtype=np.float64)
         return values.reshape(len(samples), len(scales))
@@ -193,6 +218,7 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
         first_margin=column("first_margin"),
         wall_ms=column("wall_ms"),
         meta=[(metas or {}).get(sample, {}) for sample in first["sample_id"]],
+        losses=column("reference_loss") if has_losses else None,
     )
 
 

@@ -1,47 +1,78 @@
-"""Files that are either whole or not there: atomic writing, and parts under a seal.
+"""Parts of a labelling run: a table and features under a seal, whole or not there.
 
-A labelling run is cut into parts of whole images. A part is a file of features, then a table of
-outcomes, then a seal with the hashes of both; the seal is written last, so a part without one
-was cut off and is made again. What this is not: a reader of what the parts hold.
+A run is cut into parts of whole images. A part is a folder that appears in one go: features,
+outcomes, and a seal with the hashes of both and who made it. Two processes that make the same part
+do no harm, the first one's stays. A folder may stand for several parts in a row, which
+`labels.compact` has joined. What this is not: a reader of what the parts hold.
 """
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from labels.files import leftover_path, sweep, write_folder
 
 PARTS = "parts"
 TABLE = ".parquet"
 FEATURES = ".npz"
 SEAL = ".json"
-LEFTOVER = ".tmp"
+PART_NAME = re.compile(r"part-(\d{5,})(?:-(\d{5,}))?")
+
+Work = Mapping[str, Any]
+"""Who made a part and how fast: `worker`, `images`, `questions`, `seconds`, `ended` [Unix time]."""
 
 
-def write_atomically(path: Path, content: bytes, sync_folder: bool = True) -> None:
-    """Write a file so that it is never seen half-written, not even after a power cut.
+@dataclass(frozen=True, order=True)
+class Part:
+    """A part, or several in a row that were joined.
 
-    Args:
-        path: the file; replaced if there is one.
-        content: all of its bytes.
-        sync_folder: whether to wait until its name is on the disk as well; of files that are
-            written one after the other, the last one's wait is enough.
-
-    Raises:
-        OSError: if the file cannot be written; nothing is left behind.
+    Attributes:
+        first: number of the first part, from 0.
+        last: number of the last one.
+        folder: the run's folder.
     """
-    leftover = path.with_name(path.name + LEFTOVER)
-    try:
-        with leftover.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(leftover, path)
-    except OSError:
-        leftover.unlink(missing_ok=True)
-        raise
-    if sync_folder:
-        _sync_folder(path.parent)
+
+    first: int
+    last: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What its folder and files are called."""
+        end = f"-{self.last:05d}" if self.last > self.first else ""
+        return f"part-{self.first:05d}{end}"
+
+    @property
+    def place(self) -> Path:
+        """Its folder."""
+        return self.folder / PARTS / self.name
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its parts."""
+        return range(self.first, self.last + 1)
+
+    def file(self, suffix: str) -> Path:
+        """Name one of its files.
+
+        Args:
+            suffix: `TABLE`, `FEATURES` or `SEAL`.
+
+        Returns:
+            The path.
+        """
+        flat = self.folder / PARTS / f"{self.name}{SEAL}"  # how it was before parts were folders
+        place = flat.parent if flat.exists() and not self.place.exists() else self.place
+        return place / f"{self.name}{suffix}"
+
+    def is_present(self) -> bool:
+        """Tell whether all of its files are there, without reading them."""
+        return all(self.file(suffix).exists() for suffix in (FEATURES, TABLE, SEAL))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -53,22 +84,20 @@ def prepare_folder(folder: Path) -> None:
     Raises:
         ValueError: if nothing can be written there.
     """
-    probe = folder / f"probe{LEFTOVER}"
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        leftover_path(folder / "probe").write_bytes(b"")
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(
             f"cannot write to the folder {folder}: {reason}; choose another one"
         ) from error
-    for place in (folder, folder / PARTS):
-        for leftover in place.glob(f"*{LEFTOVER}"):
-            leftover.unlink()
+    sweep(folder)
+    sweep(folder / PARTS)
 
 
 def part_path(folder: Path, index: int, suffix: str) -> Path:
-    """Name a file of a part.
+    """Name a file of a part that stands alone.
 
     Args:
         folder: the run's folder.
@@ -78,119 +107,156 @@ def part_path(folder: Path, index: int, suffix: str) -> Path:
     Returns:
         Its path.
     """
-    return folder / PARTS / f"part-{index:05d}{suffix}"
+    return Part(index, index, folder).file(suffix)
 
 
-def write_part(folder: Path, index: int, run: str, contents: Mapping[str, bytes]) -> None:
-    """Write the files of a part, and its seal last.
+def list_parts(folder: Path) -> list[Part]:
+    """List the parts that are there, without reading them.
 
     Args:
         folder: the run's folder.
-        index: number of the part.
+
+    Returns:
+        Parts in order, none of which is within another.
+    """
+    return _sort_out(folder)[0]
+
+
+def drop_within(folder: Path) -> None:
+    """Delete the parts for which a joined one stands.
+
+    Args:
+        folder: the run's folder.
+    """
+    for part in _sort_out(folder)[1]:
+        for suffix in (FEATURES, TABLE, SEAL):
+            part.file(suffix).unlink(missing_ok=True)
+        shutil.rmtree(part.place, ignore_errors=True)
+
+
+def missing_parts(parts: Iterable[Part], n_parts: int) -> list[int]:
+    """Tell what is missing of a run.
+
+    Args:
+        parts: the parts that are there.
+        n_parts: parts of the whole run.
+
+    Returns:
+        Numbers of the missing parts, ascending.
+    """
+    return sorted(set(range(n_parts)).difference(*(part.numbers for part in parts)))
+
+
+def write_part(part: Part, run: str, contents: Mapping[str, bytes], work: Iterable[Work]) -> None:
+    """Write a part; if another process has, its part stays.
+
+    Args:
+        part: which.
         run: id of the run that the part belongs to.
         contents: bytes of `FEATURES` and of `TABLE`.
+        work: who made it, one entry a part.
     """
-    part_path(folder, index, SEAL).unlink(missing_ok=True)
-    for suffix in (FEATURES, TABLE):
-        write_atomically(part_path(folder, index, suffix), contents[suffix], sync_folder=False)
+    if part.place.exists() and not part.is_present():
+        shutil.rmtree(part.place, ignore_errors=True)  # a file was lost
     seal = {
         "run": run,
         "sha256": {suffix: _hash(contents[suffix]) for suffix in (FEATURES, TABLE)},
+        "work": [dict(entry) for entry in work],
     }
-    write_atomically(part_path(folder, index, SEAL), json.dumps(seal, indent=1).encode())
+    sealed = {**contents, SEAL: json.dumps({**seal, "seal": _hash_seal(seal)}, indent=1).encode()}
+    write_folder(part.place, {f"{part.name}{suffix}": sealed[suffix] for suffix in sealed})
+    _read_seal(part, run)  # what was there first must be of the same run
 
 
-def is_present(folder: Path, index: int) -> bool:
-    """Tell whether all files of a part are there, without reading them.
-
-    Args:
-        folder: the run's folder.
-        index: number of the part.
-
-    Returns:
-        True if the part was once completed.
-    """
-    return all(part_path(folder, index, suffix).exists() for suffix in (FEATURES, TABLE, SEAL))
-
-
-def check_part(folder: Path, index: int, run: str) -> bool:
-    """Tell whether a part is done, and verify every byte of it if so.
+def check_part(part: Part, run: str) -> None:
+    """Verify every byte of a part.
 
     Args:
-        folder: the run's folder.
-        index: number of the part.
-        run: id of the run that the part must belong to.
-
-    Returns:
-        False if the part is still to be made.
+        part: which.
+        run: id of the run that it must belong to.
     """
-    if not is_present(folder, index):
-        return False
     for suffix in (FEATURES, TABLE):
-        read_part(folder, index, run, suffix)
-    return True
+        read_part(part, run, suffix)
 
 
-def read_part(folder: Path, index: int, run: str, suffix: str) -> bytes:
+def read_part(part: Part, run: str, suffix: str) -> bytes:
     """Read a file of a part, verified against the seal.
 
     Args:
-        folder: the run's folder.
-        index: number of the part.
-        run: id of the run that the part must belong to.
+        part: which.
+        run: id of the run that it must belong to.
         suffix: `TABLE` or `FEATURES`.
 
     Returns:
         The bytes of the file.
 
     Raises:
-        FileNotFoundError: if the part is not complete.
         ValueError: if the file or the seal is damaged, or belongs to another run.
     """
-    if not is_present(folder, index):
-        raise FileNotFoundError(
-            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
-        )
-    path = part_path(folder, index, suffix)
+    hashes, path = _read_seal(part, run)["sha256"], part.file(suffix)
     content = path.read_bytes()
-    if _read_seal(folder, index, run).get(suffix) != _hash(content):
+    if hashes.get(suffix) != _hash(content):
         raise ValueError(
-            f"{path} is damaged (its SHA-256 is not the one in {_seal_name(index)}); delete it "
+            f"{path} is damaged (its SHA-256 is not the one in {part.name}{SEAL}); delete it "
             "and run m3scale label again to make it anew"
         )
     return content
 
 
-def _read_seal(folder: Path, index: int, run: str) -> dict[str, str]:
-    path = part_path(folder, index, SEAL)
+def read_work(part: Part, run: str) -> list[Work]:
+    """Read who made a part.
+
+    Args:
+        part: which.
+        run: id of the run that it must belong to.
+
+    Returns:
+        One entry for each part that was joined; none if it was made before that was noted.
+    """
+    work: list[Work] = _read_seal(part, run).get("work", [])
+    return work
+
+
+def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
+    """List the parts that are there, and those within one of them, whole or not."""
+    stems = {path.name.removesuffix(SEAL) for path in (folder / PARTS).glob("part-*")}
+    names = [match for match in map(PART_NAME.fullmatch, stems) if match]
+    parts = [Part(int(name[1]), int(name[2] or name[1]), folder) for name in names]
+    kept: list[Part] = []
+    within: list[Part] = []
+    for part in sorted(parts, key=lambda part: (part.first, -part.last)):
+        if kept and part.last <= kept[-1].last:
+            within.append(part)
+        elif part.is_present():
+            kept.append(part)
+    return kept, within
+
+
+def _read_seal(part: Part, run: str) -> dict[str, Any]:
+    path = part.file(SEAL)
     try:
-        seal = json.loads(path.read_bytes())
-        owner, hashes = seal["run"], dict(seal["sha256"])
+        seal: dict[str, Any] = json.loads(path.read_bytes())
+        owner, _ = seal["run"], dict(seal["sha256"])
+        mark = seal.pop("seal", None)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged; delete it and run m3scale label again to make the part anew"
-        ) from error
+        raise ValueError(_damaged_seal(path)) from error
+    if mark != (_hash_seal(seal) if "work" in seal or mark else None):
+        raise ValueError(_damaged_seal(path))
     if owner != run:
         raise ValueError(
             f"{path} belongs to another run ({owner}, not {run}); delete the folder "
-            f"{folder / PARTS} or choose another one"
+            f"{part.folder / PARTS} or choose another one"
         )
-    return hashes
+    return seal
 
 
-def _seal_name(index: int) -> str:
-    return part_path(Path(), index, SEAL).name
+def _damaged_seal(path: Path) -> str:
+    return f"{path} is damaged; delete it and run m3scale label again to make the part anew"
+
+
+def _hash_seal(seal: Mapping[str, Any]) -> str:
+    return _hash(json.dumps(seal, sort_keys=True).encode())
 
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows cannot open a folder, and renames there need no such help
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

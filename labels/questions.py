@@ -142,6 +142,19 @@ class QuestionSet(Sequence[Question]):
         """
         return self._joined.get(image_id, (image_id,))
 
+    def about(self, image_ids: Iterable[str]) -> "QuestionSet":
+        """Take the questions about some images.
+
+        Args:
+            image_ids: ids among `image_ids`.
+
+        Returns:
+            A set of its own, in the same order.
+        """
+        wanted = set(image_ids)
+        questions = [question for question in self._questions if question.image_id in wanted]
+        return QuestionSet(self.name, questions, self._load_image, self._joined)
+
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each image, images in order of first appearance.
 

@@ -22,6 +22,8 @@ def item_text(item: Item, scene: Scene) -> str:
     """Say what an item shows, and what belongs to it."""
     if scene.kind in ("menu", "chart"):
         return f"{item.content} {item.value}"
+    if scene.kind == "list":
+        return f"{item.content} {item.number}"
     return f"{item.colour} {item.content}" if item.colour else item.content
 
 
@@ -71,6 +73,8 @@ def item_facts(item: Item, kind: str) -> str:
     if kind == "grid":
         beside = f"left {item.left or 'none'} right {item.right or 'none'}"
         return f"{item.colour} {beside} row {row} column {column}"
+    if kind == "list":
+        return f"{item.colour} number {item.number} row {row} column {column}"
     if kind == "page":
         return f"line {row} column {column}"
     return f"value {item.value} line {row}"

@@ -66,6 +66,8 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
         mask = np.ones((height, width), dtype=np.float32)
     elif len(item.text) == 1 and not item.text.isascii():
         mask = fit_mask(item.text, "DejaVuSans.ttf", width, height)
+    elif len(item.text) == 1 and width == height:
+        mask = fit_mask(item.text, scene.font, width, height)
     else:
         mask = text_mask(item.text, scene.font, height)
     area = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]

@@ -15,8 +15,9 @@ class Item:
     """One thing drawn on the canvas.
 
     `row` and `column` are its place in the layout (line and word number, cell of the grid, or the
-    ninth of the canvas in free scenes); `left`, `right` name what it belongs to on either side and
-    `value` is a small number bound to it, all of them `NOTHING` or "" where they do not apply.
+    ninth of the canvas in free scenes); `left`, `right` name what it belongs to on either side,
+    `value` is a small number bound to it and `number` the digits that follow it, all of them
+    `NOTHING` or "" where they do not apply.
     """
 
     content: str
@@ -28,6 +29,7 @@ class Item:
     left: str = ""
     right: str = ""
     value: int = NOTHING
+    number: str = ""
 
     @property
     def side(self) -> float:

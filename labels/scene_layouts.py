@@ -1,10 +1,11 @@
-"""Makes the five kinds of scene (grid, scene, menu, chart, page) from a random generator.
+"""Makes the six kinds of scene (grid, scene, menu, chart, page, list) from a random generator.
 
 How much is on the canvas is drawn about log-uniformly within every kind, so that the size of what a
 question asks about spans one patch to the whole image whatever the question is.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,10 +28,10 @@ Box = tuple[float, float, float, float]
 # in an hour on two cores, the question is how much is on the canvas, not how it is shifted.
 RASTER = 8
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
-# Side of a grid -> its share. The finest come more often: only they need all 576 tokens.
+# Side of a grid -> its share.
 GRID_SIDES = {
-    **{1: 0.03, 2: 0.06, 3: 0.08, 4: 0.1, 6: 0.1},
-    **{8: 0.13, 12: 0.11, 16: 0.12, 24: 0.27},
+    **{1: 0.04, 2: 0.07, 3: 0.09, 4: 0.12, 6: 0.13},
+    **{8: 0.15, 12: 0.13, 16: 0.12, 24: 0.15},
 }
 LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)
@@ -42,6 +43,10 @@ SMALLEST_CUT = 32 * 16
 HIGHEST_VALUE = 9
 BAR_START = IMAGE_SIDE // 2
 MOST_COUNTED = 3
+# Side of a digit [pixels] -> how many lines of a list there may be.
+LIST_ROWS = {8: (6, 12, 24), 16: (3, 6, 12), 32: (1, 2, 3, 6)}
+LIST_SIDES = {8: 0.6, 16: 0.25, 32: 0.15}
+NUMBER_DIGITS = 4
 
 
 def pick(random: Random, values: tuple[str, ...] | list[str]) -> str:
@@ -233,6 +238,33 @@ def make_page(random: Random, unseen: bool) -> Scene:
     return finish(random, "page", items, rows, columns, unseen)
 
 
+def make_list(random: Random, unseen: bool) -> Scene:
+    """Write lines of pictograms, each with a number of four digits, in one, two or four columns.
+
+    The digits of a line touch: pooled, they mix with each other and with the next line's. What a
+    number says then hangs on every single patch, unlike the one word or colour of other kinds.
+    """
+    side = int(random.choice(list(LIST_SIDES), p=list(LIST_SIDES.values())))
+    rows, entry = pick_number(random, LIST_ROWS[side]), (NUMBER_DIGITS + 2) * side
+    columns = IMAGE_SIDE // entry
+    start = snap(random.uniform(0, IMAGE_SIDE - rows * side), RASTER)
+    names = fill_classes(random, draw_classes(random, unseen), rows * columns)
+    items = []
+    for index, name in enumerate(names):
+        row, column = divmod(index, columns)
+        edges = [column * entry + place * side for place in range(NUMBER_DIGITS + 1)]
+        top = start + row * side
+        boxes = [(left, top, left + side, top + side) for left in edges]
+        digits = "".join(str(digit) for digit in random.integers(10, size=NUMBER_DIGITS))
+        glyph = make_glyph(random, name, boxes[0])
+        items.append(replace(glyph, row=row, column=column, number=digits))
+        items += [
+            Item(digit, digit, box, row=row, column=place, left=name, value=int(digit))
+            for place, (digit, box) in enumerate(zip(digits, boxes[1:], strict=True))
+        ]
+    return finish(random, "list", items, rows, columns, unseen)
+
+
 def finish(
     random: Random, kind: str, items: list[Item], rows: int, columns: int, unseen: bool
 ) -> Scene:
@@ -248,4 +280,5 @@ MAKERS: dict[str, Callable[[Random, bool], Scene]] = {
     "menu": make_menu,
     "chart": make_chart,
     "page": make_page,
+    "list": make_list,
 }

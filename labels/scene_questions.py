@@ -1,4 +1,4 @@
-"""Asks about a scene in eleven families, answered from its description, never from its pixels."""
+"""Asks about a scene in twelve families, answered from its description, never from its pixels."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +15,8 @@ Random = np.random.Generator
 LARGEST_ADDRESSED = 8
 OPTIONS = 4
 TRIES_PER_QUESTION = 4
+# Kinds of scene that show pictograms.
+PICTURED = ("grid", "scene", "list")
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,10 @@ def ask_attribute(scene: Scene, random: Random) -> Draft | None:
 
 def ask_existence(scene: Scene, random: Random) -> Draft | None:
     """Ask whether a pictogram or a word occurs; yes and no are equally likely."""
-    known = GLYPHS if scene.kind in ("grid", "scene") else WORDS
+    known = GLYPHS if scene.kind in PICTURED else WORDS
     present = [item for item in scene.items if item.content in known]
     absent = sorted(set(known) - {item.content for item in present})
-    template = "exists" if scene.kind in ("grid", "scene") else "listed"
+    template = "exists" if scene.kind in PICTURED else "listed"
     if random.random() < 0.5 and absent:
         side = min(item.side for item in scene.items)
         return Draft("existence", template, {"name": pick(random, absent)}, "no", side)
@@ -163,6 +165,14 @@ def ask_relation(scene: Scene, random: Random) -> Draft | None:
     return Draft("relation", "beside", {"name": item.content, "side": side}, neighbour, item.side)
 
 
+def ask_number(scene: Scene, random: Random) -> Draft | None:
+    """Ask for the number beside a named pictogram."""
+    item = draw_item(random, unique_items(scene))
+    if item is None:
+        return None
+    return Draft("number", "number", {"name": item.content}, item.number, item.side)
+
+
 def ask_choice(scene: Scene, random: Random) -> Draft | None:
     """Turn a question about a colour or a price into one with four options and a letter."""
     draft = (ask_table if scene.kind == "menu" else ask_attribute)(scene, random)
@@ -189,13 +199,14 @@ FAMILIES: dict[str, Asker] = {
     "table": ask_table,
     "chart": ask_chart,
     "relation": ask_relation,
+    "number": ask_number,
     "choice": ask_choice,
 }
 # How often each kind of scene is asked each family.
 FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
     "grid": {
         **{"gist": 0.6, "layout": 0.4, "identity": 2.0, "attribute": 2.0, "existence": 0.4},
-        **{"counting": 0.8, "relation": 1.2, "choice": 0.5},
+        **{"counting": 0.5, "relation": 0.8, "choice": 0.5},
     },
     "scene": {
         **{"gist": 0.6, "layout": 1.5, "attribute": 2.5, "existence": 0.5, "counting": 0.6},
@@ -210,6 +221,7 @@ FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
         **{"choice": 0.4},
     },
     "page": {"gist": 0.6, "layout": 0.4, "reading": 6.0, "existence": 0.4},
+    "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.3, "attribute": 0.8},
 }
 # To train on, what is learnt last comes more often.
 TRAINING_FACTORS = {"relation": 2.5, "counting": 2.0}

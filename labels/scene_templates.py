@@ -14,7 +14,7 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "What kind of picture is this?",
             "What does this picture show?",
-            "Is this a grid, a scene, a menu, a chart or a page?",
+            "Is this a grid, a scene, a menu, a chart, a page or a list?",
             "What sort of image is it?",
         ),
         ("How would you describe this image in one word?", "What am I looking at?"),
@@ -145,5 +145,14 @@ TEMPLATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "To the {side} of the {name}, what is there?",
         ),
         ("What stands {side} of the {name}?", "Name the {side} neighbour of the {name}."),
+    ),
+    "number": (
+        (
+            "What number is beside the {name}?",
+            "What is the number of the {name}?",
+            "Which number belongs to the {name}?",
+            "Read the number of the {name}.",
+        ),
+        ("Which number does the {name} have?", "What digits follow the {name}?"),
     ),
 }

@@ -1,7 +1,7 @@
 """Words, pictograms, colours and split names of the built-in benchmark; data only, no drawing."""
 
 IMAGE_SIDE = 192
-KINDS = ("grid", "scene", "menu", "chart", "page")
+KINDS = ("grid", "scene", "menu", "chart", "page", "list")
 SPLITS = ("train", "router-train", "calibration", "test", "ood")
 
 # Pictograms are solid DejaVu glyphs that stay distinct at ten pixels.

@@ -2,8 +2,7 @@
 
 Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
 tokens are pooled here and handed back as its host says (`host.py`). Which scale to use is decided
-elsewhere (`predictor`). Whatever cannot be answered (an image or a question that is refused, an
-illegal scale, a folder that is no checkpoint) is a ValueError or a FileNotFoundError of one line.
+elsewhere (`predictor`). What cannot be answered is a ValueError or FileNotFoundError of one line.
 """
 
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from m3_backbone.loading import open_checkpoint
 from m3_backbone.placement import DeviceMap, name_numbers
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.pyramids import build_pyramids, check_grids
+from m3_backbone.reference_loss import reference_losses
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
 from m3_backbone.stock import StockModel
@@ -293,6 +293,8 @@ class M3Backbone:
             Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
         """
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
+
+    reference_losses = reference_losses
 
     def _read_level(self, seen: Seen, scale: int) -> Tensor:
         return read_level(seen, scale, fixed=self.layout is None)

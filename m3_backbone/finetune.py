@@ -45,7 +45,8 @@ class Batch:
             processor does.
         text: the packed questions, or the conversations.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
-        places: where what each question is about lies [B, questions, N], where it is known.
+        places: where what each question is about lies [B, questions, N], where it is known; see
+            `grounding.ground_loss`.
         sizes: width and height of each image [pixels], for packed questions to a model that cuts
             images.
         share: part of the step's answer tokens that is in this batch.

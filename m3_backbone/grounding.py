@@ -84,8 +84,10 @@ def ground_loss(
         model: the model that was watched.
         seen: what `watched_layer` kept during the forward pass at this scale.
         text: the packed questions.
-        places: where what each question is about lies at full scale [B, questions, N], bool; all
-            False for a question about nothing in particular.
+        places: where what each question is about lies at full scale [B, questions, N]. 0: not
+            there; 1: there, for the whole answer; k > 1: there, for the k-th token from the
+            answer's end alone, where the end token is the first. All 0 for a question about
+            nothing in particular.
         scale: visual tokens.
 
     Returns:
@@ -93,14 +95,35 @@ def ground_loss(
         that falls on the right ones; a scalar, 0 where no question is about anything.
     """
     device = seen["hidden"].device
-    pooled = pool_tokens(places.to(device).float().transpose(1, 2), scale).transpose(1, 2) > 0
-    blocks, labels = text.blocks.to(device), text.labels.to(device)
-    rows = torch.arange(len(blocks), device=device)[:, None].expand_as(blocks)
-    right = pooled[rows, blocks.clamp(min=0)]
-    row, token = torch.nonzero((labels != IGNORED) & right.any(-1), as_tuple=True)
+    row, token, right = find_places(text, places, device)
     if not len(row):
         return torch.zeros((), device=device)
+    pooled = pool_tokens(right.float()[..., None], scale)[..., 0] > 0
     scores = attention_scores(model, seen, len(text.before), scale, text.ids.shape[1])
     shares = F.log_softmax(scores[row, :, token], dim=-1)
-    wrong = ~right[row, token][:, None]
-    return -shares.masked_fill(wrong, float("-inf")).logsumexp(-1).mean()
+    return -shares.masked_fill(~pooled[:, None], float("-inf")).logsumexp(-1).mean()
+
+
+def find_places(
+    text: PackedText, places: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the answer tokens that hang on some patch, and the patches.
+
+    Args:
+        text: the packed questions.
+        places: as in `ground_loss`.
+        device: where the result lies.
+
+    Returns:
+        Row and place behind the image of each such token [M] and [M], and its patches [M, N].
+    """
+    blocks, answered = text.blocks.to(device), text.labels.to(device) != IGNORED
+    row, token = torch.nonzero(answered, as_tuple=True)
+    block = blocks[row, token]
+    # Answer tokens of the same question from here on: 1 at the end token.
+    rest = (answered[row] & (blocks[row] == block[:, None])).flip(1).cumsum(1).flip(1)
+    left = rest[torch.arange(len(row), device=device), token]
+    maps = places.to(device)[row, block].to(torch.int64)
+    right = (maps == 1) | ((maps > 1) & (maps == left[:, None]))
+    some = right.any(-1)
+    return row[some], token[some], right[some]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scripts.errors import OneLineCommand
-from scripts.options import json_option, outcomes_option
+from scripts.opening import Opening
+from scripts.options import json_option, model_options, outcomes_option
 from scripts.output import print_table, write_json
+from scripts.rerun import rerun_sample
 from scripts.tables import read_answered
 
 if TYPE_CHECKING:
@@ -40,15 +42,33 @@ GROUP_COLUMNS = {
     type=click.Path(path_type=Path),
     help="Label folder of the same questions in other batches, to see how many answers flip.",
 )
+@click.option(
+    "--rerun",
+    type=click.IntRange(1),
+    metavar="IMAGES",
+    help="Instead, ask so many images again in other batches; opens the model.",
+)
+@model_options
 @json_option
-def main(outcomes: Path, again: Path | None, json_file: Path | None) -> None:
+def main(
+    outcomes: Path,
+    again: Path | None,
+    rerun: int | None,
+    model: str,
+    device: str,
+    dtype: str,
+    pooling: str,
+    device_map: str | None,
+    quantize: str | None,
+    json_file: Path | None,
+) -> None:
     """Say in one sentence whether routing can pay on labelled outcomes, and why.
 
     Example: m3scale audit --outcomes runs/demo/outcomes/test
 
     Shows answers that could not be read, what luck alone would get, questions that a larger scale
-    gets wrong again, and what the best choice of scale gains over mixing fixed scales. Needs no
-    router and no model.
+    gets wrong again, which scale questions need, and what the best choice of scale gains over
+    mixing fixed scales. Needs no router, and a model only with --rerun.
     """
     from labels.audit import flip_rates
     from labels.outcomes import read_outcomes
@@ -57,6 +77,9 @@ def main(outcomes: Path, again: Path | None, json_file: Path | None) -> None:
     result = audit(table, questions)
     if again is not None:
         result["flips"] = flip_rates(table, read_outcomes(again))
+    elif rerun is not None:
+        opening = Opening(model, device, dtype, pooling, device_map, quantize)
+        result["flips"] = flip_rates(table, rerun_sample(outcomes, rerun, opening))
     _print(result)
     if json_file:
         write_json(json_file, result)
@@ -104,12 +127,14 @@ def _audit_rows(
 ) -> Section:
     import numpy as np
 
+    from labels.oracle import granularity
     from predictor.ladder import audit_ladder
     from predictor.rules import luck_floor
 
     readable = table.parse_ok[rows].mean(axis=0)
     return {
         **audit_ladder(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
+        "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
         "parse_failures": 1.0 - readable,
         "guess_options": guesses[rows].mean(),
         # What a readable answer earns: one that cannot be read is no guess.
@@ -135,13 +160,16 @@ def _print(result: Section) -> None:
     print_table(list(columns), zip(*columns.values(), strict=True))
     for name, key in LINES.items():
         click.echo(f"{name:<44}{result[key]:.4g}")
+    needed = result["granularity"]["tokens"]
+    if needed is not None:
+        click.echo(f"{'tokens that a question needs, if any will do':<44}{needed:.4g}")
     if len(result["groups"]) > 1:
         click.echo()
         print_table(
-            ["group", "n", *(key for key in GROUP_COLUMNS), "stable gain", "verdict"],
+            ["group", "n", *GROUP_COLUMNS, "tokens needed", "stable gain", "verdict"],
             [
                 [name, group["n"], *(group[key] for key in GROUP_COLUMNS.values())]
-                + [group["stable"]["gain"], group["verdict"]]
+                + [group["granularity"]["tokens"], group["stable"]["gain"], group["verdict"]]
                 for name, group in result["groups"].items()
             ],
         )

@@ -34,7 +34,7 @@ class Example:
     image: Image.Image
     turns: Turns
     dense: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
-    places: NDArray[np.bool_] | None = None
+    places: NDArray[np.int8] | None = None
 
 
 def scene_examples(

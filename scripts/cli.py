@@ -13,6 +13,7 @@ from scripts.errors import one_line_errors
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
+    "compact": "Join the parts of a label folder to few files.",
     "import": "Take outcomes over that were measured elsewhere.",
     "audit": "Say whether routing can pay on labelled outcomes.",
     "oracle": "What the best choice of scale would score and cost, by named rules.",

@@ -12,6 +12,7 @@ from scripts.options import columns_option, json_option, model_options, quiet_op
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
 from scripts.request import LabelRequest
+from scripts.sharing import read_share, show_status, take_device
 from scripts.stages import run_label
 
 
@@ -32,7 +33,6 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 )
 @click.option(
     "--source",
-    required=True,
     help="Hub name, saved folder, .parquet or .jsonl file, or scenes:SPLIT of the benchmark.",
 )
 @click.option("--split", default="test", show_default=True, help="Split of the source.")
@@ -51,7 +51,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     type=click.IntRange(1),
     help="Images are videos, animated files or folders of frames: take so many frames of each.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--scale", "scales", multiple=True, type=int, help="Only this scale; repeatable.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -59,24 +59,40 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 )
 @click.option("--suffix", default="", help="Instruction after an open question.")
 @click.option("--choice-suffix", default="", help="Instruction after a multiple-choice question.")
+@click.option(
+    "--losses",
+    is_flag=True,
+    help="Also measure how surprising the right answer is at each scale, for m3scale oracle.",
+)
+@click.option(
+    "--shard", metavar="I/N", help="Only the I-th of N shares, from 0/N on, such as a job array's."
+)
+@click.option(
+    "--status",
+    type=click.Path(path_type=Path),
+    help="Only say how far the run in this folder is: done, by whom, how fast, what is left.",
+)
 @model_options
 @json_option
 @quiet_option
 def main(
     preset: str | None,
-    source: str,
+    source: str | None,
     split: str,
     limit: int | None,
     columns: tuple[str, ...],
     metric: str,
     image_folder: str | None,
     frames: int | None,
-    out: Path,
+    out: Path | None,
     scales: tuple[int, ...],
     max_new_tokens: int,
     batch: int,
     suffix: str,
     choice_suffix: str,
+    losses: bool,
+    shard: str | None,
+    status: Path | None,
     model: str,
     device: str,
     dtype: str,
@@ -93,8 +109,14 @@ def main(
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
     optional. A preset brings all that for a known benchmark. An image may be a list of images: the
     question is about all of them, and costs the sum of their tokens. A run that was stopped goes on
-    where it was; a finished one is left as it is.
+    where it was; a finished one is left as it is. Started several times with the same folder, by
+    hand or by torchrun --nproc-per-node N -m scripts.cli label, it shares the work out.
     """
+    if status is not None:
+        show_status(status, json_file)
+        return
+    if source is None or out is None:
+        raise click.UsageError(f"give {'--source' if source is None else '--out'}, or --status DIR")
     request = LabelRequest(
         source=source,
         split=split,
@@ -108,11 +130,22 @@ def main(
         images_per_batch=batch,
         suffix=suffix,
         choice_suffix=choice_suffix,
+        losses=losses,
     )
     progress = wants_progress(quiet)
-    opening = Opening(model, device, dtype, pooling, device_map, quantize)
-    run_label(request, lambda: open_backbone(opening, progress), out, progress)
-    _print_outcomes(out, json_file)
+    share = read_share(shard)
+    opening = take_device(Opening(model, device, dtype, pooling, device_map, quantize))
+    run_label(request, lambda: open_backbone(opening, progress), out, progress, share)
+    if share.rank == 0 or share.only:
+        _print_result(out, json_file)
+
+
+def _print_result(folder: Path, json_file: Path | None) -> None:
+    from labels.manifest import read_manifest
+
+    # With --shard others may have parts to make.
+    show = _print_outcomes if read_manifest(folder).finished else show_status
+    show(folder, json_file)
 
 
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:

@@ -61,7 +61,8 @@ def main(
     Example: m3scale oracle --outcomes runs/demo/outcomes/test --by group
 
     An oracle knows which answers are right. Its rule is minimal-correct (the paper's), stable
-    (right, and all larger scales too), reference-match (says what the largest says) or utility.
+    (right, and all larger scales too), reference-match (says what the largest says) or utility; on
+    outcomes of m3scale label --losses also loss-ranking (the right answer surprises least).
     """
     from labels.outcomes import read_outcomes
 
@@ -93,7 +94,8 @@ def _measure(
     from labels.oracle import granularity, pick_by_rules, summarise_picks
 
     scores, tokens = table.scores[rows], table.visual_tokens[rows]
-    picked = pick_by_rules(scores, tokens, table.answers[rows], wrong, price)
+    losses = None if table.losses is None else table.losses[rows]
+    picked = pick_by_rules(scores, tokens, table.answers[rows], wrong, price, losses)
     return {
         "n": len(rows),
         "fixed": {
@@ -113,9 +115,10 @@ def _print(columns: dict[str, Section]) -> None:
     for scale in scales:
         found = [column["fixed"].get(str(scale), {"accuracy": None}) for column in every]
         lines.append([f"scale {scale}", *(point["accuracy"] for point in found)])
-    for rule in every[0]["oracle"]:
+    for rule in dict.fromkeys(rule for column in every for rule in column["oracle"]):
         for key in ("tokens", "accuracy"):
-            lines.append([f"{rule} {key}", *(column["oracle"][rule][key] for column in every)])
+            found = [column["oracle"].get(rule, {}).get(key) for column in every]
+            lines.append([f"{rule} {key}", *found])
     print_table(["", *columns], lines)
     click.echo("\nshare of questions by the smallest scale that is right; its mean tokens")
     needs = list(dict.fromkeys(key for column in every for key in column["granularity"]))

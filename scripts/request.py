@@ -37,6 +37,7 @@ class LabelRequest:
         suffix: instruction after an open question.
         choice_suffix: instruction after a multiple-choice question.
         frames: frames to take of each video; None where images are still.
+        losses: whether to measure how surprising the right answers are.
     """
 
     source: str
@@ -51,6 +52,7 @@ class LabelRequest:
     suffix: str = ""
     choice_suffix: str = ""
     frames: int | None = None
+    losses: bool = False
 
     def load_questions(self) -> "QuestionSet":
         """Load what is asked.
@@ -84,6 +86,7 @@ class LabelRequest:
             images_per_batch=self.images_per_batch,
             suffix=self.suffix,
             choice_suffix=self.choice_suffix,
+            losses=self.losses,
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labels.answerer import Answerer
+    from labels.shards import Share
     from predictor.experiment import ExperimentSettings, Progress
     from predictor.store import RouterBundle
     from predictor.train import TrainSettings
@@ -70,7 +71,11 @@ def find_inputs(run: RunFolder) -> ReportInputs:
 
 
 def run_label(
-    request: LabelRequest, open_answerer: "Callable[[], Answerer]", folder: Path, progress: bool
+    request: LabelRequest,
+    open_answerer: "Callable[[], Answerer]",
+    folder: Path,
+    progress: bool,
+    share: "Share | None" = None,
 ) -> Path:
     """Answer every question at every scale, or finish a run that was stopped.
 
@@ -79,16 +84,19 @@ def run_label(
         open_answerer: gives the model; called once the questions are known to be good.
         folder: where to, or what to resume.
         progress: whether to show a bar on stderr.
+        share: which part of it this process does; all if None.
 
     Returns:
         The folder.
     """
     from labels.generate import label
+    from labels.shards import ALONE
 
     start = time.perf_counter()
     questions = request.load_questions()
-    label(questions, open_answerer(), folder, request.settings(), progress)
-    write_request(folder, request, time.perf_counter() - start)
+    label(questions, open_answerer(), folder, request.settings(), progress, share or ALONE)
+    if share is None or share.rank == 0:
+        write_request(folder, request, time.perf_counter() - start)
     return folder
 
 

@@ -20,6 +20,7 @@ from labels.generate import LabelSettings, label
 from labels.outcomes import read_questions, read_table
 from labels.parts import FEATURES
 from labels.questions import Question, QuestionSet, image_fingerprint
+from labels.shards import Share
 
 SCALES = (1, 9, 36)
 SMALL = LabelSettings(images_per_part=2, images_per_batch=2)
@@ -105,7 +106,7 @@ class FakeAnswerer:
 def read_all(folder):
     """Everything that a run wrote, but for the measured time."""
     table = read_table(folder).drop(columns="wall_ms")
-    features = [path.read_bytes() for path in sorted((folder / "parts").glob(f"*{FEATURES}"))]
+    features = [path.read_bytes() for path in sorted(folder.rglob(f"*{FEATURES}"))]
     return table, features, read_questions(folder)
 
 
@@ -134,7 +135,7 @@ def toy():
 
 @pytest.fixture
 def skip_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr("labels.parts.os.fsync", lambda handle: None)
+    monkeypatch.setattr("os.fsync", lambda handle: None)
 
 
 @pytest.fixture
@@ -145,4 +146,5 @@ def undisturbed(tmp_path, skip_waiting_for_the_disk):
 if __name__ == "__main__":
     os.fsync = lambda handle: None  # a killed process leaves its writes to the kernel
     slow = FakeAnswerer(float(sys.argv[2]))
-    label(make_questions(N_SLOW_IMAGES), slow, Path(sys.argv[1]), SMALL, progress=False)
+    share = Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    label(make_questions(N_SLOW_IMAGES), slow, Path(sys.argv[1]), SMALL, False, share)

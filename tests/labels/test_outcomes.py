@@ -18,7 +18,7 @@ from labels.outcomes import (
     read_table,
     wide_table,
 )
-from labels.parts import FEATURES, TABLE, part_path, prepare_folder, write_part
+from labels.parts import FEATURES, TABLE, Part, part_path, prepare_folder, write_part
 from labels.questions import Question, fingerprint_questions
 
 SAMPLES = ("b", "a", "c")
@@ -68,7 +68,7 @@ def folder(tmp_path):
             question=np.tile(values[:, None], (1, 2)),
         )
         contents = {TABLE: pack_outcomes(rows), FEATURES: pack_features(features)}
-        write_part(tmp_path, index, manifest.run, contents)
+        write_part(Part(index, index, tmp_path), manifest.run, contents, [])
     return tmp_path
 
 

@@ -103,8 +103,8 @@ def test_bad_image_names_its_sample_and_keeps_finished_parts(tmp_path, undisturb
     toy.check_same(folder, undisturbed)
 
 
-N_WRITES = 1 + 1 + 3 * 3 + 1
-"""Manifest, questions, three files for each of three parts, manifest."""
+N_WRITES = 1 + 1 + 3 + 1
+"""Manifest, questions, three parts, manifest."""
 
 
 def test_number_of_writes(tmp_path, monkeypatch, toy):

@@ -155,3 +155,18 @@ def only(scene, name):
 def test_descriptions_stand_in_front_and_leave_the_questions_alone():
     plain_turns = conversation("train", 5, 4)
     assert conversation("train", 5, 4, described=3)[-len(plain_turns) :] == plain_turns
+
+
+def test_numbers_of_a_list_are_the_digits_drawn_beside_their_pictogram():
+    asked = 0
+    for index in range(60):
+        scene = make_scene("train", index)
+        for question in ask_questions("train", index, 8):
+            if question.group == "number":
+                (name,) = [n for n in GLYPHS if f" {n} " in f" {plain(question)} "]
+                digits = [item for item in scene.items if item.left == name]
+                assert [d.column for d in digits] == [0, 1, 2, 3]
+                assert question.answers == ("".join(d.content for d in digits),)
+                assert {d.row for d in digits} == {only(scene, name).row}
+                asked += 1
+    assert asked > 20

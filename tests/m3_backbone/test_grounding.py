@@ -9,7 +9,7 @@ from m3_backbone.alignment import align_loss
 from m3_backbone.answer_loss import scale_loss
 from m3_backbone.finetune import Batch, matryoshka_step
 from m3_backbone.finetune_settings import FinetuneSettings
-from m3_backbone.grounding import HEADS, LAYER, ground_loss, watched_layer
+from m3_backbone.grounding import HEADS, LAYER, find_places, ground_loss, watched_layer
 from m3_backbone.mini import build_mini, train_tokenizer
 from m3_backbone.packing import pack_texts
 from m3_backbone.prompts import PromptBuilder
@@ -102,3 +102,14 @@ def test_tokens_on_their_words_align(model):
     assert wrong.item() > 5
     nothing = align_loss(model, tokens, torch.zeros_like(content), ids)
     assert nothing.item() == 0
+
+
+def test_a_patch_may_count_for_one_token_from_the_end_alone(text):
+    places = mark(0, 0, [5]).to(torch.int8)
+    places[0, 0, 9] = 2
+    row, token, right = find_places(text, places, torch.device("cpu"))
+    answer = torch.nonzero((text.blocks[0] == 0) & (text.labels[0] != -100))[:, 0]
+    assert row.tolist() == [0] * len(answer) and token.tolist() == answer.tolist()
+    # The last label is the end token, the one before it the answer's last.
+    assert right[:, 5].all()
+    assert right[:, 9].tolist() == [False] * (len(answer) - 2) + [True, False]

@@ -62,6 +62,8 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     # All are asked for yes, so another question's answer is as good as one's own.
     assert found["guess_answers"][4] == 1
     assert found["floor_options"] == 0
+    assert found["granularity"]["576"] == 0.2
+    assert found["groups"]["g0"]["granularity"]["tokens"] == 766 / 5
 
 
 def test_audit_gives_f1_of_yes(make_folder):
@@ -128,7 +130,7 @@ def test_imported_tables_cannot_be_trained_on(make_folder, runner, tmp_path):
 def test_preset_fills_the_defaults_and_options_win(runner, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr("scripts.label.run_label", lambda request, *_: asked.append(request))
-    monkeypatch.setattr("scripts.label._print_outcomes", lambda *_: None)
+    monkeypatch.setattr("scripts.label._print_result", lambda *_: None)
     options = ("--max-new-tokens", 4, "--column", "group=docId", "--out", tmp_path)
     invoke(runner, "label", "--preset", "docvqa", *options)
     (request,) = asked

@@ -40,7 +40,7 @@ def test_command_help_is_light(command):
     [
         (["--bogus"], "No such option '--bogus'"),
         (["nothing"], "No such command 'nothing'"),
-        (["label"], "Missing option '--source'"),
+        (["label"], "give --source, or --status DIR"),
         (["ask", "--image", "x.png"], "Missing argument 'QUESTION...'"),
     ],
 )

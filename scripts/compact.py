@@ -1,0 +1,30 @@
+"""The command `m3scale compact`: the many parts of a finished label folder to few files."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.options import outcomes_option
+
+
+@click.command(cls=OneLineCommand)
+@outcomes_option
+@click.option(
+    "--megabytes",
+    default=256,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Largest file to make; a part that is larger stays as it is.",
+)
+def main(outcomes: Path, megabytes: int) -> None:
+    """Join the parts of a finished label folder; everything reads it as before.
+
+    Example: m3scale compact --outcomes runs/demo/outcomes/test
+
+    Every part is verified first. Killed at any moment, the folder is whole; call it again.
+    """
+    from labels.compact import compact
+
+    before, after = compact(outcomes, megabytes * 2**20)
+    click.echo(f"{before} parts are now {after}: {outcomes}")
