@@ -111,7 +111,7 @@ def calibration_table(results: Results) -> Table:
 
 
 def _before(found: Results | None, key: str) -> str:
-    return f"before calibration {number(found[key], 3)}" if found else ""
+    return f"before: {number(found[key], 3)}" if found else ""
 
 
 def fallback_table(results: Results) -> Table:
