@@ -75,7 +75,8 @@ def _decision(scales: Mapping[str, Results], chosen: str) -> str:
         )
     if at + 1 < len(names):
         more = scales[names[at + 1]]["probability"] - scales[chosen]["probability"]
-        said.append(f"{names[at + 1]} would add {number(more, 3)} in P, {_paid(scales, at + 1)}.")
+        change = f"add {number(more, 3)} in P" if more > 0 else "add nothing"
+        said.append(f"{names[at + 1]} would {change}, {_paid(scales, at + 1)}.")
     return " ".join(said)
 
 

@@ -126,7 +126,7 @@ def _card(card: Card, pictures: Pictures) -> Markup:
     if card.sample_id in pictures.photos:
         data = base64.b64encode(pictures.photos[card.sample_id]).decode()
         about = text(f"image of the question: {card.question}")
-        inner += f'<img alt="{about}" loading="lazy" src="data:image/png;base64,{data}">'
+        inner += f'<img alt="{about}" src="data:image/png;base64,{data}">'
     inner += element("small", text(card.family)) + element("h3", text(card.question))
     inner += element("p", f"expected: {element('b', text(card.expected))}") + table(card.table)
     if card.decision:

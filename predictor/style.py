@@ -60,7 +60,8 @@ tr.strong > * { background: color-mix(in srgb, var(--router) 9%, transparent); }
 .card th, .card td { padding: .3rem .45rem; font-size: .85rem; min-width: 0; }
 .card th:first-child { min-width: 0; }
 .card th:nth-child(2), .card td.said { text-align: left; white-space: normal;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
+.card .decision { font-size: .9rem; margin-top: .6rem; }
 .right { color: var(--good); font-weight: 600; }
 .wrong { color: var(--bad); }
 dt { font-weight: 600; margin-top: .8rem; }
@@ -68,7 +69,8 @@ dd { margin: .1rem 0 0; max-width: 46rem; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; color: var(--router); }
 @media (max-width: 40rem) {
-  th:first-child { min-width: 7rem; }
+  th:first-child { min-width: 8.5rem; }
+  .card th:first-child { min-width: 0; }
   main { padding-top: 1.2rem; }
   figure .wide { display: none; }
   figure .narrow { display: block; }

@@ -241,6 +241,12 @@ def test_a_decision_is_explained_by_its_neighbours(page):
     assert "36 would add 0.071 in P, for a price of 0.112." in text
 
 
+def test_a_dearer_scale_that_is_less_likely_right_adds_nothing(results):
+    results["gallery"][0]["scales"]["36"].update(probability=0.8, net=0.6729)
+    text = read(make_page(results)).text("article")
+    assert "36 would add nothing, for a price of 0.112." in text
+
+
 def test_an_old_gallery_without_prices_has_no_explanation(results):
     for told in results["gallery"][0]["scales"].values():
         del told["net"]
