@@ -57,7 +57,7 @@ tr.strong > * { background: color-mix(in srgb, var(--router) 9%, transparent); }
 .card h3 { margin: 0; white-space: pre-line; }
 .card p { margin: .25rem 0; }
 .card .scroll { background: var(--surface); margin-bottom: 0; }
-.card th, .card td { padding: .3rem .45rem; font-size: .85rem; min-width: 0; }
+.card th, .card td { padding: .3rem .32rem; font-size: .84rem; min-width: 0; }
 .card th:first-child { min-width: 0; }
 .card th:nth-child(2), .card td.said { text-align: left; white-space: normal;
   overflow-wrap: break-word; }
