@@ -38,7 +38,9 @@ def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
     }
 
 
-def ask_questions(split: str, index: int, count: int, seed: int = 0) -> list[Question]:
+def ask_questions(
+    split: str, index: int, count: int, seed: int = 0, rephrased: bool = False
+) -> list[Question]:
     """Ask about one scene of a split.
 
     Args:
@@ -46,13 +48,14 @@ def ask_questions(split: str, index: int, count: int, seed: int = 0) -> list[Que
         index: number of the scene within it.
         count: most questions wanted.
         seed: seed of the whole benchmark.
+        rephrased: whether to ask the same in words that are held out of training.
 
     Returns:
         Up to `count` questions; their image id is left open.
     """
     scene = make_scene(split, index, seed)
     random = open_stream(split, index, seed, QUESTION_STREAM)
-    held_out = split == OUT_OF_DISTRIBUTION
+    held_out = rephrased or split == OUT_OF_DISTRIBUTION
     questions = []
     for place, draft in enumerate(ask_scene(scene, random, count, split == TRAINING)):
         questions.append(
@@ -75,13 +78,14 @@ def render_scene(split: str, index: int, seed: int = 0) -> Image.Image:
     return draw_image(make_scene(split, index, seed), split, index, seed)
 
 
-def load_scenes(split: str, n_images: int, seed: int = 0) -> QuestionSet:
+def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = False) -> QuestionSet:
     """Open a split of the built-in benchmark.
 
     Args:
         split: "train", "router-train", "calibration", "test" or "ood".
         n_images: how many images to take, from the first.
         seed: seed of the whole benchmark.
+        rephrased: whether to ask the same in words that are held out of training.
 
     Returns:
         About eight questions an image; images are drawn when they are asked for.
@@ -96,14 +100,15 @@ def load_scenes(split: str, n_images: int, seed: int = 0) -> QuestionSet:
     for index in range(n_images):
         image_id = image_fingerprint(render_scene(split, index, seed))
         places[image_id] = index
-        for question in ask_questions(split, index, QUESTIONS_PER_IMAGE, seed):
+        for question in ask_questions(split, index, QUESTIONS_PER_IMAGE, seed, rephrased):
             fields = {**vars(question), "image_id": image_id}
             questions.append(Question(**fields))
 
     def load_image(image_id: str) -> Image.Image:
         return render_scene(split, places[image_id], seed)
 
-    return QuestionSet(f"scenes:{split}:{seed}:{n_images}", questions, load_image)
+    name = f"scenes:{split}:{seed}:{n_images}{':rephrased' if rephrased else ''}"
+    return QuestionSet(name, questions, load_image)
 
 
 def expected_text(question: Question) -> str:

@@ -22,6 +22,7 @@ OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group", "answer_index", "
 SEVERAL_COLUMNS = ("image", "choices")
 FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 SCENES = "scenes"
+REPHRASED = "rephrased"
 SCENES_IMAGES = 100
 QUIET_SECONDS = 2.0
 
@@ -57,7 +58,8 @@ def load_questions(
     Args:
         source: name of a data set on the Hugging Face Hub, or NAME:CONFIGURATION, a folder
             (`save_to_disk`, or files of any kind that `datasets` knows), a .parquet, .jsonl or
-            .json file, or the built-in benchmark as "scenes" or "scenes:SPLIT".
+            .json file, or the built-in benchmark as "scenes", "scenes:SPLIT" or, in
+            words that are held out of training, "scenes:SPLIT:rephrased".
         split: split to take where the source has several; a single file has none.
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
@@ -103,7 +105,10 @@ def load_questions(
 def _load_scenes(split: str, limit: int | None) -> QuestionSet:
     from labels.scenes import load_scenes  # draws with matplotlib's fonts; others need neither
 
-    return load_scenes(split, limit or SCENES_IMAGES)
+    name, _, words = split.partition(":")
+    if words not in ("", REPHRASED):
+        raise ValueError(f"expected scenes:SPLIT or scenes:SPLIT:{REPHRASED}, got scenes:{split}")
+    return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED)
 
 
 def _looks_local(source: str) -> bool:

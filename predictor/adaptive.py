@@ -18,7 +18,7 @@ from m3_backbone.backbone import Answer, M3Backbone, Seen
 from predictor.certify import Certificate
 from predictor.data import FloatArray
 from predictor.hub import open_router
-from predictor.policy import choose
+from predictor.prices import Price
 from predictor.store import RouterBundle
 
 Shown: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
@@ -130,7 +130,7 @@ class AdaptiveM3:
         questions: Sequence[str],
         *,
         budget: float | None = None,
-        lam: float | Certificate | None = None,
+        lam: float | Certificate | Price | None = None,
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
     ) -> list[AdaptiveAnswer]:
@@ -146,7 +146,7 @@ class AdaptiveM3:
             budget: largest mean visual tokens a question, over questions like those of the
                 calibration split.
             lam: price of one visual token in probability, or one of `router.certificate(...)`,
-                instead of a budget.
+                `router.price(...)` or `router.price_for_drop(...)`, instead of a budget.
             scales: scales to answer at whatever the router says, instead of a budget.
             max_new_tokens: most tokens of an answer.
 
@@ -177,7 +177,8 @@ class AdaptiveM3:
             if isinstance(lam, Certificate):
                 chosen = lam.choose(self.router.predict_raw(seen, asked), costs)
             else:
-                chosen = choose(probabilities, costs, lam or 0.0)
+                price = lam if isinstance(lam, Price) else Price(lam or 0.0)
+                chosen = price.choose(probabilities, costs)
             chosen = np.where(outside, costs.shape[1] - 1, chosen)
             scales = [self.router.scales[column] for column in chosen]
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)

@@ -4,7 +4,8 @@ Holds the vocabulary that `experiment.py` (which trains and chooses) and `evalua
 measures) share. Nothing here trains or decides.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from predictor.bootstrap import ChoiceDraws, Resamples, choice_draws, draw_resamples, only_once
 from predictor.curves import OracleSteps, oracle_steps
@@ -48,8 +49,8 @@ class Sweep:
     """Choices of one router on the test split, a column per mean budget.
 
     Attributes:
-        budgets: mean budgets on the calibration split [q], visual tokens.
-        lambdas: price of a token that was solved for each [q].
+        budgets: mean budgets on the calibration split [q], in the sweep's unit.
+        lambdas: price of one unit that was solved for each [q].
         chosen: index of the chosen scale of every test question [n, q].
     """
 
@@ -68,6 +69,8 @@ class SeedRun:
         at: the budgets of `EvaluationSettings.targets`, in that order.
         parity: the one budget at which the calibration split shows no loss of accuracy.
         probabilities: P(correct) on the test split [n, s], if it is to be judged.
+        raw: the same before calibration.
+        others: curve and parity with lambda solved in other units than visual tokens.
     """
 
     seed: int
@@ -75,6 +78,8 @@ class SeedRun:
     at: Sweep
     parity: Sweep
     probabilities: FloatArray | None = None
+    raw: FloatArray | None = None
+    others: Mapping[str, tuple[Sweep, Sweep]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class BoostedRouter:
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n].
 
         Returns:
@@ -114,18 +114,21 @@ class BoostedRouter:
         x, y, w = check_fit(features, correct, weights, self.scales)
         self.width_ = x.shape[1]
         # Binned once for all heads; only the target changes.
-        rows = lgb.Dataset(x, weight=w, params=self.settings.to_lightgbm(), free_raw_data=False)
-        self.heads_ = [self._fit_head(rows, y[:, k]) for k in range(y.shape[1])]
+        rows = lgb.Dataset(x, params=self.settings.to_lightgbm(), free_raw_data=False)
+        self.heads_ = [self._fit_head(rows, y[:, k], w[:, k]) for k in range(y.shape[1])]
         wanted = self.settings.shared_trees > 0 and any(self._varied())
         self.shared_ = self._fit_shared(x, y, w) if wanted else None
         return self
 
-    def _fit_head(self, rows: lgb.Dataset, target: FloatArray) -> Head:
-        if np.ptp(target) == 0:
+    def _fit_head(self, rows: lgb.Dataset, target: FloatArray, weights: FloatArray) -> Head:
+        heard = target[weights > 0]
+        if np.ptp(heard) == 0:
             # Smoothed as if half a row had gone each way: never quite 0 or 1.
-            return float(log_odds((target.sum() + 0.5) / (len(target) + 1)))
+            return float(log_odds((heard.sum() + 0.5) / (len(heard) + 1)))
         parameters = self.settings.to_lightgbm()
-        return lgb.train(parameters, rows.set_label(target), self.settings.trees)
+        return lgb.train(
+            parameters, rows.set_label(target).set_weight(weights), self.settings.trees
+        )
 
     def _fit_shared(self, x: FloatArray, y: FloatArray, w: FloatArray) -> lgb.Booster:
         scales = y.shape[1]
@@ -135,8 +138,7 @@ class BoostedRouter:
             # A row comes once per scale here; half of them are free to be in another leaf.
             "min_data_in_leaf": max(self.settings.min_rows * scales // 2, 1),
         }
-        weights = np.repeat(w, scales)
-        rows = lgb.Dataset(_cross(x, scales), y.ravel(), weight=weights, params=parameters)
+        rows = lgb.Dataset(_cross(x, scales), y.ravel(), weight=w.ravel(), params=parameters)
         return lgb.train(parameters, rows, self.settings.shared_trees)
 
     def _varied(self) -> list[bool]:

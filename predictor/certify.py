@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, TrainData
-from predictor.p_values import image_means, images_needed, p_value
+from predictor.p_values import RiskTest, image_means, images_needed
 from predictor.policy import choose, lambda_path
 from predictor.rules import regressed
 
@@ -128,21 +128,20 @@ def image_losses(
     return image_means(lost, data.image_ids), float(spent.mean())
 
 
-def walk(losses: Iterable[FloatArray], level: tuple[float, float], single: bool) -> list[float]:
+def walk(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
     """Test hypotheses in a fixed order until one cannot be rejected.
 
     Args:
         losses: losses of the images with each lambda, safest first, each [i].
-        level: alpha and delta.
-        single: whether every image has just one question.
+        test: what is tested, and at which level.
 
     Returns:
         The p-values, the first above delta being the last.
     """
     found: list[float] = []
     for row in losses:
-        found.append(p_value(row, level[0], single))
-        if found[-1] > level[1]:
+        found.append(test.p_value(row))
+        if found[-1] > test.delta:
             break
     return found
 
@@ -166,8 +165,7 @@ def certify(
     """
     alpha, delta = level
     images = len(set(map(str, data.image_ids)))
-    single = images == len(data)
-    needed = images_needed(alpha, delta, single)
+    needed = images_needed(alpha, delta, single=images == len(data))
     if images < needed:
         raise ValueError(
             f"certifying alpha {alpha:g} at delta {delta:g} needs at least {needed} calibration "
@@ -175,7 +173,8 @@ def certify(
         )
     # Always the dearest scale comes first; it loses nothing, and its p-value is the check above.
     order = [float(lam) for lam in lambdas]
-    found = walk((image_losses(probabilities, data, lam)[0] for lam in order), level, single)
+    test = RiskTest(alpha, delta, images, len(data))
+    found = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
     passed = sum(p <= delta for p in found)
     lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)
@@ -183,7 +182,7 @@ def certify(
     return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens)
 
 
-def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 60) -> FloatArray:
+def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 200) -> FloatArray:
     """List the lambdas to test, safest first, from what the router says of its training split.
 
     Args:

@@ -1,7 +1,8 @@
 """How certificates do on outcomes they were not made with: are they kept, and what do they cost?
 
-Two looks: the certificate of the real calibration split on the real test split, and certificates
-of calibration splits drawn from both splits' images, whose true risk is then known exactly. The
+Three looks. The certificate of the real calibration split on the real test split. Certificates of
+calibration splits drawn from both splits' images with replacement, whose true risk is then known
+exactly. And both splits' images dealt anew, where the part that did not certify judges. The
 cheapest lambda that is really safe, which nobody knows beforehand, stands beside.
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from predictor.certify import certify, image_losses, walk
 from predictor.data import FloatArray, IntArray, TrainData
-from predictor.p_values import images_needed
+from predictor.p_values import RiskTest, images_needed
 
 LEVELS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.05))
 """Pairs of alpha and delta that a report shows."""
@@ -21,12 +22,26 @@ Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 
 
+def feasible_levels(data: TrainData) -> tuple[tuple[float, float], ...]:
+    """Pick the levels that a calibration split has enough images for.
+
+    Args:
+        data: the split.
+
+    Returns:
+        Some of `LEVELS`.
+    """
+    images = len(set(map(str, data.image_ids)))
+    single = images == len(data)
+    return tuple(level for level in LEVELS if images_needed(*level, single) <= images)
+
+
 def study_certificates(
     calibration: Split,
     test: Split,
     lambdas: FloatArray,
     levels: Sequence[tuple[float, float]] = LEVELS,
-    draws: int = 200,
+    draws: int = 1000,
 ) -> dict[str, Any]:
     """Measure certificates at several levels.
 
@@ -35,18 +50,17 @@ def study_certificates(
         test: the split that is reported.
         lambdas: rising lambdas, from neither [m].
         levels: pairs of alpha and delta.
-        draws: calibration splits that are drawn.
+        draws: calibration splits that are drawn, of either kind.
 
     Returns:
         Level to what was found; only `images` and `needed` where the images are too few.
     """
     data = calibration[1]
     images = len(set(map(str, data.image_ids)))
-    single = images == len(data)
     parts = [[image_losses(*part, lam) for lam in (None, *lambdas)] for part in (calibration, test)]
     found = {}
     for alpha, delta in levels:
-        needed = images_needed(alpha, delta, single)
+        needed = images_needed(alpha, delta, single=images == len(data))
         level: dict[str, Any] = {"alpha": alpha, "delta": delta, "images": images, "needed": needed}
         if images >= needed:
             certificate = certify(*calibration, lambdas, (alpha, delta))
@@ -58,30 +72,32 @@ def study_certificates(
                 {"lambda": certificate.lam, "risk": risks[at], "tokens": tokens[at]},
                 safe_tokens=safe,
                 cost_ratio=tokens[at] / safe,
-                **_draw_splits(parts, (alpha, delta), single, draws),
+                **_draw_splits(parts, RiskTest(alpha, delta, images, len(data)), draws),
             )
         found[f"{alpha:g},{delta:g}"] = level
     return found
 
 
 def _draw_splits(
-    parts: list[list[tuple[FloatArray, float]]],
-    level: tuple[float, float],
-    single: bool,
-    draws: int,
+    parts: list[list[tuple[FloatArray, float]]], test: RiskTest, draws: int
 ) -> dict[str, float]:
-    """Certify on images drawn from a pool that is the whole world, so the truth is its mean."""
+    """Certify on images drawn from both parts, whose mean is the truth, and deal them anew."""
     pool = np.array([np.r_[first[0], second[0]] for first, second in zip(*parts, strict=True)])
     tokens = np.array([(first[1] + second[1]) / 2 for first, second in zip(*parts, strict=True)])
     risks, rng = pool.mean(axis=1), np.random.default_rng(0)
-    images = len(parts[0][0][0])
-    ends: IntArray = np.empty(draws, np.int64)
-    for draw in range(draws):
-        drawn = pool[1:, rng.integers(0, pool.shape[1], images)]
-        found = walk(drawn, level, single)
-        ends[draw] = sum(p <= level[1] for p in found)
+    size, every = test.images, pool.shape[1]
+
+    def last(images: IntArray) -> int:
+        found = walk((losses[images] for losses in pool[1:]), test)
+        return sum(p <= test.delta for p in found)
+
+    drawn = np.array([last(rng.integers(0, every, size)) for _ in range(draws)])
+    dealt = [rng.permutation(every) for _ in range(draws)]
+    ends = [(last(order[:size]), order[size:]) for order in dealt]
+    broken = [pool[end, rest].mean() > test.alpha for end, rest in ends]
     return {
-        "drawn_violations": float((risks[ends] > level[0]).mean()),
-        "drawn_cost_ratio": float(tokens[ends].mean() / tokens[risks <= level[0]].min()),
+        "drawn_violations": float((risks[drawn] > test.alpha).mean()),
+        "drawn_cost_ratio": float(tokens[drawn].mean() / tokens[risks <= test.alpha].min()),
+        "resplit_violations": float(np.mean(broken)),
         "draws": draws,
     }

@@ -37,7 +37,7 @@ class ConstantRouter:
 
         Args:
             features: feature rows [n, d]; only their width is noted.
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n].
 
         Returns:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from predictor.blocks import PICTURE
 from predictor.boosted import BoostedRouter
 from predictor.calibration import Calibrator
 from predictor.data import FloatArray, NameArray, TrainData
+from predictor.registry import ROUTERS
 from predictor.store import RouterBundle
 from predictor.train import TrainSettings, train_bundle
 
@@ -53,31 +55,65 @@ class Estimate:
         calibration: P(correct) on the calibration split [n, s].
         test: P(correct) on the test split [m, s].
         bundle: the trained router, if it is one.
+        raw: P(correct) on the test split before calibration, of a router [m, s].
     """
 
     calibration: FloatArray
     test: FloatArray
     bundle: RouterBundle | None = None
+    raw: FloatArray | None = None
 
 
 Trainer = Callable[[Splits, TrainSettings], Estimate]
 
 
-def contestants(splits: Splits) -> dict[str, Trainer]:
+ROUTER = "router"
+"""Name of the contestant that a report is about."""
+
+
+def list_zoo(kind: str) -> list[str]:
+    """Name the other kinds of router, the network once for each of its losses.
+
+    Args:
+        kind: kind of the router that the report is about.
+
+    Returns:
+        Names; `plan` says what each of them is.
+    """
+    return [name for name in (*ROUTERS, "mlp_rank", "mlp_cost") if name != kind]
+
+
+def plan(settings: TrainSettings, name: str) -> TrainSettings:
+    """Give what a contestant is trained with.
+
+    Args:
+        settings: the router's settings.
+        name: one of `list_zoo`, or any other contestant, which has the router's own settings.
+
+    Returns:
+        The settings, its kind and loss filled in.
+    """
+    if name in ROUTERS:
+        return replace(settings, kind=name)
+    if name in ("mlp_rank", "mlp_cost"):
+        return replace(settings, kind="mlp", mlp=replace(settings.mlp, loss=name[4:]))
+    return settings
+
+
+def contestants(splits: Splits, kind: str = "boosted") -> dict[str, Trainer]:
     """List what is compared.
 
     Args:
         splits: the data; without metadata there is no omniscient router.
+        kind: kind of the router that the report is about.
 
     Returns:
-        Name to a function that trains it; "router" is the one that the report is about.
+        Name to a function that trains it with the settings of `plan`.
     """
     found: dict[str, Trainer] = {
-        "router": _train_router,
-        "linear": lambda s, t: _train_router(s, replace(t, kind="linear")),
-        "knn": lambda s, t: _train_router(s, replace(t, kind="knn")),
+        **dict.fromkeys((ROUTER, *list_zoo(kind)), _train_router),
         "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
-        "image_only": lambda s, t: _train_blocks(s, t, ("coarse",)),
+        "image_only": lambda s, t: _train_blocks(s, t, PICTURE),
         "family_only": _train_family,
         "random_features": _train_random,
         "shuffled_labels": lambda s, t: _train_router(_shuffle_labels(s, t.seed), t),
@@ -90,8 +126,9 @@ def contestants(splits: Splits) -> dict[str, Trainer]:
 def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
     bundle = train_bundle(splits.train, splits.calibration, settings)
     parts = (splits.calibration, splits.test)
-    calibration, test = (bundle.predict_proba(part.coarse, part.question) for part in parts)
-    return Estimate(calibration, test, bundle)
+    raw, raw_test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
+    calibration, test = (bundle.calibrator.transform(found) for found in (raw, raw_test))
+    return Estimate(calibration, test, bundle, raw_test)
 
 
 def _train_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str, ...]) -> Estimate:

@@ -5,7 +5,8 @@ this package runs on plain arrays, without the model and without the label files
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 NameArray = NDArray[Any]
+
+TOKENS = "tokens"
+UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
+"""What a question may cost: name of the unit to how it is printed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class TrainData:
         confidence: mean log-probability of the model's answer at each scale [n, s]; for the
             cascade.
         lengths: characters of each question [n]; for a control.
+        costs: what each scale costs in other units than tokens, by name in `UNITS` [n, s].
     """
 
     sample_ids: NameArray
@@ -50,6 +56,7 @@ class TrainData:
     meta_names: tuple[str, ...] = ()
     confidence: FloatArray | None = None
     lengths: FloatArray | None = None
+    costs: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that all arrays speak of the same questions and scales.
@@ -62,8 +69,9 @@ class TrainData:
             raise ValueError(f"scales must be ascending and distinct, got {self.scales}")
         if not np.all((self.scores >= 0) & (self.scores <= 1)):
             raise ValueError("scores must lie in [0, 1] and not be NaN")
-        for name in ("coarse", "question", "tokens"):
-            if not np.all(np.isfinite(getattr(self, name))):
+        numbers = {name: getattr(self, name) for name in ("coarse", "question", "tokens")}
+        for name, values in {**numbers, **self.costs}.items():
+            if not np.all(np.isfinite(values)):
                 raise ValueError(f"{name} holds NaN or infinite numbers; label those rows again")
 
     def _check_shapes(self) -> None:
@@ -79,8 +87,10 @@ class TrainData:
         }
         extras = {"meta": (n, len(self.meta_names)), "confidence": (n, s), "lengths": (n,)}
         wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
+        found = {**{name: getattr(self, name) for name in wanted}, **self.costs}
+        wanted.update(dict.fromkeys(self.costs, (n, s)))
         for name, shape in wanted.items():
-            got = np.shape(getattr(self, name))
+            got = np.shape(found[name])
             fits = len(got) == len(shape)
             if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
@@ -100,7 +110,26 @@ class TrainData:
         """
         names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
         given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
-        return replace(self, **{name: getattr(self, name)[rows] for name in (*names, *given)})
+        costs = {unit: values[rows] for unit, values in self.costs.items()}
+        parts = {name: getattr(self, name)[rows] for name in (*names, *given)}
+        return replace(self, **parts, costs=costs)
+
+    def cost(self, unit: str) -> FloatArray:
+        """Give what each scale costs.
+
+        Args:
+            unit: one of `UNITS`.
+
+        Returns:
+            Costs [n, s].
+
+        Raises:
+            ValueError: if the split does not know them.
+        """
+        known = {TOKENS: self.tokens, **self.costs}
+        if unit not in known:
+            raise ValueError(f"costs are known in {', '.join(known)}, not in {unit!r}")
+        return np.asarray(known[unit], np.float64)
 
     def fingerprint(self) -> str:
         """Name the split by its questions and outcomes.

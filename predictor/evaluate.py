@@ -13,6 +13,7 @@ import numpy as np
 
 from predictor.bench import Bench, EvaluationSettings, SeedRun
 from predictor.bootstrap import interval, mean_draws
+from predictor.costs import describe_costs
 from predictor.data import FloatArray, IntArray, TrainData
 from predictor.describe import describe_split, families, histograms, plain
 from predictor.measures import curve_metrics, describe_calibration, describe_waste
@@ -50,11 +51,13 @@ def evaluate(
         "router": routers["router"],
         "omniscient": routers.get("omniscient"),
         "baselines": others,
-        "controls": {name: _control(bench, runs["router"], runs[name]) for name in others},
+        "controls": _controls(bench, {name: runs[name] for name in ("router", *others)}),
         "families": families(test, runs["router"], settings),
         "scale_histogram": histograms(test, runs["router"], settings),
         "calibration": describe_calibration(test, runs["router"]),
-        "headline": _headline(bench, runs["router"], routers["router"]),
+        "calibration_raw": describe_calibration(test, runs["router"], raw=True),
+        "costs": describe_costs(test, runs, settings),
+        "headline": _headline(bench, runs["router"], routers),
         "settings": _settings(settings),
     }
     plain_results: Section = plain(results)
@@ -135,34 +138,46 @@ def _mean_known(draws: FloatArray) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _control(bench: Bench, router: Sequence[SeedRun], other: Sequence[SeedRun]) -> Section:
-    """Compare another router with ours at the headline budget, in the same resamples."""
-    settings = bench.settings
-    column, key = settings.targets.index(settings.headline), f"ogc_{settings.headline:g}"
-    ours = np.column_stack([run.at.chosen[:, column] for run in router])
-    theirs = np.column_stack([run.at.chosen[:, column] for run in other])
-    point, drawn = bench.points(theirs), bench.draws(theirs)
+def _controls(bench: Bench, runs: Mapping[str, Sequence[SeedRun]]) -> Section:
+    """Compare every other router with ours at the headline budget, in the same resamples."""
+    column = bench.settings.targets.index(bench.settings.headline)
+    chosen = {
+        name: np.column_stack([run.at.chosen[:, column] for run in of_name])
+        for name, of_name in runs.items()
+    }
+    ours = chosen.pop("router")
     # Mean over seeds first, so that routers with different numbers of seeds can be paired.
-    behind = _mean_known(bench.draws(ours).ogc) - _mean_known(drawn.ogc)
+    own = _mean_known(bench.points(ours).ogc)[0], _mean_known(bench.draws(ours).ogc)
+    return {name: _control(bench, own, theirs) for name, theirs in chosen.items()}
+
+
+def _control(bench: Bench, own: tuple[float, FloatArray], theirs: IntArray) -> Section:
+    settings, key = bench.settings, f"ogc_{bench.settings.headline:g}"
+    point, drawn = bench.points(theirs), bench.draws(theirs)
+    behind = own[1] - _mean_known(drawn.ogc)
     mean, (low, high) = _mean_known(point.ogc)[0], interval(drawn.ogc, settings.level)
     behind_low, behind_high = interval(behind, settings.level)
     return {
         **{key: mean, f"{key}_low": low, f"{key}_high": high},
         **{"tokens": point.tokens.mean(), "accuracy": point.accuracy.mean()},
-        "behind_router": _mean_known(bench.points(ours).ogc)[0] - mean,
+        "behind_router": own[0] - mean,
         **{"behind_router_low": behind_low, "behind_router_high": behind_high},
     }
 
 
-def _headline(bench: Bench, runs: Sequence[SeedRun], router: Section) -> Section:
-    settings = bench.settings
-    at = router["at"][f"{settings.headline:g}"]
+def _headline(bench: Bench, runs: Sequence[SeedRun], routers: Mapping[str, Section]) -> Section:
+    settings, router = bench.settings, routers["router"]
+    at, limit = (
+        routers[name]["at"][f"{settings.headline:g}"] if name in routers else {}
+        for name in ("router", "omniscient")
+    )
     key = f"ogc_{settings.headline:g}"
     return {
         "n": len(bench.test),
         "target": settings.headline,
         **{key: at["ogc"], f"{key}_low": at["ogc_low"], f"{key}_high": at["ogc_high"]},
         **{name: at[name] for name in ("tokens", "accuracy", "regression_rate", "rescue_rate")},
+        "of_omniscient": at["ogc"] / limit["ogc"] if limit.get("ogc") else None,
         **_parity(bench, runs, router["curve"]),
     }
 

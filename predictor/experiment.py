@@ -2,7 +2,7 @@
 
 The whole protocol of a report in one call: everything is learnt on the training split, lambda is
 solved on the calibration split, and the test split is only looked at. Not a tuner: the settings
-come in and are the same for every seed.
+come in, or are tuned once on the training split, and are the same for every seed.
 """
 
 import logging
@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from predictor.ablation import AblationSettings, ablate
 from predictor.bench import EvaluationSettings, SeedRun
 from predictor.cascade import describe_cascade
 from predictor.certify import candidate_lambdas
 from predictor.certify_study import study_certificates
-from predictor.contestants import Splits, contestants
+from predictor.contestants import ROUTER, Splits, contestants, list_zoo, plan
+from predictor.crossing import cross_choose, measure_gap
 from predictor.data import TrainData
 from predictor.describe import plain
 from predictor.evaluate import evaluate
@@ -26,7 +28,9 @@ from predictor.policy import choose
 from predictor.rules import luck_floor
 from predictor.store import RouterBundle
 from predictor.sweeps import SweepSettings, choose_all, shuffle_run
-from predictor.train import TrainSettings
+from predictor.train import TrainSettings, tune_settings
+from predictor.transfer import leave_one_out
+from predictor.zoo import Entry, describe_zoo
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,14 +51,16 @@ class ExperimentSettings:
         curve_points: budgets on a router's curve, evenly spread on a logarithmic axis.
         parity_slack: loss of accuracy that the parity point may show on the calibration split;
             half of what counts as parity on the test split, because it is chosen there.
+        studies: whether blocks and families are left out in turn, which is two dozen trainings.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
     """
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     train: TrainSettings = field(default_factory=TrainSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     curve_points: int = 48
     parity_slack: float = 0.0025
+    studies: bool = True
     jobs: int = 2
 
 
@@ -87,18 +93,25 @@ def run_experiment(
             f"{settings.seeds} and {settings.jobs} jobs"
         )
     splits, start = Splits(train, calibration, test), time.perf_counter()
-    runs, seconds, bundle = _train_all(splits, settings, progress or _log_progress)
-    trained = time.perf_counter()
+    plans = _plan_all(splits, settings)
+    runs, trained = _train_all(splits, plans, settings, progress or _log_progress)
+    done = time.perf_counter()
     results = evaluate(test, runs, settings.evaluation)
-    results["headline"].update(measure_router(bundle, test))
+    entries = [_enter(name, plans[name], runs[name], trained[name], test) for name in trained]
+    results["zoo"] = plain(describe_zoo(test, entries, results, settings.evaluation))
+    results["headline"].update(entries[0].measured)
     results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
     results["luck_floor"] = plain(_guess(test))
     results["cascade"] = plain(describe_cascade(calibration, test, settings.evaluation.targets))
-    results["certified"] = plain(_study(bundle, splits))
+    results["certified"] = plain(_study(trained[ROUTER][0].bundle, splits))
+    evaluated = time.perf_counter()
+    if settings.studies:
+        results.update(plain(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings)))
     timings = {
-        "train_router_s": seconds,
-        "train_all_s": trained - start,
-        "evaluate_s": time.perf_counter() - trained,
+        "train_router_s": entries[0].seconds,
+        "train_all_s": done - start,
+        "evaluate_s": evaluated - done,
+        "studies_s": time.perf_counter() - evaluated,
     }
     parts = {"train": train, "calibration": calibration, "test": test}
     results["meta"] = {
@@ -111,35 +124,90 @@ def run_experiment(
     return results
 
 
-def _train_all(
-    splits: Splits, settings: ExperimentSettings, progress: Progress
-) -> tuple[dict[str, list[SeedRun]], float, RouterBundle]:
-    """Train everything for every seed; give the runs, the router's seconds and its first bundle."""
-    trainers = contestants(splits)
-    at = SweepSettings(settings.evaluation.targets, settings.curve_points, settings.parity_slack)
+@dataclass(frozen=True)
+class _Trained:
+    """One training of a router: the router, its gap closed on the calibration split, its time."""
+
+    bundle: RouterBundle
+    gap: float
+    seconds: float
+
+
+def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSettings]:
+    """Give every contestant its settings, tuned once for all seeds."""
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
-    one_thread = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
+    base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
+    names = list(contestants(splits, base.kind))
+    zoo = [ROUTER, *list_zoo(base.kind)]
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        tuned = pool.map(lambda name: tune_settings(splits.train, plan(base, name)), zoo)
+        found = dict(zip(zoo, tuned, strict=True))
+    return {name: found.get(name, found[ROUTER]) for name in names}
 
-    def train(seed: int, name: str) -> tuple[str, SeedRun, RouterBundle | None, float]:
+
+def _train_all(
+    splits: Splits,
+    plans: dict[str, TrainSettings],
+    settings: ExperimentSettings,
+    progress: Progress,
+) -> tuple[dict[str, list[SeedRun]], dict[str, list[_Trained]]]:
+    """Train everything for every seed; give the runs of all and the trainings of the routers."""
+    trainers = contestants(splits, settings.train.kind)
+    at = SweepSettings(settings.evaluation.targets, settings.curve_points, settings.parity_slack)
+    routers = [ROUTER, *list_zoo(settings.train.kind)]
+
+    def train(seed: int, name: str) -> tuple[str, SeedRun, _Trained | None]:
         start = time.perf_counter()
-        estimate = trainers[name](splits, replace(one_thread, seed=seed))
+        estimate = trainers[name](splits, replace(plans[name], seed=seed))
+        seconds = time.perf_counter() - start
         run = choose_all(estimate, splits, at, seed)
-        return name, run, estimate.bundle, time.perf_counter() - start
+        if estimate.bundle is None or name not in routers:
+            return name, run, None
+        chosen = cross_choose(
+            estimate.calibration, splits.calibration, settings.evaluation.headline
+        )
+        gap = measure_gap(splits.calibration, chosen)
+        return name, run, _Trained(estimate.bundle, gap, seconds)
 
     runs: dict[str, list[SeedRun]] = {name: [] for name in (*trainers, "shuffled_routing")}
-    seconds, bundles = [], []
+    trained: dict[str, list[_Trained]] = {name: [] for name in routers}
     tasks = [(seed, name) for seed in settings.seeds for name in trainers]
     with ThreadPoolExecutor(settings.jobs) as pool:
         for done, found in enumerate(pool.map(lambda task: train(*task), tasks), start=1):
-            name, run, bundle, taken = found
+            name, run, one = found
             runs[name].append(run)
-            if name == "router" and bundle is not None:
-                seconds.append(taken)
-                bundles.append(bundle)
+            if one is not None:
+                trained[name].append(one)
+            if name == ROUTER:
                 runs["shuffled_routing"].append(shuffle_run(run))
             progress(name, done, len(tasks))
-    return runs, float(np.mean(seconds)), bundles[0]
+    return runs, trained
+
+
+def _enter(
+    name: str,
+    settings: TrainSettings,
+    runs: list[SeedRun],
+    trained: list[_Trained],
+    test: TrainData,
+) -> Entry:
+    gaps, seconds = [one.gap for one in trained], float(np.mean([one.seconds for one in trained]))
+    measured = measure_router(trained[0].bundle, test, 25 if name == ROUTER else 5)
+    return Entry(name, settings, runs, gaps, seconds, measured)
+
+
+def _leave_out(
+    splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
+) -> dict[str, Any]:
+    """Leave every feature block out, and every family."""
+    parts, budget = (splits.train, splits.calibration, splits.test), experiment.evaluation.headline
+    seen = run.at.chosen[:, experiment.evaluation.targets.index(budget)]
+    of_blocks = AblationSettings(budget=budget, jobs=experiment.jobs)
+    return {
+        "ablation": ablate(parts, settings, of_blocks),
+        "leave_one_out": leave_one_out(parts, settings, seen, budget, jobs=experiment.jobs),
+    }
 
 
 def _study(bundle: RouterBundle, splits: Splits) -> dict[str, Any]:

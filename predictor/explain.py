@@ -96,7 +96,9 @@ def _trust(results: Results) -> dict[str, str]:
             "that the share of regressions among an image's questions exceeds the bound "
             "(Learn-then-Test; images are independent, their questions are not). Broken and cost: "
             "over calibration splits drawn from all held-out images, beside the cheapest lambda "
-            "that keeps the bound there."
+            "that keeps the bound there. Dealt anew: the held-out images are split in two at "
+            "random, one part certifies and the other judges; a part is small, so chance alone "
+            "breaks some promises there that hold for all images."
         ),
         "Confidence cascade": (
             "Answers at the cheapest scale and goes up while the answer's mean log-probability is "

@@ -6,71 +6,17 @@ picture, from the question and from their products. Shallow trees then find in o
 would otherwise take them many.
 """
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
+from predictor.blocks import BLOCKS, FeatureSettings
 from predictor.data import FloatArray, NameArray
 from predictor.interface import pack_arrays, unpack_arrays
 from predictor.projections import fit_pca, fit_ridge, image_folds
 
-FEATURE_VERSION = 1
-BLOCKS = ("coarse", "question")
-PICTURE_PARTS = ("one", "grid", "spread")
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """Settings of the feature map.
-
-    Attributes:
-        blocks: what a row may look at: `coarse`, `question` or both; one of them alone makes the
-            image-only or question-only control.
-        one_width: principal directions kept of the 1-token level.
-        grid_width: principal directions kept of the next level, flattened.
-        spread_width: principal directions kept of that level's spread over the picture.
-        question_width: principal directions kept of the question embedding.
-        product_grid, product_spread, product_question: leading directions of the grid, the spread
-            and the question whose products are formed.
-        folds: image folds of the out-of-fold ridge predictions.
-        seed: seed of the folds and of the randomised PCA.
-    """
-
-    blocks: tuple[str, ...] = BLOCKS
-    one_width: int = 16
-    grid_width: int = 24
-    spread_width: int = 12
-    question_width: int = 48
-    product_grid: int = 16
-    product_spread: int = 8
-    product_question: int = 32
-    folds: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the blocks and folds.
-
-        Raises:
-            ValueError: if there is no block or an unknown one, or fewer than two folds.
-        """
-        if not self.blocks or not set(self.blocks) <= set(BLOCKS):
-            raise ValueError(f"blocks must be some of {BLOCKS}, got {self.blocks}")
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2, got {self.folds}")
-
-    def widths(self) -> dict[str, int]:
-        """Give the parts that are reduced by PCA, and to how many directions.
-
-        Returns:
-            Part -> number of directions.
-        """
-        widths = {}
-        if "coarse" in self.blocks:
-            kept = (self.one_width, self.grid_width, self.spread_width)
-            widths = dict(zip(PICTURE_PARTS, kept, strict=True))
-        if "question" in self.blocks:
-            widths["question"] = self.question_width
-        return widths
+FEATURE_VERSION = 2
+_PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
 
 
 class FeatureMap:
@@ -107,7 +53,7 @@ class FeatureMap:
         folds = image_folds(image_ids, self.settings.folds, rng)
         self._fit_parts(raw, image_ids, rng)
         centered, parts = self._project(raw)
-        columns = _describe(centered, parts)
+        columns = _describe(raw, centered, parts, self.settings.blocks)
         for name, design in self._designs(parts).items():
             found, weights = fit_ridge(design, np.asarray(correct, np.float64), folds)
             self.arrays_[f"ridge.{name}"] = weights.astype(np.float32)
@@ -137,7 +83,7 @@ class FeatureMap:
                 f"got {np.shape(coarse)}"
             )
         centered, parts = self._project(raw)
-        columns = _describe(centered, parts)
+        columns = _describe(raw, centered, parts, self.settings.blocks)
         for name, design in self._designs(parts).items():
             columns.append(design @ self.arrays_[f"ridge.{name}"])
         return np.hstack(columns).astype(np.float64)
@@ -169,11 +115,16 @@ class FeatureMap:
             ValueError: if the content is no feature map.
         """
         arrays = unpack_arrays(content)
-        parts = {"coarse": "one", "question": "question"}
-        blocks = tuple(block for block in BLOCKS if f"{parts[block]}.to" in arrays)
-        if not blocks or not {"shape", "products"} <= set(arrays):
+        if not {"shape", "products", "versions"} <= set(arrays):
             raise ValueError("not a feature map; train the router again")
-        found = cls(FeatureSettings(blocks=blocks))
+        versions = dict(zip(BLOCKS, arrays["versions"].tolist(), strict=False))
+        for name, version in versions.items():
+            if version not in (0, BLOCKS[name].version):
+                raise ValueError(
+                    f"the router's block {name!r} has version {version}, this program makes "
+                    f"{BLOCKS[name].version}; train the router again"
+                )
+        found = cls(FeatureSettings(blocks=tuple(k for k, v in versions.items() if v)))
         found.arrays_ = arrays
         return found
 
@@ -185,6 +136,7 @@ class FeatureMap:
         self.arrays_ = {
             "shape": np.array([tokens, raw["one"].shape[1]]),
             "products": np.array([s.product_grid, s.product_spread, s.product_question]),
+            "versions": np.array([BLOCKS[b].version * (b in s.blocks) for b in BLOCKS]),
         }
         # An image with many questions counts once, which is also several times faster.
         _, once = np.unique(np.asarray(image_ids).astype(str), return_index=True)
@@ -195,7 +147,7 @@ class FeatureMap:
     def _project(
         self, raw: dict[str, FloatArray]
     ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """Center the parts in use, and reduce them to their principal directions."""
+        """Center the parts, and reduce those in use to their principal directions."""
         names = [name for name in raw if f"{name}.to" in self.arrays_]
         centered: dict[str, FloatArray] = {
             name: raw[name] - self.arrays_[f"{name}.from"] for name in names
@@ -205,13 +157,16 @@ class FeatureMap:
     def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """Lay out the inputs of each ridge regression, a column of ones first."""
         designs = {}
-        if "grid" in parts:
-            designs["picture"] = _with_ones(*(parts[name] for name in PICTURE_PARTS))
+        seen = [parts[name] for name in _PICTURE_PARTS if name in parts]
+        if seen:
+            designs["picture"] = _with_ones(*seen)
         if "question" in parts:
             designs["question"] = _with_ones(parts["question"])
-        if len(designs) == 2:
+        if len(designs) == 2 and "interactions" in self.settings.blocks:
             grid, spread, asked = (int(width) for width in self.arrays_["products"])
-            left = _with_ones(parts["grid"][:, :grid], parts["spread"][:, :spread])
+            widths = {"one": grid, "grid": grid, "spread": spread}
+            names = [name for name in _PICTURE_PARTS[1:] if name in parts] or ["one"]
+            left = _with_ones(*(parts[name][:, : widths[name]] for name in names))
             right = _with_ones(parts["question"][:, :asked])
             designs["product"] = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
         return designs
@@ -237,23 +192,42 @@ def _with_ones(*blocks: FloatArray) -> FloatArray:
     return np.hstack([np.ones((len(blocks[0]), 1), blocks[0].dtype), *blocks])
 
 
-def _describe(centered: dict[str, FloatArray], parts: dict[str, FloatArray]) -> list[FloatArray]:
-    """List the unsupervised columns: principal directions, token lengths, question match."""
+def _describe(
+    raw: dict[str, FloatArray],
+    centered: dict[str, FloatArray],
+    parts: dict[str, FloatArray],
+    blocks: tuple[str, ...],
+) -> list[FloatArray]:
+    """List the unsupervised columns: principal directions, statistics, question match."""
     columns = list(parts.values())
-    if "grid" not in parts:
-        return columns
-    width = centered["one"].shape[1]
-    tokens = np.concatenate([centered["one"], centered["grid"]], axis=1)
-    tokens = tokens.reshape(len(tokens), -1, width)
-    lengths = np.sqrt((tokens**2).sum(axis=2))
-    # Averaging shortens what differs, so length tells how alike the parts of a picture are.
-    columns += [lengths[:, :1], _summary(lengths[:, 1:])]
-    if "question" in parts:
+    width = raw["one"].shape[1]
+    if "statistics" in blocks:
+        grid = raw["grid"].reshape(len(raw["grid"]), -1, width)
+        # Averaging shortens what differs, so length tells how alike the parts of a picture are.
+        columns += [_length(raw["one"])[:, None], _summary(_length(grid)), _steps(grid)]
+    if "interactions" in blocks and "question" in centered:
         asked = centered["question"]
-        scale = np.maximum(np.sqrt((asked**2).sum(axis=1, keepdims=True)) * lengths, 1e-6)
-        match = (tokens @ asked[:, :, None])[:, :, 0] / scale
-        columns += [match[:, :1], _summary(match[:, 1:])]
+        for part in ("one", "grid"):
+            if part in centered:
+                tokens = centered[part].reshape(len(asked), -1, width)
+                scale = np.maximum(_length(asked)[:, None] * _length(tokens), 1e-6)
+                match = (tokens @ asked[:, :, None])[:, :, 0] / scale
+                columns.append(match if part == "one" else _summary(match))
     return columns
+
+
+def _length(vectors: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
+
+
+def _steps(grid: FloatArray) -> FloatArray:
+    """Give the mean step between neighbours, sideways and downwards [n, 2]; 0 without a square."""
+    side = math.isqrt(grid.shape[1])
+    if side < 2 or side * side != grid.shape[1]:
+        return np.zeros((len(grid), 2))
+    square = grid.reshape(len(grid), side, side, -1)
+    steps = [_length(np.diff(square, axis=axis)).mean(axis=(1, 2)) for axis in (2, 1)]
+    return np.column_stack(steps)
 
 
 def _summary(values: FloatArray) -> FloatArray:

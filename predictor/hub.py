@@ -11,7 +11,8 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub import errors
 
-from predictor.store import RouterBundle, read_router, write_router
+from predictor.router_folder import write_router
+from predictor.store import RouterBundle, read_router
 
 PATTERNS = ("*.json", "*.npz", "*.txt", "*.safetensors", "README.md")
 """What a router is made of; whatever else lies in a repository is left there."""

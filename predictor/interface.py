@@ -28,7 +28,8 @@ class Router(Protocol):
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s], in [0, 1]; soft scores are allowed.
+            correct: score of every scale [n, s], in [0, 1]; soft scores are allowed, NaN is a
+                scale that was not tried.
             weights: weight of each row [n]; all 1 if left out.
 
         Returns:
@@ -88,27 +89,34 @@ def check_fit(
 
     Args:
         features: feature rows [n, d].
-        correct: scores [n, s], in [0, 1].
+        correct: scores [n, s], in [0, 1] or NaN where a scale was not tried.
         weights: row weights [n] or None.
         scales: the router's scales [s].
 
     Returns:
-        The three arrays as float64, weights filled in with 1.
+        Features [n, d], scores [n, s] and what each score weighs [n, s], all float64; a missing
+        score is 0 and weighs nothing.
 
     Raises:
-        ValueError: if shapes disagree, there is no row, or a value is out of range.
+        ValueError: if shapes disagree, there is no row, a value is out of range, or a scale has no
+            score that weighs anything.
     """
     x, y = np.asarray(features, np.float64), np.asarray(correct, np.float64)
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"features must be [n, d] with at least one row, got shape {x.shape}")
     if y.shape != (len(x), len(scales)):
         raise ValueError(f"correct must have shape {(len(x), len(scales))}, got {y.shape}")
-    if not np.all((y >= 0) & (y <= 1)):
-        raise ValueError("correct must lie in [0, 1] and not be NaN")
+    known = ~np.isnan(y)
+    if not np.all((y[known] >= 0) & (y[known] <= 1)):
+        raise ValueError("correct must lie in [0, 1], or be NaN where a scale was not tried")
     w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
     if w.shape != (len(x),) or not np.all(np.isfinite(w) & (w >= 0)) or w.sum() == 0:
         raise ValueError(f"weights must be {len(x)} numbers >= 0, not all 0, got shape {w.shape}")
-    return x, y, w
+    heard = np.where(known, w[:, None], 0.0)
+    mute = [scale for scale, total in zip(scales, heard.sum(axis=0), strict=True) if total == 0]
+    if mute:
+        raise ValueError(f"no row has a score at scale {mute[0]}; leave it out or label it")
+    return x, np.where(known, y, 0.0), heard
 
 
 def check_finite(features: FloatArray, kind: str) -> None:

@@ -90,7 +90,7 @@ class LinearRouter:
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n].
 
         Returns:
@@ -103,7 +103,7 @@ class LinearRouter:
         # One row a scale, folded back to raw features so that prediction is one product. A scale
         # whose scores are all alike needs no special case: the penalty leaves it its intercept.
         heads = np.stack(
-            [fit_logistic(standard, y[:, k], w, self.settings) for k in range(y.shape[1])]
+            [fit_logistic(standard, y[:, k], w[:, k], self.settings) for k in range(y.shape[1])]
         )
         slopes = heads[:, :-1] / spread
         self.coefficients_ = np.column_stack([slopes, heads[:, -1] - slopes @ center])

@@ -67,17 +67,19 @@ def describe_waste(test: TrainData, chosen: IntArray) -> Section:
     return {key: float(np.mean([found[key] for found in columns])) for key in columns[0]}
 
 
-def describe_calibration(test: TrainData, runs: Sequence[SeedRun]) -> Section:
+def describe_calibration(test: TrainData, runs: Sequence[SeedRun], raw: bool = False) -> Section:
     """Judge probabilities scale by scale.
 
     Args:
         test: the test split.
         runs: runs of a router; those without probabilities are left out.
+        raw: whether to judge what it said before it was calibrated.
 
     Returns:
         Scale to `brier`, `ece` and `reliability`, over all runs; nothing without probabilities.
     """
-    beliefs = [run.probabilities for run in runs if run.probabilities is not None]
+    said = [run.raw if raw else run.probabilities for run in runs]
+    beliefs = [belief for belief in said if belief is not None]
     if not beliefs:
         return {}
     found, scores = np.concatenate(beliefs), np.tile(test.scores, (len(beliefs), 1))

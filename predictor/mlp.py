@@ -22,7 +22,7 @@ from predictor.interface import (
     sigmoid,
     unpack_arrays,
 )
-from predictor.mlp_losses import LOSSES, cross_entropy, ranking, softmax, weighted_choice
+from predictor.mlp_losses import LOSSES, Mask, cross_entropy, ranking, softmax, weighted_choice
 
 WEIGHTS = "mlp.npz"
 
@@ -95,7 +95,7 @@ class MlpRouter:
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n].
 
         Returns:
@@ -107,7 +107,7 @@ class MlpRouter:
         shrink = 1.0 / spread
         rng = np.random.default_rng(self.settings.seed)
         layers = self._start(x.shape[1], y, w, rng)
-        layers = self._train(layers, (x - center) * shrink, y, w / w.mean(), rng)
+        layers = self._train(layers, (x - center) * shrink, y, w / w.max(axis=1).mean(), rng)
         soft = np.array(float(self.settings.loss != "bce"))
         self.layers_ = {**layers, "center": center, "shrink": shrink, "softmax": soft}
         return self
@@ -130,7 +130,8 @@ class MlpRouter:
     ) -> Layers:
         s = self.settings
         learn = max(round(len(x) * (1 - s.held_share)), 1)
-        held = slice(learn, None) if learn < len(x) and w[learn:].sum() > 0 else slice(None)
+        heard = learn < len(x) and w[learn:].sum() > 0
+        held = slice(learn, None) if heard else slice(None)
         best, least, waited = layers, np.inf, 0
         state = {name: (np.zeros_like(v), np.zeros_like(v)) for name, v in layers.items()}
         step = 0
@@ -140,8 +141,8 @@ class MlpRouter:
                 rows, step = order[start : start + s.batch], step + 1
                 slopes = self._slopes(layers, x[rows], y[rows], w[rows])
                 layers = {n: self._move(v, slopes[n], state[n], step) for n, v in layers.items()}
-            loss, _ = self._measure(_logits(layers, x[held])[1], y[held])
-            found = float(np.average(loss, weights=w[held]))
+            loss, _ = self._measure(_logits(layers, x[held])[1], y[held], w[held] > 0)
+            found = float(np.average(loss, weights=w[held].max(axis=1)))
             best, least, waited = (
                 (layers, found, 0) if found < least - 1e-5 else (best, least, waited + 1)
             )
@@ -149,20 +150,23 @@ class MlpRouter:
                 break
         return best
 
-    def _measure(self, logits: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _measure(
+        self, logits: FloatArray, y: FloatArray, known: Mask
+    ) -> tuple[FloatArray, FloatArray]:
         """Give the loss of each row [n] and its slope in the logits [n, s]."""
         s = self.settings
         if s.loss == "rank":
-            return ranking(logits, y, s.margin, s.choice_weight)
+            return ranking(logits, y, known, s.margin, s.choice_weight)
         if s.loss == "cost":
-            return weighted_choice(logits, y, s.price * np.array(self.scales) / max(self.scales))
-        return cross_entropy(logits, y)
+            costs = s.price * np.array(self.scales) / max(self.scales)
+            return weighted_choice(logits, y, known, costs)
+        return cross_entropy(logits, y, known)
 
     def _slopes(self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray) -> Layers:
         """Give the gradient of the weighted mean loss."""
         hidden, logits = _logits(layers, x)
-        _, slope = self._measure(logits, y)
-        slope = slope * w[:, None] / len(x)
+        _, slope = self._measure(logits, y, w > 0)
+        slope = slope * w.max(axis=1, keepdims=True) / len(x)
         back = (slope @ layers["out"].T) * (hidden > 0)
         return {
             "in": x.T @ back,

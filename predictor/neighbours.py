@@ -1,8 +1,8 @@
 """Nearest neighbours: the mean score of the training rows that look most alike.
 
-The baseline that learned routers have to beat (arXiv 2505.12601). Number of neighbours and metric
-are chosen by cross-validation on the training rows. Not fast on large splits: it compares with
-every row that it kept.
+The baseline that learned routers have to beat (arXiv 2505.12601), once `tuning.py` has chosen the
+number of neighbours and the metric. Not fast on large splits: it compares with every row that it
+kept.
 """
 
 from collections.abc import Mapping
@@ -30,21 +30,27 @@ class NeighbourSettings:
     """Settings of the neighbour router.
 
     Attributes:
-        counts: numbers of neighbours to choose from.
-        metrics: metrics to choose from, some of `METRICS`.
-        folds: folds of the choice. They are cut from the rows in their order, which keeps
-            the questions of an image together where rows come image by image, as labels do.
+        count: number of neighbours.
+        metric: one of `METRICS`.
         most_rows: training rows that are kept; more are drawn at random.
         prior: rows of the overall mean that are added to the neighbours, so that none is 0 or 1.
         seed: seed of the draw.
     """
 
-    counts: tuple[int, ...] = (10, 20, 40, 80, 160)
-    metrics: tuple[str, ...] = METRICS
-    folds: int = 5
+    count: int = 40
+    metric: str = "euclidean"
     most_rows: int = 10_000
     prior: float = 0.5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the metric.
+
+        Raises:
+            ValueError: if there is no such metric.
+        """
+        if self.metric not in METRICS:
+            raise ValueError(f"metric must be one of {METRICS}, got {self.metric!r}")
 
 
 class NeighbourRouter:
@@ -66,11 +72,11 @@ class NeighbourRouter:
     def fit(
         self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
     ) -> "NeighbourRouter":
-        """Keep the rows and choose k and metric; see `Router.fit`.
+        """Keep the rows; see `Router.fit`.
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n]; a row of weight 0 is not kept.
 
         Returns:
@@ -78,41 +84,25 @@ class NeighbourRouter:
         """
         x, y, w = check_fit(features, correct, weights, self.scales)
         check_finite(x, "neighbour")
-        kept = np.flatnonzero(w > 0)
+        kept = np.flatnonzero(w.any(axis=1))
         if len(kept) > self.settings.most_rows:
             rng = np.random.default_rng(self.settings.seed)
             kept = np.sort(rng.choice(kept, self.settings.most_rows, replace=False))
         x, y, w = x[kept], y[kept], w[kept]
         center, spread = center_and_spread(x)
         shrink = 1.0 / spread
-        standard = (x - center) * shrink
-        count, metric = self._tune(standard, y, w)
+        s = self.settings
         self.arrays_ = {
-            **{"center": center, "shrink": shrink, "rows": standard.astype(np.float32)},
+            **{"center": center, "shrink": shrink},
+            **{"rows": ((x - center) * shrink).astype(np.float32)},
             **{
                 "scores": y.astype(np.float32),
                 "weights": w,
-                "prior": np.array(self.settings.prior),
+                "prior": np.array(s.prior),
             },
-            **{"count": np.array(count), "metric": np.array(METRICS.index(metric))},
+            **{"count": np.array(s.count), "metric": np.array(METRICS.index(s.metric))},
         }
         return self
-
-    def _tune(self, x: FloatArray, y: FloatArray, w: FloatArray) -> tuple[int, str]:
-        """Choose k and metric by the squared error out of fold; no choice, no work."""
-        s = self.settings
-        fold = np.arange(len(x)) * s.folds // max(len(x), 1)
-        error = {(k, metric): 0.0 for metric in s.metrics for k in s.counts}
-        for held in np.unique(fold) if len(error) > 1 else []:
-            out, rest = fold == held, fold != held
-            if not rest.any():
-                continue
-            for metric in s.metrics:
-                order, _ = _nearest(x[out], x[rest], max(s.counts), metric)
-                for k in s.counts:
-                    found = _average(order[:, :k], y[rest], w[rest], s.prior)
-                    error[k, metric] += float((w[out, None] * (found - y[out]) ** 2).sum())
-        return min(error, key=lambda choice: error[choice])
 
     def predict_proba(self, features: FloatArray) -> FloatArray:
         """Average the neighbours; see `Router.predict_proba`.
@@ -126,7 +116,7 @@ class NeighbourRouter:
         a = self.arrays_
         x = check_width(features, len(a["center"]) if a else None)
         metric = METRICS[int(a["metric"])]
-        order, _ = _nearest((x - a["center"]) * a["shrink"], a["rows"], int(a["count"]), metric)
+        order = _nearest((x - a["center"]) * a["shrink"], a["rows"], int(a["count"]), metric)
         return _average(order, a["scores"], a["weights"], float(a["prior"]))
 
     def to_files(self) -> dict[str, bytes]:
@@ -164,25 +154,19 @@ class NeighbourRouter:
         return router
 
 
-def _nearest(
-    x: FloatArray, rows: FloatArray, count: int, metric: str
-) -> tuple[IntArray, FloatArray]:
-    """Find the nearest rows, nearest first [n, k], and their squared distances [n, k]."""
+def _nearest(x: FloatArray, rows: FloatArray, count: int, metric: str) -> IntArray:
+    """Find the nearest rows [n, k], in no order."""
     left, right = np.asarray(x, np.float32), np.asarray(rows, np.float32)
     if metric == "cosine":
         left, right = _unit(left), _unit(right)
     k = min(count, len(right))
-    order, distances = np.empty((len(left), k), np.int64), np.empty((len(left), k), np.float32)
+    order = np.empty((len(left), k), np.int64)
     lengths = (right**2).sum(axis=1)
     for start in range(0, len(left), 1024):  # not all distances at once
         part = left[start : start + 1024]
         apart = (part**2).sum(axis=1)[:, None] + lengths - 2 * (part @ right.T)
-        near = np.argpartition(apart, k - 1, axis=1)[:, :k]
-        at = np.take_along_axis(apart, near, axis=1)
-        by = np.argsort(at, axis=1, kind="stable")
-        order[start : start + 1024] = np.take_along_axis(near, by, axis=1)
-        distances[start : start + 1024] = np.take_along_axis(at, by, axis=1)
-    return order, distances
+        order[start : start + 1024] = np.argpartition(apart, k - 1, axis=1)[:, :k]
+    return order
 
 
 def _unit(x: FloatArray) -> FloatArray:
@@ -192,6 +176,6 @@ def _unit(x: FloatArray) -> FloatArray:
 def _average(order: IntArray, scores: FloatArray, weights: FloatArray, prior: float) -> FloatArray:
     """Average scores over neighbours [n, k], with `prior` rows of the overall mean."""
     overall = np.average(scores, axis=0, weights=weights)
-    heavy = np.asarray(weights, np.float64)[order]
-    total = (heavy[:, :, None] * np.asarray(scores, np.float64)[order]).sum(axis=1)
-    return np.asarray((total + prior * overall) / (heavy.sum(axis=1, keepdims=True) + prior))
+    heavy = np.asarray(weights, np.float64)
+    total = (heavy * np.asarray(scores, np.float64))[order].sum(axis=1)
+    return np.asarray((total + prior * overall) / (heavy[order].sum(axis=1) + prior))

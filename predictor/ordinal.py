@@ -30,7 +30,7 @@ class OrdinalRouter(LinearRouter):
 
         Args:
             features: feature rows [n, d].
-            correct: score of every scale [n, s].
+            correct: score of every scale [n, s], NaN where it was not tried.
             weights: weight of each row [n].
 
         Returns:
@@ -39,17 +39,15 @@ class OrdinalRouter(LinearRouter):
         x, y, w = check_fit(features, correct, weights, self.scales)
         check_finite(x, "ordinal")
         center, spread = center_and_spread(x)
-        heard = y[w > 0]
-        varied = np.flatnonzero(np.ptp(heard, axis=0) > 0)
+        heard = w > 0
+        varied = np.flatnonzero([np.ptp(y[heard[:, k], k]) > 0 for k in range(y.shape[1])])
         # Half a row each way, as if it had been seen: an even score is never quite 0 or 1.
-        fixed = log_odds((heard.sum(axis=0) + 0.5) / (len(heard) + 1))
+        fixed = log_odds(((y * heard).sum(axis=0) + 0.5) / (heard.sum(axis=0) + 1))
         slopes, thresholds = np.zeros((y.shape[1], x.shape[1])), fixed
         if len(varied):
             asked = np.tile(_FREE * np.eye(len(varied)), (len(x), 1))
             design = np.column_stack([np.repeat((x - center) / spread, len(varied), 0), asked])
-            found = fit_logistic(
-                design, y[:, varied].ravel(), np.repeat(w, len(varied)), self.settings
-            )
+            found = fit_logistic(design, y[:, varied].ravel(), w[:, varied].ravel(), self.settings)
             slopes[varied] = found[: x.shape[1]] / spread
             thresholds[varied] = np.maximum.accumulate(found[-1] + _FREE * found[x.shape[1] : -1])
         self.coefficients_ = np.column_stack([slopes, thresholds - slopes @ center])

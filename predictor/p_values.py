@@ -7,15 +7,61 @@ Source: Waudby-Smith and Ramdas 2023, Estimating means of bounded random variabl
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from predictor.data import FloatArray, NameArray
 
-_BETS = np.arange(20) / 20.0
-"""Shares of the largest legal bet; the whole of it could lose everything on one image."""
+_BOLDEST = 0.95
+"""Share of the largest legal bet; the whole of it could lose everything on one image."""
+
+_ALIKE = 0.1
+"""Correlation that the questions of an image are thought to have when the bet is fixed."""
 
 _MOST_IMAGES = 1_000_000
+
+
+@dataclass(frozen=True)
+class RiskTest:
+    """A test of "the risk is above alpha" at level delta, fixed before a loss is seen.
+
+    Attributes:
+        alpha: bound on the risk, strictly between 0 and 1.
+        delta: chance that the bound does not hold.
+        images: images that will be seen.
+        questions: questions about them; as many as images means losses of 0 or 1.
+    """
+
+    alpha: float
+    delta: float
+    images: int
+    questions: int
+
+    @property
+    def bet(self) -> float:
+        """What is staked a unit of gain: best against a risk that can just be told from alpha.
+
+        Any bet is valid. The best one depends on how far losses spread, and that is guessed from
+        the number of questions, not from the losses that it is used on.
+        """
+        share = self.images / self.questions
+        spread = self.alpha * (1 - self.alpha) * (share + _ALIKE * (1 - share))
+        wanted = math.sqrt(-2 * math.log(self.delta) / (self.images * spread))
+        return min(wanted, _BOLDEST / (1 - self.alpha))
+
+    def p_value(self, losses: FloatArray) -> float:
+        """Test with what fits the split.
+
+        Args:
+            losses: loss of each image, in an order that does not depend on them [i].
+
+        Returns:
+            A p-value in (0, 1].
+        """
+        if self.images == self.questions:
+            return binomial_p_value(round(float(np.sum(losses))), len(losses), self.alpha)
+        return bounded_p_value(losses, self.alpha, self.bet)
 
 
 def image_means(values: FloatArray, image_ids: NameArray) -> FloatArray:
@@ -32,25 +78,22 @@ def image_means(values: FloatArray, image_ids: NameArray) -> FloatArray:
     return np.asarray(np.bincount(owner, values) / np.bincount(owner))
 
 
-def bounded_p_value(losses: FloatArray, alpha: float) -> float:
+def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
     """Test "the mean of these losses is above alpha" for independent losses in [0, 1].
 
-    A gambler bets against that at fair odds, image after image, each time the share that would
-    have won most so far; if it is true, his capital exceeds 1/p with a chance of at most p. Unlike
-    Hoeffding's bound this gains from losses that are small fractions, as those of images with
-    many questions are.
+    A gambler bets against that at fair odds, image after image; if it is true, his capital ever
+    exceeds 1/p with a chance of at most p. Unlike Hoeffding's bound this gains from losses that are
+    small fractions, as those of images with many questions are.
 
     Args:
         losses: one loss an image, in an order that does not depend on the losses [i].
         alpha: the bound, strictly between 0 and 1.
+        bet: what is staked, fixed beforehand, at most 1 / (1 - alpha).
 
     Returns:
         A p-value in (0, 1].
     """
-    wins = np.log1p(_BETS / (1 - alpha) * (alpha - np.asarray(losses, np.float64)[:, None]))
-    # The first bet is bold, as if one image had been seen that lost nothing.
-    before = np.cumsum(np.vstack([np.log1p(_BETS / (1 - alpha) * alpha), wins[:-1]]), axis=0)
-    capital = np.cumsum(wins[np.arange(len(wins)), before.argmax(axis=1)])
+    capital = np.cumsum(np.log1p(bet * (alpha - np.asarray(losses, np.float64))))
     return math.exp(-max(float(capital.max()), 0.0))
 
 
@@ -73,22 +116,6 @@ def binomial_p_value(lost: int, n: int, alpha: float) -> float:
     return min(float(np.exp(terms).sum()), 1.0)
 
 
-def p_value(losses: FloatArray, alpha: float, single: bool) -> float:
-    """Test "the risk is above alpha" with the test that fits the split.
-
-    Args:
-        losses: loss of each image [i].
-        alpha: the bound.
-        single: whether every image has just one question, so that losses are 0 or 1.
-
-    Returns:
-        A p-value in (0, 1].
-    """
-    if single:
-        return binomial_p_value(round(float(np.sum(losses))), len(losses), alpha)
-    return bounded_p_value(losses, alpha)
-
-
 def images_needed(alpha: float, delta: float, single: bool) -> int:
     """Count the images without which not even "no regression at all" proves the bound.
 
@@ -106,7 +133,7 @@ def images_needed(alpha: float, delta: float, single: bool) -> int:
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise ValueError(f"alpha and delta must lie strictly between 0 and 1, got {alpha}, {delta}")
     # The capital of a lossless gambler grows by the same factor with every image.
-    factor = 1 / (1 - alpha) if single else 1 + float(_BETS[-1]) * alpha / (1 - alpha)
+    factor = 1 / (1 - alpha) if single else 1 + _BOLDEST * alpha / (1 - alpha)
     count = math.ceil(-math.log(delta) / math.log(factor) * (1 - 1e-12))
     if count > _MOST_IMAGES:
         raise ValueError(f"alpha {alpha:g} would need {count} images; ask for a larger alpha")

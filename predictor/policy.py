@@ -4,7 +4,9 @@ The rule is argmax over scales of p - lambda * cost, ties to the cheaper. Nothin
 feature is; costs are in whatever unit the caller uses throughout (mean visual tokens by default).
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -122,8 +124,24 @@ def solve_lambda(probabilities: FloatArray, costs: FloatArray, budget: float) ->
     Returns:
         Lambda; 0 if the budget does not bind.
     """
+    return solve_lambdas(probabilities, costs, [budget])[0]
+
+
+def solve_lambdas(
+    probabilities: FloatArray, costs: FloatArray, budgets: Sequence[float]
+) -> list[float]:
+    """Do what `solve_lambda` does for several budgets at once.
+
+    Args:
+        probabilities: P(correct) [n, s], of the calibration split.
+        costs: cost of every scale, [s] or [n, s].
+        budgets: largest mean costs, in the unit of `costs` [q].
+
+    Returns:
+        Lambdas [q].
+    """
     lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
-    return _within(lambdas, cost, budget)
+    return [_within(lambdas, cost, budget) for budget in budgets]
 
 
 def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:
@@ -145,12 +163,16 @@ class OperatingTable:
         costs: mean cost at each lambda [m], rising.
         accuracies: mean score at each lambda [m].
         unit: unit of the costs.
+        dearest: mean score of always the dearest scale; None in tables that do not know it.
+        questions: questions that were averaged over; 0 in tables that do not know it.
     """
 
     lambdas: tuple[float, ...]
     costs: tuple[float, ...]
     accuracies: tuple[float, ...]
     unit: str = "visual tokens"
+    dearest: float | None = None
+    questions: int = 0
 
     def __post_init__(self) -> None:
         """Check the columns.
@@ -175,18 +197,38 @@ class OperatingTable:
         """
         return _within(np.array(self.lambdas), np.array(self.costs), budget)
 
+    def lambda_for_drop(self, drop: float) -> float:
+        """Find the lambda of least cost whose accuracy stayed near that of the dearest scale.
+
+        Args:
+            drop: largest loss of accuracy on the calibration split [share of questions].
+
+        Returns:
+            Lambda; 0 if no lambda loses as little.
+
+        Raises:
+            ValueError: if the drop is no share, or so small that the calibration split, or this
+                table, cannot tell it from none.
+        """
+        if not 0 < drop < 1 or self.dearest is None:
+            raise ValueError(f"a drop must lie strictly between 0 and 1, got {drop:g}")
+        needed = math.ceil(1 / drop * (1 - 1e-12))
+        if self.questions < needed:
+            raise ValueError(
+                f"a drop of {drop:g} needs at least {needed} calibration questions, got "
+                f"{self.questions}; label more or allow a larger drop"
+            )
+        enough = np.array(self.accuracies) >= self.dearest - drop - 1e-12
+        return self.lambdas[int(enough.argmax())] if enough.any() else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """Give the table as JSON-ready values.
 
         Returns:
-            The four fields.
+            Its fields.
         """
-        return {
-            "lambdas": list(self.lambdas),
-            "costs": list(self.costs),
-            "accuracies": list(self.accuracies),
-            "unit": self.unit,
-        }
+        columns = ("lambdas", "costs", "accuracies")
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in columns}}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "OperatingTable":
@@ -203,13 +245,18 @@ class OperatingTable:
         """
         try:
             columns = [tuple(map(float, record[k])) for k in ("lambdas", "costs", "accuracies")]
-            return cls(columns[0], columns[1], columns[2], unit=str(record["unit"]))
+            rest = {name: record[name] for name in ("dearest", "questions") if name in record}
+            return cls(columns[0], columns[1], columns[2], unit=str(record["unit"]), **rest)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an operating table: {error!r}") from error
 
 
 def operating_table(
-    probabilities: FloatArray, costs: FloatArray, scores: FloatArray, max_points: int = 400
+    probabilities: FloatArray,
+    costs: FloatArray,
+    scores: FloatArray,
+    max_points: int = 400,
+    unit: str = OperatingTable.unit,
 ) -> OperatingTable:
     """Record mean cost and accuracy along lambda on a calibration split.
 
@@ -218,6 +265,7 @@ def operating_table(
         costs: cost of every scale, [s] or [n, s].
         scores: what each scale achieved [n, s].
         max_points: most rows of the table.
+        unit: unit of the costs, as it is printed.
 
     Returns:
         The table.
@@ -236,4 +284,7 @@ def operating_table(
         lambdas=tuple(float(lam) for lam in lambdas),
         costs=tuple(float(c[rows, pick].mean()) for pick in picks),
         accuracies=tuple(float(y[rows, pick].mean()) for pick in picks),
+        unit=unit,
+        dearest=float(y[:, -1].mean()),
+        questions=len(y),
     )

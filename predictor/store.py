@@ -5,10 +5,7 @@ before any parser sees it, because LightGBM's reader ends the process on a damag
 finds damage and mix-ups; it is no signature.
 """
 
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +13,20 @@ from typing import Any
 
 from predictor.calibration import Calibrator
 from predictor.certify import Certificate
-from predictor.data import FloatArray
+from predictor.data import TOKENS, FloatArray
 from predictor.density import DensityGate
 from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
 from predictor.policy import OperatingTable
+from predictor.prices import Price, PriceList
 from predictor.registry import router_class
 from predictor.router_card import write_card
+from predictor.router_folder import CONFIG, read_checked, sha256, to_json, write_router
 
-FORMAT_VERSION = 1
-CONFIG = "config.json"
+FORMAT_VERSION = 2
 CERTIFICATES = "certificates.json"
 GATE = "density.npz"
+PRICES = "prices.json"
 CARD = "README.md"
 
 
@@ -43,6 +42,7 @@ class RouterBundle:
         meta: JSON-ready facts; `checkpoint` is the fingerprint of the model it was trained for.
         certificates: proven bounds on what routing loses, on the calibration split.
         gate: tells what is unlike the training split.
+        prices: what scales cost in other units than visual tokens, by unit.
     """
 
     features: FeatureMap
@@ -52,6 +52,7 @@ class RouterBundle:
     meta: dict[str, Any] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
     gate: DensityGate | None = None
+    prices: Mapping[str, PriceList] = field(default_factory=dict)
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -93,6 +94,40 @@ class RouterBundle:
         """
         return self.policy.lambda_for_budget(budget)
 
+    def price(self, budget: float, unit: str = TOKENS) -> Price:
+        """Turn a mean budget in any unit into a price.
+
+        Args:
+            budget: largest mean cost a question.
+            unit: one of `data.UNITS` that the router has prices for.
+
+        Returns:
+            The price; `AdaptiveM3.generate` takes it as `lam`.
+
+        Raises:
+            ValueError: if the router has no prices in that unit, or the budget is too small.
+        """
+        if unit == TOKENS:
+            return Price(self.lambda_for_budget(budget))
+        if unit not in self.prices:
+            known = ", ".join((TOKENS, *self.prices))
+            raise ValueError(
+                f"the router has prices in {known}, not in {unit!r}; train it on labels that know "
+                "them, or with --profile"
+            )
+        return Price(self.prices[unit].table.lambda_for_budget(budget), self.prices[unit])
+
+    def price_for_drop(self, drop: float) -> Price:
+        """Turn a largest loss of accuracy into a price.
+
+        Args:
+            drop: loss against always the dearest scale, on the calibration split.
+
+        Returns:
+            The price.
+        """
+        return Price(self.policy.lambda_for_drop(drop))
+
     def certificate(self, alpha: float, delta: float) -> Certificate:
         """Find the certificate of a level.
 
@@ -124,28 +159,30 @@ class RouterBundle:
         files = {
             "features.npz": self.features.to_bytes(),
             "calibration.npz": self.calibrator.to_bytes(),
-            "policy.json": _json(self.policy.to_dict()),
+            "policy.json": to_json(self.policy.to_dict()),
             **self.router.to_files(),
         }
         if self.gate is not None:
             files[GATE] = self.gate.to_bytes()
+        if self.prices:
+            files[PRICES] = to_json({unit: p.to_dict() for unit, p in self.prices.items()})
         if self.certificates:
-            files[CERTIFICATES] = _json({"levels": [c.to_dict() for c in self.certificates]})
+            files[CERTIFICATES] = to_json({"levels": [c.to_dict() for c in self.certificates]})
         config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "feature_version": FEATURE_VERSION,
             "kind": self.router.kind,
             "scales": [int(scale) for scale in self.scales],
             "meta": self.meta,
-            "sha256": {name: _sha256(content) for name, content in sorted(files.items())},
+            "sha256": {name: sha256(content) for name, content in sorted(files.items())},
         }
         # Through JSON and back first: what is hashed has to be what a reader will hash.
-        config = json.loads(_json(config))
-        config["config_sha256"] = _sha256(_json(config))
+        config = json.loads(to_json(config))
+        config["config_sha256"] = sha256(to_json(config))
         card = write_card(
             self.router.kind, self.scales, config["meta"], self.policy, self.certificates
         )
-        return {**files, CONFIG: _json(config), CARD: card.encode()}
+        return {**files, CONFIG: to_json(config), CARD: card.encode()}
 
     def size_bytes(self) -> int:
         """Give the size of the saved folder.
@@ -179,10 +216,11 @@ class RouterBundle:
         Raises:
             ValueError: if a file is missing, damaged or changed, or of another version.
         """
-        config, files = _read_checked(Path(folder))
+        config, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
         try:
             scales = tuple(int(scale) for scale in config["scales"])
             proven = json.loads(files.get(CERTIFICATES, b'{"levels": []}'))
+            prices = json.loads(files.get(PRICES, b"{}"))
             return cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config["kind"]).from_files(files, scales),
@@ -191,40 +229,10 @@ class RouterBundle:
                 meta=config["meta"],
                 certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
+                prices={unit: PriceList.from_dict(found) for unit, found in prices.items()},
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
-
-
-def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
-    """Write a router's files; the folder appears whole or not at all.
-
-    Args:
-        target: the folder; an older router there is replaced.
-        files: file name to content.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ValueError: if something that is not a router is in the way.
-    """
-    if target.exists() and not _replaceable(target):
-        raise ValueError(f"{target} exists and is not a saved router; choose another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        _write_folder(fresh, files)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    return target
 
 
 def read_router(folder: str | Path) -> dict[str, bytes]:
@@ -236,63 +244,6 @@ def read_router(folder: str | Path) -> dict[str, bytes]:
     Returns:
         File name to content, its configuration and its card among them.
     """
-    _, files = _read_checked(Path(folder))
+    _, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
     kept = [path for path in (Path(folder) / CONFIG, Path(folder) / CARD) if path.is_file()]
     return {**files, **{path.name: path.read_bytes() for path in kept}}
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _replaceable(target: Path) -> bool:
-    return target.is_dir() and ((target / CONFIG).is_file() or not any(target.iterdir()))
-
-
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir()
-    for name, content in files.items():
-        with (folder / name).open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-
-
-def _read_checked(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    config = _read_config(folder)
-    files = {}
-    for name, digest in config.get("sha256", {}).items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise ValueError(f"router file {path} is missing; train the router again")
-        files[name] = path.read_bytes()
-        if _sha256(files[name]) != digest:
-            raise ValueError(
-                f"router file {path} was changed or damaged (its SHA-256 differs from "
-                f"{CONFIG}); restore it or train the router again"
-            )
-    return config, files
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise FileNotFoundError(f"no router in {folder}: {path} is missing; run `m3scale train`")
-    try:
-        config = json.loads(path.read_bytes())
-        digest = config.pop("config_sha256")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a saved router") from error
-    if _sha256(_json(config)) != digest:
-        raise ValueError(f"{path} was changed by hand or damaged; train the router again")
-    versions = (config.get("format_version"), config.get("feature_version"))
-    if versions != (FORMAT_VERSION, FEATURE_VERSION):
-        raise ValueError(
-            f"router in {folder} has format and feature version {versions}, this program reads "
-            f"{(FORMAT_VERSION, FEATURE_VERSION)}; train the router again"
-        )
-    return dict(config)

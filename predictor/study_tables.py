@@ -115,14 +115,16 @@ def ablation_table(results: Results) -> Table:
             str(row.get("columns", "–")),
             gap(row.get(f"{key}_without")),
             _interval(row, "loss"),
+            gap(row.get("loss_calibration")),
             gap(row.get(f"{key}_alone")),
             number(row.get("ms"), 3),
         ]
         for row in found["rows"]
     ]
-    rows.append([Cell("all blocks"), "", _interval(full, key), "", "", number(full.get("ms"), 3)])
-    head = ("block", "columns", "gap closed without it", "lost", "gap closed by it alone")
-    return Table((*head, "ms a question"), rows, len(rows) - 1)
+    whole: Row = ["all blocks", str(full.get("columns", "")), _interval(full, key)]
+    rows.append([*whole, "", "", "", number(full.get("ms"), 3)])
+    head = ("block", "columns", "gap closed without it", "lost", "lost, calibration")
+    return Table((*head, "gap closed by it alone", "ms a question"), rows, len(rows) - 1)
 
 
 def left_out_table(results: Results) -> Table:

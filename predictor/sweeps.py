@@ -7,7 +7,8 @@ import numpy as np
 
 from predictor.bench import SeedRun, Sweep
 from predictor.contestants import Estimate, Splits
-from predictor.policy import choose, operating_table, solve_lambda
+from predictor.data import TOKENS
+from predictor.policy import choose, operating_table, solve_lambdas
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,39 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
 
     Args:
         estimate: P(correct) on calibration and test.
-        splits: the data; only tokens of the test split are read, never its scores.
+        splits: the data; only costs of the test split are read, never its scores.
         settings: where lambda is solved.
         seed: the training's seed, kept in the answer.
 
     Returns:
         The choices.
     """
-    costs = np.asarray(splits.calibration.tokens, np.float64)
-    lowest = float(costs.min(axis=1).mean())
-    curve = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
-    curve[0] = lowest
+    curve, parity = _choose_unit(estimate, splits, settings, TOKENS)
     return SeedRun(
         seed=seed,
-        curve=_sweep(estimate, splits, curve.tolist()),
-        at=_sweep(estimate, splits, settings.targets),
-        parity=_parity(estimate, splits, settings.parity_slack),
+        curve=curve,
+        at=_sweep(estimate, splits, TOKENS, settings.targets),
+        parity=parity,
         probabilities=estimate.test,
+        raw=estimate.raw,
+        others={
+            unit: _choose_unit(estimate, splits, settings, unit)
+            for unit in splits.calibration.costs
+            if unit in splits.test.costs
+        },
     )
+
+
+def _choose_unit(
+    estimate: Estimate, splits: Splits, settings: SweepSettings, unit: str
+) -> tuple[Sweep, Sweep]:
+    """Give a curve over all budgets of a unit, and the parity point."""
+    costs = splits.calibration.cost(unit)
+    lowest = float(costs.min(axis=1).mean())
+    budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
+    budgets[0] = lowest
+    curve = _sweep(estimate, splits, unit, budgets.tolist())
+    return curve, _parity(estimate, splits, unit, settings.parity_slack)
 
 
 def shuffle_run(run: SeedRun) -> SeedRun:
@@ -68,25 +84,25 @@ def shuffle_run(run: SeedRun) -> SeedRun:
     return SeedRun(run.seed, curve, at, parity)
 
 
-def _sweep(estimate: Estimate, splits: Splits, budgets: Sequence[float]) -> Sweep:
-    costs = splits.calibration.tokens
-    lambdas = [solve_lambda(estimate.calibration, costs, budget) for budget in budgets]
-    picks = [choose(estimate.test, splits.test.tokens, lam) for lam in lambdas]
+def _sweep(estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[float]) -> Sweep:
+    lambdas = solve_lambdas(estimate.calibration, splits.calibration.cost(unit), budgets)
+    costs = splits.test.cost(unit)
+    picks = [choose(estimate.test, costs, lam) for lam in lambdas]
     return Sweep(tuple(budgets), np.array(lambdas), np.column_stack(picks))
 
 
-def _parity(estimate: Estimate, splits: Splits, slack: float) -> Sweep:
+def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Sweep:
     """Find the cheapest behaviour that loses nothing on the calibration split.
 
     Where there is none, the dearest scale for every question is what a careful user is left with.
     """
-    known = splits.calibration
-    table = operating_table(estimate.calibration, known.tokens, known.scores)
+    known, costs = splits.calibration, splits.calibration.cost(unit)
+    table = operating_table(estimate.calibration, costs, known.scores)
     enough = float(np.mean(known.scores[:, -1])) - slack - 1e-12
     good = np.flatnonzero(np.array(table.accuracies) >= enough)
     if len(good) == 0:
         always = np.full((len(splits.test), 1), len(known.scales) - 1, np.int64)
-        return Sweep((float(np.mean(known.tokens[:, -1])),), np.array([np.nan]), always)
+        return Sweep((float(np.mean(costs[:, -1])),), np.array([np.nan]), always)
     lam = table.lambdas[good[0]]
-    chosen = choose(estimate.test, splits.test.tokens, lam)[:, None]
+    chosen = choose(estimate.test, splits.test.cost(unit), lam)[:, None]
     return Sweep((table.costs[good[0]],), np.array([lam]), chosen)

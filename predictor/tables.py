@@ -251,6 +251,6 @@ def _flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
         name = f"{before}{key}".replace("_", " ")
         if isinstance(value, Mapping):
             flat.update(_flatten(value, f"{name}, "))
-        else:
+        elif value is not None:
             flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return flat

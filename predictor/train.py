@@ -7,18 +7,22 @@ import logging
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from predictor.blocks import FeatureSettings
 from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
 from predictor.certify import candidate_lambdas, certify
-from predictor.data import TrainData, split_by_image
+from predictor.data import FloatArray, TrainData, split_by_image
 from predictor.density import DensityGate, DensitySettings
-from predictor.features import FeatureMap, FeatureSettings
+from predictor.features import FeatureMap
+from predictor.interface import Router
 from predictor.linear import LinearSettings
 from predictor.mlp import MlpSettings
 from predictor.neighbours import NeighbourSettings
 from predictor.policy import operating_table
+from predictor.prices import list_prices
 from predictor.registry import make_router
 from predictor.store import RouterBundle
+from predictor.tuning import GRIDS, Change, TuningSettings, tune
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ class TrainSettings:
         mlp: settings of the network.
         neighbours: settings of the neighbour router.
         density: settings of the gate for unseen content.
+        tuning: how the router's settings are chosen on the training split; None takes them as
+            they are.
     """
 
     kind: str = "boosted"
@@ -53,6 +59,7 @@ class TrainSettings:
     mlp: MlpSettings = field(default_factory=MlpSettings)
     neighbours: NeighbourSettings = field(default_factory=NeighbourSettings)
     density: DensitySettings = field(default_factory=DensitySettings)
+    tuning: TuningSettings | None = None
 
 
 def train_bundle(
@@ -80,23 +87,74 @@ def train_bundle(
     _check_splits(train, calibration)
     features = FeatureMap(replace(settings.features, seed=settings.seed))
     rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
-    router = make_router(
+    settings, tried = _tune(settings, rows, train)
+    router = _build(settings, train.scales).fit(rows, train.scores)
+    raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
+    calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
+    found = calibrator.transform(raw)
+    policy = operating_table(found, calibration.tokens, calibration.scores)
+    prices = list_prices(found, calibration)
+    lambdas = candidate_lambdas(router.predict_proba(rows), train)
+    proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
+    _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
+    facts = {**_facts(train, calibration, settings), "tuning": tried, **(meta or {})}
+    gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
+    return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
+
+
+def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
+    """Choose a router's settings once, for several trainings.
+
+    Args:
+        train: rows to learn from.
+        settings: what to train.
+
+    Returns:
+        Settings that need no tuning any more; the same where there is nothing to tune.
+    """
+    if settings.tuning is None or settings.kind not in GRIDS:
+        return replace(settings, tuning=None)
+    features = FeatureMap(replace(settings.features, seed=settings.seed))
+    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
+    return _tune(settings, rows, train)[0]
+
+
+def _tune(
+    settings: TrainSettings, rows: FloatArray, train: TrainData
+) -> tuple[TrainSettings, list[dict[str, Any]]]:
+    """Give tuned settings and what was tried, best first."""
+    if settings.tuning is None or settings.kind not in GRIDS:
+        return replace(settings, tuning=None), []
+    table = (rows, train.scores, train.image_ids)
+    tuning = replace(settings.tuning, seed=settings.seed)
+
+    def build(change: Change) -> Router:
+        return _build(_change(settings, change), train.scales)
+
+    tried = tune(build, GRIDS[settings.kind], table, tuning)
+    _LOG.info("tuned %s: %s", settings.kind, tried[0])
+    return replace(_change(settings, tried[0].change), tuning=None), [asdict(one) for one in tried]
+
+
+def _change(settings: TrainSettings, change: Change) -> TrainSettings:
+    if settings.kind == "knn":
+        return replace(settings, neighbours=replace(settings.neighbours, **change))
+    if settings.kind == "mlp":
+        return replace(settings, mlp=replace(settings.mlp, **change))
+    if settings.kind == "boosted":
+        return replace(settings, boosted=replace(settings.boosted, **change))
+    return replace(settings, linear=replace(settings.linear, **change))
+
+
+def _build(settings: TrainSettings, scales: tuple[int, ...]) -> Router:
+    return make_router(
         settings.kind,
-        train.scales,
+        scales,
         boosted=replace(settings.boosted, seed=settings.seed),
         linear=settings.linear,
         mlp=replace(settings.mlp, seed=settings.seed),
         neighbours=replace(settings.neighbours, seed=settings.seed),
-    ).fit(rows, train.scores)
-    raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
-    calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
-    policy = operating_table(calibrator.transform(raw), calibration.tokens, calibration.scores)
-    lambdas = candidate_lambdas(router.predict_proba(rows), train)
-    proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
-    _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
-    facts = {**_facts(train, calibration, settings), **(meta or {})}
-    gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
-    return RouterBundle(features, router, calibrator, policy, facts, proven, gate)
+    )
 
 
 def _check_splits(train: TrainData, calibration: TrainData) -> None:

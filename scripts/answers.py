@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from m3_backbone.backbone import M3Backbone
     from predictor.adaptive import AdaptiveM3
+    from predictor.certify import Certificate
+    from predictor.prices import Price
+    from predictor.store import RouterBundle
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class AskSettings:
     """The knob, of which exactly one is set.
 
     Attributes:
-        budget: mean visual tokens.
+        budget: mean cost of a question.
+        unit: what the budget counts, one of `predictor.data.UNITS`.
+        drop: largest loss of accuracy on the calibration split.
         lam: price of a visual token.
         certified: alpha and delta of one of the router's certificates.
         outlier: share of the calibration split beyond which the dearest scale is taken.
@@ -33,6 +38,8 @@ class AskSettings:
     """
 
     budget: float | None = None
+    unit: str = "tokens"
+    drop: float | None = None
     lam: float | None = None
     certified: tuple[float, float] | None = None
     outlier: float = 0.0
@@ -148,12 +155,10 @@ def ask_router(
     Returns:
         Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
     """
-    proven = adaptive.router.certificate(*settings.certified) if settings.certified else None
     answers = adaptive.generate(
         [images] * len(questions),
         questions,
-        budget=settings.budget,
-        lam=settings.lam if proven is None else proven,
+        lam=_turn_knob(adaptive.router, settings),
         max_new_tokens=settings.max_new_tokens,
     )
     return [
@@ -168,6 +173,18 @@ def ask_router(
         }
         for question, answer in zip(questions, answers, strict=True)
     ]
+
+
+def _turn_knob(
+    router: "RouterBundle", settings: AskSettings
+) -> "float | Certificate | Price | None":
+    if settings.certified:
+        return router.certificate(*settings.certified)
+    if settings.drop is not None:
+        return router.price_for_drop(settings.drop)
+    if settings.budget is not None:
+        return router.price(settings.budget, settings.unit)
+    return settings.lam
 
 
 def print_answers(rows: Sequence[dict[str, Any]]) -> None:

@@ -39,12 +39,25 @@ from scripts.output import write_json
     show_default=True,
     help="Saved router, or its name on the Hub; the demo makes the default one.",
 )
-@click.option("--budget", type=float, help="Mean visual tokens a question.  [default: 72]")
+@click.option("--budget", type=float, help="Mean cost of a question.  [default: 72 tokens]")
 @click.option("--lambda", "lam", type=float, help="Price of a token, instead of a budget.")
 @click.option(
     "--certified",
     type=Level(),
     help="Instead of a budget, a level that the router was trained with --certify for.",
+)
+@click.option(
+    "--unit",
+    default="tokens",
+    show_default=True,
+    type=click.Choice(["tokens", "flops", "ms"]),
+    help="What the budget counts: visual tokens, GFLOP or milliseconds.",
+)
+@click.option(
+    "--drop",
+    type=float,
+    help="Instead of a budget, the largest loss of accuracy, such as 0.01, on the calibration "
+    "split.",
 )
 @click.option(
     "--outlier",
@@ -66,6 +79,8 @@ def main(
     budget: float | None,
     lam: float | None,
     certified: tuple[float, float] | None,
+    unit: str,
+    drop: float | None,
     outlier: float,
     scale: int | None,
     max_new_tokens: int,
@@ -84,15 +99,19 @@ def main(
     All images of a question are read at one scale, and their tokens add up. The budget holds on
     average, over questions like those that the router was calibrated on.
     """
-    knobs = (budget, lam, certified, scale)
+    knobs = (budget, lam, certified, drop, scale)
     if sum(knob is not None for knob in knobs) > 1:
-        raise click.UsageError("give only one of --budget, --lambda, --certified and --scale")
+        raise click.UsageError("give only one of --budget, --lambda, --certified, --drop, --scale")
     if bool(images) == (video is not None):
         raise click.UsageError("give --image FILE, once or more, or --video FILE")
+    if unit != "tokens" and budget is None:
+        raise click.UsageError("--unit goes with --budget: say how many")
     settings = AskSettings(
         budget=72.0 if all(knob is None for knob in knobs) else budget,
         lam=lam,
         certified=certified,
+        unit=unit,
+        drop=drop,
         outlier=outlier,
         scale=scale,
         max_new_tokens=max_new_tokens,

@@ -9,22 +9,15 @@ import click
 from scripts.answers import AskSettings, ask_router, print_answers
 from scripts.errors import OneLineCommand
 from scripts.headline import print_headline
-from scripts.layout import DEFAULT_RUN, OUTSIDE, SPLITS, RunFolder
+from scripts.inputs import find_inputs, identify_inputs
+from scripts.layout import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
 from scripts.opening import Opening, open_backbone
 from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
 from scripts.output import write_json
+from scripts.profiles import read_profile
 from scripts.progress import training_bar, wants_progress
 from scripts.request import LabelRequest, is_labelled
-from scripts.stages import (
-    PAGE,
-    find_inputs,
-    identify_inputs,
-    is_trained,
-    read_report,
-    run_label,
-    run_report,
-    run_train,
-)
+from scripts.stages import PAGE, is_trained, read_report, run_label, run_report, run_train
 from scripts.tables import read_splits
 
 if TYPE_CHECKING:
@@ -32,6 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "example.png"
 EXAMPLE_QUESTIONS = 3
+PROFILE_IMAGES = 3
 BUDGET = 72.0  # visual tokens: one eighth of all
 
 
@@ -44,7 +38,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     help="Folder of the run.",
 )
 @click.option("--train-images", default=700, show_default=True, type=click.IntRange(5))
-@click.option("--calibration-images", default=200, show_default=True, type=click.IntRange(2))
+@click.option("--calibration-images", default=600, show_default=True, type=click.IntRange(2))
 @click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
 @click.option(
     "--outside-images",
@@ -53,9 +47,16 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.IntRange(2),
     help="Images with unseen pictograms, fonts, textures and phrasings.",
 )
+@click.option(
+    "--rephrased-images",
+    default=60,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Images of the test split that are asked about once more, in other words.",
+)
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
+    "--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
 @model_option
 @device_option
@@ -68,6 +69,7 @@ def main(
     calibration_images: int,
     test_images: int,
     outside_images: int,
+    rephrased_images: int,
     kind: str,
     seeds: int,
     model: str,
@@ -84,8 +86,9 @@ def main(
     the report's path and its headline.
     """
     demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
-    counts = (train_images, calibration_images, test_images, outside_images)
-    demo.label(dict(zip((*SPLITS, OUTSIDE), counts, strict=True)))
+    counts = (train_images, calibration_images, test_images, outside_images, rephrased_images)
+    demo.label(dict(zip((*SPLITS, OUTSIDE, REPHRASED), counts, strict=True)))
+    demo.profile()
     demo.train(kind)
     demo.ask()
     results = demo.report(kind, seeds)
@@ -126,12 +129,25 @@ class Demo:
         checkpoint = fingerprint_folder(find_folder(self.opening.model))
         wanted = {"checkpoint": checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
-            request = LabelRequest(source=f"scenes:{split}", limit=count)
+            source = f"test:{REPHRASED}" if split == REPHRASED else split
+            request = LabelRequest(source=f"scenes:{source}", limit=count)
             folder = self.run.outcomes(split)
             done = is_labelled(folder, request, wanted)
             _announce("label", f"{split}, {count} images at every scale", done)
             if not done:
                 run_label(request, lambda: self.backbone, folder, self.progress)
+
+    def profile(self) -> None:
+        """Measure how long each scale takes on this machine."""
+        from labels.sources import load_questions
+        from scripts.profiles import measure_profile
+
+        done = self.run.profile.is_file()
+        _announce("profile", "each scale, one question at a time", done)
+        if not done:
+            questions = load_questions("scenes:test", limit=PROFILE_IMAGES)
+            found = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=16)
+            write_json(self.run.profile, {"dtype": self.opening.dtype, "batch": 1, **found})
 
     def train(self, kind: str) -> None:
         """Train the router.
@@ -139,13 +155,18 @@ class Demo:
         Args:
             kind: name of the router.
         """
+        from predictor.certify_study import feasible_levels
         from predictor.train import TrainSettings
+        from predictor.tuning import TuningSettings
 
-        train, calibration = read_splits([self.run.outcomes(split) for split in SPLITS[:2]])
+        folders = [self.run.outcomes(split) for split in SPLITS[:2]]
+        train, calibration = read_splits(folders, read_profile(self.run.profile))
         done = is_trained(self.run.router, train, calibration, kind, seed=0)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
-            run_train(train, calibration, self.run.router, TrainSettings(kind=kind))
+            levels = feasible_levels(calibration.data)
+            settings = TrainSettings(kind=kind, certify=levels, tuning=TuningSettings())
+            run_train(train, calibration, self.run.router, settings)
 
     def ask(self) -> None:
         """Ask about the first image of the test split, which is saved for more questions."""
@@ -172,14 +193,16 @@ class Demo:
         """
         from predictor.experiment import ExperimentSettings
         from predictor.train import TrainSettings
+        from predictor.tuning import TuningSettings
 
         inputs = find_inputs(self.run)
-        settings = ExperimentSettings(tuple(range(seeds)), TrainSettings(kind=kind))
-        splits = read_splits(inputs.folders)
+        tuned = TrainSettings(kind=kind, tuning=TuningSettings())
+        settings = ExperimentSettings(tuple(range(seeds)), tuned)
+        splits = inputs.read()
         results = read_report(self.run.report)
         wanted = identify_inputs(inputs, splits, settings)
         done = results.get("meta", {}).get("inputs") == wanted
-        _announce("report", f"{len(splits[2].data)} test questions, {seeds} seeds", done)
+        _announce("report", f"{len(splits['test'].data)} test questions, {seeds} seeds", done)
         if done:
             return results
         with training_bar(self.progress) as progress:

@@ -9,6 +9,7 @@ from pathlib import Path
 DEFAULT_RUN = Path("runs/demo")
 SPLITS = ("router-train", "calibration", "test")
 OUTSIDE = "ood"
+REPHRASED = "rephrased"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class RunFolder:
     def router(self) -> Path:
         """The folder that `m3scale train` writes."""
         return self.root / "router"
+
+    @property
+    def profile(self) -> Path:
+        """The file that `m3scale profile` writes."""
+        return self.root / "profile.json"
 
     @property
     def report(self) -> Path:

@@ -72,6 +72,12 @@ run_option = click.option(
     type=click.Path(path_type=Path),
     help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
 )
+profile_option = click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    help="What m3scale profile wrote, for times of this machine; the labels' times otherwise.  "
+    "[default: RUN/profile.json if there]",
+)
 columns_option = click.option(
     "--column",
     "columns",

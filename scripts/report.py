@@ -6,11 +6,19 @@ import click
 
 from scripts.errors import OneLineCommand
 from scripts.headline import print_headline
+from scripts.inputs import ReportInputs, find_inputs
 from scripts.layout import RunFolder
-from scripts.options import choose_folder, device_option, json_option, quiet_option, run_option
+from scripts.options import (
+    choose_folder,
+    device_option,
+    json_option,
+    profile_option,
+    quiet_option,
+    run_option,
+)
 from scripts.output import write_json
 from scripts.progress import training_bar, wants_progress
-from scripts.stages import PAGE, ReportInputs, find_inputs, run_report
+from scripts.stages import PAGE, run_report
 
 
 @click.command(cls=OneLineCommand)
@@ -36,13 +44,20 @@ from scripts.stages import PAGE, ReportInputs, find_inputs, run_report
     help="Label folder with unseen content, reported apart.  [default: RUN/outcomes/ood if there]",
 )
 @click.option(
+    "--rephrased",
+    type=click.Path(path_type=Path),
+    help="Label folder with questions of the test split, by sample_id, in other words.  "
+    "[default: RUN/outcomes/rephrased if there]",
+)
+@profile_option
+@click.option(
     "--router", type=click.Path(path_type=Path), help="Saved router.  [default: RUN/router]"
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RUN/report]"
 )
 @click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
+    "--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
 @device_option
 @json_option
@@ -53,6 +68,8 @@ def main(
     calibration: Path | None,
     test: Path | None,
     outside: Path | None,
+    rephrased: Path | None,
+    profile: Path | None,
     router: Path | None,
     out: Path | None,
     seeds: int,
@@ -69,13 +86,15 @@ def main(
     """
     from predictor.experiment import ExperimentSettings
 
-    parts = find_inputs(RunFolder(Path()))
+    parts, there = find_inputs(RunFolder(Path())), find_inputs(RunFolder(run)) if run else None
     inputs = ReportInputs(
         train=choose_folder("--train", train, run, parts.train),
         calibration=choose_folder("--calibration", calibration, run, parts.calibration),
         test=choose_folder("--test", test, run, parts.test),
         router=choose_folder("--router", router, run, parts.router),
-        outside=outside or (find_inputs(RunFolder(run)).outside if run else None),
+        outside=outside or (there.outside if there else None),
+        rephrased=rephrased or (there.rephrased if there else None),
+        profile=profile or (there.profile if there else None),
     )
     folder = choose_folder("--out", out, run, RunFolder(Path()).report)
     settings = ExperimentSettings(seeds=tuple(range(seeds)))

@@ -3,20 +3,20 @@
 No options and no printing here; heavy imports stand inside the functions, so that help is quick.
 """
 
-import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.layout import OUTSIDE, SPLITS, RunFolder
+from scripts.inputs import ReportInputs, check_router, identify_inputs, read_settings
+from scripts.layout import OUTSIDE, REPHRASED
 from scripts.output import clean_numbers
 from scripts.pictures import make_gallery
 from scripts.provenance import describe_code, describe_command, describe_hardware
 from scripts.request import LabelRequest, read_seconds, write_request
-from scripts.tables import LabelledSplit, read_splits
-from scripts.unseen import report_fallback, report_outside
+from scripts.tables import LabelledSplit
+from scripts.unseen import report_certified, report_fallback, report_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,45 +29,6 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 PAGE = "index.html"
-
-
-@dataclass(frozen=True)
-class ReportInputs:
-    """The folders that a report is made from.
-
-    Attributes:
-        train: label folder that the router learns from.
-        calibration: label folder for calibration and lambda.
-        test: label folder that is reported.
-        router: saved router, trained on the first two.
-        outside: label folder with unseen content, if there is one.
-    """
-
-    train: Path
-    calibration: Path
-    test: Path
-    router: Path
-    outside: Path | None = None
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The label folders, the one with unseen content last."""
-        outside = () if self.outside is None else (self.outside,)
-        return (self.train, self.calibration, self.test, *outside)
-
-
-def find_inputs(run: RunFolder) -> ReportInputs:
-    """Name the folders of a run that its report is made from.
-
-    Args:
-        run: the run.
-
-    Returns:
-        Its three splits, its router, and its split with unseen content if that is labelled.
-    """
-    train, calibration, test = (run.outcomes(split) for split in SPLITS)
-    outside = run.outcomes(OUTSIDE)
-    return ReportInputs(train, calibration, test, run.router, outside if outside.is_dir() else None)
 
 
 def run_label(
@@ -184,25 +145,23 @@ def run_report(
     from predictor.store import RouterBundle
 
     bundle = RouterBundle.load(inputs.router)
-    splits = read_splits(inputs.folders)
-    _check_router(bundle, inputs.router, splits)
-    settings = replace(settings, train=replace(settings.train, kind=bundle.router.kind))
-    train, calibration, test = (split.data for split in splits[:3])
+    splits = inputs.read()
+    check_router(bundle, inputs.router, splits)
+    settings = replace(settings, train=read_settings(bundle, settings.train))
+    train, calibration, test = (splits[name].data for name in ("train", "calibration", "test"))
     results = run_experiment(train, calibration, test, settings, progress)
     results["headline"].update(measure_router(bundle, test))
+    results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
-    if inputs.outside is not None:
-        results["ood"] = report_outside(bundle, splits[3].data, settings.evaluation)
-        results["fallback_ood"] = report_fallback(bundle, splits[3].data, budget)
-    results["fallback"] = report_fallback(bundle, test, budget)
     results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
-    results["gallery"], images = make_gallery(splits[2], inputs.test, bundle, budget)
+    results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
     results["meta"].update(
-        checkpoint=splits[2].checkpoint,
+        checkpoint=splits["test"].checkpoint,
         code_version=describe_code(),
         command=describe_command(),
         hardware=describe_hardware(device),
         inputs=identify_inputs(inputs, splits, settings),
+        profile=None if inputs.profile is None else json.loads(inputs.profile.read_text("utf-8")),
     )
     results["meta"]["timings"].update(_label_times(inputs.folders))
     results = dict(clean_numbers(results))
@@ -210,23 +169,22 @@ def run_report(
     return results
 
 
-def identify_inputs(
-    inputs: ReportInputs, splits: list[LabelledSplit], settings: "ExperimentSettings"
-) -> str:
-    """Name everything that decides what a report says.
+def _report_extras(
+    bundle: "RouterBundle", splits: dict[str, LabelledSplit], settings: "ExperimentSettings"
+) -> dict[str, Any]:
+    """Give the sections about content and words that the router has not seen."""
+    from predictor.transfer import rephrase
 
-    Args:
-        inputs: labels and router.
-        splits: the labels, read.
-        settings: seeds and budgets.
-
-    Returns:
-        First 16 hex digits of a SHA-256.
-    """
-    names = [split.data.fingerprint() for split in splits]
-    router = hashlib.sha256((inputs.router / "config.json").read_bytes()).hexdigest()
-    parts = [*names, splits[0].checkpoint, router, describe_code(), repr(settings)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    budget, test = settings.evaluation.headline, splits["test"].data
+    found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
+    outside = splits[OUTSIDE].data if OUTSIDE in splits else None
+    if outside is not None:
+        found["ood"] = report_outside(bundle, outside, settings.evaluation)
+        found["fallback_ood"] = report_fallback(bundle, outside, budget)
+    found["fallback_certified"] = report_certified(bundle, test, outside)
+    if REPHRASED in splits:
+        found["paraphrase"] = rephrase([bundle], test, splits[REPHRASED].data, budget)
+    return found
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -247,20 +205,5 @@ def read_report(folder: Path) -> dict[str, Any]:
     return results if isinstance(results, dict) else {}
 
 
-def _check_router(bundle: "RouterBundle", folder: Path, splits: list[LabelledSplit]) -> None:
-    checkpoint = bundle.meta.get("checkpoint")
-    if checkpoint != splits[0].checkpoint:
-        raise ValueError(
-            f"the router in {folder} belongs to checkpoint {checkpoint}, the labels come from "
-            f"{splits[0].checkpoint}; train a router on these labels"
-        )
-    for name, split in zip(("train", "calibration"), splits[:2], strict=True):
-        if bundle.meta[name]["fingerprint"] != split.data.fingerprint():
-            raise ValueError(
-                f"the router in {folder} was made with other outcomes than the {name} split given "
-                "here; report it with the folders it was trained on"
-            )
-
-
-def _label_times(folders: tuple[Path, ...]) -> dict[str, float]:
-    return {f"label_{folder.name}_s": round(read_seconds(folder), 1) for folder in folders}
+def _label_times(folders: dict[str, Path]) -> dict[str, float]:
+    return {f"label_{path.name}_s": round(read_seconds(path), 1) for path in folders.values()}

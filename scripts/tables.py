@@ -34,11 +34,15 @@ class LabelledSplit:
     checkpoint: str
 
 
-def read_splits(folders: Sequence[Path]) -> list[LabelledSplit]:
+def read_splits(
+    folders: Sequence[Path], profile: Mapping[str, float] | None = None
+) -> list[LabelledSplit]:
     """Read label folders that belong together.
 
     Args:
         folders: finished label folders of one model.
+        profile: scale to its time [ms], as `m3scale profile` measured it; the mean times of the
+            labels if left out.
 
     Returns:
         One split a folder; all have the same scales and the same metadata columns.
@@ -47,7 +51,7 @@ def read_splits(folders: Sequence[Path]) -> list[LabelledSplit]:
     names = _name_meta([table for table, _ in answered])
     splits = [
         LabelledSplit(
-            data=_make_data(folder, table, asked, names),
+            data=_make_data(folder, table, asked, names, profile),
             questions=asked,
             answers=table.answers,
             checkpoint=_read_checkpoint(folder),
@@ -82,7 +86,11 @@ def _read_checkpoint(folder: Path) -> str:
 
 
 def _make_data(
-    folder: Path, table: "OutcomeTable", questions: "list[Question]", names: tuple[str, ...]
+    folder: Path,
+    table: "OutcomeTable",
+    questions: "list[Question]",
+    names: tuple[str, ...],
+    profile: Mapping[str, float] | None,
 ) -> "TrainData":
     import numpy as np
 
@@ -103,7 +111,24 @@ def _make_data(
         meta_names=names,
         confidence=table.mean_logprob,
         lengths=np.array([len(asked.question) for asked in questions], np.float64),
+        costs=_list_costs(table, profile),
     )
+
+
+def _list_costs(
+    table: "OutcomeTable", profile: Mapping[str, float] | None
+) -> "dict[str, FloatArray]":
+    """Give costs in GFLOP, and in milliseconds, where a scale's mean stands for every question."""
+    import numpy as np
+
+    times = table.wall_ms.mean(axis=0)
+    if profile is not None:
+        missing = [scale for scale in table.scales if str(scale) not in profile]
+        if missing:
+            raise ValueError(f"the profile does not know scale {missing[0]}; measure it again")
+        times = np.array([profile[str(scale)] for scale in table.scales])
+    found = {"flops": table.flops / 1e9, "ms": np.tile(times, (len(table.scores), 1))}
+    return {unit: cost for unit, cost in found.items() if np.isfinite(cost).all() and cost.any()}
 
 
 def _name_meta(tables: "Sequence[OutcomeTable]") -> tuple[str, ...]:

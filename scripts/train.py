@@ -8,8 +8,9 @@ import click
 from scripts.certificates import describe_certificate
 from scripts.errors import OneLineCommand
 from scripts.layout import RunFolder
-from scripts.options import Level, choose_folder, json_option, run_option
+from scripts.options import Level, choose_folder, json_option, profile_option, run_option
 from scripts.output import print_table, write_json
+from scripts.profiles import read_profile
 from scripts.stages import run_train
 from scripts.tables import read_splits
 
@@ -51,6 +52,13 @@ BUDGETS = (36, 72, 144)
     help="Prove that at most a share ALPHA of an image's questions regresses, but for a chance "
     "DELTA; may be repeated.",
 )
+@click.option(
+    "--tune/--no-tune",
+    default=True,
+    show_default=True,
+    help="Choose the router's settings by cross-validation on the training images.",
+)
+@profile_option
 @json_option
 def main(
     run: Path | None,
@@ -60,6 +68,8 @@ def main(
     kind: str,
     seed: int,
     certify: tuple[tuple[float, float], ...],
+    tune: bool,
+    profile: Path | None,
     json_file: Path | None,
 ) -> None:
     """Train a router: each scale's chance to be right, from coarse tokens and question.
@@ -69,14 +79,19 @@ def main(
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
     from predictor.train import TrainSettings
+    from predictor.tuning import TuningSettings
 
     parts = RunFolder(Path())
     outcomes = choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train"))
     folder = choose_folder("--out", out, run, parts.router)
     if calibration is None and run:
         calibration = run / parts.outcomes("calibration")
-    splits = read_splits([outcomes, calibration] if calibration else [outcomes])
-    settings = TrainSettings(kind=kind, seed=seed, certify=certify)
+    if profile is None and run and RunFolder(run).profile.is_file():
+        profile = RunFolder(run).profile
+    times = read_profile(profile) if profile else None
+    splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
+    tuning = TuningSettings() if tune else None
+    settings = TrainSettings(kind=kind, seed=seed, certify=certify, tuning=tuning)
     bundle = run_train(splits[0], splits[1] if calibration else None, folder, settings)
     _print_router(bundle, folder, json_file)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 OUTLIER = 0.01
 """Share of the calibration split beyond which the report's fallback takes the dearest scale."""
 
+CAREFUL = 0.05
+"""The same beside a certificate, which promises more."""
+
 
 def report_outside(
     bundle: "RouterBundle", data: "TrainData", settings: "EvaluationSettings"
@@ -49,6 +52,40 @@ def report_fallback(bundle: "RouterBundle", data: "TrainData", budget: float) ->
         return {}
     outside = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)
     return fallback_summary(data, _choose(bundle, data, budget), outside, OUTLIER)
+
+
+def report_certified(
+    bundle: "RouterBundle",
+    test: "TrainData",
+    outside: "TrainData | None",
+) -> dict[str, Any]:
+    """Say what certified routing loses with the fallback, where its certificate holds and beyond.
+
+    Args:
+        bundle: the router, with certificates.
+        test: the test split.
+        outside: the split with unseen content, if there is one.
+
+    Returns:
+        Section `fallback_certified` of results.json.
+    """
+    from predictor.describe import fallback_summary
+
+    if bundle.gate is None:
+        return {}
+    found = {}
+    for proven in bundle.certificates:
+        alpha, delta = proven.alpha, proven.delta
+        rows: dict[str, Any] = {"alpha": alpha, "delta": delta, "bound": 1.5 * alpha}
+        for name, data in (("test", test), ("ood", outside)):
+            if data is None:
+                continue
+            raw = bundle.predict_raw(data.coarse, data.question)
+            chosen = proven.choose(raw, data.tokens)
+            far = bundle.gate.find_outside(data.coarse, data.question, CAREFUL)
+            rows[name] = fallback_summary(data, chosen, far, CAREFUL)
+        found[f"{alpha:g},{delta:g}"] = rows
+    return found
 
 
 def _choose(bundle: "RouterBundle", data: "TrainData", budget: float) -> "IntArray":

@@ -13,7 +13,7 @@ from predictor.certify import (
     image_losses,
 )
 from predictor.data import TrainData
-from predictor.p_values import p_value
+from predictor.p_values import RiskTest
 
 SCALES = (1, 9, 36)
 LAMBDAS = np.array([0.0, 1e-3, 3e-3, 6e-3, 1e-2, 3e-2, 1e-1])
@@ -55,7 +55,7 @@ def test_the_last_lambda_that_passes_is_certified(table):
     assert found.lam == found.lambdas[-2]
     assert all(p <= 0.1 for p in found.p_values[:-1]) and found.p_values[-1] > 0.1
     for lam, p in zip(found.lambdas, found.p_values, strict=True):
-        assert p == p_value(image_losses(seen, data, lam)[0], 0.05, single=False)
+        assert p == RiskTest(0.05, 0.1, 400, 1600).p_value(image_losses(seen, data, lam)[0])
     losses, tokens = image_losses(seen, data, found.lam)
     assert (found.risk, found.tokens) == (losses.mean(), tokens)
     assert (found.images, found.questions, found.split) == (400, 1600, data.fingerprint())

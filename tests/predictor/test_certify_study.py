@@ -47,6 +47,7 @@ def test_a_level_is_certified_and_measured_on_the_test_split(parts):
     assert found["safe_tokens"] == min(spent for loss, spent in every if loss.mean() <= 0.1)
     assert found["cost_ratio"] == pytest.approx(tokens / found["safe_tokens"])
     assert found["drawn_violations"] <= 0.1 and found["drawn_cost_ratio"] >= 1
+    assert found["resplit_violations"] <= 0.2 and found["draws"] == 40
 
 
 def test_a_level_that_needs_more_images_is_only_named(parts):

@@ -11,11 +11,16 @@ from predictor.boosted import BoostedSettings
 from predictor.contestants import Estimate, Splits, contestants
 from predictor.data import TrainData
 from predictor.experiment import ExperimentSettings, measure_router, run_experiment
+from predictor.mlp import MlpSettings
 from predictor.sweeps import SweepSettings, choose_all
 from predictor.train import TrainSettings, train_bundle
 
 SCALES = (1, 9, 36)
-FAST = TrainSettings(boosted=BoostedSettings(trees=20, min_rows=10, threads=1))
+FAST = TrainSettings(
+    boosted=BoostedSettings(trees=20, shared_trees=20, min_rows=10, threads=1),
+    mlp=MlpSettings(hidden=8, epochs=8),
+)
+ZOO = ["constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
 SETTINGS = ExperimentSettings(
     seeds=(0, 1),
     train=FAST,
@@ -51,6 +56,7 @@ def make_world(n_images, seed, first):
         meta_names=("need", "options"),
         confidence=-0.1 * (np.arange(3)[None] < need[:, None]) - 0.01,
         lengths=np.full(n, 20.0),
+        costs={"ms": np.tile([10.0, 11.0, 40.0], (n, 1))},
     )
 
 
@@ -105,10 +111,10 @@ def test_certificates_that_need_more_images_are_named(outcome):
 
 def test_every_contestant_is_reported_for_every_seed(outcome):
     results, seen = outcome
-    names = ["router", "linear", "knn", "question_only", "image_only", "family_only"]
+    names = ["router", *ZOO, "question_only", "image_only", "family_only"]
     names += ["random_features", "shuffled_labels", "length_only"]
     assert [name for name, _, _ in seen] == [*names, "omniscient"] * 2
-    assert [(done, total) for _, done, total in seen] == [(k, 20) for k in range(1, 21)]
+    assert [(done, total) for _, done, total in seen] == [(k, 30) for k in range(1, 31)]
     assert list(results["baselines"]) == [*names[1:], "shuffled_routing"]
     assert results["seeds"] == results["meta"]["seeds"] == [0, 1]
     assert len(results["router"]["at"]["9"]["per_seed"]) == 2
@@ -123,7 +129,46 @@ def test_results_are_json_with_the_stable_keys(outcome, splits):
     assert head | {"router_ms", "router_mb", "n"} <= set(results["headline"])
     assert results["meta"]["n_questions"] == 160 and results["meta"]["n_images"] == 40
     assert results["meta"]["splits"]["train"]["fingerprint"] == splits[0].fingerprint()
-    assert set(results["meta"]["timings"]) == {"train_router_s", "train_all_s", "evaluate_s"}
+    timings = {"train_router_s", "train_all_s", "evaluate_s", "studies_s"}
+    assert set(results["meta"]["timings"]) == timings
+
+
+def test_the_zoo_is_sorted_by_the_calibration_split(outcome):
+    rows = outcome[0]["zoo"]
+    assert {row["name"] for row in rows} == {"boosted", *(name.replace("_", " ") for name in ZOO)}
+    gaps = [row["calibration_ogc_9"] or 0.0 for row in rows]
+    assert gaps == sorted(gaps, reverse=True)
+    [ours] = [row for row in rows if row["is_default"]]
+    assert ours["ogc_9"] == outcome[0]["headline"]["ogc_9"] and ours["behind_router"] is None
+    assert ours["parity_tokens"] == pytest.approx(outcome[0]["headline"]["parity_tokens"])
+    assert ours["settings"]["trees"] == 20 and ours["seeds"] == 2
+
+
+def test_blocks_and_families_are_left_out_in_turn(outcome):
+    """Neither bit alone gives the scale away, so a row without the question is worth little."""
+    results = outcome[0]
+    rows = {row["block"]: row for row in results["ablation"]["rows"]}
+    assert set(rows) == {"one", "grid", "statistics", "question", "interactions"}
+    assert rows["question"]["loss"] > 0.1 and rows["question"]["loss_low"] > 0
+    assert rows["interactions"]["ogc_9_alone"] is None
+    assert set(results["leave_one_out"]) == {"gist", "reading"}
+    # The families of this world are names only: what is left out is known from the other.
+    assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6
+
+
+def test_costs_are_counted_in_every_unit(outcome):
+    """Two cheap scales cost nearly the same time, so a router in ms takes the second of them."""
+    costs = outcome[0]["costs"]
+    assert set(costs) == {"tokens", "ms"}
+    assert costs["tokens"]["parity"]["cost"] == pytest.approx(
+        outcome[0]["headline"]["parity_tokens"]
+    )
+    assert costs["ms"]["fixed"]["36"]["cost"] == 40.0
+    assert costs["ms"]["router"][0]["cost"] == 10.0
+    assert costs["ms"]["router"][-1]["cost"] <= 40.0
+    point = costs["ms"]["router"][3]
+    assert point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"]
+    assert 0 <= point["rescue_rate"] <= 1
 
 
 def test_the_luck_floor_comes_from_the_number_of_options(outcome, splits):
@@ -134,7 +179,7 @@ def test_the_luck_floor_comes_from_the_number_of_options(outcome, splits):
 
 def test_without_metadata_there_is_no_omniscient_router(splits):
     bare = [replace(part, meta=None, meta_names=()) for part in splits]
-    quick = replace(SETTINGS, seeds=(0,), train=TrainSettings(kind="linear"))
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
     results = run_experiment(*bare, quick)
     assert results["omniscient"] is None and results["luck_floor"] is None
 
@@ -153,7 +198,7 @@ def test_an_experiment_needs_a_seed_and_a_job(splits):
 
 
 def test_jobs_change_nothing_but_the_time(outcome, splits):
-    alone = run_experiment(*splits, replace(SETTINGS, jobs=1))
+    alone = run_experiment(*splits, replace(SETTINGS, jobs=1, studies=False))
     for section in ("router", "omniscient", "baselines", "controls", "families"):
         assert alone[section] == outcome[0][section]
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from predictor.features import FeatureMap, FeatureSettings
+from predictor.blocks import BLOCKS, PICTURE, Block, FeatureSettings
+from predictor.features import FeatureMap
 from predictor.interface import pack_arrays
 
 SMALL = {"one_width": 4, "grid_width": 5, "spread_width": 3, "question_width": 6}
@@ -26,12 +27,20 @@ def fitted(inputs):
 @pytest.mark.parametrize(
     ("blocks", "width"),
     [
-        # 4 + 5 + 3 directions, 5 token lengths, 2 ridge columns.
-        (("coarse",), 12 + 5 + 2),
+        # 4 + 5 + 3 directions, 5 token lengths, 2 steps, 2 ridge columns.
+        (PICTURE, 12 + 7 + 2),
+        (("one",), 4 + 2),
+        (("grid",), 5 + 2),
+        (("statistics",), 3 + 7 + 2),
         # 6 directions, 2 ridge columns.
         (("question",), 6 + 2),
         # All of it, 5 matches and 2 ridge columns of the products.
-        (("coarse", "question"), 19 + 8 + 5 + 2),
+        (tuple(BLOCKS), 21 + 8 + 5 + 2),
+        ((*PICTURE, "question"), 21 + 8),
+        # The match with one token and the products of its directions.
+        (("one", "question", "interactions"), 6 + 8 + 1 + 2),
+        (("statistics", "question", "interactions"), 12 + 8 + 2),
+        (("question", "interactions"), 8),
     ],
 )
 def test_rows_hold_the_columns_of_their_blocks(inputs, blocks, width):
@@ -63,7 +72,7 @@ def test_one_block_ignores_the_other(inputs):
     rows = only.fit_transform(coarse, question, *rest)
     other = FeatureMap(FeatureSettings(blocks=("question",), **SMALL))
     assert np.array_equal(rows, other.fit_transform(coarse * 0 + 1, question, *rest))
-    picture = FeatureMap(FeatureSettings(blocks=("coarse",), **SMALL))
+    picture = FeatureMap(FeatureSettings(blocks=PICTURE, **SMALL))
     rows = picture.fit_transform(coarse, question, *rest)
     assert np.array_equal(
         picture.transform(coarse, question), picture.transform(coarse, question[::-1])
@@ -83,7 +92,7 @@ def test_the_same_seed_gives_the_same_rows(fitted, inputs):
     assert again.to_bytes() == fitted[0].to_bytes()
 
 
-@pytest.mark.parametrize("blocks", [("coarse",), ("question",), ("coarse", "question")])
+@pytest.mark.parametrize("blocks", [PICTURE, ("question",), tuple(BLOCKS)])
 def test_a_saved_map_gives_the_same_rows(inputs, blocks):
     found = FeatureMap(FeatureSettings(blocks=blocks, **SMALL))
     found.fit_transform(*inputs)
@@ -105,7 +114,7 @@ def test_match_is_the_cosine_with_the_question():
     assert match[:15].mean() < -0.8
 
 
-@pytest.mark.parametrize("blocks", [(), ("picture",)])
+@pytest.mark.parametrize("blocks", [(), ("picture",), ("interactions",)])
 def test_unknown_blocks_are_refused(blocks):
     with pytest.raises(ValueError, match="blocks must be some of"):
         FeatureSettings(blocks=blocks)
@@ -141,6 +150,25 @@ def test_an_unfitted_map_says_so():
         FeatureMap().transform(np.zeros((1, 10, 12)), np.zeros((1, 12)))
     with pytest.raises(ValueError, match="not fitted"):
         FeatureMap().to_bytes()
+
+
+def test_steps_by_hand():
+    # Columns differ by 3, rows by 4, in the first dimension.
+    grid = (3.0 * np.arange(3)[None] + 4.0 * np.arange(3)[:, None]).reshape(9, 1)
+    coarse = np.concatenate([np.zeros((1, 10, 1)), np.r_[np.zeros((1, 1)), grid][None]])
+    rng = np.random.default_rng(0)
+    found = FeatureMap(FeatureSettings(blocks=("statistics",), spread_width=1, folds=2))
+    rows = found.fit_transform(coarse, rng.normal(size=(2, 1)), np.ones((2, 1)), np.arange(2))
+    assert rows[1, -3:-1].tolist() == [3.0, 4.0]
+    # The mean length is 7: lengths 0, 3, 6, 4, 7, 10, 8, 11, 14.
+    assert rows[1, -7] == pytest.approx(7.0)
+
+
+def test_a_block_of_another_version_is_refused(fitted, monkeypatch):
+    content = fitted[0].to_bytes()
+    monkeypatch.setitem(BLOCKS, "grid", Block(7, "another grid"))
+    with pytest.raises(ValueError, match="block 'grid' has version 1, this program makes 7"):
+        FeatureMap.from_bytes(content)
 
 
 def test_other_arrays_are_refused():

@@ -16,7 +16,21 @@ SCALES = (1, 9)
 def test_check_fit_fills_weights_in():
     x, y, w = check_fit(np.ones((3, 4), np.float32), np.ones((3, 2)), None, SCALES)
     assert x.dtype == y.dtype == np.float64
-    assert w.tolist() == [1, 1, 1]
+    assert w.tolist() == [[1, 1]] * 3
+
+
+def test_check_fit_lets_a_missing_score_weigh_nothing():
+    correct, weights = np.array([[1.0, np.nan], [0.0, 0.5]]), np.array([2.0, 3.0])
+    _, y, w = check_fit(np.ones((2, 1)), correct, weights, SCALES)
+    assert y.tolist() == [[1, 0], [0, 0.5]]
+    assert w.tolist() == [[2, 0], [3, 3]]
+
+
+def test_check_fit_needs_a_score_at_every_scale():
+    with pytest.raises(ValueError, match="no row has a score at scale 9"):
+        check_fit(np.ones((2, 1)), np.array([[1.0, np.nan], [1.0, np.nan]]), None, SCALES)
+    with pytest.raises(ValueError, match="no row has a score at scale 1"):
+        check_fit(np.ones((2, 1)), np.array([[1, 1], [np.nan, 1]]), np.array([0, 1]), SCALES)
 
 
 @pytest.mark.parametrize("features", [np.ones(3), np.ones((0, 4))])
@@ -30,7 +44,7 @@ def test_check_fit_needs_a_score_a_scale():
         check_fit(np.ones((3, 4)), np.ones((3, 5)), None, SCALES)
 
 
-@pytest.mark.parametrize("bad", [2.0, -1.0, np.nan])
+@pytest.mark.parametrize("bad", [2.0, -1.0, np.inf])
 def test_check_fit_needs_scores_between_0_and_1(bad):
     with pytest.raises(ValueError, match=r"correct must lie in \[0, 1\]"):
         check_fit(np.ones((3, 4)), np.full((3, 2), bad), None, SCALES)

@@ -8,8 +8,7 @@ CORRECT = np.array([[0.0], [0.0], [1.0], [1.0]])
 
 
 def one(count=1, prior=0.0, **more):
-    metrics = more.pop("metrics", ("euclidean",))
-    return NeighbourRouter((9,), NeighbourSettings((count,), metrics, prior=prior, **more))
+    return NeighbourRouter((9,), NeighbourSettings(count, prior=prior, **more))
 
 
 def test_neighbours_are_averaged():
@@ -33,23 +32,26 @@ def test_rows_of_weight_zero_are_forgotten():
 
 def test_the_cosine_looks_at_directions_only():
     rows = np.array([[1.0, 0.1], [100.0, 0.0], [0.1, 1.0], [-100.0, 3.0]])
-    router = one(1, metrics=("cosine",)).fit(rows - rows.mean(axis=0), CORRECT)
+    router = one(1, metric="cosine").fit(rows - rows.mean(axis=0), CORRECT)
     assert router.arrays_["metric"] == 1
     assert router.predict_proba(rows[1:2] - rows.mean(axis=0))[0, 0] == 0
-
-
-def test_noise_asks_for_many_neighbours_and_a_clear_picture_for_few():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 2))
-    settings = NeighbourSettings(counts=(1, 100))
-    noise = NeighbourRouter((9,), settings).fit(x, rng.integers(0, 2, (400, 1)).astype(float))
-    clear = NeighbourRouter((9,), settings).fit(x, (np.sin(6 * x[:, :1]) > 0).astype(float))
-    assert (int(noise.arrays_["count"]), int(clear.arrays_["count"])) == (100, 1)
 
 
 def test_a_large_split_is_thinned():
     router = one(1, most_rows=3).fit(ROWS, CORRECT)
     assert len(router.arrays_["rows"]) == 3
+
+
+def test_a_missing_score_is_no_neighbour():
+    correct = np.array([[0.0, 0.0], [0.0, np.nan], [1.0, np.nan], [1.0, 1.0]])
+    router = NeighbourRouter((9, 36), NeighbourSettings(2, prior=0.0)).fit(ROWS, correct)
+    found = router.predict_proba(np.array([[0.0, 0.0], [10.0, 0.0]]))
+    assert found.tolist() == [[0, 0], [1, 1]]
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ValueError, match="metric must be one of .* got 'taxi'"):
+        NeighbourSettings(metric="taxi")
 
 
 def test_nan_is_refused():

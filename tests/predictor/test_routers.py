@@ -106,12 +106,27 @@ def test_weights_count_as_repeated_rows(kind, outcomes):
     assert np.abs(plain - same).mean() > 0.2
 
 
+def test_scales_that_were_not_tried_are_not_heard(kind, outcomes):
+    """Half of the scores are missing; whatever stood there, the router would be the same."""
+    features, correct = outcomes
+    missing = np.random.default_rng(1).random(correct.shape) < 0.5
+    missing[missing.all(axis=1)] = False
+    router = build(kind).fit(features, np.where(missing, np.nan, correct))
+    found = router.predict_proba(features)
+    assert np.all((found >= 0) & (found <= 1))
+    if kind == "constant":
+        assert found[0] == pytest.approx([correct[~missing[:, k], k].mean() for k in range(3)])
+    else:
+        assert ((found > 0.5) == correct).mean() > 0.88
+
+
 @pytest.mark.parametrize(
     ("features", "correct", "message"),
     [
         (np.ones((3, 2)), np.ones((3, 2)), "correct must have shape"),
         (np.ones((0, 2)), np.ones((0, 3)), "at least one row"),
-        (np.ones((3, 2)), np.full((3, 3), np.nan), "correct must lie in"),
+        (np.ones((3, 2)), np.full((3, 3), 2.0), "correct must lie in"),
+        (np.ones((3, 2)), np.full((3, 3), np.nan), "no row has a score at scale 1"),
     ],
 )
 def test_bad_training_rows_are_refused(kind, features, correct, message):

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from predictor.blocks import PICTURE, FeatureSettings
 from predictor.boosted import BoostedSettings
 from predictor.data import TrainData
-from predictor.features import FeatureSettings
 from predictor.policy import choose, solve_lambda
 from predictor.train import TrainSettings, train_bundle
 
@@ -69,11 +69,11 @@ def accuracy_at(bundle, splits, budget):
 
 def test_the_router_beats_picture_only_and_question_only(splits, bundle):
     found = {"both": accuracy_at(bundle, splits, 72.0)}
-    for block in ("coarse", "question"):
-        settings = replace(QUICK, features=replace(SLIM, blocks=(block,)))
-        found[block] = accuracy_at(train_bundle(*splits[:2], settings), splits, 72.0)
+    for blocks in (PICTURE, ("question",)):
+        settings = replace(QUICK, features=replace(SLIM, blocks=blocks))
+        found[blocks[-1]] = accuracy_at(train_bundle(*splits[:2], settings), splits, 72.0)
     assert found["both"][0] > found["question"][0] + 0.03
-    assert found["both"][0] > found["coarse"][0] + 0.03
+    assert found["both"][0] > found["statistics"][0] + 0.03
     assert all(tokens < 72.0 * 1.15 for _, tokens in found.values())
 
 

@@ -3,7 +3,7 @@ import json
 from scripts.cli import main
 
 SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
-SMALL = [*SIZES, "--seeds", "1", "--kind", "linear"]
+SMALL = [*SIZES, "--rephrased-images", "2", "--seeds", "1", "--kind", "linear"]
 
 
 def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
@@ -19,8 +19,9 @@ def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
 
     second = runner.invoke(main, arguments)
     assert second.exit_code == 0, (second.output, second.exc_info)
-    # Four splits, the router and the report; asking takes a moment and is done again.
-    assert second.stderr.count("(done already)") == 6
+    # Five splits, the profile, the router and the report; asking takes a moment, so it is done
+    # again.
+    assert second.stderr.count("(done already)") == 8
     assert second.stdout.splitlines()[-5:] == lines[-5:]
 
 
@@ -40,3 +41,6 @@ def test_demo_omniscient_router_knows_the_metadata(runner, tiny_model, tmp_path)
     assert results["luck_floor"] is not None
     assert results["ood"]["n"] > 0
     assert results["ood"]["router_at_72"]["tokens"] <= 576
+    assert results["paraphrase"]["images"] == 2
+    assert set(results["costs"]) == {"tokens", "flops", "ms"}
+    assert set(results["meta"]["profile"]["scales"]) == set(results["fixed"])

@@ -1,0 +1,165 @@
+"""What each feature block is worth, in gap closed, and what it costs, in milliseconds.
+
+Every block is left out once, and taken alone once where it can stand alone. All of it is measured
+on the calibration split by image folds (`crossing.py`), so the blocks of the default can be chosen
+by it, and again on a test split if there is one.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from predictor.blocks import BLOCKS
+from predictor.bootstrap import draw_resamples
+from predictor.crossing import compare_gaps, cross_choose, measure_gap
+from predictor.data import IntArray, TrainData
+from predictor.policy import choose
+from predictor.store import RouterBundle
+from predictor.train import TrainSettings, train_bundle
+
+Section = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AblationSettings:
+    """How blocks are compared.
+
+    Attributes:
+        budget: mean visual tokens.
+        n_resamples: bootstrap draws of images.
+        level: share of the draws inside an interval.
+        jobs: trainings at a time.
+    """
+
+    budget: float = 72.0
+    n_resamples: int = 1000
+    level: float = 0.95
+    jobs: int = 2
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One training: its choices on the calibration and the test split, time and width."""
+
+    calibration: IntArray
+    test: IntArray | None
+    ms: float
+    columns: int
+
+
+def ablate(
+    splits: tuple[TrainData, TrainData, TrainData | None],
+    train: TrainSettings,
+    settings: AblationSettings | None = None,
+) -> Section:
+    """Train without each block and with it alone.
+
+    Args:
+        splits: training and calibration split, and a test split if there is one.
+        train: what to train; its blocks are all that is compared.
+        settings: how it is compared; the defaults if left out.
+
+    Returns:
+        Section `ablation` of results.json: `full` and `rows`, the most valuable block first.
+
+    Raises:
+        ValueError: if there are fewer than two blocks.
+    """
+    settings, blocks = settings or AblationSettings(), train.features.blocks
+    if len(blocks) < 2:
+        raise ValueError(f"an ablation needs at least two blocks, got {blocks}")
+    without = {name: tuple(b for b in blocks if b != name) for name in blocks}
+    alone = {name: (name,) for name in blocks if name != "interactions"}
+    wanted = [blocks, *without.values(), *alone.values()]
+
+    def measure(kept: tuple[str, ...]) -> _Variant:
+        features = replace(train.features, blocks=kept)
+        bundle = train_bundle(splits[0], splits[1], replace(train, features=features))
+        return _choose(bundle, splits, settings.budget)
+
+    distinct = list(dict.fromkeys(wanted))
+    with ThreadPoolExecutor(settings.jobs) as pool:
+        found = dict(zip(distinct, pool.map(measure, distinct), strict=True))
+    rows = [
+        _row(name, (found[blocks], found[without[name]], found.get((name,))), splits, settings)
+        for name in blocks
+    ]
+    return {
+        "kind": train.kind,
+        "full": _full(found[blocks], splits, settings),
+        "split": "calibration" if splits[2] is None else "test",
+        "seeds": 1,
+        "rows": sorted(rows, key=lambda row: -row["loss_calibration"]),
+    }
+
+
+def _choose(
+    bundle: RouterBundle, splits: tuple[TrainData, TrainData, TrainData | None], budget: float
+) -> _Variant:
+    _, calibration, test = splits
+    found = bundle.predict_proba(calibration.coarse, calibration.question)
+    chosen = cross_choose(found, calibration, budget)
+    picks = None
+    if test is not None:
+        belief = bundle.predict_proba(test.coarse, test.question)
+        picks = choose(belief, test.tokens, bundle.lambda_for_budget(budget))
+    batch = calibration.take(np.arange(64) % len(calibration))
+    start = time.perf_counter()
+    for _ in range(10):
+        rows = bundle.features.transform(batch.coarse, batch.question)
+        bundle.router.predict_proba(rows)
+    ms = (time.perf_counter() - start) * 1000 / 640
+    return _Variant(chosen, picks, round(ms, 5), rows.shape[1])
+
+
+def _judged(
+    variant: _Variant, splits: tuple[TrainData, TrainData, TrainData | None]
+) -> tuple[TrainData, IntArray]:
+    """Give the split that is reported, and what was chosen on it."""
+    if splits[2] is None or variant.test is None:
+        return splits[1], variant.calibration
+    return splits[2], variant.test
+
+
+def _full(
+    full: _Variant,
+    splits: tuple[TrainData, TrainData, TrainData | None],
+    settings: AblationSettings,
+) -> Section:
+    data, chosen = _judged(full, splits)
+    key = f"ogc_{settings.budget:g}"
+    return {
+        key: measure_gap(data, chosen),
+        f"{key}_calibration": measure_gap(splits[1], full.calibration),
+        "ms": full.ms,
+        "columns": full.columns,
+    }
+
+
+def _row(
+    name: str,
+    variants: tuple[_Variant, _Variant, _Variant | None],
+    splits: tuple[TrainData, TrainData, TrainData | None],
+    settings: AblationSettings,
+) -> Section:
+    full, without, alone = variants
+    data, chosen = _judged(full, splits)
+    _, other = _judged(without, splits)
+    draws = draw_resamples(data.image_ids, settings.n_resamples)
+    loss, low, high = compare_gaps(data, chosen, other, draws, settings.level)
+    on_calibration = [measure_gap(splits[1], found.calibration) for found in (full, without)]
+    key = f"ogc_{settings.budget:g}"
+    return {
+        "block": name,
+        "version": BLOCKS[name].version,
+        "what": BLOCKS[name].what,
+        "columns": full.columns - without.columns,
+        f"{key}_without": measure_gap(data, other),
+        f"{key}_alone": measure_gap(*_judged(alone, splits)) if alone else None,
+        **{"loss": loss, "loss_low": low, "loss_high": high},
+        "loss_calibration": on_calibration[0] - on_calibration[1],
+        "ms": round(full.ms - without.ms, 5),
+    }

@@ -1,0 +1,63 @@
+"""The command `m3scale ablate`: what each feature block is worth and costs."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.layout import RunFolder
+from scripts.options import choose_folder, json_option, run_option
+from scripts.output import print_table, write_json
+from scripts.tables import read_splits
+
+
+@click.command(cls=OneLineCommand)
+@run_option
+@click.option(
+    "--outcomes",
+    type=click.Path(path_type=Path),
+    help="Label folder to learn from.  [default: RUN/outcomes/router-train]",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Label folder that blocks are compared on.  [default: RUN/outcomes/calibration]",
+)
+@click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
+@click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens a question.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@json_option
+def main(
+    run: Path | None,
+    outcomes: Path | None,
+    calibration: Path | None,
+    kind: str,
+    budget: float,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Train without each feature block, and with it alone, and compare the gap they close.
+
+    Example: m3scale ablate --run runs/mine
+
+    Lambda is solved on all image folds of the calibration split but one, and that one is judged;
+    no test split is looked at.
+    """
+    from predictor.ablation import AblationSettings, ablate
+    from predictor.train import TrainSettings
+
+    parts = RunFolder(Path())
+    folders = [
+        choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train")),
+        choose_folder("--calibration", calibration, run, parts.outcomes("calibration")),
+    ]
+    train, known = (split.data for split in read_splits(folders))
+    settings = TrainSettings(kind=kind, seed=seed)
+    found = ablate((train, known, None), settings, AblationSettings(budget=budget))
+    names = ("block", "columns", f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
+    names += ("loss", "loss_low", "loss_high", "ms")
+    full = found["full"]
+    click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
+    print_table(names, [[row[name] for name in names] for row in found["rows"]])
+    if json_file:
+        write_json(json_file, found)

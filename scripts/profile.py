@@ -1,0 +1,67 @@
+"""The command `m3scale profile`: how long each scale takes on this machine."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+from scripts.opening import Opening, open_backbone
+from scripts.options import model_options
+from scripts.output import print_table, write_json
+
+
+@click.command(cls=OneLineCommand)
+@click.option(
+    "--source", default="scenes:test", show_default=True, help="What is asked, as in label."
+)
+@click.option("--limit", default=4, show_default=True, type=click.IntRange(1), help="Its rows.")
+@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File of the profile; RUN/profile.json is found by train and report.",
+)
+@model_options
+def main(
+    source: str,
+    limit: int,
+    repeats: int,
+    max_new_tokens: int,
+    out: Path,
+    model: str,
+    device: str,
+    dtype: str,
+    pooling: str,
+    device_map: str | None,
+    quantize: str | None,
+) -> None:
+    """Measure encoding, prefill and decoding at every scale, one question at a time.
+
+    Example: m3scale profile --out runs/mine/profile.json
+
+    Routers trained with it know budgets in milliseconds of this machine.
+    """
+    import torch
+
+    from labels.sources import load_questions
+    from scripts.profiles import measure_profile
+    from scripts.provenance import describe_hardware
+
+    questions = load_questions(source, limit=limit)
+    backbone = open_backbone(Opening(model, device, dtype, pooling, device_map, quantize))
+    found = measure_profile(backbone, questions, repeats, max_new_tokens)
+    profile = {
+        "checkpoint": backbone.fingerprint,
+        "device": describe_hardware(device),
+        "threads": torch.get_num_threads(),
+        "dtype": dtype,
+        "batch": 1,
+        **found,
+    }
+    header = ("scale", "prefill ms", "decode ms", "answer tokens", "total ms")
+    rows = [[scale, *times.values()] for scale, times in found["scales"].items()]
+    click.echo(f"encoding an image: {found['encode_ms']:.1f} ms")
+    print_table(header, rows)
+    write_json(out, profile)
