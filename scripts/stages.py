@@ -140,6 +140,7 @@ def run_report(
         What results.json holds.
     """
     from predictor.experiment import measure_router, run_experiment
+    from predictor.ladder import audit_ladder
     from predictor.report import write_report
     from predictor.store import RouterBundle
 
@@ -152,6 +153,7 @@ def run_report(
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
+    results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
     results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits["test"].checkpoint,
