@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CLIPImageProcessor, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from labels.questions import Question, QuestionSet, image_fingerprint
 from labels.sources import load_questions
 from m3_backbone.backbone import M3Backbone
+from scripts.opening import Opening, open_backbone
 from scripts.step_timing import LANGUAGE, VISION, Setting, build_model
 
 QUESTION_WORDS = 24
@@ -27,10 +29,10 @@ def open_model(size: str, device: str, dtype: str) -> M3Backbone:
         The model.
     """
     if size == "mini":
-        return M3Backbone.from_pretrained("m3-mini", device=device, dtype=dtype)
+        return open_backbone(Opening("m3-mini", device, dtype))
     model = build_model(Setting(size, device, dtype)).eval()
     side = VISION[size][4]
-    build: Any = CLIPImageProcessor
+    build: Any = CLIPImageProcessorPil
     processor = build(size={"height": side, "width": side}, do_center_crop=False)
     return M3Backbone(model, make_tokenizer(LANGUAGE[size][-1]), processor)
 

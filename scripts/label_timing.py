@@ -199,9 +199,10 @@ def measure_matrix_rate(device: str, dtype: torch.dtype, seconds: float = 1.0) -
 
 def _generate(work: Workload, question: Question, scale: int) -> str:
     backbone = work.backbone
-    model, tokenizer = backbone.model, backbone.tokenizer
+    model: Any = backbone.model  # `generate` is typed for another class than it works on
+    tokenizer = backbone.tokenizer
     image = work.questions.image(question.image_id)
-    marker = tokenizer.convert_ids_to_tokens(model.config.image_token_id)
+    marker = str(tokenizer.convert_ids_to_tokens(model.config.image_token_id))
     text = backbone.prompt(format_question(question)).replace(marker, marker * scale)
     ids = torch.tensor([tokenizer(text)["input_ids"]], device=model.device)
     with evaluating(model):

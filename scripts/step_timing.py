@@ -180,7 +180,7 @@ def copy_gradients(weights: Any) -> list[torch.Tensor]:
     return [weight.grad.float().cpu() for weight in weights if weight.grad is not None]
 
 
-def time_step(step: Callable[[], None], device: str) -> float:
+def time_step(step: Callable[[], object], device: str) -> float:
     """Run a step and give its wall time, until the device is done [seconds]."""
     wait_for(device)
     started = time.perf_counter()
