@@ -15,6 +15,9 @@ Encoded = Any
 """One image as the answerer sees it: made by `encode`, handed back unopened; where a question is
 about several images, a list of these."""
 
+Ready = Any
+"""An image that is ready to be encoded: made by `prepare`, handed to `encode` unopened."""
+
 
 class AnswerLike(Protocol):
     """One answer and what it took."""
@@ -54,6 +57,16 @@ class AnswerLike(Protocol):
         """Share of its batch's time in milliseconds, vision not included."""
         ...
 
+    @property
+    def batch_size(self) -> int:
+        """Answers that were given together with it, itself included."""
+        ...
+
+    @property
+    def batch_shape(self) -> str:
+        """Rows x answers a row x tokens a row of the batch."""
+        ...
+
 
 class Answerer(Protocol):
     """A model that answers at several scales; all batches keep the caller's order."""
@@ -78,7 +91,16 @@ class Answerer(Protocol):
         """How its visual tokens become fewer."""
         ...
 
-    def image_flops(self, image: Image.Image) -> float:
+    @property
+    def attention(self) -> str:
+        """Which code computes its attention."""
+        ...
+
+    def prepare(self, image: Image.Image) -> Ready:
+        """Do what has to be done to an image before `encode`; called in other threads."""
+        ...
+
+    def image_flops(self, image: Ready) -> float:
         """Count the FLOPs of encoding an image."""
         ...
 
@@ -86,7 +108,7 @@ class Answerer(Protocol):
         """Put a question into the model's template."""
         ...
 
-    def encode(self, images: Sequence[Image.Image]) -> list[Encoded]:
+    def encode(self, images: Sequence[Ready]) -> list[Encoded]:
         """Look at images once, for all scales."""
         ...
 
@@ -96,7 +118,9 @@ class Answerer(Protocol):
         questions: Sequence[Sequence[str]],
         scale: int,
         *,
-        max_new_tokens: int = 16,
+        max_new_tokens: int,
+        token_budget: int,
+        closing: Sequence[Sequence[Sequence[str]]] | None,
     ) -> Sequence[Sequence[AnswerLike]]:
         """Answer several questions about each of several images at one scale."""
         ...

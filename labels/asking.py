@@ -6,13 +6,14 @@ of all of them at one scale.
 What this is not: a run; `labels.generate` decides what is asked when, and writes what comes back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from labels.answerer import Answerer, AnswerLike, Encoded
+from labels.answerer import Answerer, AnswerLike, Encoded, Ready
+from labels.choice import list_closing
 from labels.formats import Cell, Features, to_half
 from labels.metrics import judge, settle_reference
 from labels.questions import Question
@@ -40,6 +41,8 @@ class Asking:
         write_text: question -> what the model is asked, options and instruction included.
         scales: scales to answer at, ascending.
         max_new_tokens: longest answer, in tokens.
+        token_budget: tokens that the model reads at once.
+        first_token: whether a letter, Yes or No that comes first is the whole answer.
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
         with_losses: whether to measure how surprising the reference answers are.
@@ -50,13 +53,51 @@ class Asking:
     write_text: Callable[[Question], str]
     scales: tuple[int, ...]
     max_new_tokens: int
+    token_budget: int
     stamp: Mapping[str, Cell]
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
+    first_token: bool = False
     with_losses: bool = False
+
+    def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
+        """List the single images that groups are about.
+
+        Args:
+            groups: questions, grouped by image id.
+
+        Returns:
+            Id of each image, in their order -> sample id of the first question about it.
+        """
+        found: dict[str, str] = {}
+        for group in groups:
+            for image_id in self.image_parts(group[0].image_id):
+                found.setdefault(image_id, group[0].sample_id)
+        return found
+
+    def make_ready(self, image_id: str, sample_id: str) -> Ready:
+        """Load an image and prepare it for the answerer.
+
+        Args:
+            image_id: the image.
+            sample_id: the sample to name if that fails.
+
+        Returns:
+            The image as the answerer encodes it.
+
+        Raises:
+            ValueError: if it cannot be loaded.
+        """
+        try:
+            return self.answerer.prepare(self.load_image(image_id))
+        except (ValueError, OSError) as error:
+            raise ValueError(f"image of sample {sample_id!r}: {error}") from error
 
 
 def ask_images(
-    asking: Asking, groups: Sequence[Group], known: dict[str, Seen] | None = None
+    asking: Asking,
+    groups: Sequence[Group],
+    known: dict[str, Seen] | None = None,
+    take: Callable[[str, str], Ready] | None = None,
 ) -> tuple[list[dict[str, Cell]], Features]:
     """Ask a batch of images all their questions at all scales; each image is encoded once.
 
@@ -64,15 +105,18 @@ def ask_images(
         asking: how to ask.
         groups: the questions, grouped by image id.
         known: id of each image that was encoded before; the new ones are added.
+        take: gives an image that is ready, by its id and a sample about it; else they are loaded.
 
     Returns:
         One row per question and scale, in the order of the questions, and their features.
     """
     texts = [[asking.write_text(question) for question in group] for group in groups]
-    seen = _look(asking, groups, {} if known is None else known)
+    seen = _look(asking, groups, {} if known is None else known, take or asking.make_ready)
     # One image comes by itself, as everywhere; several as a list.
     pyramids = [parts[0][0] if len(parts) == 1 else [one for one, _ in parts] for parts in seen]
-    answers = {scale: _answer(asking, pyramids, texts, scale) for scale in asking.scales}
+    closing = [[list_closing(one) for one in group] for group in groups]
+    words = closing if asking.first_token else None
+    answers = {scale: _answer(asking, pyramids, texts, scale, words) for scale in asking.scales}
     asked = [question for group in groups for question in group]
     largest = [answer.text for answer in answers[max(asking.scales)]]
     flat = [settle_reference(*pair) for pair in zip(asked, largest, strict=True)]
@@ -82,7 +126,7 @@ def ask_images(
         for _ in group
     ]
     rows = [
-        _make_row(asking, question, scale, answers[scale][index], vision[index], len(flat))
+        _make_row(asking, question, scale, answers[scale][index], vision[index])
         for index, question in enumerate(flat)
         for scale in asking.scales
     ]
@@ -110,13 +154,15 @@ def join_features(parts: Sequence[Features]) -> Features:
     )
 
 
-def _look(asking: Asking, groups: Sequence[Group], known: dict[str, Seen]) -> list[list[Seen]]:
+def _look(
+    asking: Asking,
+    groups: Sequence[Group],
+    known: dict[str, Seen],
+    take: Callable[[str, str], Ready],
+) -> list[list[Seen]]:
     """Encode the images that are not known yet, and give those of each group."""
-    new: dict[str, Image.Image] = {}
-    for group in groups:
-        for image_id in asking.image_parts(group[0].image_id):
-            if image_id not in known and image_id not in new:
-                new[image_id] = _load(asking, image_id, group[0])
+    asked = asking.list_images(groups)
+    new = {image_id: take(image_id, asked[image_id]) for image_id in asked if image_id not in known}
     pyramids = asking.answerer.encode(list(new.values()))
     for (image_id, image), pyramid in zip(new.items(), pyramids, strict=True):
         known[image_id] = pyramid, asking.answerer.image_flops(image)
@@ -125,18 +171,20 @@ def _look(asking: Asking, groups: Sequence[Group], known: dict[str, Seen]) -> li
     ]
 
 
-def _load(asking: Asking, image_id: str, question: Question) -> Image.Image:
-    try:
-        return asking.load_image(image_id)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"image of sample {question.sample_id!r}: {error}") from error
-
-
 def _answer(
-    asking: Asking, pyramids: Sequence[Encoded], texts: Sequence[Sequence[str]], scale: int
+    asking: Asking,
+    pyramids: Sequence[Encoded],
+    texts: Sequence[Sequence[str]],
+    scale: int,
+    closing: Sequence[Sequence[Sequence[str]]] | None,
 ) -> list[AnswerLike]:
     answers = asking.answerer.answer_images(
-        pyramids, texts, scale, max_new_tokens=asking.max_new_tokens
+        pyramids,
+        texts,
+        scale,
+        max_new_tokens=asking.max_new_tokens,
+        token_budget=asking.token_budget,
+        closing=closing,
     )
     counts = [len(group) for group in answers]
     if counts != [len(group) for group in texts]:
@@ -153,7 +201,6 @@ def _make_row(
     scale: int,
     answer: AnswerLike,
     vision_flops: float,
-    batch_size: int,
 ) -> dict[str, Cell]:
     score = judge(answer.text, question)
     flops = asking.answerer.answer_flops(answer) + vision_flops
@@ -172,7 +219,8 @@ def _make_row(
         "output_tokens": answer.output_tokens,
         "flops": float(flops),
         "wall_ms": float(answer.wall_ms),
-        "batch_size": batch_size,
+        "batch_size": answer.batch_size,
+        "batch_shape": answer.batch_shape,
         **asking.stamp,
     }
 

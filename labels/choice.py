@@ -10,6 +10,7 @@ from labels.questions import LETTERS, Question
 from labels.score import UNREADABLE, Score, normalise_text
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
+YES_NO = ("Yes", "No")
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
 LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
 
@@ -47,6 +48,23 @@ def right_options(question: Question) -> set[int]:
             index = _match_letter(LETTER_ALONE, accepted, len(question.choices))
         options |= {index} if index is not None else set()
     return options
+
+
+def list_closing(question: Question) -> tuple[str, ...]:
+    """List the words that settle a question as soon as an answer begins with one.
+
+    Args:
+        question: any question.
+
+    Returns:
+        Yes and No; or letters of options, but for those that an option's text begins with, which
+        may be the beginning of that text; nothing for an open question.
+    """
+    if question.metric == "yes_no":
+        return YES_NO
+    beginnings = {choice.strip()[:1] for choice in question.choices}
+    letters = LETTERS[: len(question.choices)]
+    return tuple(letter for letter in letters if letter not in beginnings)
 
 
 def read_option(answer: str, choices: tuple[str, ...]) -> int | None:

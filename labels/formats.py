@@ -33,7 +33,9 @@ OUTCOME_TYPES: dict[str, pa.DataType] = {
     "wall_ms": pa.float64(),
     "reference_loss": pa.float64(),  # null unless it was asked for
     "batch_size": pa.int32(),
+    "batch_shape": pa.string(),
     "dtype": pa.string(),
+    "attention": pa.string(),
     "checkpoint": pa.string(),
     "prompt_id": pa.string(),
     "code_version": pa.string(),

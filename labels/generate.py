@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -20,6 +21,7 @@ from labels.answerer import Answerer
 from labels.asking import Asking, Group, Seen, ask_images, join_features
 from labels.files import sweep, worker_name, write_atomically
 from labels.formats import pack_features, pack_outcomes, pack_questions
+from labels.lookahead import Lookahead
 from labels.manifest import (
     CODE_VERSION,
     QUESTIONS_FILE,
@@ -47,7 +49,7 @@ from labels.questions import Question, QuestionSet, format_question
 from labels.shards import ALONE, Share, drop_claims, share_out
 from m3_backbone.scales import check_scale
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,9 @@ class LabelSettings:
         scales: scales to answer at; all of the model's if empty.
         max_new_tokens: longest answer, in tokens.
         images_per_part: images whose outcomes are written together; at most this much is lost.
-        images_per_batch: images that the model gets at once.
+        images_per_batch: images that are encoded and kept for all scales at once.
+        token_budget: tokens that the language model reads at once, answers and padding included.
+        first_token: whether a letter, Yes or No that comes first is the whole answer.
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
         losses: whether to measure how surprising the right answer is at each scale.
@@ -70,7 +74,9 @@ class LabelSettings:
     scales: tuple[int, ...] = ()
     max_new_tokens: int = 16
     images_per_part: int = 32
-    images_per_batch: int = 16
+    images_per_batch: int = 32
+    token_budget: int = 16384
+    first_token: bool = False
     suffix: str = ""
     choice_suffix: str = ""
     losses: bool = False
@@ -81,7 +87,7 @@ class LabelSettings:
         Raises:
             ValueError: if a count is below 1.
         """
-        for name in ("max_new_tokens", "images_per_part", "images_per_batch"):
+        for name in ("max_new_tokens", "images_per_part", "images_per_batch", "token_budget"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
@@ -124,16 +130,19 @@ def label(
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
     missing = _find_missing(folder, manifest, share)
     asking = _plan_asking(questions, answerer, settings, manifest)
-    with tqdm(
+    following = dict(pairwise(share.order(missing)))
+    bar = tqdm(
         total=len(questions),
         initial=len(questions) - sum(_count(parts[index]) for index in missing),
         desc=f"labelling {questions.name}",
         unit=" questions",
         disable=not progress,
-    ) as bar:
+    )
+    with bar, Lookahead(asking.make_ready) as ahead:
         for index in share_out(folder, missing, share):
             start = time.perf_counter()
-            contents = _make_part(asking, parts[index], settings.images_per_batch, bar)
+            ahead.expect(_list_images(asking, parts, index, following.get(index)))
+            contents = _make_part(asking, parts[index], settings.images_per_batch, bar, ahead)
             work = _note_work(index, parts[index], time.perf_counter() - start)
             write_part(Part(index, index, folder), manifest.run, contents, [work])
     _finish_if_whole(folder, manifest)
@@ -148,6 +157,7 @@ def _plan_run(
         "questions": questions.fingerprint,
         "checkpoint": answerer.fingerprint,
         "dtype": answerer.dtype_name,
+        "attention": answerer.attention,
         "pooling": answerer.pooling,
         "prompt": answerer.prompt("{question}"),
         "suffix": settings.suffix,
@@ -156,6 +166,8 @@ def _plan_run(
         "max_new_tokens": settings.max_new_tokens,
         "images_per_part": settings.images_per_part,
         "images_per_batch": settings.images_per_batch,
+        "token_budget": settings.token_budget,
+        "first_token": int(settings.first_token),
         "losses": int(settings.losses),
         CODE_VERSION: package_version(),
     }
@@ -177,10 +189,13 @@ def _plan_asking(
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
         max_new_tokens=settings.max_new_tokens,
+        token_budget=settings.token_budget,
+        first_token=settings.first_token,
         with_losses=settings.losses,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,
+            "attention": answerer.attention,
             "checkpoint": answerer.fingerprint,
             "prompt_id": hashlib.sha256(json.dumps(prompt).encode()).hexdigest()[:16],
             "code_version": package_version(),
@@ -194,13 +209,25 @@ def _pick_scales(answerer: Answerer, settings: LabelSettings) -> tuple[int, ...]
     return tuple(sorted({check_scale(scale, answerer.scales) for scale in settings.scales}))
 
 
+def _list_images(
+    asking: Asking, parts: Sequence[Sequence[Group]], index: int, following: int | None
+) -> dict[str, str]:
+    """List the images of a part, then those of the part that probably follows."""
+    after = () if following is None else parts[following]
+    return asking.list_images([*parts[index], *after])
+
+
 def _make_part(
-    asking: Asking, part: Sequence[Group], images_per_batch: int, bar: "tqdm[None]"
+    asking: Asking,
+    part: Sequence[Group],
+    images_per_batch: int,
+    bar: "tqdm[None]",
+    ahead: Lookahead,
 ) -> dict[str, bytes]:
     batches = []
     known: dict[str, Seen] = {}
     for place, groups in enumerate(_split(part, images_per_batch), start=1):
-        batches.append(ask_images(asking, groups, known))
+        batches.append(ask_images(asking, groups, known, ahead.take))
         bar.update(_count(groups))
         # An image may come again, but only in another company; the others make room.
         to_come = part[place * images_per_batch :]

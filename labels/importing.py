@@ -150,7 +150,7 @@ def _make_outcome(row: Row, name: str) -> dict[str, Cell]:
         **dict.fromkeys(("mean_logprob", "first_margin", "flops", "wall_ms"), float("nan")),
         "visual_tokens": cost,
         **dict.fromkeys(("prompt_tokens", "output_tokens", "batch_size"), 0),
-        **dict.fromkeys(("dtype", "prompt_id"), ""),
+        **dict.fromkeys(("batch_shape", "dtype", "attention", "prompt_id"), ""),
         "checkpoint": IMPORTED,
         "code_version": package_version(),
     }

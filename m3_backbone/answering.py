@@ -4,13 +4,23 @@ Knows neither images nor which scale is wise; `backbone.py` is the face that use
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone.answers import Answer, build_answers
+from m3_backbone.answers import Answer, BatchFacts, build_answers
+from m3_backbone.batching import (
+    MemoryLimit,
+    Row,
+    count_tokens,
+    fill_batches,
+    plan_rows,
+    sharing_pays,
+    split_batches,
+)
 from m3_backbone.decoding import DecodeState, decode_greedily
 from m3_backbone.encoding import evaluating
 from m3_backbone.hosts import find_host
@@ -42,6 +52,8 @@ class AnswerEngine:
         self.eos_ids = _find_eos_ids(model, tokenizer)
         # Padding is never seen, but a place holder of the image would ask for a visual token.
         self._pad_id = 0 if model.config.image_token_id else 1
+        self._memory = MemoryLimit()
+        self._ids: dict[str, int | None] = {}
 
     def tokenize(
         self, questions: Sequence[str], visual: Sequence[int], max_new_tokens: int
@@ -72,6 +84,64 @@ class AnswerEngine:
                     f"{limit}: shorten {question[:60]!r}"
                 )
         return prompts
+
+    def close(self, prompt: TokenizedPrompt, words: Sequence[str]) -> TokenizedPrompt:
+        """Let an answer end with its first token if that is one of some words.
+
+        Args:
+            prompt: the prompt of a question.
+            words: the words; those that take several tokens do not count.
+
+        Returns:
+            The prompt, which knows their tokens.
+        """
+        return replace(prompt, closing=tuple(i for i in map(self._find_id, words) if i is not None))
+
+    def _find_id(self, word: str) -> int | None:
+        """Find the one token of a word that begins an answer."""
+        if word not in self._ids:
+            asked = self.prompts.tokenize("?").after
+            answered = self.prompts.tokenize("?", word).after
+            single = answered[:-1] == asked
+            self._ids[word] = answered[-1] if single else None
+        return self._ids[word]
+
+    def answer_each(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        features: Sequence[Tensor],
+        scales: Sequence[int],
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> list[Answer]:
+        """Answer prompts at scales of their own, in batches of one scale.
+
+        Args:
+            prompts: the prompts.
+            features: visual tokens of each prompt [n_visual, D].
+            scales: visual tokens per image crop of each prompt.
+            max_new_tokens: most tokens of an answer.
+            batch_size: most answers of a batch.
+
+        Returns:
+            One answer a prompt.
+
+        Raises:
+            ValueError: if `batch_size` is below 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
+        answers: dict[int, Answer] = {}
+        for part in split_batches(scales, lengths, batch_size):
+            found = self.answer_rows(
+                [prompts[i] for i in part],
+                [features[i] for i in part],
+                scales[part[0]],
+                max_new_tokens,
+            )
+            answers.update(zip(part, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
 
     def answer_rows(
         self,
@@ -109,25 +179,44 @@ class AnswerEngine:
         features: Sequence[Tensor],
         scale: int,
         max_new_tokens: int,
+        token_budget: int,
+        pays: Callable[[int], bool] = sharing_pays,
     ) -> list[list[Answer]]:
-        """Answer several prompts an image, in one packed batch for each count of visual tokens.
+        """Answer several prompts an image, in batches of like size.
 
         Args:
-            prompts: the prompts of each image, at least one, for which `can_group` holds.
+            prompts: the prompts of each image.
             features: visual tokens of each image [n_visual, D].
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
+            token_budget: tokens of a batch.
+            pays: whether so many questions of an image share its reading, where they can.
 
         Returns:
             Answers of each image.
+
+        Raises:
+            ValueError: if `token_budget` is below 1.
         """
-        answers: dict[int, list[Answer]] = {}
-        for part in split_equal(features):
-            found = self._answer_packed(
-                [prompts[i] for i in part], [features[i] for i in part], scale, max_new_tokens
-            )
-            answers.update(zip(part, found, strict=True))
-        return [answers[i] for i in range(len(prompts))]
+        if token_budget < 1:
+            raise ValueError(f"token_budget must be at least 1, got {token_budget}")
+
+        def work(batch: Sequence[Row]) -> list[list[Answer]]:
+            asked = [[prompts[row.image][place] for place in row.places] for row in batch]
+            shown = [features[row.image] for row in batch]
+            if batch[0].packed:
+                return self._answer_packed(asked, shown, scale, max_new_tokens)
+            single = [prompt for [prompt] in asked]
+            return [[one] for one in self.answer_rows(single, shown, scale, max_new_tokens)]
+
+        if not self.can_group(prompts):
+            pays = _never
+        rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
+        answers: dict[tuple[int, int], Answer] = {}
+        for batch in fill_batches(rows, min(token_budget, self._memory.most)):
+            for row, found in zip(batch, self._memory.run(batch, count_tokens, work), strict=True):
+                answers.update(zip([(row.image, i) for i in row.places], found, strict=True))
+        return [[answers[i, j] for j in range(len(group))] for i, group in enumerate(prompts)]
 
     def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
         """Tell whether prompts may be packed.
@@ -170,44 +259,28 @@ class AnswerEngine:
     ) -> list[list[Answer]]:
         start = time.perf_counter()
         with evaluating(self._model):
-            output = decode_greedily(self._model, prefill(), self.eos_ids, max_new_tokens)
+            state = prefill()
+            state.closing = _gather_closing(prompts).to(state.active.device)
+            shape = *state.active.shape, state.owner.shape[1]
+            output = decode_greedily(self._model, state, self.eos_ids, max_new_tokens)
         wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
-        return build_answers(output, prompts, scale, visual, wall_ms, self._tokenizer)
+        facts = BatchFacts(scale, visual, wall_ms, shape)
+        return build_answers(output, prompts, facts, self._tokenizer)
 
 
-def split_batches(
-    scales: Sequence[int], lengths: Sequence[int], batch_size: int
-) -> Iterator[list[int]]:
-    """Split rows into batches of one scale, rows of like length together so that little is padded.
-
-    Args:
-        scales: visual tokens per image crop of each row.
-        lengths: tokens of each row.
-        batch_size: most rows of a batch.
-
-    Yields:
-        Row numbers of one batch.
-    """
-    order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
-    for _, rows in groupby(order, key=lambda i: scales[i]):
-        same_scale = list(rows)
-        for start in range(0, len(same_scale), batch_size):
-            yield same_scale[start : start + batch_size]
+def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
+    """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
+    slots = max(map(len, prompts))
+    width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
+    table = torch.full((len(prompts), slots, width), -1)
+    for row, asked in enumerate(prompts):
+        for slot, prompt in enumerate(asked):
+            table[row, slot, : len(prompt.closing)] = torch.tensor(prompt.closing, dtype=torch.long)
+    return table
 
 
-def split_equal(features: Sequence[Tensor]) -> list[list[int]]:
-    """Split images into groups that have equally many visual tokens.
-
-    Args:
-        features: visual tokens of each image [n_visual, D].
-
-    Returns:
-        Numbers of the images of each group.
-    """
-    groups: dict[int, list[int]] = {}
-    for image, tokens in enumerate(features):
-        groups.setdefault(len(tokens), []).append(image)
-    return list(groups.values())
+def _never(n_questions: int) -> bool:
+    return False
 
 
 def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

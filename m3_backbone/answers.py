@@ -23,6 +23,8 @@ class Answer:
         mean_logprob: mean log-probability of the generated tokens [nats].
         first_margin: log-probability of the first token minus that of the runner-up [nats].
         wall_ms: time of the batch divided by its answers, without encoding the image [ms].
+        batch_size: answers of the batch.
+        batch_shape: its rows x answers a row x tokens a row that were read, such as 4x3x180.
     """
 
     text: str
@@ -34,14 +36,31 @@ class Answer:
     mean_logprob: float
     first_margin: float
     wall_ms: float
+    batch_size: int
+    batch_shape: str
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """What all answers of a batch have in common.
+
+    Attributes:
+        scale: visual tokens per image crop.
+        visual: visual tokens of each row, all its crops and newlines included.
+        wall_ms: time of one answer [ms].
+        shape: rows, answers a row and tokens a row that were read.
+    """
+
+    scale: int
+    visual: Sequence[int]
+    wall_ms: float
+    shape: tuple[int, int, int]
 
 
 def build_answers(
     output: GreedyOutput,
     prompts: Sequence[Sequence[TokenizedPrompt]],
-    scale: int,
-    visual: Sequence[int],
-    wall_ms: float,
+    facts: BatchFacts,
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[list[Answer]]:
     """Turn what the greedy loop produced into answers.
@@ -49,9 +68,7 @@ def build_answers(
     Args:
         output: the loop's record.
         prompts: the prompt of each slot of each row.
-        scale: visual tokens per image crop.
-        visual: visual tokens of each row, all its crops and newlines included.
-        wall_ms: time of one answer [ms].
+        facts: what they have in common.
         tokenizer: turns ids into text.
 
     Returns:
@@ -60,18 +77,21 @@ def build_answers(
     lengths = output.lengths.tolist()
     token_ids = output.token_ids.tolist()
     logprobs, margins = output.logprob.tolist(), output.margin.tolist()
+    batch_size, batch_shape = sum(map(len, prompts)), "x".join(map(str, facts.shape))
     return [
         [
             Answer(
                 text=_decode(tokenizer, token_ids[row][slot][: lengths[row][slot]]),
                 token_ids=tuple(token_ids[row][slot][: lengths[row][slot]]),
-                scale=scale,
-                visual_tokens=visual[row],
-                prompt_tokens=prompt.text_tokens() + visual[row],
+                scale=facts.scale,
+                visual_tokens=facts.visual[row],
+                prompt_tokens=prompt.text_tokens() + facts.visual[row],
                 output_tokens=lengths[row][slot],
                 mean_logprob=logprobs[row][slot] / lengths[row][slot],
                 first_margin=margins[row][slot],
-                wall_ms=wall_ms,
+                wall_ms=facts.wall_ms,
+                batch_size=batch_size,
+                batch_shape=batch_shape,
             )
             for slot, prompt in enumerate(row_prompts)
         ]

@@ -17,10 +17,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone import cost, geometry
-from m3_backbone.answering import AnswerEngine, split_batches
+from m3_backbone.answering import AnswerEngine
 from m3_backbone.answers import Answer
 from m3_backbone.anyres import count_crops
-from m3_backbone.encoding import encode_images
+from m3_backbone.batching import TOKEN_BUDGET, MemoryLimit
+from m3_backbone.encoding import PreparedImage, encode_images, prepare_image
 from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, fingerprint_variant
 from m3_backbone.hosts import find_host
 from m3_backbone.levels import Seen, check_length, check_scales, read_level
@@ -82,6 +83,7 @@ class M3Backbone:
         self.hidden_size = self.language_shape.hidden
         self._folder = folder
         self._engine = AnswerEngine(model, tokenizer)
+        self._memory = MemoryLimit()
 
     @classmethod
     def from_pretrained(
@@ -125,11 +127,16 @@ class M3Backbone:
         return name_numbers(self.model)
 
     @property
+    def attention(self) -> str:
+        """Name the attention backend of the language model, such as `sdpa`."""
+        return str(self.model.config.get_text_config()._attn_implementation)
+
+    @property
     def vision_flops(self) -> float:
         """Count encoding one image crop [FLOPs]; the same at every scale."""
         return cost.vision_flops(self.vision_shape)
 
-    def image_flops(self, image: Image.Image) -> float:
+    def image_flops(self, image: Image.Image | PreparedImage) -> float:
         """Count encoding an image, all its crops; the same at every scale.
 
         Args:
@@ -151,19 +158,32 @@ class M3Backbone:
         """
         return cost.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
 
-    def encode(self, images: Sequence[Image.Image], batch_size: int = 16) -> list[Pyramid]:
+    def prepare(self, image: Image.Image) -> PreparedImage:
+        """Do what has to be done to an image before `encode`; another thread may.
+
+        Args:
+            image: a PIL image of any mode.
+
+        Returns:
+            The image as `encode` takes it too.
+        """
+        return prepare_image(self.model, self.image_processor, image)
+
+    def encode(
+        self, images: Sequence[Image.Image | PreparedImage], batch_size: int = 16
+    ) -> list[Pyramid]:
         """Encode images and pool their tokens to every scale.
 
         The vision tower sees each distinct image once; equal images share one pyramid.
 
         Args:
-            images: PIL images of any mode.
+            images: PIL images of any mode, or what `prepare` made of them.
             batch_size: images (or crops, if the model cuts images) in one pass of the tower.
 
         Returns:
             One pyramid an image, in the caller's order.
         """
-        tokens = encode_images(self.model, self.image_processor, images, batch_size)
+        tokens = encode_images(self.model, self.image_processor, images, batch_size, self._memory)
         check_grids(tokens, self.grid_side, self.hidden_size)
         sizes = [image.size for image in images]
         return build_pyramids(self.model, tokens, sizes, self.scales, self.pooling)
@@ -202,29 +222,14 @@ class M3Backbone:
 
         Returns:
             Answers in the caller's order.
-
-        Raises:
-            ValueError: if lengths disagree, a scale is illegal, or a question is empty or too long.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         chosen = check_scales(scales, self.scales, len(questions))
         check_length("pyramids", pyramids, len(questions))
         features = [
             self._read_level(seen, scale) for seen, scale in zip(pyramids, chosen, strict=True)
         ]
         prompts = self._engine.tokenize(questions, list(map(len, features)), max_new_tokens)
-        lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
-        answers: dict[int, Answer] = {}
-        for part in split_batches(chosen, lengths, batch_size):
-            found = self._engine.answer_rows(
-                [prompts[i] for i in part],
-                [features[i] for i in part],
-                chosen[part[0]],
-                max_new_tokens,
-            )
-            answers.update(zip(part, found, strict=True))
-        return [answers[i] for i in range(len(prompts))]
+        return self._engine.answer_each(prompts, features, chosen, max_new_tokens, batch_size)
 
     def answer_images(
         self,
@@ -233,11 +238,13 @@ class M3Backbone:
         scale: int,
         *,
         max_new_tokens: int = 16,
+        token_budget: int = TOKEN_BUDGET,
+        closing: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[list[Answer]]:
         """Answer many questions an image at one scale, batched.
 
         The prompt's beginning, visual tokens included, is read once an image and shared by its
-        questions. Images with another number of visual tokens go into another batch. The answers
+        questions. A batch that memory cannot hold is halved, and so are those after it. The answers
         are those of `generate` (in float32).
 
         Args:
@@ -245,30 +252,23 @@ class M3Backbone:
             questions: the questions of each image.
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
+            token_budget: tokens of a batch, answers and padding included.
+            closing: words for each question that are the whole answer if it begins with one.
 
         Returns:
             Answers of each image, in the order of its questions.
         """
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
-        asked = [i for i, group in enumerate(questions) if group]
-        features = {i: self._read_level(pyramids[i], scale) for i in asked}
-        prompts = {
-            i: self._engine.tokenize(
-                questions[i], [len(features[i])] * len(questions[i]), max_new_tokens
-            )
-            for i in asked
-        }
-        if not self._engine.can_group(list(prompts.values())):
-            return [
-                self.generate([pyramid] * len(group), group, scale, max_new_tokens=max_new_tokens)
-                for pyramid, group in zip(pyramids, questions, strict=True)
-            ]
-        found = self._engine.answer_groups(
-            [prompts[i] for i in asked], [features[i] for i in asked], scale, max_new_tokens
-        )
-        by_image = dict(zip(asked, found, strict=True))
-        return [by_image.get(i, []) for i in range(len(questions))]
+        features = [self._read_level(pyramid, scale) for pyramid in pyramids]
+        prompts = [
+            self._engine.tokenize(group, [len(tokens)] * len(group), max_new_tokens)
+            for group, tokens in zip(questions, features, strict=True)
+        ]
+        if closing is not None:
+            close = self._engine.close
+            prompts = [list(map(close, *pair)) for pair in zip(prompts, closing, strict=True)]
+        return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Average the language model's input embeddings over each question's own tokens.

@@ -20,26 +20,34 @@ from m3_backbone.geometry import read_layout
 from m3_backbone.vision import encode_pixels
 
 
-def encode_crops(
-    model: Any, image_processor: Any, images: list[Image.Image], batch_size: int
-) -> list[Tensor]:
-    """Encode and project every crop of images at the full grid.
+def prepare_crops(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
+    """Cut an image as the model expects it.
+
+    Args:
+        config: the model's configuration.
+        image_processor: its image processor, the Pillow one.
+        image: an image in mode RGB.
+
+    Returns:
+        Pixel values, the base crop first, then the tiles row by row [crops, 3, side, side].
+    """
+    layout = read_layout(config)
+    check_processor(image_processor, layout)
+    return cut_image(image_processor, image, layout)
+
+
+def project_crops(model: Any, pixels: Tensor) -> Tensor:
+    """Encode and project crops.
 
     Args:
         model: the stock model, in evaluation mode.
-        image_processor: its image processor, the Pillow one.
-        images: images in mode RGB, at least one.
-        batch_size: crops in one pass.
+        pixels: pixel values of crops [B, 3, side, side].
 
     Returns:
-        Tokens of each image, the base crop first, then the tiles row by row [crops, N, D].
+        Tokens on the full grid [B, N, D].
     """
-    layout = read_layout(model.config)
-    check_processor(image_processor, layout)
-    pixels = [cut_image(image_processor, image, layout) for image in images]
-    parts = torch.split(torch.cat(pixels), batch_size)
-    tokens = torch.cat([_project(model, part.to(model.device, model.dtype)) for part in parts])
-    return list(torch.split(tokens, [len(crops) for crops in pixels]))
+    tokens: Tensor = model.model.multi_modal_projector(encode_pixels(model, pixels))
+    return tokens
 
 
 def check_processor(image_processor: Any, layout: CropLayout) -> None:
@@ -88,9 +96,3 @@ def cut_image(image_processor: Any, image: Image.Image, layout: CropLayout) -> T
             "and the model's configuration disagree"
         )
     return pixels
-
-
-def _project(model: Any, pixels: Tensor) -> Tensor:
-    """Encode and project crops [B, 3, side, side] to tokens [B, N, D]."""
-    tokens: Tensor = model.model.multi_modal_projector(encode_pixels(model, pixels))
-    return tokens

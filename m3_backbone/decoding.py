@@ -32,6 +32,7 @@ class DecodeState:
         position: position of the next token of each slot [R, Q].
         logits: logits of the next token of each slot [R, Q, V].
         active: slots whose answer goes on [R, Q].
+        closing: tokens that are a slot's whole answer if they come first, else -1 [R, Q, n].
     """
 
     cache: DynamicCache
@@ -39,6 +40,7 @@ class DecodeState:
     position: Tensor
     logits: Tensor
     active: Tensor
+    closing: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,10 @@ def decode_greedily(
     live, logits = state.active, state.logits
     for step in range(max_new_tokens):
         best = record.add(row_ids, slots, live, bar_tokens(model, logits))
-        state.active.scatter_(1, slots, live & ~torch.isin(best, ends))
+        ended = torch.isin(best, ends)
+        if step == 0 and state.closing is not None:
+            ended |= (best[..., None] == state.closing).any(-1)
+        state.active.scatter_(1, slots, live & ~ended)
         if step + 1 == max_new_tokens or not bool(state.active.any()):
             break
         tokens = torch.zeros_like(state.position).scatter_(1, slots, best)

@@ -18,11 +18,17 @@ from m3_backbone.geometry import grid_side
 from m3_backbone.pooling import Pyramid
 from m3_backbone.prompts import FALLBACK_TEMPLATE
 
-Encode: TypeAlias = Callable[[Any, Any, list[Image.Image], int], list[Tensor]]
-"""(model, image processor, RGB images, batch size) -> tokens of each image.
+Prepare: TypeAlias = Callable[[Any, Any, Image.Image], Tensor]
+"""(model's configuration, image processor, RGB image) -> pixel values.
 
-On the full grid, row-major and as wide as the language model: [N, D], or [crops, N, D] with the
-base crop first from a model that cuts images. The batch size counts crops.
+[3, H, W], or [crops, 3, H, W] with the base crop first from a model that cuts images. Runs beside
+the model, in another thread.
+"""
+
+Project: TypeAlias = Callable[[Any, Tensor], Tensor]
+"""(model, pixel values of images or crops [B, 3, H, W]) -> tokens [B, N, D].
+
+On the full grid, row-major and as wide as the language model.
 """
 
 Pool: TypeAlias = Callable[[Any, Tensor, Size, Sequence[int], str], Pyramid]
@@ -57,7 +63,8 @@ class Host:
     """One family of models of transformers; the defaults are LLaVA's.
 
     Attributes:
-        encode: images to tokens.
+        prepare: image to pixel values.
+        project: pixel values to tokens.
         pool: tokens of one image to its pyramid.
         splice: visual tokens to what the model's forward takes.
         grid_side: configuration -> visual tokens along one side of the grid of an image crop.
@@ -67,7 +74,8 @@ class Host:
             the reading of their image.
     """
 
-    encode: Encode
+    prepare: Prepare
+    project: Project
     pool: Pool
     splice: Splice = list_outputs
     grid_side: Callable[[Any], int] = grid_side

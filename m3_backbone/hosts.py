@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from m3_backbone.crops import encode_crops
+from m3_backbone.crops import prepare_crops, project_crops
 from m3_backbone.host import Host
 from m3_backbone.merging import pool_crops
 from m3_backbone.onevision import pool_onevision
 from m3_backbone.paligemma import PREFIX_TEMPLATE, splice_prefix
 from m3_backbone.pooling import pool_image
-from m3_backbone.vision import project_images
+from m3_backbone.vision import prepare_image, project_images
 
 HOSTS: dict[str, Host] = {
-    "llava": Host(encode=project_images, pool=pool_image),
-    "llava_next": Host(encode=encode_crops, pool=pool_crops),
-    "llava_onevision": Host(encode=encode_crops, pool=pool_onevision),
+    "llava": Host(prepare_image, project_images, pool_image),
+    "llava_next": Host(prepare_crops, project_crops, pool_crops),
+    "llava_onevision": Host(prepare_crops, project_crops, pool_onevision),
     "paligemma": Host(
-        encode=project_images,
+        prepare=prepare_image,
+        project=project_images,
         pool=pool_image,
         splice=splice_prefix,
         template=PREFIX_TEMPLATE,

@@ -31,10 +31,12 @@ class TokenizedPrompt:
     Attributes:
         before: ids up to the image.
         after: ids behind the image.
+        closing: ids that are the whole answer if it begins with one of them.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+    closing: tuple[int, ...] = ()
 
     def text_tokens(self) -> int:
         """Count the tokens that are not visual.

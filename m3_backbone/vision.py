@@ -7,23 +7,32 @@ from PIL import Image
 from torch import Tensor
 
 
-def project_images(
-    model: Any, image_processor: Any, images: list[Image.Image], batch_size: int
-) -> list[Tensor]:
+def prepare_image(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
+    """Make an image ready for a model that sees it as one crop.
+
+    Args:
+        config: the model's configuration; nothing of it is needed.
+        image_processor: the checkpoint's image processor.
+        image: an image in mode RGB.
+
+    Returns:
+        Pixel values [3, H, W].
+    """
+    pixels: Tensor = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
+    return pixels
+
+
+def project_images(model: Any, pixels: Tensor) -> Tensor:
     """Encode and project images that the model sees as one crop each.
 
     Args:
         model: a stock model whose `get_image_features` gives the language model's tokens.
-        image_processor: its image processor.
-        images: images in mode RGB, at least one.
-        batch_size: crops in one pass; there are no more images than that.
+        pixels: pixel values [B, 3, H, W].
 
     Returns:
-        Tokens of each image [N, D].
+        Tokens [B, N, D].
     """
-    pixels = image_processor(images=images, return_tensors="pt")["pixel_values"]
-    output = model.get_image_features(pixels.to(model.device, model.dtype), return_dict=True)
-    return list(output.pooler_output)
+    return torch.stack(list(model.get_image_features(pixels, return_dict=True).pooler_output))
 
 
 def encode_pixels(model: Any, pixels: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from predictor.blocks import PICTURE
 from predictor.boosted import BoostedRouter
 from predictor.calibration import Calibrator
 from predictor.data import FloatArray, NameArray, TrainData
+from predictor.features import FeatureMap
 from predictor.registry import ROUTERS
 from predictor.store import RouterBundle
 from predictor.train import TrainSettings, train_bundle
@@ -111,20 +112,34 @@ def contestants(splits: Splits, kind: str = "boosted") -> dict[str, Trainer]:
         Name to a function that trains it with the settings of `plan`.
     """
     found: dict[str, Trainer] = {
-        **dict.fromkeys((ROUTER, *list_zoo(kind)), _train_router),
+        **dict.fromkeys((ROUTER, *list_zoo(kind)), train_router),
         "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
         "image_only": lambda s, t: _train_blocks(s, t, PICTURE),
         "family_only": _train_family,
         "random_features": _train_random,
-        "shuffled_labels": lambda s, t: _train_router(_shuffle_labels(s, t.seed), t),
+        "shuffled_labels": lambda s, t: train_router(_shuffle_labels(s, t.seed), t),
     }
     if splits.test.lengths is not None:
         found["length_only"] = _train_length
     return found if splits.test.meta is None else {**found, "omniscient": _train_omniscient}
 
 
-def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
-    bundle = train_bundle(splits.train, splits.calibration, settings)
+def train_router(
+    splits: Splits,
+    settings: TrainSettings,
+    fitted: tuple[FeatureMap, FloatArray] | None = None,
+) -> Estimate:
+    """Train a router as a user would.
+
+    Args:
+        splits: the data.
+        settings: what to train.
+        fitted: its features, if they are fitted already.
+
+    Returns:
+        What it believes.
+    """
+    bundle = train_bundle(splits.train, splits.calibration, settings, fitted=fitted)
     parts = (splits.calibration, splits.test)
     raw, raw_test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
     calibration, test = (bundle.calibrator.transform(found) for found in (raw, raw_test))
@@ -133,7 +148,7 @@ def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
 
 def _train_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str, ...]) -> Estimate:
     features = replace(settings.features, blocks=blocks)
-    return _train_router(splits, replace(settings, features=features))
+    return train_router(splits, replace(settings, features=features))
 
 
 def _shuffle_labels(splits: Splits, seed: int) -> Splits:

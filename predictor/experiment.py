@@ -19,7 +19,7 @@ from predictor.bench import EvaluationSettings, SeedRun
 from predictor.cascade import describe_cascade
 from predictor.certify import candidate_lambdas
 from predictor.certify_study import study_certificates
-from predictor.contestants import ROUTER, Splits, contestants, list_zoo, plan
+from predictor.contestants import ROUTER, Splits, contestants, list_zoo, plan, train_router
 from predictor.crossing import cross_choose, measure_gap
 from predictor.data import TrainData
 from predictor.describe import plain
@@ -28,7 +28,7 @@ from predictor.policy import choose
 from predictor.rules import luck_floor
 from predictor.store import RouterBundle
 from predictor.sweeps import SweepSettings, choose_all, shuffle_run
-from predictor.train import TrainSettings, tune_settings
+from predictor.train import TrainSettings, fit_features, tune_settings
 from predictor.transfer import leave_one_out
 from predictor.zoo import Entry, describe_zoo
 
@@ -156,10 +156,19 @@ def _train_all(
     trainers = contestants(splits, settings.train.kind)
     at = SweepSettings(settings.evaluation.targets, settings.curve_points, settings.parity_slack)
     routers = [ROUTER, *list_zoo(settings.train.kind)]
+    # All kinds of router of a seed see the same feature rows, which are made once.
+    fitted = {
+        seed: fit_features(splits.train, replace(plans[ROUTER], seed=seed))
+        for seed in settings.seeds
+    }
 
     def train(seed: int, name: str) -> tuple[str, SeedRun, _Trained | None]:
         start = time.perf_counter()
-        estimate = trainers[name](splits, replace(plans[name], seed=seed))
+        seeded = replace(plans[name], seed=seed)
+        if name in routers:
+            estimate = train_router(splits, seeded, fitted[seed])
+        else:
+            estimate = trainers[name](splits, seeded)
         seconds = time.perf_counter() - start
         run = choose_all(estimate, splits, at, seed)
         if estimate.bundle is None or name not in routers:

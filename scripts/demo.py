@@ -38,7 +38,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     help="Folder of the run.",
 )
 @click.option("--train-images", default=700, show_default=True, type=click.IntRange(5))
-@click.option("--calibration-images", default=600, show_default=True, type=click.IntRange(2))
+@click.option("--calibration-images", default=800, show_default=True, type=click.IntRange(2))
 @click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
 @click.option(
     "--outside-images",

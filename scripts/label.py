@@ -55,7 +55,23 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 @click.option("--scale", "scales", multiple=True, type=int, help="Only this scale; repeatable.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--batch", default=16, show_default=True, type=click.IntRange(1), help="Images at once."
+    "--batch",
+    default=LabelRequest.images_per_batch,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Images to encode and keep for all scales at once.",
+)
+@click.option(
+    "--token-budget",
+    default=LabelRequest.token_budget,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Tokens of a batch of questions, answers and padding included; halved if out of memory.",
+)
+@click.option(
+    "--first-token",
+    is_flag=True,
+    help="Take a first token that is an option's letter, Yes or No for the whole answer.",
 )
 @click.option("--suffix", default="", help="Instruction after an open question.")
 @click.option("--choice-suffix", default="", help="Instruction after a multiple-choice question.")
@@ -88,6 +104,8 @@ def main(
     scales: tuple[int, ...],
     max_new_tokens: int,
     batch: int,
+    token_budget: int,
+    first_token: bool,
     suffix: str,
     choice_suffix: str,
     losses: bool,
@@ -128,6 +146,8 @@ def main(
         scales=tuple(sorted(set(scales))),
         max_new_tokens=max_new_tokens,
         images_per_batch=batch,
+        token_budget=token_budget,
+        first_token=first_token,
         suffix=suffix,
         choice_suffix=choice_suffix,
         losses=losses,

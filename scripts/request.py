@@ -33,7 +33,9 @@ class LabelRequest:
         image_folder: where relative image paths start.
         scales: scales to answer at; all of the model's if empty.
         max_new_tokens: longest answer [tokens].
-        images_per_batch: images the model gets at once.
+        images_per_batch: images that are encoded at once.
+        token_budget: tokens that the language model reads at once.
+        first_token: whether a letter, Yes or No that comes first is the whole answer.
         suffix: instruction after an open question.
         choice_suffix: instruction after a multiple-choice question.
         frames: frames to take of each video; None where images are still.
@@ -48,7 +50,9 @@ class LabelRequest:
     image_folder: str | None = None
     scales: tuple[int, ...] = ()
     max_new_tokens: int = 16
-    images_per_batch: int = 16
+    images_per_batch: int = 32
+    token_budget: int = 16384
+    first_token: bool = False
     suffix: str = ""
     choice_suffix: str = ""
     frames: int | None = None
@@ -84,6 +88,8 @@ class LabelRequest:
             scales=self.scales,
             max_new_tokens=self.max_new_tokens,
             images_per_batch=self.images_per_batch,
+            token_budget=self.token_budget,
+            first_token=self.first_token,
             suffix=self.suffix,
             choice_suffix=self.choice_suffix,
             losses=self.losses,

@@ -57,6 +57,7 @@ class FakeAnswerer:
     delay: float = 0.0
     fingerprint: str = "fake"
     dtype_name: str = "float32"
+    attention: str = "sdpa"
     pooling: str = "average"
     scales: tuple = SCALES
     template: str = "USER: {} ASSISTANT:"
@@ -65,6 +66,9 @@ class FakeAnswerer:
     def prompt(self, question):
         return self.template.format(question)
 
+    def prepare(self, image):
+        return image
+
     def image_flops(self, image):
         return 1000.0
 
@@ -72,15 +76,15 @@ class FakeAnswerer:
         self.n_encoded += len(images)
         return [image.getpixel((0, 0))[0] for image in images]
 
-    def answer_images(self, pyramids, questions, scale, *, max_new_tokens=16):
+    def answer_images(self, pyramids, questions, scale, **settings):
         started = time.perf_counter()
         time.sleep(self.delay)
         return [
-            [self.answer(shade, text, scale, started) for text in texts]
+            [self.answer(shade, text, scale, started, sum(map(len, questions))) for text in texts]
             for shade, texts in zip(pyramids, questions, strict=True)
         ]
 
-    def answer(self, shade, text, scale, started):
+    def answer(self, shade, text, scale, started, together):
         luck = int(hashlib.sha256(f"{shade}{text}{scale}".encode()).hexdigest()[:6], 16)
         return SimpleNamespace(
             text=f"Shade {shade}." if scale > 1 else "shade 0",
@@ -90,6 +94,8 @@ class FakeAnswerer:
             mean_logprob=-luck / 2**24,
             first_margin=luck / 2**24,
             wall_ms=(time.perf_counter() - started) * 1000,
+            batch_size=together,
+            batch_shape=f"{together}x1x{scale}",
         )
 
     def answer_flops(self, answer):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from PIL import Image
 
 from labels.asking import Asking, ask_images, join_features
+from labels.choice import list_closing
 from labels.formats import Features
 from labels.questions import Question
 
@@ -17,15 +19,21 @@ GROUPS = [
 class Yes:
     """Says yes to everything."""
 
+    def prepare(self, image):
+        return image
+
     def image_flops(self, image):
         return 100.0 * (image.width - 7)
 
     def encode(self, images):
         return [image.width for image in images]
 
-    def answer_images(self, pyramids, questions, scale, *, max_new_tokens):
+    def answer_images(self, pyramids, questions, scale, *, token_budget, **settings):
         numbers = {"mean_logprob": -0.5, "first_margin": 2.0, "wall_ms": 1.0, "output_tokens": 1}
-        answer = SimpleNamespace(text="Yes", visual_tokens=scale, prompt_tokens=9, **numbers)
+        batch = {"batch_size": 3, "batch_shape": f"3x1x{token_budget}"}
+        answer = SimpleNamespace(
+            text="Yes", visual_tokens=scale, prompt_tokens=9, **numbers, **batch
+        )
         return [[answer] * len(texts) for texts in questions]
 
     def answer_flops(self, answer):
@@ -45,6 +53,7 @@ def make_asking(answerer):
         write_text=lambda question: question.question.upper(),
         scales=(1, 9),
         max_new_tokens=4,
+        token_budget=99,
         stamp={"dtype": "float32"},
     )
 
@@ -61,6 +70,7 @@ def test_rows_and_features_of_a_batch():
     ]
     assert [row["score"] for row in rows] == [1, 1, 0, 0, 1, 1]
     assert (rows[1]["flops"], rows[1]["batch_size"], rows[1]["dtype"]) == (109.0, 3, "float32")
+    assert rows[1]["batch_shape"] == "3x1x99"
     # The second image is the larger one.
     assert rows[5]["flops"] == 209.0
     assert features.sample_ids.tolist() == ["a", "b", "c"]
@@ -73,8 +83,8 @@ def test_reference_judges_every_scale_by_the_largest():
     answerer, said = Yes(), {1: "Red", 9: "blue."}
     usual = answerer.answer_images
 
-    def answer_images(pyramids, questions, scale, *, max_new_tokens):
-        answers = usual(pyramids, questions, scale, max_new_tokens=max_new_tokens)
+    def answer_images(pyramids, questions, scale, **settings):
+        answers = usual(pyramids, questions, scale, **settings)
         return [
             [SimpleNamespace(**{**vars(a), "text": said[scale]}) for a in of_image]
             for of_image in answers
@@ -89,7 +99,7 @@ def test_reference_judges_every_scale_by_the_largest():
 
 def test_answers_that_do_not_fit_the_questions_are_refused():
     answerer = Yes()
-    answerer.answer_images = lambda *_, max_new_tokens: [[], []]
+    answerer.answer_images = lambda *_, **settings: [[], []]
     with pytest.raises(ValueError, match=r"asked \[2, 1\] questions per image at scale 1, got \["):
         ask_images(make_asking(answerer), GROUPS)
 
@@ -114,3 +124,28 @@ def test_join_counts_images_on():
     assert joined.image_rows.tolist() == [0, 1, 2, 3, 4]
     assert joined.sample_ids.tolist() == ["a0", "a1", *(f"long name {i}" for i in range(3))]
     assert joined.coarse[:, 0, 0].tolist() == [2, 2, 3, 3, 3]
+
+
+def test_only_letters_that_begin_no_option_settle_a_choice():
+    def close(*choices, metric="choice"):
+        return list_closing(Question("a", "i", "What?", ("no",), metric, choices=choices))
+
+    assert close("no", "maybe") == ("A", "B")
+    assert close("no", "A cat", " Bee") == ("C",)
+    assert close(metric="yes_no") == ("Yes", "No")
+    assert close(metric="exact") == ()
+
+
+@pytest.mark.parametrize("first_token", [False, True])
+def test_closing_words_are_handed_over_if_wanted(first_token):
+    answerer, seen = Yes(), []
+    usual = answerer.answer_images
+
+    def answer_images(*asked, closing, **settings):
+        seen.append(closing)
+        return usual(*asked, **settings)
+
+    answerer.answer_images = answer_images
+    asking = replace(make_asking(answerer), first_token=first_token)
+    ask_images(asking, [[Question("a", "i0", "One?", ("yes",), "yes_no")]])
+    assert seen == [[[("Yes", "No")]] if first_token else None] * 2

@@ -31,7 +31,8 @@ def test_run_writes_one_row_per_sample_and_scale(tmp_path, toy):
     assert (row["answer"], row["score"], bool(row["parse_ok"])) == ("Shade 3.", 1.0, True)
     assert (row["visual_tokens"], row["prompt_tokens"], row["output_tokens"]) == (9, 11, 2)
     assert row["flops"] == 10 * 11 + 1000
-    assert row["batch_size"] == 2 * 3  # two images, three questions each
+    # Two images, three questions each.
+    assert (row["batch_size"], row["batch_shape"], row["attention"]) == (6, "6x1x9", "sdpa")
     assert (row["dataset"], row["group"], row["checkpoint"]) == ("toy", "kind1", "fake")
     assert row["image_id"] == image_fingerprint(toy.paint(3))
 
@@ -80,7 +81,9 @@ def test_illegal_scale_is_refused_before_anything_is_written(tmp_path, toy):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["max_new_tokens", "images_per_part", "images_per_batch"])
+@pytest.mark.parametrize(
+    "name", ["max_new_tokens", "images_per_part", "images_per_batch", "token_budget"]
+)
 def test_settings_refuse_zero(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         LabelSettings(**{name: 0})
@@ -112,6 +115,7 @@ def read_identity(toy):
         "fingerprint": fake.fingerprint,
         "dtype_name": fake.dtype_name,
         "pooling": fake.pooling,
+        "attention": fake.attention,
         "prompt": fake.prompt,
     }
 

@@ -42,10 +42,10 @@ def answerer(toy):
         def image_flops(self, image):
             return 1000.0 + image.getpixel((0, 0))[0]
 
-        def answer_images(self, pyramids, questions, scale, *, max_new_tokens=16):
+        def answer_images(self, pyramids, questions, scale, **settings):
             groups = [seen if isinstance(seen, list) else [seen] for seen in pyramids]
             firsts = [group[0] for group in groups]
-            answers = super().answer_images(firsts, questions, scale)
+            answers = super().answer_images(firsts, questions, scale, **settings)
             for group, found in zip(groups, answers, strict=True):
                 for answer in found:
                     answer.visual_tokens = scale * len(group)

@@ -1,6 +1,7 @@
 import pytest
 
-from m3_backbone.answering import AnswerEngine, split_batches
+from m3_backbone.answering import AnswerEngine
+from m3_backbone.batching import split_batches
 
 
 @pytest.fixture

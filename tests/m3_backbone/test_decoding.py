@@ -87,6 +87,14 @@ def test_the_cache_keeps_the_rows_that_go_on():
     assert state.position.tolist() == [[5]]
 
 
+def test_a_closing_token_ends_an_answer_only_where_it_comes_first():
+    state = start([[5, 5], [4, 5]])
+    state.closing = torch.tensor([[[-1, 5], [-1, -1]], [[5, -1], [6, -1]]])
+    output = decode_greedily(Counter(), state, (9,), 3)
+    assert output.lengths.tolist() == [[1, 3], [3, 3]]
+    assert output.token_ids[0].tolist() == [[5, 0, 0], [5, 6, 7]]
+
+
 def test_log_probability_and_margin_are_those_of_the_softmax():
     output = decode_greedily(Counter(), start([[5]]), (7,), 9)
     # Logits 5 for one token and 0 for the nine others.

@@ -23,6 +23,7 @@ class Answer:
 class Fake:
     dtype_name = "float32"
     pooling = "average"
+    attention = "sdpa"
 
     def __init__(self, scales=(1, 9), fingerprint="a" * 16):
         self.scales, self.fingerprint = scales, fingerprint
@@ -30,13 +31,16 @@ class Fake:
     def prompt(self, question):
         return question
 
+    def prepare(self, image):
+        return image
+
     def image_flops(self, image):
         return 1.0
 
     def encode(self, images):
         return [np.asarray(image, np.float32).mean() for image in images]
 
-    def answer_images(self, pyramids, questions, scale, *, max_new_tokens=16):
+    def answer_images(self, pyramids, questions, scale, **settings):
         return [[Answer(scale) for _ in group] for group in questions]
 
     def answer_flops(self, answer):

@@ -1,0 +1,65 @@
+"""Images made ready in threads while the model is busy with those before them.
+
+What this is not: a cache; an image is handed out once and forgotten.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+WORKERS = 2
+"""Threads: decoding and resizing leave the interpreter's lock, so that two keep up with a GPU."""
+
+
+class Lookahead:
+    """Begins with images that are expected, and waits for those that are taken.
+
+    Args:
+        make_ready: image id and sample id of the question that asks for it -> image as the model
+            takes it; called in threads.
+        workers: how many threads.
+    """
+
+    def __init__(self, make_ready: Callable[[str, str], Any], workers: int = WORKERS) -> None:
+        self._make_ready = make_ready
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="images")
+        self._coming: dict[str, Future[Any]] = {}
+
+    def __enter__(self) -> "Lookahead":
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drop what has not begun and wait for what has."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def expect(self, wanted: Mapping[str, str]) -> None:
+        """Begin with images in their order; those that are not wanted any more are dropped.
+
+        Args:
+            wanted: image id -> sample id of the question that asks for it.
+        """
+        for image_id in self._coming.keys() - wanted.keys():
+            self._coming.pop(image_id).cancel()
+        for image_id, sample_id in wanted.items():
+            if image_id not in self._coming:
+                self._coming[image_id] = self._pool.submit(self._make_ready, image_id, sample_id)
+
+    def take(self, image_id: str, sample_id: str) -> Any:
+        """Wait for an image; one that was not expected is made ready now.
+
+        Args:
+            image_id: the image.
+            sample_id: sample of the question that asks for it.
+
+        Returns:
+            The image as the model takes it.
+        """
+        coming = self._coming.pop(image_id, None)
+        return self._make_ready(image_id, sample_id) if coming is None else coming.result()
