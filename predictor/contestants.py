@@ -68,20 +68,23 @@ class Estimate:
 Trainer = Callable[[Splits, TrainSettings], Estimate]
 
 
+QUICK_KINDS = ("constant", "linear", "knn")
 ROUTER = "router"
 """Name of the contestant that a report is about."""
 
 
-def list_zoo(kind: str) -> list[str]:
+def list_zoo(kind: str, every: bool = True) -> list[str]:
     """Name the other kinds of router, the network once for each of its losses.
 
     Args:
         kind: kind of the router that the report is about.
+        every: whether to take every kind, or those alone that train in moments.
 
     Returns:
         Names; `plan` says what each of them is.
     """
-    return [name for name in (*ROUTERS, "mlp_rank", "mlp_cost") if name != kind]
+    kinds = (*ROUTERS, "mlp_rank", "mlp_cost") if every else QUICK_KINDS
+    return [name for name in kinds if name != kind]
 
 
 def plan(settings: TrainSettings, name: str) -> TrainSettings:
@@ -101,18 +104,19 @@ def plan(settings: TrainSettings, name: str) -> TrainSettings:
     return settings
 
 
-def contestants(splits: Splits, kind: str = "boosted") -> dict[str, Trainer]:
+def contestants(splits: Splits, kind: str = "boosted", every: bool = True) -> dict[str, Trainer]:
     """List what is compared.
 
     Args:
         splits: the data; without metadata there is no omniscient router.
         kind: kind of the router that the report is about.
+        every: as in `list_zoo`.
 
     Returns:
         Name to a function that trains it with the settings of `plan`.
     """
     found: dict[str, Trainer] = {
-        **dict.fromkeys((ROUTER, *list_zoo(kind)), train_router),
+        **dict.fromkeys((ROUTER, *list_zoo(kind, every)), train_router),
         "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
         "image_only": lambda s, t: _train_blocks(s, t, PICTURE),
         "family_only": _train_family,

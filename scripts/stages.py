@@ -120,6 +120,26 @@ def is_trained(
     )
 
 
+def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "ExperimentSettings":
+    """Plan what a report measures.
+
+    Args:
+        seeds: trainings of each kind.
+        studies: whether to tune and compare every kind of router, and to leave features and
+            families out in turn.
+        kind: name of the router.
+
+    Returns:
+        The settings of the experiment.
+    """
+    from predictor.experiment import ExperimentSettings
+    from predictor.train import TrainSettings
+    from predictor.tuning import TuningSettings
+
+    train = TrainSettings(kind=kind, tuning=TuningSettings() if studies else None)
+    return ExperimentSettings(tuple(range(seeds)), train, studies=studies)
+
+
 def run_report(
     inputs: ReportInputs,
     folder: Path,
