@@ -15,6 +15,7 @@ class Answer:
 
     prompt_tokens = output_tokens = 1
     mean_logprob = first_margin = wall_ms = 0.0
+    batch_size, batch_shape = 1, "1x1x1"
 
     def __init__(self, scale):
         self.text, self.visual_tokens = str(scale), scale
