@@ -44,7 +44,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.Path(path_type=Path),
     help="Folder of the run.",
 )
-@click.option("--train-images", default=900, show_default=True, type=click.IntRange(5))
+@click.option("--train-images", default=800, show_default=True, type=click.IntRange(5))
 @click.option("--calibration-images", default=400, show_default=True, type=click.IntRange(2))
 @click.option("--test-images", default=400, show_default=True, type=click.IntRange(2))
 @click.option(
