@@ -205,23 +205,23 @@ FAMILIES: dict[str, Asker] = {
 # How often each kind of scene is asked each family.
 FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
     "grid": {
-        **{"gist": 0.6, "layout": 0.4, "identity": 2.0, "attribute": 2.0, "existence": 0.4},
-        **{"counting": 0.5, "relation": 0.8, "choice": 0.5},
+        **{"gist": 0.6, "layout": 0.4, "identity": 1.2, "attribute": 0.8, "existence": 0.6},
+        **{"counting": 0.2, "relation": 0.4, "choice": 0.2},
     },
     "scene": {
-        **{"gist": 0.6, "layout": 1.5, "attribute": 2.5, "existence": 0.5, "counting": 0.6},
-        **{"choice": 0.5},
+        **{"gist": 0.6, "layout": 1.2, "attribute": 1.2, "existence": 0.6, "counting": 0.3},
+        **{"choice": 0.2},
     },
     "menu": {
-        **{"gist": 0.6, "layout": 0.4, "table": 4.0, "reading": 1.5, "existence": 0.4},
-        **{"choice": 0.5},
+        **{"gist": 0.6, "layout": 0.4, "table": 2.5, "reading": 1.2, "existence": 0.4},
+        **{"choice": 0.3},
     },
     "chart": {
-        **{"gist": 0.6, "layout": 0.4, "chart": 4.0, "attribute": 1.5, "reading": 1.0},
-        **{"choice": 0.4},
+        **{"gist": 0.6, "layout": 0.4, "chart": 3.0, "attribute": 1.0, "reading": 1.0},
+        **{"choice": 0.3},
     },
-    "page": {"gist": 0.6, "layout": 0.4, "reading": 6.0, "existence": 0.4},
-    "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.3, "attribute": 0.8},
+    "page": {"gist": 0.6, "layout": 0.4, "reading": 4.0, "existence": 0.4},
+    "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.4, "attribute": 0.4},
 }
 # To train on, what is learnt last comes more often.
 TRAINING_FACTORS = {"relation": 2.5, "counting": 2.0}

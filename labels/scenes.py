@@ -23,7 +23,7 @@ from labels.scene_splits import (
 from labels.scene_templates import TEMPLATES
 from labels.scene_vocabulary import KINDS
 
-QUESTIONS_PER_IMAGE = 8
+QUESTIONS_PER_IMAGE = 6
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
@@ -88,7 +88,7 @@ def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = Fals
         rephrased: whether to ask the same in words that are held out of training.
 
     Returns:
-        About eight questions an image; images are drawn when they are asked for.
+        About six questions an image; images are drawn when they are asked for.
 
     Raises:
         ValueError: if the split is unknown or `n_images` is not positive.

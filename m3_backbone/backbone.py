@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone import cost, geometry
+from m3_backbone import cost, geometry, reference_loss
 from m3_backbone.answering import AnswerEngine
 from m3_backbone.answers import Answer
 from m3_backbone.anyres import count_crops
@@ -29,7 +29,6 @@ from m3_backbone.loading import open_checkpoint
 from m3_backbone.placement import DeviceMap, name_numbers
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.pyramids import build_pyramids, check_grids
-from m3_backbone.reference_loss import reference_losses
 from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
 from m3_backbone.stock import StockModel
@@ -294,7 +293,7 @@ class M3Backbone:
         """
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
 
-    reference_losses = reference_losses
+    reference_losses = reference_loss.reference_losses
 
     def _read_level(self, seen: Seen, scale: int) -> Tensor:
         return read_level(seen, scale, fixed=self.layout is None)

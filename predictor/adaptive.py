@@ -17,6 +17,7 @@ from PIL import Image
 from m3_backbone.backbone import Answer, M3Backbone, Seen
 from predictor.certify import Certificate
 from predictor.data import FloatArray
+from predictor.hub import open_router
 from predictor.prices import Price
 from predictor.store import RouterBundle
 
@@ -95,7 +96,7 @@ class AdaptiveM3:
     def from_pretrained(
         cls,
         checkpoint: str | Path,
-        router_folder: str | Path,
+        router: str | Path,
         *,
         device: str = "cpu",
         dtype: str = "float32",
@@ -106,7 +107,8 @@ class AdaptiveM3:
 
         Args:
             checkpoint: a folder, `m3-mini` for the embedded model, or a name on the Hub.
-            router_folder: what `m3scale train` wrote for this checkpoint.
+            router: the folder that `m3scale train` wrote for this checkpoint, or its name on the
+                Hub.
             device: torch device, such as `cpu` or `cuda`.
             dtype: `float32`, `bfloat16` or `float16`.
             device_map: where each part of the model goes, such as `auto`, instead of a device.
@@ -116,11 +118,11 @@ class AdaptiveM3:
             Model and router, ready to answer.
         """
         # The router first: it is small, and often the part that is missing.
-        router = RouterBundle.load(router_folder)
+        bundle = open_router(router)
         backbone = M3Backbone.from_pretrained(
             checkpoint, device=device, dtype=dtype, device_map=device_map, quantize=quantize
         )
-        return cls(backbone, router)
+        return cls(backbone, bundle)
 
     def generate(
         self,

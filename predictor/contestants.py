@@ -13,6 +13,7 @@ from predictor.blocks import PICTURE
 from predictor.boosted import BoostedRouter
 from predictor.calibration import Calibrator
 from predictor.data import FloatArray, NameArray, TrainData
+from predictor.features import FeatureMap
 from predictor.registry import ROUTERS
 from predictor.store import RouterBundle
 from predictor.train import TrainSettings, train_bundle
@@ -67,20 +68,23 @@ class Estimate:
 Trainer = Callable[[Splits, TrainSettings], Estimate]
 
 
+QUICK_KINDS = ("constant", "linear", "knn")
 ROUTER = "router"
 """Name of the contestant that a report is about."""
 
 
-def list_zoo(kind: str) -> list[str]:
+def list_zoo(kind: str, every: bool = True) -> list[str]:
     """Name the other kinds of router, the network once for each of its losses.
 
     Args:
         kind: kind of the router that the report is about.
+        every: whether to take every kind, or those alone that train in moments.
 
     Returns:
         Names; `plan` says what each of them is.
     """
-    return [name for name in (*ROUTERS, "mlp_rank", "mlp_cost") if name != kind]
+    kinds = (*ROUTERS, "mlp_rank", "mlp_cost") if every else QUICK_KINDS
+    return [name for name in kinds if name != kind]
 
 
 def plan(settings: TrainSettings, name: str) -> TrainSettings:
@@ -100,31 +104,46 @@ def plan(settings: TrainSettings, name: str) -> TrainSettings:
     return settings
 
 
-def contestants(splits: Splits, kind: str = "boosted") -> dict[str, Trainer]:
+def contestants(splits: Splits, kind: str = "boosted", every: bool = True) -> dict[str, Trainer]:
     """List what is compared.
 
     Args:
         splits: the data; without metadata there is no omniscient router.
         kind: kind of the router that the report is about.
+        every: as in `list_zoo`.
 
     Returns:
         Name to a function that trains it with the settings of `plan`.
     """
     found: dict[str, Trainer] = {
-        **dict.fromkeys((ROUTER, *list_zoo(kind)), _train_router),
+        **dict.fromkeys((ROUTER, *list_zoo(kind, every)), train_router),
         "question_only": lambda s, t: _train_blocks(s, t, ("question",)),
         "image_only": lambda s, t: _train_blocks(s, t, PICTURE),
         "family_only": _train_family,
         "random_features": _train_random,
-        "shuffled_labels": lambda s, t: _train_router(_shuffle_labels(s, t.seed), t),
+        "shuffled_labels": lambda s, t: train_router(_shuffle_labels(s, t.seed), t),
     }
     if splits.test.lengths is not None:
         found["length_only"] = _train_length
     return found if splits.test.meta is None else {**found, "omniscient": _train_omniscient}
 
 
-def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
-    bundle = train_bundle(splits.train, splits.calibration, settings)
+def train_router(
+    splits: Splits,
+    settings: TrainSettings,
+    fitted: tuple[FeatureMap, FloatArray] | None = None,
+) -> Estimate:
+    """Train a router as a user would.
+
+    Args:
+        splits: the data.
+        settings: what to train.
+        fitted: its features, if they are fitted already.
+
+    Returns:
+        What it believes.
+    """
+    bundle = train_bundle(splits.train, splits.calibration, settings, fitted=fitted)
     parts = (splits.calibration, splits.test)
     raw, raw_test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
     calibration, test = (bundle.calibrator.transform(found) for found in (raw, raw_test))
@@ -133,7 +152,7 @@ def _train_router(splits: Splits, settings: TrainSettings) -> Estimate:
 
 def _train_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str, ...]) -> Estimate:
     features = replace(settings.features, blocks=blocks)
-    return _train_router(splits, replace(settings, features=features))
+    return train_router(splits, replace(settings, features=features))
 
 
 def _shuffle_labels(splits: Splits, seed: int) -> Splits:

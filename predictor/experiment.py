@@ -19,7 +19,7 @@ from predictor.bench import EvaluationSettings, SeedRun
 from predictor.cascade import describe_cascade
 from predictor.certify import candidate_lambdas
 from predictor.certify_study import study_certificates
-from predictor.contestants import ROUTER, Splits, contestants, list_zoo, plan
+from predictor.contestants import ROUTER, Splits, contestants, list_zoo, plan, train_router
 from predictor.crossing import cross_choose, measure_gap
 from predictor.data import TrainData
 from predictor.describe import plain
@@ -28,7 +28,7 @@ from predictor.policy import choose
 from predictor.rules import luck_floor
 from predictor.store import RouterBundle
 from predictor.sweeps import SweepSettings, choose_all, shuffle_run
-from predictor.train import TrainSettings, tune_settings
+from predictor.train import TrainSettings, fit_features, tune_settings
 from predictor.transfer import leave_one_out
 from predictor.zoo import Entry, describe_zoo
 
@@ -51,7 +51,8 @@ class ExperimentSettings:
         curve_points: budgets on a router's curve, evenly spread on a logarithmic axis.
         parity_slack: loss of accuracy that the parity point may show on the calibration split;
             half of what counts as parity on the test split, because it is chosen there.
-        studies: whether blocks and families are left out in turn, which is two dozen trainings.
+        studies: whether every kind of router is trained, and blocks and families are left out in
+            turn: dozens of trainings.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
     """
 
@@ -138,8 +139,8 @@ def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSe
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
     base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
-    names = list(contestants(splits, base.kind))
-    zoo = [ROUTER, *list_zoo(base.kind)]
+    names = list(contestants(splits, base.kind, settings.studies))
+    zoo = [ROUTER, *list_zoo(base.kind, settings.studies)]
     with ThreadPoolExecutor(settings.jobs) as pool:
         tuned = pool.map(lambda name: tune_settings(splits.train, plan(base, name)), zoo)
         found = dict(zip(zoo, tuned, strict=True))
@@ -153,13 +154,22 @@ def _train_all(
     progress: Progress,
 ) -> tuple[dict[str, list[SeedRun]], dict[str, list[_Trained]]]:
     """Train everything for every seed; give the runs of all and the trainings of the routers."""
-    trainers = contestants(splits, settings.train.kind)
+    trainers = contestants(splits, settings.train.kind, settings.studies)
     at = SweepSettings(settings.evaluation.targets, settings.curve_points, settings.parity_slack)
-    routers = [ROUTER, *list_zoo(settings.train.kind)]
+    routers = [ROUTER, *list_zoo(settings.train.kind, settings.studies)]
+    # All kinds of router of a seed see the same feature rows, which are made once.
+    fitted = {
+        seed: fit_features(splits.train, replace(plans[ROUTER], seed=seed))
+        for seed in settings.seeds
+    }
 
     def train(seed: int, name: str) -> tuple[str, SeedRun, _Trained | None]:
         start = time.perf_counter()
-        estimate = trainers[name](splits, replace(plans[name], seed=seed))
+        seeded = replace(plans[name], seed=seed)
+        if name in routers:
+            estimate = train_router(splits, seeded, fitted[seed])
+        else:
+            estimate = trainers[name](splits, seeded)
         seconds = time.perf_counter() - start
         run = choose_all(estimate, splits, at, seed)
         if estimate.bundle is None or name not in routers:

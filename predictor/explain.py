@@ -3,27 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from predictor.markup import Markup, element, section, text
+from predictor.document import Terms
 from predictor.rules import CORRECT, ORACLE_RULES
 from predictor.wording import gap, percent
 
 Results = Mapping[str, Any]
 
 
-def explanation(results: Results) -> Markup:
-    """Make the section that says what every number means.
+def explanation(results: Results) -> Terms:
+    """Say what every number means.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The terms.
     """
-    terms = {**_measures(results), **_comparisons(results), **_method(results)}
-    entries = "".join(
-        element("dt", text(term)) + element("dd", text(meaning)) for term, meaning in terms.items()
-    )
-    return section("reading", "How to read this", element("dl", entries))
+    return Terms({**_measures(results), **_comparisons(results), **_method(results)})
 
 
 def _measures(results: Results) -> dict[str, str]:
@@ -100,7 +96,9 @@ def _trust(results: Results) -> dict[str, str]:
             "that the share of regressions among an image's questions exceeds the bound "
             "(Learn-then-Test; images are independent, their questions are not). Broken and cost: "
             "over calibration splits drawn from all held-out images, beside the cheapest lambda "
-            "that keeps the bound there."
+            "that keeps the bound there. Dealt anew: the held-out images are split in two at "
+            "random, one part certifies and the other judges; a part is small, so chance alone "
+            "breaks some promises there that hold for all images."
         ),
         "Confidence cascade": (
             "Answers at the cheapest scale and goes up while the answer's mean log-probability is "

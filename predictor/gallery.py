@@ -13,6 +13,7 @@ import numpy as np
 
 from predictor.data import FloatArray, IntArray, NameArray, TrainData
 from predictor.describe import plain
+from predictor.policy import choose
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def gallery_rows(
     test: TrainData,
     texts: GalleryTexts,
     probabilities: FloatArray,
-    chosen: IntArray,
+    lam: float,
     rows: IntArray,
 ) -> list[dict[str, Any]]:
     """Make the `gallery` section of results.json.
@@ -67,7 +68,7 @@ def gallery_rows(
         test: the test split.
         texts: its words.
         probabilities: the router's P(correct) [n, s].
-        chosen: index of the scale it chose [n].
+        lam: price of a visual token that the scales are chosen with.
         rows: the questions to show, row numbers.
 
     Returns:
@@ -79,6 +80,8 @@ def gallery_rows(
     shape = (len(test), len(test.scales))
     if np.shape(texts.answers) != shape or not len(texts.questions) == len(test):
         raise ValueError(f"expected answers of shape {shape}, got {np.shape(texts.answers)}")
+    net = probabilities - lam * test.tokens
+    chosen = choose(probabilities, test.tokens, lam)
     cards: list[dict[str, Any]] = []
     for row in rows.tolist():
         scales = {
@@ -86,6 +89,7 @@ def gallery_rows(
                 "answer": str(texts.answers[row, k]),
                 "score": float(test.scores[row, k]),
                 "probability": float(probabilities[row, k]),
+                "net": float(net[row, k]),
             }
             for k, scale in enumerate(test.scales)
         }

@@ -1,12 +1,13 @@
-"""The few pieces of HTML that the report is made of; every text goes through `escape` once.
+"""The report's records as pieces of HTML; every text goes through `escape` once.
 
-Not a template engine: functions that take text and give markup. A function's arguments are plain
-text and are escaped, unless they are called `inner` or `rows`, which hold markup already.
+Not a template engine: functions that take text or records and give markup. Arguments are plain
+text and are escaped, unless they are called `inner`, which holds markup already.
 """
 
-from collections.abc import Sequence
 from html import escape
 from typing import NewType
+
+from predictor.document import Cell, Table
 
 Markup = NewType("Markup", str)
 
@@ -38,52 +39,34 @@ def element(tag: str, inner: str, css: str = "") -> Markup:
     return Markup(f"<{tag}{attribute}>{inner}</{tag}>")
 
 
-def cell(main: str, small: str = "") -> Markup:
-    """Make a table cell's content of a number and a smaller remark below it.
+def table(shown: Table) -> Markup:
+    """Write a table that scrolls inside its own box when it is too wide.
 
     Args:
-        main: plain text.
-        small: plain text, may be empty.
+        shown: the table.
 
     Returns:
         Markup.
     """
-    below = f"<small>{text(small)}</small>" if small else ""
-    return Markup(f"{text(main)}{below}")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], strong: int | None = None) -> Markup:
-    """Make a table that scrolls inside its own box when it is too wide.
-
-    Args:
-        head: column titles, plain text.
-        rows: cells as markup; the first of each row is its title.
-        strong: number of a row to stress.
-
-    Returns:
-        Markup.
-    """
-    titles = "".join(f'<th scope="col">{text(title)}</th>' for title in head)
+    titles = "".join(f'<th scope="col">{text(title)}</th>' for title in shown.head)
     lines = []
-    for number, row in enumerate(rows):
-        first = f'<th scope="row">{row[0]}</th>'
-        rest = "".join(f"<td>{part}</td>" for part in row[1:])
-        lines.append(element("tr", first + rest, "strong" if number == strong else ""))
+    for number, (first, *others) in enumerate(shown.rows):
+        name = f'<th scope="row">{_inside(first)}</th>'
+        rest = "".join(element("td", _inside(part), _kind(part)) for part in others)
+        lines.append(element("tr", name + rest, "strong" if number == shown.strong else ""))
     body = f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    wordy = "scroll wordy" if shown.wordy else "scroll"
     # Focusable, so that it can be scrolled with the keyboard too.
-    box = f'<div class="scroll" tabindex="0" role="region" aria-label="{text(head[0])}">'
+    box = f'<div class="{wordy}" tabindex="0" role="region" aria-label="{text(shown.head[0])}">'
     return Markup(f"{box}<table>{body}</table></div>")
 
 
-def section(anchor: str, title: str, inner: str) -> Markup:
-    """Make a section of the page.
+def _inside(part: Cell | str) -> Markup:
+    if isinstance(part, str):
+        return text(part)
+    below = element("small", text(part.small)) if part.small else ""
+    return Markup(text(part.main) + below)
 
-    Args:
-        anchor: id to link to.
-        title: its heading, plain text.
-        inner: markup inside.
 
-    Returns:
-        Markup.
-    """
-    return Markup(f'<section id="{text(anchor)}"><h2>{text(title)}</h2>{inner}</section>')
+def _kind(part: Cell | str) -> str:
+    return "" if isinstance(part, str) else part.kind

@@ -1,4 +1,4 @@
-"""The report folder: results.json, a page, its figures and the gallery's pictures.
+"""The report folder: results.json, the report as a page and as Markdown, figures, pictures.
 
 Everything shown is drawn from results.json and the pictures, so a report can be drawn again from
 its own folder. It measures nothing.
@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from predictor.content import build_document
+from predictor.document import Document, Drawing
 from predictor.figures import draw_figure, to_png, to_svg
-from predictor.page import build_page
-from predictor.plots import PLOTS
+from predictor.markdown import build_markdown
+from predictor.page import Pictures, build_page
 
 RESULTS = "results.json"
 PAGE = "index.html"
+MARKDOWN = "report.md"
 NEEDED = ("scales", "fixed", "oracle", "router", "headline", "families")
 
 
@@ -50,7 +53,7 @@ def write_report(
     folder: str | Path,
     pictures: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write results.json, index.html, figures/*.png and gallery/*.png.
+    """Write results.json, index.html, report.md, figures/*.png and gallery/*.png.
 
     Args:
         results: what `run_experiment` gave, with `gallery` and the caller's `meta`.
@@ -69,8 +72,9 @@ def write_report(
     target = Path(folder)
     names = _picture_names(results)
     found = _read_pictures(target, names) if pictures is None else pictures
-    drawn = {name: _draw(name, results) for name in PLOTS}
-    page = build_page(results, {name: parts[:2] for name, parts in drawn.items()}, found)
+    document = build_document(results)
+    drawn = {name: _draw(name, results) for name in _figure_names(document)}
+    page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, found))
     for name, (_, _, png) in drawn.items():
         _write(target / "figures" / f"{name}.png", png)
     for sample_id, name in names.items():
@@ -80,8 +84,14 @@ def write_report(
         target / RESULTS,
         (json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     )
+    _write(target / MARKDOWN, build_markdown(document, list(found)).encode())
     _write(target / PAGE, page.encode())
     return target / PAGE
+
+
+def _figure_names(document: Document) -> list[str]:
+    blocks = [block for section in document.sections for block in section.blocks]
+    return [block.name for block in blocks if isinstance(block, Drawing)]
 
 
 def _draw(name: str, results: Mapping[str, Any]) -> tuple[str, str, bytes]:

@@ -1,6 +1,6 @@
-"""The README of a saved router: what it is, what it was trained on, what it promises.
+"""The README of a saved router, which is its model card on the Hugging Face Hub.
 
-For people; nothing reads it back, and changing it changes nothing.
+For people and the Hub's search; nothing of ours reads it back, and changing it changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,29 @@ from typing import Any
 
 from predictor.certify import Certificate
 from predictor.policy import OperatingTable
+
+FRONT_MATTER = """---
+library_name: m3scale
+pipeline_tag: visual-question-answering
+tags:
+- m3scale
+- llm-routing
+- visual-tokens
+- matryoshka
+- multimodal
+---"""
+"""What the Hub reads: YAML. A licence is for whoever owns the labels to add."""
+
+USE = """```python
+from m3_backbone.images import load_image
+from predictor.adaptive import AdaptiveM3
+
+model = AdaptiveM3.from_pretrained("the checkpoint", "this folder, or OWNER/NAME on the Hub")
+[answer] = model.generate([load_image("x.png")], ["What does the sign say?"], budget=BUDGET)
+print(answer.text, answer.visual_tokens)
+```
+
+`m3scale ask --router` takes the same names, `m3scale verify --router FOLDER` checks its files."""
 
 BUDGET_SHARES = (16, 8, 4)
 """Budgets that are listed, as divisors of the largest mean cost."""
@@ -39,11 +62,16 @@ def write_card(
         counts = f"{part.get('questions', '?')} questions, {part.get('images', '?')} images"
         facts.append(f"- {name} split: {counts}, fingerprint {part.get('fingerprint', '?')}")
     sections = [
+        FRONT_MATTER,
         "# A router of m3scale",
         "Picks, per question, how many visual tokens its checkpoint reads. It belongs to that "
         "checkpoint and to questions like those of its splits; elsewhere its figures do not hold.",
         "\n".join(facts),
+        "## Use",
+        USE.replace("BUDGET", f"{max(policy.costs) / BUDGET_SHARES[1]:.0f}"),
         "## On the calibration split",
+        "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
+        "a test split.",
         _table(("budget", policy.unit, "accuracy"), _list_budgets(policy)),
     ]
     if certificates:

@@ -6,6 +6,7 @@ Not the router: `store.py` says what is in them.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,25 +38,42 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def is_replaceable(target: Path) -> bool:
-    """Tell whether a router may be written in the place of a folder.
+def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a router's files; the folder appears whole or not at all.
 
     Args:
-        target: the folder.
+        target: the folder; an older router there is replaced.
+        files: file name to content.
 
     Returns:
-        True if it is a router or empty.
+        The folder.
+
+    Raises:
+        ValueError: if something that is not a router is in the way.
     """
+    if target.exists() and not _is_replaceable(target):
+        raise ValueError(f"{target} exists and is not a saved router; choose another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        _write_folder(fresh, files)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def _is_replaceable(target: Path) -> bool:
     return target.is_dir() and ((target / CONFIG).is_file() or not any(target.iterdir()))
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a new folder, down to the disk.
-
-    Args:
-        folder: the folder; it must not exist.
-        files: name to content.
-    """
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for name, content in files.items():
         with (folder / name).open("wb") as stream:

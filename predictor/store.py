@@ -6,8 +6,6 @@ finds damage and mix-ups; it is no signature.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +21,7 @@ from predictor.policy import OperatingTable
 from predictor.prices import Price, PriceList
 from predictor.registry import router_class
 from predictor.router_card import write_card
-from predictor.router_folder import (
-    CONFIG,
-    is_replaceable,
-    read_checked,
-    sha256,
-    to_json,
-    write_folder,
-)
+from predictor.router_folder import CONFIG, read_checked, sha256, to_json, write_router
 
 FORMAT_VERSION = 2
 CERTIFICATES = "certificates.json"
@@ -209,27 +200,8 @@ class RouterBundle:
 
         Returns:
             The folder.
-
-        Raises:
-            ValueError: if something that is not a router is in the way.
         """
-        target = Path(folder)
-        if target.exists() and not is_replaceable(target):
-            raise ValueError(f"{target} exists and is not a saved router; choose another folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        try:
-            write_folder(fresh, self.to_files())
-            if target.exists():
-                os.replace(target, old)
-            os.replace(fresh, target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-        return target
+        return write_router(Path(folder), self.to_files())
 
     @classmethod
     def load(cls, folder: str | Path) -> "RouterBundle":
@@ -261,3 +233,17 @@ class RouterBundle:
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
+
+
+def read_router(folder: str | Path) -> dict[str, bytes]:
+    """Read a saved router's files, checking every hash.
+
+    Args:
+        folder: a folder that `save` wrote.
+
+    Returns:
+        File name to content, its configuration and its card among them.
+    """
+    _, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
+    kept = [path for path in (Path(folder) / CONFIG, Path(folder) / CARD) if path.is_file()]
+    return {**files, **{path.name: path.read_bytes() for path in kept}}

@@ -67,6 +67,7 @@ def train_bundle(
     calibration: TrainData | None = None,
     settings: TrainSettings | None = None,
     meta: dict[str, Any] | None = None,
+    fitted: tuple[FeatureMap, FloatArray] | None = None,
 ) -> RouterBundle:
     """Train a router.
 
@@ -76,6 +77,7 @@ def train_bundle(
             of `train` is held back if left out.
         settings: what to train; the defaults if left out.
         meta: JSON-ready facts to keep with the router, `checkpoint` among them.
+        fitted: what `fit_features` gave for the same rows and settings, to save its time.
 
     Returns:
         The router with its feature map, calibration and operating table.
@@ -85,8 +87,7 @@ def train_bundle(
         fit, held = split_by_image(train.image_ids, settings.calibration_share, settings.seed)
         train, calibration = train.take(fit), train.take(held)
     _check_splits(train, calibration)
-    features = FeatureMap(replace(settings.features, seed=settings.seed))
-    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
+    features, rows = fitted or fit_features(train, settings)
     settings, tried = _tune(settings, rows, train)
     router = _build(settings, train.scales).fit(rows, train.scores)
     raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
@@ -102,6 +103,21 @@ def train_bundle(
     return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
 
 
+def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap, FloatArray]:
+    """Learn the feature map, which routers of several kinds may share.
+
+    Args:
+        train: rows to learn from.
+        settings: what to train; its blocks and its seed count.
+
+    Returns:
+        The map and the rows to train on [n, d].
+    """
+    features = FeatureMap(replace(settings.features, seed=settings.seed))
+    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
+    return features, rows
+
+
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
     """Choose a router's settings once, for several trainings.
 
@@ -114,9 +130,7 @@ def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
     """
     if settings.tuning is None or settings.kind not in GRIDS:
         return replace(settings, tuning=None)
-    features = FeatureMap(replace(settings.features, seed=settings.seed))
-    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
-    return _tune(settings, rows, train)[0]
+    return _tune(settings, fit_features(train, settings)[1], train)[0]
 
 
 def _tune(

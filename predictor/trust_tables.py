@@ -6,118 +6,137 @@ Like `tables.py`: every number is one of results.json.
 from collections.abc import Mapping
 from typing import Any
 
-from predictor.markup import Markup, cell, table, text
+from predictor.document import Cell, Row, Table
 from predictor.wording import CONTESTANTS, gap, number, percent, tokens_text
 
 Results = Mapping[str, Any]
 
 
-def certified_table(results: Results) -> Markup:
+def certified_table(results: Results) -> Table:
     """Make the table of certificates: the promise, whether it was kept, what it cost.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The table.
     """
-    rows = []
+    rows: list[Row] = []
     for level in results["certified"].values():
         title = f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
         if "risk" in level:
             values = [
-                text(number(level["tokens"])),
-                text(percent(level["risk"])),
-                text(number(level["safe_tokens"])),
-                text(percent(level["drawn_violations"])),
-                text(number(level["drawn_cost_ratio"], 2)),
+                number(level["tokens"]),
+                percent(level["risk"]),
+                number(level["safe_tokens"]),
+                percent(level["drawn_violations"]),
+                percent(level.get("resplit_violations")),
+                number(level["drawn_cost_ratio"], 2),
             ]
         else:
-            values = [text("not possible"), *[text("")] * 4]
+            values = ["not possible", *[""] * 5]
         below = f"needs {level['needed']} images, has {level['images']}"
-        rows.append([cell(title, below), *values])
+        rows.append([Cell(title, below), *values])
     head = ("regressions promised", "mean tokens", "regressions on the test split")
-    return table(
-        (*head, "tokens if the truth were known", "promise broken", "cost beside the truth"), rows
+    return Table(
+        (
+            *head,
+            "tokens if the truth were known",
+            "promise broken",
+            "broken, dealt anew",
+            "cost beside the truth",
+        ),
+        rows,
     )
 
 
-def cascade_table(results: Results) -> Markup:
+def cascade_table(results: Results) -> Table:
     """Make the table of the confidence cascade.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The table.
     """
-    rows = [
+    rows: list[Row] = [
         [
-            text(f"cascade, budget {point['target']:g}"),
-            text(number(point["tokens"])),
-            text(number(point["tokens_p95"])),
-            text(percent(point["accuracy"])),
-            text(gap(point["ogc"])),
+            f"cascade, budget {point['target']:g}",
+            number(point["tokens"]),
+            number(point["tokens_p95"]),
+            percent(point["accuracy"]),
+            gap(point["ogc"]),
         ]
         for point in results["cascade"]["at"].values()
     ]
     head = ("confidence cascade", "mean tokens, all scales that ran", "95 % of questions below")
-    return table((*head, "accuracy", "gap closed"), rows)
+    return Table((*head, "accuracy", "gap closed"), rows)
 
 
-def metrics_table(results: Results) -> Markup:
+def metrics_table(results: Results) -> Table:
     """Make the table of the metrics of RouteLLM, RouterBench and MMR-Bench.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The table.
     """
     routers = {"router": results["router"], **results.get("baselines", {})}
     routers["omniscient"] = results.get("omniscient") or {}
-    rows = []
+    rows: list[Row] = []
     for name, router in routers.items():
         found = router.get("metrics")
         if found:
-            shares = [text(percent(found[key])) for key in ("cpt_50", "cpt_80")]
-            areas = [text(number(found[key], 3)) for key in ("aiq", "nauc", "qnc")]
-            title = text(CONTESTANTS.get(name, (name, ""))[0])
-            rows.append([title, text(number(found["apgr"], 3)), *shares, *areas])
-    return table(("who", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)
+            shares = [percent(found[key]) for key in ("cpt_50", "cpt_80")]
+            areas = [number(found[key], 3) for key in ("aiq", "nauc", "qnc")]
+            title = CONTESTANTS.get(name, (name, ""))[0]
+            rows.append([title, number(found["apgr"], 3), *shares, *areas])
+    return Table(("who", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)
 
 
-def calibration_table(results: Results) -> Markup:
+def calibration_table(results: Results) -> Table:
     """Make the table of how well probabilities mean what they say.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The table.
     """
-    rows = [
-        [text(tokens_text(scale)), text(number(found["ece"], 3)), text(number(found["brier"], 3))]
+    raw = results.get("calibration_raw") or {}
+    rows: list[Row] = [
+        [
+            tokens_text(scale),
+            *(
+                Cell(number(found[key], 3), _before(raw.get(scale), key))
+                for key in ("ece", "brier")
+            ),
+        ]
         for scale, found in results["calibration"].items()
     ]
-    return table(("P(correct) at", "calibration error", "Brier score"), rows)
+    return Table(("P(correct) at", "calibration error", "Brier score"), rows)
 
 
-def fallback_table(results: Results) -> Markup:
+def _before(found: Results | None, key: str) -> str:
+    return f"before: {number(found[key], 3)}" if found else ""
+
+
+def fallback_table(results: Results) -> Table:
     """Make the table of routing with and without the fallback for unseen content.
 
     Args:
         results: results.json.
 
     Returns:
-        Markup.
+        The table.
     """
-    rows = [
+    rows: list[Row] = [
         [
-            cell(title, f"routed; dearest scale beyond the outermost {percent(found['outlier'])}"),
-            text(percent(found["share"])),
+            Cell(title, f"routed; dearest scale beyond the outermost {percent(found['outlier'])}"),
+            percent(found["share"]),
             *(
-                text(f"{write(found['without'][key])} / {write(found['with'][key])}")
+                f"{write(found['without'][key])} / {write(found['with'][key])}"
                 for key, write in (
                     ("tokens", number),
                     ("accuracy", percent),
@@ -129,4 +148,33 @@ def fallback_table(results: Results) -> Markup:
         if (found := results.get(key))
     ]
     head = ("without / with fallback", "fell back", "mean tokens", "accuracy", "regressions")
-    return table(head, rows)
+    return Table(head, rows)
+
+
+def safe_table(results: Results) -> Table:
+    """Make the table of certified routing with the fallback, on the test split and unseen content.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        The table.
+    """
+    rows: list[Row] = []
+    for level in results["fallback_certified"].values():
+        promise = f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
+        for key, title in (("test", "test split"), ("ood", "unseen content")):
+            if found := level.get(key):
+                routed, safe = found["without"], found["with"]
+                lost = percent(routed["regression_rate"])
+                cells: Row = [
+                    Cell(promise, title),
+                    percent(found["share"]),
+                    Cell(percent(safe["regression_rate"]), f"without {lost}"),
+                    percent(level["bound"]),
+                    Cell(number(safe["tokens"]), f"without {number(routed['tokens'])}"),
+                    percent(safe["accuracy"]),
+                ]
+                rows.append(cells)
+    head = ("regressions promised", "fell back", "regressions", "wanted below", "mean tokens")
+    return Table((*head, "accuracy"), rows)

@@ -3,6 +3,8 @@
 One place for words that figures and tables share, so that a thing has one name throughout.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 CONTESTANTS: Final = {
@@ -19,6 +21,18 @@ CONTESTANTS: Final = {
     "omniscient": ("omniscient", "limit: is told the family and the size of what is asked about"),
 }
 """Name in results.json to its name in the report and what it is."""
+
+KINDS: Final = {
+    "boosted": ("boosted trees", "LightGBM, one model for all scales"),
+    "linear": ("linear", "one logistic regression a scale"),
+    "knn": ("nearest neighbours", "tuned: how many, how far"),
+    "mlp": ("neural network", "binary cross-entropy"),
+    "mlp rank": ("neural network, ranked", "AVG-LLaVA's loss: rank and cross-entropy"),
+    "mlp cost": ("neural network, by cost", "cost-sensitive loss"),
+    "ordinal": ("ordinal", "one line, a threshold a scale"),
+    "constant": ("constant", "the floor: always the mean"),
+}
+"""Name of a router in section `zoo` to its name in the report and what it is."""
 
 MISSING: Final = "–"
 
@@ -64,6 +78,21 @@ def number(value: Any, digits: int = 1) -> str:
     return MISSING if value is None else _plain(float(value), digits)
 
 
+def short(value: Any) -> str:
+    """Write a number of any size at three digits.
+
+    Args:
+        value: a number, or None.
+
+    Returns:
+        Such as `576`, `49.4` or `0.372`.
+    """
+    if value is None:
+        return MISSING
+    size = 0 if not value else math.floor(math.log10(abs(value)))
+    return _plain(float(value), max(0, 2 - size))
+
+
 def _plain(value: float, digits: int) -> str:
     """Write a number that is never -0.0."""
     written = f"{value:.{digits}f}"
@@ -105,3 +134,39 @@ def tokens_text(scale: Any) -> str:
         `1 token`, `9 tokens`.
     """
     return "1 token" if str(scale) == "1" else f"{scale} tokens"
+
+
+def router_name(row: Mapping[str, Any]) -> str:
+    """Name a router of section `zoo`.
+
+    Args:
+        row: its entry.
+
+    Returns:
+        Its name in the report.
+    """
+    return KINDS.get(row["name"], (str(row["name"]), ""))[0]
+
+
+def head_budget(results: Mapping[str, Any]) -> str:
+    """Name the headline's budget.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        Such as `72`.
+    """
+    return f"{results.get('headline', {}).get('target', 72):g}"
+
+
+def head_key(results: Mapping[str, Any]) -> str:
+    """Name the gap closed at the headline's budget as results.json does.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        Such as `ogc_72`.
+    """
+    return f"ogc_{head_budget(results)}"

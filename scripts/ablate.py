@@ -54,8 +54,8 @@ def main(
     train, known = (split.data for split in read_splits(folders))
     settings = TrainSettings(kind=kind, seed=seed)
     found = ablate((train, known, None), settings, AblationSettings(budget=budget))
-    names = ("block", "columns", f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
-    names += ("loss", "loss_low", "loss_high", "ms")
+    gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
+    names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = found["full"]
     click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
     print_table(names, [[row[name] for name in names] for row in found["rows"]])

@@ -75,13 +75,13 @@ class AskFiles:
 
 
 def ask_files(
-    model: Opening, router: Path, files: AskFiles, questions: Sequence[str], settings: AskSettings
+    model: Opening, router: str, files: AskFiles, questions: Sequence[str], settings: AskSettings
 ) -> list[dict[str, Any]]:
     """Answer questions about image files; each question is about all of them.
 
     Args:
         model: which checkpoint, and how to open it.
-        router: folder of the router; not looked at if a scale is set.
+        router: folder or Hub name of the router; not looked at if a scale is set.
         files: the image files, or the video.
         questions: what is asked.
         settings: the knob.
@@ -99,9 +99,9 @@ def ask_files(
     if settings.scale is not None:
         return ask_scale(open_backbone(model), pictures, questions, settings)
     from predictor.adaptive import AdaptiveM3
-    from predictor.store import RouterBundle
+    from predictor.hub import open_router
 
-    bundle = RouterBundle.load(router)  # before the model: it is the one that is often missing
+    bundle = open_router(router)  # before the model: it is the one that is often missing
     adaptive = AdaptiveM3(open_backbone(model), bundle, outlier=settings.outlier)
     return ask_router(adaptive, pictures, questions, settings)
 

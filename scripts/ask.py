@@ -35,10 +35,9 @@ from scripts.output import write_json
 )
 @click.option(
     "--router",
-    default=RunFolder(DEFAULT_RUN).router,
+    default=str(RunFolder(DEFAULT_RUN).router),
     show_default=True,
-    type=click.Path(path_type=Path),
-    help="Saved router; the demo makes the default one.",
+    help="Saved router, or its name on the Hub; the demo makes the default one.",
 )
 @click.option("--budget", type=float, help="Mean cost of a question.  [default: 72 tokens]")
 @click.option("--lambda", "lam", type=float, help="Price of a token, instead of a budget.")
@@ -76,7 +75,7 @@ def main(
     images: tuple[Path, ...],
     video: Path | None,
     frames: int,
-    router: Path,
+    router: str,
     budget: float | None,
     lam: float | None,
     certified: tuple[float, float] | None,

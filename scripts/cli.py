@@ -25,6 +25,8 @@ COMMANDS = {
     "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
     "demo": "Label, train, ask and report on the embedded model.",
     "finetune": "Train a model with the Matryoshka objective.",
+    "push": "Put a router on the Hugging Face Hub.",
+    "pull": "Fetch a router from there.",
     "convert": "Write a checkpoint in transformers' format, or in LLaVA's own.",
 }
 

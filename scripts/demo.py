@@ -12,7 +12,14 @@ from scripts.headline import print_headline
 from scripts.inputs import find_inputs, identify_inputs
 from scripts.layout import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
 from scripts.opening import Opening, open_backbone
-from scripts.options import device_option, dtype_option, json_option, model_option, quiet_option
+from scripts.options import (
+    device_option,
+    dtype_option,
+    json_option,
+    model_option,
+    quiet_option,
+    studies_option,
+)
 from scripts.output import write_json
 from scripts.profiles import read_profile
 from scripts.progress import training_bar, wants_progress
@@ -37,9 +44,9 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.Path(path_type=Path),
     help="Folder of the run.",
 )
-@click.option("--train-images", default=700, show_default=True, type=click.IntRange(5))
-@click.option("--calibration-images", default=600, show_default=True, type=click.IntRange(2))
-@click.option("--test-images", default=300, show_default=True, type=click.IntRange(2))
+@click.option("--train-images", default=800, show_default=True, type=click.IntRange(5))
+@click.option("--calibration-images", default=400, show_default=True, type=click.IntRange(2))
+@click.option("--test-images", default=400, show_default=True, type=click.IntRange(2))
 @click.option(
     "--outside-images",
     default=60,
@@ -56,8 +63,9 @@ BUDGET = 72.0  # visual tokens: one eighth of all
 )
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option(
-    "--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
+@studies_option
 @model_option
 @device_option
 @dtype_option
@@ -72,6 +80,7 @@ def main(
     rephrased_images: int,
     kind: str,
     seeds: int,
+    studies: bool,
     model: str,
     device: str,
     dtype: str,
@@ -91,7 +100,7 @@ def main(
     demo.profile()
     demo.train(kind)
     demo.ask()
-    results = demo.report(kind, seeds)
+    results = demo.report(kind, seeds, studies)
     print_headline(results)
     click.echo(f"{'report':<24}{demo.run.report / PAGE}")
     if json_file:
@@ -157,7 +166,6 @@ class Demo:
         """
         from predictor.certify_study import feasible_levels
         from predictor.train import TrainSettings
-        from predictor.tuning import TuningSettings
 
         folders = [self.run.outcomes(split) for split in SPLITS[:2]]
         train, calibration = read_splits(folders, read_profile(self.run.profile))
@@ -165,7 +173,7 @@ class Demo:
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
             levels = feasible_levels(calibration.data)
-            settings = TrainSettings(kind=kind, certify=levels, tuning=TuningSettings())
+            settings = TrainSettings(kind=kind, certify=levels)
             run_train(train, calibration, self.run.router, settings)
 
     def ask(self) -> None:
@@ -181,23 +189,21 @@ class Demo:
         adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))
         print_answers(ask_router(adaptive, [picture], texts, AskSettings(budget=BUDGET)))
 
-    def report(self, kind: str, seeds: int) -> dict[str, Any]:
+    def report(self, kind: str, seeds: int, studies: bool) -> dict[str, Any]:
         """Judge the router and draw the report.
 
         Args:
             kind: name of the router.
             seeds: trainings of each kind.
+            studies: whether to compare every kind of router, and what features are worth.
 
         Returns:
             The results.
         """
-        from predictor.experiment import ExperimentSettings
-        from predictor.train import TrainSettings
-        from predictor.tuning import TuningSettings
+        from scripts.stages import plan_experiment
 
         inputs = find_inputs(self.run)
-        tuned = TrainSettings(kind=kind, tuning=TuningSettings())
-        settings = ExperimentSettings(tuple(range(seeds)), tuned)
+        settings = plan_experiment(seeds, studies, kind)
         splits = inputs.read()
         results = read_report(self.run.report)
         wanted = identify_inputs(inputs, splits, settings)

@@ -78,6 +78,12 @@ profile_option = click.option(
     help="What m3scale profile wrote, for times of this machine; the labels' times otherwise.  "
     "[default: RUN/profile.json if there]",
 )
+studies_option = click.option(
+    "--studies",
+    is_flag=True,
+    help="Also tune and compare every kind of router, and leave every block of features and every "
+    "family out in turn: some minutes more.",
+)
 columns_option = click.option(
     "--column",
     "columns",

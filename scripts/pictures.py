@@ -43,11 +43,9 @@ def make_gallery(
         both empty if the images cannot be loaded.
     """
     from predictor.gallery import GalleryTexts, draw_rows, gallery_rows
-    from predictor.policy import choose
 
     data = split.data
     probabilities = bundle.predict_proba(data.coarse, data.question)
-    chosen = choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))
     texts = GalleryTexts(
         questions=[question.question for question in split.questions],
         references=[question.answers for question in split.questions],
@@ -55,7 +53,8 @@ def make_gallery(
     )
     per_family = -(-GALLERY_SIZE // len(set(map(str, data.groups))))
     drawn = draw_rows(data, per_family)
-    rows = gallery_rows(data, texts, probabilities, chosen, drawn)
+    lam = bundle.lambda_for_budget(budget)
+    rows = gallery_rows(data, texts, probabilities, lam, drawn)
     images = _load_images(folder, [str(data.image_ids[row]) for row in drawn])
     if images is None:
         return [], {}

@@ -15,10 +15,11 @@ from scripts.options import (
     profile_option,
     quiet_option,
     run_option,
+    studies_option,
 )
 from scripts.output import write_json
 from scripts.progress import training_bar, wants_progress
-from scripts.stages import PAGE, run_report
+from scripts.stages import PAGE, plan_experiment, run_report
 
 
 @click.command(cls=OneLineCommand)
@@ -59,6 +60,7 @@ from scripts.stages import PAGE, run_report
 @click.option(
     "--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
+@studies_option
 @device_option
 @json_option
 @quiet_option
@@ -73,6 +75,7 @@ def main(
     router: Path | None,
     out: Path | None,
     seeds: int,
+    studies: bool,
     device: str,
     json_file: Path | None,
     quiet: bool,
@@ -84,8 +87,6 @@ def main(
     The router and everything it is compared with are trained again for every seed. Lambda is solved
     on the calibration split. Needs no model.
     """
-    from predictor.experiment import ExperimentSettings
-
     parts, there = find_inputs(RunFolder(Path())), find_inputs(RunFolder(run)) if run else None
     inputs = ReportInputs(
         train=choose_folder("--train", train, run, parts.train),
@@ -97,7 +98,7 @@ def main(
         profile=profile or (there.profile if there else None),
     )
     folder = choose_folder("--out", out, run, RunFolder(Path()).report)
-    settings = ExperimentSettings(seeds=tuple(range(seeds)))
+    settings = plan_experiment(seeds, studies)
     with training_bar(wants_progress(quiet)) as progress:
         results = run_report(inputs, folder, settings, progress, device)
     print_headline(results)

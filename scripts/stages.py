@@ -120,6 +120,26 @@ def is_trained(
     )
 
 
+def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "ExperimentSettings":
+    """Plan what a report measures.
+
+    Args:
+        seeds: trainings of each kind.
+        studies: whether to tune and compare every kind of router, and to leave features and
+            families out in turn.
+        kind: name of the router.
+
+    Returns:
+        The settings of the experiment.
+    """
+    from predictor.experiment import ExperimentSettings
+    from predictor.train import TrainSettings
+    from predictor.tuning import TuningSettings
+
+    train = TrainSettings(kind=kind, tuning=TuningSettings() if studies else None)
+    return ExperimentSettings(tuple(range(seeds)), train, studies=studies)
+
+
 def run_report(
     inputs: ReportInputs,
     folder: Path,
@@ -140,6 +160,7 @@ def run_report(
         What results.json holds.
     """
     from predictor.experiment import measure_router, run_experiment
+    from predictor.ladder import audit_ladder
     from predictor.report import write_report
     from predictor.store import RouterBundle
 
@@ -152,6 +173,7 @@ def run_report(
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
+    results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
     results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits["test"].checkpoint,

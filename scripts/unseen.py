@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 OUTLIER = 0.01
 """Share of the calibration split beyond which the report's fallback takes the dearest scale."""
 
-CAREFUL = 0.05
-"""The same beside a certificate, which promises more."""
-
 
 def report_outside(
     bundle: "RouterBundle", data: "TrainData", settings: "EvaluationSettings"
@@ -82,8 +79,8 @@ def report_certified(
                 continue
             raw = bundle.predict_raw(data.coarse, data.question)
             chosen = proven.choose(raw, data.tokens)
-            far = bundle.gate.find_outside(data.coarse, data.question, CAREFUL)
-            rows[name] = fallback_summary(data, chosen, far, CAREFUL)
+            far = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)
+            rows[name] = fallback_summary(data, chosen, far, OUTLIER)
         found[f"{alpha:g},{delta:g}"] = rows
     return found
 

@@ -9,6 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 
+def pytest_addoption(parser):
+    parser.addoption("--page", help="a report's index.html for the browser test to look at too")
+
+
 @pytest.fixture
 def runner():
     return CliRunner()

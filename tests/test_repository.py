@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("m3_backbone", "labels", "predictor", "scripts")
 COMMANDS = (
     *("label", "compact", "importing", "audit", "oracle", "profile", "train", "ablate", "verify"),
-    *("ask", "report", "demo", "finetune", "convert"),
+    *("ask", "report", "demo", "finetune", "convert", "push", "pull"),
 )
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

@@ -273,10 +273,14 @@ def test_no_progress_bar_and_none_switched_off_for_others(jsonl, capfd):
 
 @pytest.mark.parametrize(
     ("source", "limit", "expected"),
-    [("scenes", 7, ("calibration", 7)), ("scenes:ood", None, ("ood", 100))],
+    [
+        ("scenes", 7, ("calibration", 7, False)),
+        ("scenes:ood", None, ("ood", 100, False)),
+        ("scenes:test:rephrased", 5, ("test", 5, True)),
+    ],
 )
 def test_built_in_benchmark(monkeypatch, source, limit, expected):
     scenes = types.ModuleType("labels.scenes")
-    scenes.load_scenes = lambda split, n_images, seed=0: (split, n_images)
+    scenes.load_scenes = lambda split, n_images, rephrased: (split, n_images, rephrased)
     monkeypatch.setitem(sys.modules, "labels.scenes", scenes)
     assert load_questions(source, split="calibration", limit=limit) == expected

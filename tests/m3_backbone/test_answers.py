@@ -1,6 +1,6 @@
 import torch
 
-from m3_backbone.answers import build_answers
+from m3_backbone.answers import BatchFacts, build_answers
 from m3_backbone.decoding import GreedyOutput
 from m3_backbone.prompts import TokenizedPrompt
 
@@ -14,7 +14,8 @@ def test_answers_carry_text_counts_and_means(tokenizer):
         margin=torch.tensor([[0.5, 2.0]]),
     )
     prompts = [[TokenizedPrompt((1, 5), (6, 7, 8)), TokenizedPrompt((1, 5), (9,))]]
-    [[first, second]] = build_answers(output, prompts, 9, [9], 12.5, tokenizer)
+    facts = BatchFacts(scale=9, visual=[9], wall_ms=12.5, shape=(1, 2, 14))
+    [[first, second]] = build_answers(output, prompts, facts, tokenizer)
     assert first.text == "red cat"
     assert first.token_ids == (red, cat, end)
     assert (first.scale, first.visual_tokens, first.prompt_tokens) == (9, 9, 2 + 9 + 3)
@@ -22,3 +23,4 @@ def test_answers_carry_text_counts_and_means(tokenizer):
     assert (second.text, second.token_ids, second.prompt_tokens) == ("cat", (cat,), 12)
     assert second.mean_logprob == -0.25
     assert first.wall_ms == second.wall_ms == 12.5
+    assert (first.batch_size, first.batch_shape) == (2, "1x2x14")

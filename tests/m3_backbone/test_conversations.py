@@ -159,6 +159,10 @@ def test_the_loss_is_that_of_the_official_code(find_golden, variant):
     folder = find_golden(variant)
     model = open_official_model(folder)
     inputs, outputs = np.load(folder / "inputs.npz"), np.load(folder / "outputs.npz")
+    if not any(name.startswith("pixel_values") for name in inputs.files):
+        pytest.skip(
+            f"pixels of {variant} are only in the whole golden set, they are too large here"
+        )
     image, rows, pixels = model.config.image_token_id, [], []
     for i in (0, 1):
         filled = inputs["attention_mask"][i]

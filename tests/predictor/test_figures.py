@@ -9,7 +9,8 @@ import pytest
 
 from predictor.figures import draw_figure, to_png, to_svg
 from predictor.palette import DARK, LIGHT, label_role, step_roles, to_variables
-from predictor.plots import PLOTS, gap_rows
+from predictor.plots import PLOTS
+from predictor.row_plots import gap_rows
 from predictor.wording import number, percent, points, span, tokens_text
 
 
@@ -94,7 +95,7 @@ def test_nothing_but_scales_and_fixed_points_is_needed(results):
 
 
 def test_an_unknown_figure_is_refused(results):
-    with pytest.raises(ValueError, match="accuracy, gap, scales"):
+    with pytest.raises(ValueError, match="accuracy, flops, ms, gap, zoo"):
         draw_figure("pie", results)
 
 

@@ -41,7 +41,8 @@ def test_rows_are_seeded_and_all_shown_where_asked_for(split):
 
 def test_a_row_holds_every_scale(split, texts):
     probabilities = np.tile([0.25, 0.75], (6, 1))
-    found = gallery_rows(split, texts, probabilities, np.ones(6, int), np.array([1]))
+    # 0.25 - 1/64 against 0.75 - 9/64
+    found = gallery_rows(split, texts, probabilities, 1 / 64, np.array([1]))
     assert found == [
         {
             "sample_id": "s1",
@@ -50,8 +51,8 @@ def test_a_row_holds_every_scale(split, texts):
             "answers": ["yes", "y"],
             "image": "gallery/s1.png",
             "scales": {
-                "1": {"answer": "no", "score": 0.0, "probability": 0.25},
-                "9": {"answer": "yes", "score": 1.0, "probability": 0.75},
+                "1": {"answer": "no", "score": 0.0, "probability": 0.25, "net": 0.234375},
+                "9": {"answer": "yes", "score": 1.0, "probability": 0.75, "net": 0.609375},
             },
             "chosen": 9,
         }
@@ -69,4 +70,4 @@ def test_file_names_are_plain_and_differ():
 def test_words_that_do_not_fit_are_refused(split, texts):
     wrong = GalleryTexts(texts.questions, texts.references, texts.answers[:, :1])
     with pytest.raises(ValueError, match=r"answers of shape \(6, 2\), got \(6, 1\)"):
-        gallery_rows(split, wrong, np.zeros((6, 2)), np.zeros(6, int), np.array([0]))
+        gallery_rows(split, wrong, np.zeros((6, 2)), 0.0, np.array([0]))

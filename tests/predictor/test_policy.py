@@ -157,3 +157,22 @@ def test_table_columns_must_be_of_one_length(columns):
 def test_table_lambdas_must_fall():
     with pytest.raises(ValueError, match="lambdas must fall"):
         OperatingTable((0.0, 1.0), (1.0, 2.0), (0.5, 0.5))
+
+
+def test_the_cheapest_lambda_within_a_drop():
+    table = OperatingTable((0.5, 0.1, 0.0), (1.0, 5.0, 20.0), (0.4, 0.88, 0.9), "t", 0.9, 100)
+    assert table.lambda_for_drop(0.03) == 0.1
+    assert table.lambda_for_drop(0.01) == 0.0
+    assert table.lambda_for_drop(0.6) == 0.5
+    above = OperatingTable((0.5,), (1.0,), (0.4,), "t", 0.9, 100)
+    assert above.lambda_for_drop(0.1) == 0.0
+
+
+def test_a_drop_that_the_split_cannot_tell_from_none_is_refused():
+    table = OperatingTable((0.0,), (1.0,), (0.9,), "t", 0.9, 100)
+    with pytest.raises(ValueError, match="needs at least 200 calibration questions, got 100"):
+        table.lambda_for_drop(0.005)
+    with pytest.raises(ValueError, match="a drop must lie strictly between 0 and 1, got 1"):
+        table.lambda_for_drop(1.0)
+    with pytest.raises(ValueError, match="a drop must lie"):
+        OperatingTable((0.0,), (1.0,), (0.9,)).lambda_for_drop(0.1)

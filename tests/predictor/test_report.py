@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from predictor.page import build_page
+from predictor.content import build_document
+from predictor.page import Pictures, build_page
 from predictor.report import read_results, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
-VOID = {"meta", "img", "br", "link", "path", "use", "rect", "defs", "clipPath"}
 
 
 class Reader(HTMLParser):
@@ -24,7 +24,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.links += [value for key, value in attrs if key in ("src", "href", "xlink:href")]
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "link"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -50,95 +50,21 @@ def read(page):
     return reader
 
 
-def make_point(target, tokens, accuracy, ogc):
-    run = {"seed": 7, "tokens": tokens, "accuracy": accuracy, "ogc": ogc, "regression_rate": 0.0123}
-    return {
-        **{"target": target, "lambda": 0.000321, "tokens": tokens, "accuracy": accuracy},
-        **{"accuracy_low": accuracy - 0.0111, "accuracy_high": accuracy + 0.0122},
-        **{"hull": accuracy - 0.0333, "oracle": accuracy + 0.0777},
-        **{"ogc": ogc, "ogc_low": ogc - 0.0909, "ogc_high": ogc + 0.0808},
-        **{"regression_rate": 0.0456, "rescue_rate": 0.0234, "per_seed": [run]},
-        "histogram": {"1": 0.5, "9": 0.3, "36": 0.2},
-    }
-
-
-def make_router(shift):
-    at = {
-        "9": make_point(9.0, 8.71 + shift, 0.6123 + shift / 100, 0.4321 - shift / 10),
-        "18": make_point(18.0, 17.32 + shift, 0.7123 + shift / 100, 0.5321 - shift / 10),
-    }
-    curve = [{"tokens": t, "accuracy": a, "lambda": 0.1} for t, a in ((1, 0.31), (36, 0.82))]
-    return {"curve": curve, "at": at}
-
-
-@pytest.fixture
-def results():
-    share = {"1": 0.41, "9": 0.22, "36": 0.19, "never": 0.18}
-    control = {"ogc_9": 0.1, "behind_router": 0.2626, "behind_router_low": 0.1717}
-    return {
-        "meta": {"n_questions": 1234, "n_images": 217, "checkpoint": "c0ffee", "seeds": [7]},
-        **{"scales": [1, 9, 36], "seeds": [7], "settings": {"level": 0.95, "seed": 0}},
-        "fixed": {
-            "1": {"accuracy": 0.3131, "tokens": 1.0, "accuracy_low": 0.3, "accuracy_high": 0.33},
-            "9": {"accuracy": 0.5252, "tokens": 9.0, "accuracy_low": 0.5, "accuracy_high": 0.55},
-            "36": {"accuracy": 0.8383, "tokens": 36.0, "accuracy_low": 0.8, "accuracy_high": 0.85},
-        },
-        "hull": [[1.0, 0.3131], [36.0, 0.8383]],
-        "random_mixing": [{"tokens": 1, "accuracy": 0.3131}, {"tokens": 36, "accuracy": 0.8383}],
-        "oracle_curve": [{"tokens": 1, "accuracy": 0.3131}, {"tokens": 36, "accuracy": 0.9}],
-        "oracle": {
-            rule: {
-                **{"accuracy": 0.8989, "tokens": 11.4, "tokens_dearest": 14.6},
-                **{"tokens_drop": 12.7, "never": 0.1011},
-            }
-            for rule in ("minimal-correct", "stable")
-        },
-        "router": make_router(0.0),
-        "omniscient": make_router(0.5),
-        "baselines": {"question_only": make_router(1.0), "shuffled_labels": make_router(2.0)},
-        "controls": {"question_only": {**control, "behind_router_high": 0.3535}},
-        "families": {
-            "gist": {
-                **{"n": 617, "1": 0.62, "9": 0.71, "36": 0.86, "minimal_share": share},
-                "routed": {"accuracy": 0.77, "tokens": 6.0},
-            },
-            "<b>reading</b>": {"n": 618, "1": 0.1, "9": 0.4, "36": 0.8, "minimal_share": share},
-        },
-        "scale_histogram": {"gist": {"1": 0.55, "9": 0.33, "36": 0.12}, "<b>reading</b>": {}},
-        **{"minimal_share": share, "non_monotone_share": 0.0654, "luck_floor": 0.0987},
-        "headline": {
-            **{"n": 1234, "target": 9.0, "ogc_9": 0.4321, "ogc_9_low": 0.3412, "ogc_9_high": 0.513},
-            **{"tokens": 8.71, "accuracy": 0.6123, "accuracy_dearest": 0.8383},
-            **{"regression_rate": 0.0456, "rescue_rate": 0.0234, "parity_tokens": 13.57},
-            **{"parity_share": 0.3769, "parity_accuracy": 0.8346, "parity_drop": 0.0037},
-            **{"parity_drop_low": -0.0021, "parity_drop_high": 0.0096},
-            **{"router_ms": 0.0314, "router_ms_single": 0.276, "router_mb": 1.375},
-        },
-        "gallery": [
-            {
-                **{"sample_id": "s1", "family": "gist", "image": "gallery/s1.png", "chosen": 9},
-                "question": 'Is "1 < 2" & <script>alert(1)</script>?',
-                "answers": ["<img src=x onerror=alert(2)>"],
-                "scales": {
-                    "1": {"answer": "<i>no</i>", "score": 0.0, "probability": 0.2727},
-                    "9": {"answer": "yes", "score": 1.0, "probability": 0.8484},
-                    "36": {"answer": "nearly", "score": 0.6, "probability": 0.9191},
-                },
-            }
-        ],
-    }
+def make_page(results, drawn=None, photos=None):
+    return build_page(build_document(results), Pictures(drawn or {}, photos or {}))
 
 
 @pytest.fixture
 def page(results):
-    return build_page(results, {"accuracy": ("<svg></svg>", "<svg></svg>")}, {"s1": PNG})
+    return make_page(results, {"accuracy": ("<svg ></svg>", "<svg ></svg>")}, {"s1": PNG})
 
 
 def test_the_page_is_well_formed_and_needs_nothing_else(page):
     reader = read(page)
     assert page.startswith("<!DOCTYPE html>")
-    assert "script" not in reader.tags and "link" not in reader.tags
-    assert reader.links and all(link.startswith("data:image/png;base64,") for link in reader.links)
+    assert "script" not in reader.tags
+    assert all(link.startswith(("data:", "#")) for link in reader.links)
+    assert any(link.startswith("data:image/png;base64,") for link in reader.links)
     assert "http" not in page
 
 
@@ -186,7 +112,7 @@ def test_numbers_follow_the_results(results):
     other = copy.deepcopy(results)
     other["router"]["at"]["9"]["accuracy"] = 0.5555
     other["headline"]["parity_tokens"] = 22.0
-    page = build_page(other, {}, {})
+    page = make_page(other)
     assert "55.5 %" in page and "22" in read(page).text("b")
 
 
@@ -211,7 +137,7 @@ def test_rules_convention_seeds_and_floor_are_printed(page):
 
 
 def test_tables_scroll_in_their_own_box(page):
-    assert page.count("<table>") == page.count('<div class="scroll"')
+    assert page.count("<table>") == page.count('<div class="scroll')
     assert "prefers-color-scheme: dark" in page and 'name="viewport"' in page
 
 
@@ -220,20 +146,20 @@ def test_optional_sections_may_be_missing(results):
         del results[name]
     del results["headline"]["router_ms"]
     results["headline"]["parity_tokens"] = None
-    text = read(build_page(results, {}, {})).text()
+    text = read(make_page(results)).text()
     assert "Gallery" not in text and "– ms" in text
 
 
 def test_a_value_that_does_not_exist_is_a_dash(results):
     results["router"]["at"]["18"].update(ogc=None, ogc_low=None, ogc_high=None)
-    assert "–" in read(build_page(results, {}, {})).text("tbody")
+    assert "–" in read(make_page(results)).text("tbody")
 
 
 def test_outside_section(results):
     fixed = {"36": {"accuracy": 0.7474, "tokens": 36.0}}
     routed = {"tokens": 9.9, "accuracy": 0.6565, "ogc": 0.2121, "ogc_low": 0.1, "ogc_high": 0.3}
     results["ood"] = {"fixed": fixed, "router_at_9": routed, "regression_rate": 0.0858}
-    text = read(build_page(results, {}, {})).text("tbody")
+    text = read(make_page(results)).text("tbody")
     for wanted in ("74.7 %", "router, budget 9", "65.6 %", "0.21", "8.6 %"):
         assert wanted in text
 
@@ -243,7 +169,7 @@ def test_write_report_and_draw_it_again(results, tmp_path):
     assert path == tmp_path / "report" / "index.html"
     files = {str(p.relative_to(path.parent)) for p in path.parent.rglob("*") if p.is_file()}
     figures = {f"figures/{name}.png" for name in ("accuracy", "gap", "scales")}
-    assert files == {"index.html", "results.json", "gallery/s1.png", *figures}
+    assert files == {"index.html", "report.md", "results.json", "gallery/s1.png", *figures}
     assert (path.parent / "gallery" / "s1.png").read_bytes() == PNG
     assert json.loads((path.parent / "results.json").read_text("utf-8")) == results
     page = path.read_text("utf-8")
@@ -283,3 +209,45 @@ def test_reading_what_is_not_there(tmp_path):
     (tmp_path / "results.json").write_text("[]")
     with pytest.raises(ValueError, match="holds no results"):
         read_results(tmp_path)
+
+
+def test_every_study_has_its_section_and_without_it_none(results, whole_results):
+    text = read(make_page(whole_results)).text()
+    for wanted in (
+        *("The kinds of router", "neural network, ranked", "rounds 200, rate 0.05"),
+        *("one coarse token 2", "Left out of training", "70 % fell back", "seen: 66.7 %"),
+        *("In FLOPs", "0.549", "0.354 to 0.409", "8.9 %", "7.0 % to 11.0 %"),
+        *("93 % of the omniscient", "before: 0.071", "1000 calibration splits"),
+        *("Worth routing: 11 tokens", "17.0 %", "without 5.1 %", "6.1 %", "wanted below", "1.42"),
+    ):
+        assert wanted in text, wanted
+    bare = {key: results[key] for key in ("scales", "fixed", "oracle", "router", "headline")}
+    text = read(make_page({**bare, "families": {}})).text()
+    assert "FLOPs and milliseconds: not measured." in text
+    for unwanted in (
+        "kinds of router",
+        "features are worth",
+        "Left out",
+        "promised",
+        "Calibration",
+    ):
+        assert unwanted not in text
+
+
+def test_a_decision_is_explained_by_its_neighbours(page):
+    # From 1 to 9: 0.5757 of P for 0.0154 - 0.0017. From 9 to 36: 0.0707 for 0.1271 - 0.0154.
+    text = read(page).text("article")
+    assert "Takes 9 tokens. Above 1 it gains 0.576 in P, for a price of 0.014." in text
+    assert "36 would add 0.071 in P, for a price of 0.112." in text
+
+
+def test_a_dearer_scale_that_is_less_likely_right_adds_nothing(results):
+    results["gallery"][0]["scales"]["36"].update(probability=0.8, net=0.6729)
+    text = read(make_page(results)).text("article")
+    assert "36 would add nothing, for a price of 0.112." in text
+
+
+def test_an_old_gallery_without_prices_has_no_explanation(results):
+    for told in results["gallery"][0]["scales"].values():
+        del told["net"]
+    assert "Takes" not in read(make_page(results)).text("article")

@@ -44,6 +44,6 @@ def results():
     ],
 )
 def test_tables_show_the_results(results, table, wanted):
-    shown = getattr(trust_tables, table)(results)
+    shown = str(getattr(trust_tables, table)(results))
     for words in wanted:
         assert words in shown

@@ -109,7 +109,7 @@ def test_m3_mini_there_and_back(convert, tmp_path):
     """What the embedded model really says of scenes, at every scale."""
     assert convert("m3-mini", tmp_path / "official", "--to", "official").exit_code == 0
     assert convert(tmp_path / "official", tmp_path / "stock").exit_code == 0
-    scenes = load_scenes("test", 6)
+    scenes = load_scenes("test", 8)
     groups = scenes.by_image()
     asked = [[question.question for question in group] for group in groups]
     said = []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from labels.outcomes import read_features, read_table
+from labels.parts import list_parts
 
 KILLS = 10
 IMAGES = 640
@@ -35,7 +36,7 @@ def test_ten_kills_change_nothing(tmp_path):
         assert process.poll() is None
         process.kill()
         process.wait()
-    parts = [len(list(folder.glob("parts/*.parquet"))) for folder in (killed, whole)]
+    parts = [len(list_parts(folder)) for folder in (killed, whole)]
     assert 0 < parts[0] < parts[1]
     assert start(killed).wait() == 0
 

@@ -1,0 +1,23 @@
+"""The command `m3scale pull`: a router from the Hugging Face Hub."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+
+
+@click.command(cls=OneLineCommand)
+@click.argument("name", metavar="OWNER/NAME")
+@click.argument("router", type=click.Path(path_type=Path), metavar="ROUTER")
+@click.option("--revision", help="Branch, tag or commit.  [default: the main branch]")
+def main(name: str, router: Path, revision: str | None) -> None:
+    """Fetch the router OWNER/NAME from the Hub into the folder ROUTER and check its hashes.
+
+    Example: m3scale pull me/my-llava-router runs/mine/router
+
+    The hashes find damage and mix-ups; they do not say who made the router.
+    """
+    from predictor.hub import pull_router
+
+    click.echo(f"files whole: {pull_router(name, router, revision)}")

@@ -1,0 +1,24 @@
+"""The command `m3scale push`: a saved router to the Hugging Face Hub."""
+
+from pathlib import Path
+
+import click
+
+from scripts.errors import OneLineCommand
+
+
+@click.command(cls=OneLineCommand)
+@click.argument("router", type=click.Path(path_type=Path), metavar="ROUTER")
+@click.argument("name", metavar="OWNER/NAME")
+@click.option("--private", is_flag=True, help="If the repository is made, make it a private one.")
+def main(router: Path, name: str, private: bool) -> None:
+    """Put the saved router in the folder ROUTER into the repository OWNER/NAME on the Hub.
+
+    Example: m3scale push runs/mine/router me/my-llava-router
+
+    Its README.md is its model card and may be changed before. The account is that of
+    `hf auth login` or of the variable HF_TOKEN.
+    """
+    from predictor.hub import push_router
+
+    click.echo(push_router(router, name, private))
