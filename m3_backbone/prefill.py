@@ -156,7 +156,8 @@ def _read_beginnings(model: StockModel, ids: Tensor, spliced: dict[str, Any]) ->
     text = model.config.get_text_config()
     if getattr(model, "hf_device_map", None):
         # Weights that a hook fetches for a layer are only put back by its end.
-        return model.model(input_ids=ids, use_cache=True, **spliced).past_key_values
+        whole: DynamicCache = model.model(input_ids=ids, use_cache=True, **spliced).past_key_values
+        return whole
     cache = _BeginningCache(config=text)
     cache.n_layers = text.num_hidden_layers
     with suppress(_CacheFull):

@@ -64,11 +64,19 @@ def measure_speed(each: tuple[int, ...], given: dict[str, Any]) -> dict[str, Any
     for one in found.values():
         one["utilisation"] = one["flops_per_question"] * one["median"]["label"] / rate
     print_table(
-        ["questions an image", "plain /s", "label /s", "times", "same answers", "of matrix rate"],
+        [
+            "questions an image",
+            "plain /s",
+            "label /s",
+            "times",
+            "CPU time",
+            "same answers",
+            "of matrix rate",
+        ],
         [
             [
                 *(count, one["median"]["plain"], one["median"]["label"], one["speedup"]),
-                *(one["equal_answers"], one["utilisation"]),
+                *(one["processor_speedup"], one["equal_answers"], one["utilisation"]),
             ]
             for count, one in found.items()
         ],
