@@ -1,15 +1,24 @@
 import json
 
+import pytest
+from click.testing import CliRunner
+
 from scripts.cli import main
 
 SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
 SMALL = [*SIZES, "--rephrased-images", "2", "--seeds", "1", "--kind", "linear"]
 
 
-def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
-    out = tmp_path / "demo"
+@pytest.fixture(scope="module")
+def demo(tiny_model, tmp_path_factory):
+    """Run a small demo once: its folder, its arguments and how it ended."""
+    out = tmp_path_factory.mktemp("runs") / "demo"
     arguments = ["demo", "--out", str(out), "--model", tiny_model, *SMALL]
-    first = runner.invoke(main, arguments)
+    return out, arguments, CliRunner().invoke(main, arguments)
+
+
+def test_demo_runs_once_and_then_skips(runner, demo):
+    out, arguments, first = demo
     assert first.exit_code == 0, (first.output, first.exc_info)
     assert "done already" not in first.stderr
     lines = first.stdout.splitlines()
@@ -25,18 +34,14 @@ def test_demo_runs_once_and_then_skips(runner, tiny_model, tmp_path):
     assert second.stdout.splitlines()[-5:] == lines[-5:]
 
 
-def test_demo_with_other_sizes_refuses_the_old_folder(runner, tiny_model, tmp_path):
-    arguments = ["demo", "--out", str(tmp_path), "--model", tiny_model, *SMALL, "--quiet"]
-    assert runner.invoke(main, arguments).exit_code == 0
-    result = runner.invoke(main, [*arguments, "--train-images", "9"])
+def test_demo_with_other_sizes_refuses_the_old_folder(runner, demo):
+    result = runner.invoke(main, [*demo[1], "--quiet", "--train-images", "9"])
     assert result.exit_code == 2
     assert "holds a run with other settings" in result.stderr
 
 
-def test_demo_omniscient_router_knows_the_metadata(runner, tiny_model, tmp_path):
-    arguments = ["demo", "--out", str(tmp_path), "--model", tiny_model, *SMALL]
-    assert runner.invoke(main, arguments).exit_code == 0
-    results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+def test_demo_omniscient_router_knows_the_metadata(demo):
+    results = json.loads((demo[0] / "report" / "results.json").read_text(encoding="utf-8"))
     assert results["omniscient"] is not None
     assert results["luck_floor"] is not None
     assert results["ood"]["n"] > 0
