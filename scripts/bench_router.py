@@ -53,7 +53,7 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
         **{"kind": kind, "rows": rows, "width": width, "tuned": tune},
         **{"train_s": round(trained, 2), "train_cpu_s": round(used, 2)},
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
-        **{"routed": routed, "route_s": round(time.perf_counter() - start, 3)},
+        **{"routed": routed, "route_s": round(time.perf_counter() - start, 5)},
     }
     print_table(tuple(result), [list(result.values())])
     if json_file:
