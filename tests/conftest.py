@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,22 @@ def pytest_addoption(parser):
 @pytest.fixture
 def runner():
     return CliRunner()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 KiB, and a function that makes it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o"]
+    try:
+        subprocess.run([*mount, "size=256k", "tmpfs", folder], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root can mount a disk")
+    try:
+        yield folder, lambda: subprocess.run([*mount, "remount,size=16m", folder], check=True)
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<unk>"]

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -14,22 +13,6 @@ from labels.parts import FEATURES, SEAL, TABLE, list_parts
 resource = pytest.importorskip("resource")
 
 pytestmark = pytest.mark.usefixtures("skip_waiting_for_the_disk")
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 KiB, and a function that makes it larger."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o"]
-    try:
-        subprocess.run([*mount, "size=256k", "tmpfs", folder], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("only root can mount a disk")
-    try:
-        yield folder, lambda: subprocess.run([*mount, "remount,size=16m", folder], check=True)
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def check_whole_parts(folder, n_parts):

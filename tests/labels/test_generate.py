@@ -101,7 +101,8 @@ def test_finished_run_asks_nothing(tmp_path, caplog, toy):
         toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, progress=False
     )
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    with caplog.at_level("INFO"):
+    # The logger is named: commands that ran before set the level of the package.
+    with caplog.at_level("INFO", logger="labels"):
         label(toy.make_questions(), SimpleNamespace(**read_identity(toy)), folder, toy.small)
     assert "nothing to do" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

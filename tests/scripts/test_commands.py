@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from labels.outcomes import read_table
 from scripts.cli import main
 
 SPLITS = {"router-train": 16, "calibration": 8, "test": 8}
@@ -59,6 +60,23 @@ def test_label_again_does_nothing(run, tiny_model, tmp_path):
     assert [row["scale"] for row in table["fixed"]] == [1, 9, 36, 144, 576]
     assert [row["tokens"] for row in table["fixed"]] == [1, 9, 36, 144, 576]
     assert table["n_questions"] == 16
+
+
+def test_label_on_a_full_disk_is_one_line_and_goes_on_once_there_is_room(
+    run, tiny_model, small_disk, runner
+):
+    disk, make_room = small_disk
+    source, out = run / "sources" / "test" / "questions.jsonl", disk / "run"
+    again = ("label", "--source", source, "--model", tiny_model, "--out", out, *SHORT)
+    (disk / "filler").write_bytes(bytes(248 * 1024))
+    error = refuse(runner, *again)
+    assert error.startswith(f"Error: cannot write {out}/")
+    assert "No space left on device; what was written before is whole: make room" in error
+    assert not list(out.rglob("*.tmp"))
+    make_room()
+    invoke(*again)
+    expected, found = (read_table(folder) for folder in (run / "outcomes" / "test", out))
+    assert found["answer"].equals(expected["answer"])
 
 
 def test_train_prints_what_budgets_give(run, tmp_path):
