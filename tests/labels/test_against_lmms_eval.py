@@ -12,7 +12,7 @@ from labels.questions import LETTERS, Question
 from labels.yes_no import summarise_yes_no
 
 REASON = "lmms-eval is not installed; its scoring functions are what this compares with"
-N = 300
+N = 3000
 WORDS = (
     "a the An red Red, blue two Three ten none dont can't its Jack's stop. 3.5 1,000 12 U.S. x-ray "
     "yes no? \"hi\" (b) and/or half-open 50% $5 coca cola o'clock wont shouldnt @home it's"
