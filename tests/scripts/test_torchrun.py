@@ -1,64 +1,92 @@
 """`m3scale label` under torchrun with the embedded model: a worker is killed, twenty times."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labels.outcomes import read_features, read_table
 from labels.parts import list_parts
+from labels.scenes import ask_questions, render_scene
 from labels.shards import list_claims
 from labels.status import read_status
 
 KILLS = 20
-IMAGES = 1920  # sixty parts: each kill lets one or two be done, or three
-LABEL = ("scripts.cli", "label", "--source", "scenes:test", "--limit", str(IMAGES))
-OPTIONS = ("--scale", "1", "--scale", "9", "--quiet")
+IMAGES = 35 * 32  # thirty-five parts: each kill lets one be done at most, and at times another
 AGENT = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "--monitor-interval=0.2")
 
 
-def start(folder, *before):
-    command = [sys.executable, "-m", *before, *LABEL, *OPTIONS, "--out", str(folder)]
+@pytest.fixture
+def source(tmp_path):
+    """One question about each image, in files: twenty restarts are not to draw them again."""
+    lines = []
+    for index in range(IMAGES):
+        (question,) = ask_questions("test", index, 1)
+        render_scene("test", index).save(tmp_path / f"{index}.png")
+        fields = {name: getattr(question, name) for name in ("sample_id", "question", "metric")}
+        lists = {"answers": list(question.answers), "choices": list(question.choices)}
+        lines.append(json.dumps({"image": f"{index}.png", **fields, **lists}))
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def start(source, folder, *before):
+    label = ("scripts.cli", "label", "--source", str(source), "--out", str(folder), "--quiet")
+    command = [sys.executable, "-m", *before, *label, "--scale", "1", "--scale", "9"]
     # One thread everywhere: the last bits of a sum depend on how it is split.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
 
 
-def kill_one(folder, agent, moment):
-    """Wait for another part and for two that are at work, then kill one a moment later."""
-    before = len(list_parts(folder))
-    while len(list_parts(folder)) == before or len(list_claims(folder)) < 2:
+def list_workers(agent):
+    return set(map(int, Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()))
+
+
+def wait_for_work(folder, agent, lost):
+    """Wait for workers that are at a part; claims of those that were lost before stay a while."""
+    while True:
         assert agent.poll() is None
+        # A claim without a name is being written.
+        names = [claim.worker for claim in list_claims(folder) if claim.worker != "?"]
+        pids = {int(name.rpartition("-")[2]) for name in names}
+        if at_work := pids & list_workers(agent) - lost:
+            return sorted(at_work)
         time.sleep(0.02)
-    seconds = [
-        worker["seconds"] / worker["parts"]
-        for worker in read_status(folder)["workers"]
-        if worker["parts"]
-    ]
-    time.sleep(moment.uniform(0, 0.5) * min(seconds))
-    pids = [int(claim.worker.rpartition("-")[2]) for claim in list_claims(folder)]
-    os.kill(moment.choice([pid for pid in pids if is_running(pid)]), signal.SIGKILL)
 
 
-def is_running(pid):
-    return os.path.exists(f"/proc/{pid}")
+def kill_one(folder, agent, moment, seconds, lost):
+    """Kill a worker while it is at a part; torchrun then starts both anew."""
+    wait_for_work(folder, agent, lost)
+    parts, end = list_parts(folder), time.monotonic() + moment.uniform(0, 1.5) * seconds
+    while time.monotonic() < end and list_parts(folder) == parts:
+        time.sleep(0.02)
+    victim = moment.choice(wait_for_work(folder, agent, lost))
+    lost |= list_workers(agent)
+    os.kill(victim, signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_twenty_kills_change_nothing(tmp_path):
+def test_twenty_kills_change_nothing(tmp_path, source):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
-    agent = start(killed, *AGENT, f"--max-restarts={KILLS}", "-m")
-    moment = random.Random(0)
-    for _ in range(KILLS):
-        kill_one(killed, agent, moment)
-    assert len(list_parts(killed)) < len(list_parts(whole))  # the last one hit it at work too
-    assert agent.wait() == 0
+    assert start(source, whole).wait() == 0
+    (worker,) = read_status(whole)["workers"]
+    agent = start(source, killed, *AGENT, f"--max-restarts={KILLS}", "-m")
+    moment, lost = random.Random(0), set()
+    try:
+        for _ in range(KILLS):
+            kill_one(killed, agent, moment, worker["seconds"] / worker["parts"], lost)
+        assert len(list_parts(killed)) < worker["parts"]  # the last one hit it at work too
+        assert agent.wait() == 0
+    finally:
+        agent.terminate()
 
     expected, found = (read_table(folder).drop(columns="wall_ms") for folder in (whole, killed))
     assert found.equals(expected)
