@@ -29,6 +29,8 @@ WIDTH = 192
 def main(questions: int, model: str | None, json_path: Path | None) -> None:
     """Label made-up questions, five an image, and print memory and speed of each quarter.
 
+    The first quarter also imports what writes tables.
+
     Example: python -m scripts.bench_growth --questions 20000
     """
     rows = measure_growth(questions, model)
@@ -49,13 +51,14 @@ def measure_growth(n_questions: int, model: str | None) -> list[dict[str, float]
     watch = Watch(answerer, len(questions.image_ids))
     with tempfile.TemporaryDirectory() as name:
         label(questions, as_answerer(watch), Path(name) / "run", progress=False)
-    watch.note()
+        watch.note()
     starts = watch.notes[:-1]
     return [
         {
             "questions so far": EACH * after[0],
             "resident MiB": after[1] / 2**20,
             "questions/s": EACH * (after[0] - before[0]) / (after[2] - before[2]),
+            "CPU ms/question": 1000 * (after[3] - before[3]) / (EACH * (after[0] - before[0])),
         }
         for before, after in zip(starts, watch.notes[1:], strict=True)
     ]
@@ -68,7 +71,7 @@ class Watch:
         self.answerer = answerer
         self.every = n_images // QUARTERS
         self.seen = 0
-        self.notes: list[tuple[int, int, float]] = []
+        self.notes: list[tuple[int, int, float, float]] = []
 
     def __getattr__(self, name: str) -> Any:
         """Hand everything on."""
@@ -82,8 +85,9 @@ class Watch:
         return self.answerer.encode(images)
 
     def note(self) -> None:
-        """Note images so far, memory in use [bytes] and the time [s]."""
-        self.notes.append((self.seen, read_resident(), time.perf_counter()))
+        """Note images so far, memory in use [bytes], the time and the CPU time [s]."""
+        clocks = time.perf_counter(), time.process_time()
+        self.notes.append((self.seen, read_resident(), *clocks))
 
 
 class StandIn:
