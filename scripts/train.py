@@ -42,7 +42,8 @@ BUDGETS = (36, 72, 144)
     "--kind",
     default="boosted",
     show_default=True,
-    help="Name of the router: boosted, constant, knn, linear, mlp or ordinal.",
+    help="Name of the router: blend, boosted, constant, knn, linear, mlp or ordinal; auto keeps "
+    "the best of four on the calibration split.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option(
@@ -101,12 +102,15 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
     click.echo(f"{bundle.router.kind} router, {counted} questions, {_weigh(bundle)}: {folder}")
     print_table(("budget", "lambda", "tokens", "accuracy"), [list(row.values()) for row in rows])
+    candidates = bundle.meta["candidates"]
+    if candidates:
+        print_table(tuple(candidates[0]), [list(row.values()) for row in candidates])
     proven = [describe_certificate(certificate) for certificate in bundle.certificates]
     if proven:
         print_table(tuple(proven[0]), [list(row.values()) for row in proven])
     if json_file:
         found = {"kind": bundle.router.kind, "calibration": rows, "certified": proven}
-        write_json(json_file, found)
+        write_json(json_file, {**found, "candidates": candidates})
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:
