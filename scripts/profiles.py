@@ -75,6 +75,24 @@ def _time(work: Callable[[], object], repeats: int) -> float:
     return float(sorted(taken[1:])[repeats // 2])
 
 
+def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
+    """Tell whether a profile is that of a checkpoint.
+
+    Args:
+        path: the file.
+        checkpoint: fingerprint of the model.
+        dtype: number format of its weights.
+
+    Returns:
+        True if there is nothing to measure.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def read_profile(path: Path) -> dict[str, float]:
     """Read what `m3scale profile` wrote.
 
