@@ -174,13 +174,14 @@ class AdaptiveM3:
         start = time.perf_counter()
         seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
         asked = _as_labelled(self.backbone.question_embedding(questions))
-        probabilities = self.router.predict_proba(seen, asked)
+        extras = self._measure_extras(images, pyramids, questions)
+        probabilities = self.router.predict_proba(seen, asked, extras)
         outside = np.zeros(len(questions), np.bool_)
         if scales is None:
             outside = self._find_outside(seen, asked)
             costs = self._costs(pyramids)
             if isinstance(lam, Certificate):
-                chosen = lam.choose(self.router.predict_raw(seen, asked), costs)
+                chosen = lam.choose(self.router.predict_raw(seen, asked, extras), costs)
             else:
                 price = lam if isinstance(lam, Price) else Price(lam or 0.0)
                 chosen = price.choose(probabilities, costs)
@@ -193,8 +194,23 @@ class AdaptiveM3:
             for answer, row, out in zip(answers, probabilities, outside, strict=True)
         ]
 
+    def _measure_extras(
+        self, images: Sequence[Shown], pyramids: Sequence[Seen], questions: Sequence[str]
+    ) -> dict[str, FloatArray]:
+        """Measure what the router's optional blocks look at, as labelling does."""
+        found: dict[str, FloatArray] = {}
+        if "pixels" in self.router.extras:
+            groups = _group(images)
+            distinct = {id(image): image for group in groups for image in group}
+            known = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
+            rows = [np.mean([known[id(image)] for image in group], axis=0) for group in groups]
+            found["pixels"] = _as_labelled(np.stack(rows))
+        if "state" in self.router.extras:
+            found["state"] = _as_labelled(self.backbone.prompt_states(pyramids, questions))
+        return found
+
     def _encode(self, images: Sequence[Shown]) -> list[Seen]:
-        groups = [shown if isinstance(shown, list | tuple) else [shown] for shown in images]
+        groups = _group(images)
         for number, group in enumerate(groups):
             if not group:
                 raise ValueError(f"question {number} needs at least one image, got an empty list")
@@ -231,6 +247,11 @@ class AdaptiveM3:
             answer=answer,
             fell_back=fell_back,
         )
+
+
+def _group(images: Sequence[Shown]) -> list[list[Image.Image]]:
+    """Give the images of each question, one or several."""
+    return [list(shown) if isinstance(shown, list | tuple) else [shown] for shown in images]
 
 
 def _as_labelled(features: FloatArray) -> FloatArray:

@@ -91,7 +91,7 @@ def train_bundle(
     _check_splits(train, calibration)
     features, rows = fitted or fit_features(train, settings)
     settings, tried = _tune(settings, rows, train)
-    known = features.transform(calibration.coarse, calibration.question)
+    known = features.transform(calibration.coarse, calibration.question, calibration.extras)
     router, candidates = _fit(settings, (rows, train), (known, calibration))
     raw = router.predict_proba(known)
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
@@ -119,8 +119,8 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
         The map and the rows to train on [n, d].
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
-    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
-    return features, rows
+    seen = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
+    return features, features.fit_transform(*seen)
 
 
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:

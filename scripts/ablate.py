@@ -25,7 +25,14 @@ from scripts.tables import read_splits
 )
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens a question.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", default=0, show_default=True, help="First seed of everything random.")
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Trainings of each choice of blocks.",
+)
 @json_option
 def main(
     run: Path | None,
@@ -34,6 +41,7 @@ def main(
     kind: str,
     budget: float,
     seed: int,
+    seeds: int,
     json_file: Path | None,
 ) -> None:
     """Train without each feature block, and with it alone, and compare the gap they close.
@@ -41,9 +49,10 @@ def main(
     Example: m3scale ablate --run runs/mine
 
     Lambda is solved on all image folds of the calibration split but one, and that one is judged;
-    no test split is looked at.
+    no test split is looked at. Extras that both label folders hold are compared too.
     """
     from predictor.ablation import AblationSettings, ablate
+    from predictor.blocks import EXTRAS, USUAL, FeatureSettings
     from predictor.train import TrainSettings
 
     parts = RunFolder(Path())
@@ -52,8 +61,11 @@ def main(
         choose_folder("--calibration", calibration, run, parts.outcomes("calibration")),
     ]
     train, known = (split.data for split in read_splits(folders))
-    settings = TrainSettings(kind=kind, seed=seed)
-    found = ablate((train, known, None), settings, AblationSettings(budget=budget))
+    extras = [name for name in EXTRAS if name in train.extras and name in known.extras]
+    features = FeatureSettings(blocks=(*USUAL, *extras))
+    settings = TrainSettings(kind=kind, seed=seed, features=features)
+    of_blocks = AblationSettings(budget=budget, seeds=seeds)
+    found = ablate((train, known, None), settings, of_blocks)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = found["full"]

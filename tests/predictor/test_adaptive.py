@@ -39,19 +39,19 @@ class FakeGate:
 class FakeRouter:
     """Knows the answer for each row; notes the features that it was given."""
 
-    scales = TOKEN_SCALES
+    scales, extras = TOKEN_SCALES, ()
 
     def __init__(self, checkpoint, probabilities=PROBABILITIES):
         self.meta = {"checkpoint": checkpoint}
         self.probabilities = probabilities
         self.seen = []
 
-    def predict_proba(self, coarse, question):
+    def predict_proba(self, coarse, question, extras):
         self.seen.append((coarse, question))
         return self.probabilities[: len(question)]
 
-    def predict_raw(self, coarse, question):
-        return self.predict_proba(coarse, question)[:, ::-1]
+    def predict_raw(self, coarse, question, extras):
+        return self.predict_proba(coarse, question, extras)[:, ::-1]
 
     def price(self, budget, unit):
         return Price(TABLE.lambda_for_budget(budget), LISTS[unit])
