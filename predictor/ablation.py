@@ -6,8 +6,9 @@ and again on a test split if there is one.
 """
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class AblationSettings:
         level: share of the draws inside an interval.
         seeds: trainings of each variant, counted on from the seed of what is trained.
         jobs: trainings at a time.
+        extras_ms: what it takes to measure each optional block [ms a question].
     """
 
     budget: float = 72.0
@@ -40,6 +42,7 @@ class AblationSettings:
     n_resamples: int = 1000
     level: float = 0.95
     jobs: int = 2
+    extras_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,10 @@ def ablate(
     with ThreadPoolExecutor(settings.jobs) as pool:
         trained = list(pool.map(measure, tasks))
     found = {
-        kept: _join([one for one, task in zip(trained, tasks, strict=True) if task[0] == kept])
+        kept: _join(
+            sum(settings.extras_ms.get(name, 0.0) for name in kept),
+            [one for one, task in zip(trained, tasks, strict=True) if task[0] == kept],
+        )
         for kept in distinct
     }
     rows = [
@@ -120,13 +126,13 @@ def _choose(
     return _Variant(chosen, picks, round(ms, 5), rows.shape[1])
 
 
-def _join(trainings: list[_Variant]) -> _Variant:
-    """Put the trainings of one choice of blocks beside each other."""
+def _join(extras_ms: float, trainings: list[_Variant]) -> _Variant:
+    """Put the trainings of one choice of blocks beside each other, extras paid."""
     tests = [one.test for one in trainings if one.test is not None]
     return _Variant(
         np.hstack([one.calibration for one in trainings]),
         np.hstack(tests) if tests else None,
-        round(float(np.median([one.ms for one in trainings])), 5),
+        round(float(np.median([one.ms for one in trainings])) + extras_ms, 5),
         trainings[0].columns,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from predictor.boosted import BoostedRouter, BoostedSettings
 from predictor.data import FloatArray
+from predictor.interface import Router
 from predictor.mlp import MlpRouter, MlpSettings
 
 
@@ -30,10 +31,11 @@ class BlendRouter:
         mlp: MlpSettings | None = None,
     ) -> None:
         self.scales = scales
+        self.members: tuple[Router, Router]
         self.members = (BoostedRouter(scales, boosted), MlpRouter(scales, mlp))
 
     @classmethod
-    def join(cls, boosted: BoostedRouter, mlp: MlpRouter) -> "BlendRouter":
+    def join(cls, boosted: Router, mlp: Router) -> "BlendRouter":
         """Take members that are fitted already.
 
         Args:

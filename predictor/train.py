@@ -9,7 +9,7 @@ from typing import Any
 
 from predictor.blend import BlendRouter
 from predictor.blocks import FeatureSettings
-from predictor.boosted import BoostedRouter, BoostedSettings
+from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
 from predictor.certify import candidate_lambdas, certify
 from predictor.data import FloatArray, TrainData, split_by_image
@@ -17,7 +17,7 @@ from predictor.density import DensityGate, DensitySettings
 from predictor.features import FeatureMap
 from predictor.interface import Router
 from predictor.linear import LinearSettings
-from predictor.mlp import MlpRouter, MlpSettings
+from predictor.mlp import MlpSettings
 from predictor.neighbours import NeighbourSettings
 from predictor.policy import operating_table
 from predictor.prices import list_prices
@@ -152,9 +152,7 @@ def _fit(
     if settings.kind != AUTO:
         return fit(settings.kind), []
     fitted = {kind: fit(kind) for kind in list_parts(AUTO)}
-    trees, network = fitted["boosted"], fitted["mlp"]
-    if isinstance(trees, BoostedRouter) and isinstance(network, MlpRouter):
-        fitted[BlendRouter.kind] = BlendRouter.join(trees, network)
+    fitted[BlendRouter.kind] = BlendRouter.join(fitted["boosted"], fitted["mlp"])
     ordered = {kind: fitted[kind] for kind in CANDIDATES}
     return pick_router(ordered, *known, settings.calibration)
 

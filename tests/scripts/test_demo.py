@@ -60,3 +60,4 @@ def test_demo_omniscient_router_knows_the_metadata(demo):
     assert results["paraphrase"]["images"] == 2
     assert set(results["costs"]) == {"tokens", "flops", "ms"}
     assert set(results["meta"]["profile"]["scales"]) == set(results["fixed"])
+    assert set(results["meta"]["profile"]["extras_ms"]) == {"pixels", "state"}

@@ -48,7 +48,17 @@ def test_ablate_compares_the_extras_of_both_splits(run, tmp_path):
     options = ("--kind", "constant", "--seeds", 2, "--json", table)
     found = invoke("ablate", "--run", run, *options)
     assert found.exit_code == 0, (found.output, found.exc_info)
+    assert "ms without measuring state: give --profile" in found.stdout
+    # A profile whose state takes a second outweighs everything else.
+    profile = tmp_path / "profile.json"
+    times = {"scales": {"1": {"total_ms": 3.0}}, "extras_ms": {"state": 1000.0}}
+    profile.write_text(json.dumps(times), encoding="utf-8")
+    assert (
+        "without" not in invoke("ablate", "--run", run, *options, "--profile", profile).stdout[-80:]
+    )
     results = json.loads(table.read_text(encoding="utf-8"))
+    costs = {row["block"]: row["ms"] for row in results["rows"]}
+    assert costs["state"] == pytest.approx(1000, abs=20) and abs(costs["one"]) < 20
     blocks = {"one", "grid", "statistics", "question", "interactions", "state"}
     assert {row["block"] for row in results["rows"]} == blocks
     assert results["seeds"] == 2
