@@ -53,7 +53,7 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
 }
 EXTRAS = ("pixels", "state")
 """Features that are only measured when asked for: statistics of the image's pixels, and the hidden
-state at the end of a prompt with the fewest visual tokens."""
+state at the end of a prompt at the second smallest scale."""
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 

@@ -54,7 +54,10 @@ def question_embedding(self: "M3Backbone", questions: Sequence[str]) -> NDArray[
 def prompt_states(
     self: "M3Backbone", pyramids: Sequence[Seen], questions: Sequence[str]
 ) -> NDArray[np.float32]:
-    """Read each prompt at the smallest scale and take the state that would begin the answer.
+    """Read each prompt at the second smallest scale and take the state that would begin the answer.
+
+    That is 9 tokens where scales start 1, 9: a router does better with it than with 1, for a third
+    more time.
 
     Args:
         self: the backbone.
@@ -65,7 +68,8 @@ def prompt_states(
         The last layer's hidden state at the last place of each prompt [n, D].
     """
     check_length("pyramids", pyramids, len(questions))
-    shown = [read_level(seen, self.scales[0], fixed=self.layout is None) for seen in pyramids]
+    scale = self.scales[:2][-1]
+    shown = [read_level(seen, scale, fixed=self.layout is None) for seen in pyramids]
     prompts = self._engine.tokenize(questions, list(map(len, shown)), 1)
     image_id, pad_id = self.model.config.image_token_id, self._engine.pad_id
     ids = [p.with_image(image_id, len(tokens)) for p, tokens in zip(prompts, shown, strict=True)]

@@ -27,7 +27,7 @@ BLOCKS = {
     "question": Block(1, "the embedding of the question"),
     "interactions": Block(1, "likeness and products of picture and question"),
     "pixels": Block(1, "size, brightness, edges, entropy and colours of the pixels"),
-    "state": Block(1, "the model's state at the end of the prompt with the fewest visual tokens"),
+    "state": Block(1, "the model's state at the end of the prompt at the second smallest scale"),
 }
 EXTRAS = ("pixels", "state")
 """The blocks that labels only have if they were asked for, and that cost more at run time."""

@@ -111,7 +111,7 @@ def extras_option(what: str) -> Callable[[Command], Command]:
         multiple=True,
         type=click.Choice(["pixels", "state"]),
         help=f"{what}: statistics of the image's pixels, the model's state at the end of the "
-        "prompt with the fewest visual tokens; repeatable.",
+        "prompt at the second smallest scale; repeatable.",
     )
 
 
