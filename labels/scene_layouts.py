@@ -30,8 +30,8 @@ RASTER = 8
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
 # Side of a grid -> its share.
 GRID_SIDES = {
-    **{1: 0.05, 2: 0.08, 3: 0.11, 4: 0.14, 6: 0.16},
-    **{8: 0.18, 12: 0.13, 16: 0.09, 24: 0.06},
+    **{1: 0.05, 2: 0.09, 3: 0.13, 4: 0.16, 6: 0.19},
+    **{8: 0.20, 12: 0.11, 16: 0.05, 24: 0.02},
 }
 LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)
@@ -45,7 +45,7 @@ BAR_START = IMAGE_SIDE // 2
 MOST_COUNTED = 3
 # Side of a digit [pixels] -> how many lines of a list there may be.
 LIST_ROWS = {8: (6, 12, 24), 16: (3, 6, 12), 32: (1, 2, 3, 6)}
-LIST_SIDES = {8: 0.6, 16: 0.25, 32: 0.15}
+LIST_SIDES = {8: 0.58, 16: 0.28, 32: 0.14}
 NUMBER_DIGITS = 4
 
 
@@ -166,6 +166,9 @@ def make_free(random: Random, unseen: bool) -> Scene:
 def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
     """Choose the top of the first line and the width of a letter; a line is two letters high.
 
+    Lines start at multiples of their height, so that what a pooled token holds depends on their
+    size and not on luck.
+
     Args:
         random: source of all choices.
         rows: lines on the page.
@@ -176,7 +179,8 @@ def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
     """
     fitting = [w for w in LETTER_WIDTHS if 2 * w * rows <= IMAGE_SIDE and w * letters <= IMAGE_SIDE]
     letter = pick_number(random, tuple(fitting))
-    return snap(random.uniform(0, IMAGE_SIDE - 2 * letter * rows), RASTER), letter
+    height = 2 * letter
+    return snap(random.uniform(0, IMAGE_SIDE - height * rows + 1), height), letter
 
 
 def make_menu(random: Random, unseen: bool) -> Scene:
@@ -247,7 +251,7 @@ def make_list(random: Random, unseen: bool) -> Scene:
     side = int(random.choice(list(LIST_SIDES), p=list(LIST_SIDES.values())))
     rows, entry = pick_number(random, LIST_ROWS[side]), (NUMBER_DIGITS + 2) * side
     columns = IMAGE_SIDE // entry
-    start = snap(random.uniform(0, IMAGE_SIDE - rows * side), RASTER)
+    start = snap(random.uniform(0, IMAGE_SIDE - rows * side + 1), side)
     names = fill_classes(random, draw_classes(random, unseen), rows * columns)
     items = []
     for index, name in enumerate(names):

@@ -213,14 +213,14 @@ FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
         **{"choice": 0.2},
     },
     "menu": {
-        **{"gist": 0.6, "layout": 0.4, "table": 2.5, "reading": 1.2, "existence": 0.4},
+        **{"gist": 0.6, "layout": 0.4, "table": 2.2, "reading": 1.2, "existence": 0.4},
         **{"choice": 0.3},
     },
     "chart": {
-        **{"gist": 0.6, "layout": 0.4, "chart": 3.0, "attribute": 1.0, "reading": 1.0},
+        **{"gist": 0.6, "layout": 0.4, "chart": 2.5, "attribute": 1.0, "reading": 1.0},
         **{"choice": 0.3},
     },
-    "page": {"gist": 0.6, "layout": 0.4, "reading": 4.0, "existence": 0.4},
+    "page": {"gist": 0.6, "layout": 0.4, "reading": 3.0, "existence": 0.4},
     "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.4, "attribute": 0.4},
 }
 # To train on, what is learnt last comes more often.
