@@ -146,3 +146,13 @@ class Answerer(Protocol):
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Embed questions without the template [n, D]."""
         ...
+
+    def image_statistics(self, image: Ready) -> NDArray[np.float32]:
+        """Measure the pixels of an image [w]; only called for the extra `pixels`."""
+        ...
+
+    def prompt_states(
+        self, pyramids: Sequence[Encoded], questions: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Give the state at the end of each prompt [n, D]; only called for the extra `state`."""
+        ...

@@ -7,9 +7,10 @@ What this is not: a run; `labels.generate` decides what is asked when, and write
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from labels.answerer import Answerer, AnswerLike, Encoded, Ready
@@ -22,8 +23,8 @@ from labels.reference import reference_text
 Group = Sequence[Question]
 """All questions of one image, or of the same several images."""
 
-Seen = tuple[Encoded, float]
-"""An image as the answerer sees it, and what that took [FLOPs]."""
+Seen = tuple[Encoded, float, NDArray[np.float32]]
+"""An image as the answerer sees it, what that took [FLOPs], and its statistics if asked for [w]."""
 
 
 def stand_alone(image_id: str) -> tuple[str, ...]:
@@ -46,6 +47,7 @@ class Asking:
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
         with_losses: whether to measure how surprising the reference answers are.
+        extras: which of `formats.EXTRAS` to measure.
     """
 
     answerer: Answerer
@@ -58,6 +60,7 @@ class Asking:
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
     first_token: bool = False
     with_losses: bool = False
+    extras: tuple[str, ...] = ()
 
     def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
         """List the single images that groups are about.
@@ -113,7 +116,7 @@ def ask_images(
     texts = [[asking.write_text(question) for question in group] for group in groups]
     seen = _look(asking, groups, {} if known is None else known, take or asking.make_ready)
     # One image comes by itself, as everywhere; several as a list.
-    pyramids = [parts[0][0] if len(parts) == 1 else [one for one, _ in parts] for parts in seen]
+    pyramids = [parts[0][0] if len(parts) == 1 else [one[0] for one in parts] for parts in seen]
     closing = [[list_closing(one) for one in group] for group in groups]
     words = closing if asking.first_token else None
     answers = {scale: _answer(asking, pyramids, texts, scale, words) for scale in asking.scales}
@@ -121,7 +124,7 @@ def ask_images(
     largest = [answer.text for answer in answers[max(asking.scales)]]
     flat = [settle_reference(*pair) for pair in zip(asked, largest, strict=True)]
     vision = [
-        sum(flops for _, flops in parts)
+        sum(flops for _, flops, _ in parts)
         for parts, group in zip(seen, groups, strict=True)
         for _ in group
     ]
@@ -132,7 +135,8 @@ def ask_images(
     ]
     if asking.with_losses:
         _add_losses(asking, rows, flat, pyramids, texts)
-    return rows, _make_features(asking.answerer, groups, pyramids, texts)
+    features = _make_features(asking.answerer, groups, pyramids, texts)
+    return rows, replace(features, extras=_measure_extras(asking, seen, pyramids, texts))
 
 
 def join_features(parts: Sequence[Features]) -> Features:
@@ -151,6 +155,9 @@ def join_features(parts: Sequence[Features]) -> Features:
         image_rows=np.concatenate(rows),
         coarse=np.concatenate([part.coarse for part in parts]),
         question=np.concatenate([part.question for part in parts]),
+        extras={
+            name: np.concatenate([part.extras[name] for part in parts]) for name in parts[0].extras
+        },
     )
 
 
@@ -165,7 +172,9 @@ def _look(
     new = {image_id: take(image_id, asked[image_id]) for image_id in asked if image_id not in known}
     pyramids = asking.answerer.encode(list(new.values()))
     for (image_id, image), pyramid in zip(new.items(), pyramids, strict=True):
-        known[image_id] = pyramid, asking.answerer.image_flops(image)
+        wanted = "pixels" in asking.extras
+        measured = asking.answerer.image_statistics(image) if wanted else np.zeros(0, np.float32)
+        known[image_id] = pyramid, asking.answerer.image_flops(image), measured
     return [
         [known[image_id] for image_id in asking.image_parts(group[0].image_id)] for group in groups
     ]
@@ -256,3 +265,21 @@ def _make_features(
         coarse=to_half(answerer.coarse_tokens(pyramids), "coarse tokens"),
         question=to_half(embedding, "question embeddings"),
     )
+
+
+def _measure_extras(
+    asking: Asking,
+    seen: Sequence[Sequence[Seen]],
+    pyramids: Sequence[Encoded],
+    texts: Sequence[Sequence[str]],
+) -> dict[str, NDArray[np.float16]]:
+    """Measure what was asked for beside the features that every run has, a row a question."""
+    counts, found = [len(group) for group in texts], {}
+    if "pixels" in asking.extras:
+        rows = [np.mean([one[2] for one in parts], axis=0) for parts in seen]
+        found["pixels"] = to_half(np.repeat(rows, counts, axis=0), "image statistics")
+    if "state" in asking.extras:
+        shown = [one for one, count in zip(pyramids, counts, strict=True) for _ in range(count)]
+        asked = [text for group in texts for text in group]
+        found["state"] = to_half(asking.answerer.prompt_states(shown, asked), "prompt states")
+    return found

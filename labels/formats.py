@@ -5,8 +5,9 @@ What this is not: file handling; whoever writes or reads the bytes is `labels.pa
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,10 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
     "group": pa.string(),
     "meta": pa.string(),
 }
+EXTRAS = ("pixels", "state")
+"""Features that are only measured when asked for: statistics of the image's pixels, and the hidden
+state at the end of a prompt at the second smallest scale."""
+
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
 Cell = str | int | float | bool
@@ -64,12 +69,14 @@ class Features:
         image_rows: row of `coarse` that belongs to each sample [n].
         coarse: coarse tokens of each image [images, t, D]; t is 10 for scales 1 and 9.
         question: question embedding of each sample [n, D].
+        extras: what else was asked for of each sample, by name in `EXTRAS` [n, width].
     """
 
     sample_ids: NDArray[np.str_]
     image_rows: NDArray[np.int64]
     coarse: NDArray[np.float16]
     question: NDArray[np.float16]
+    extras: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
 
 def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
@@ -129,13 +136,14 @@ def pack_features(features: Features) -> bytes:
         The file's bytes.
     """
     buffer = BytesIO()
-    np.savez(
-        buffer,
-        sample_ids=features.sample_ids,
-        image_rows=features.image_rows,
-        coarse=features.coarse,
-        question=features.question,
-    )
+    arrays: dict[str, Any] = {
+        "sample_ids": features.sample_ids,
+        "image_rows": features.image_rows,
+        "coarse": features.coarse,
+        "question": features.question,
+        **features.extras,
+    }
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -154,6 +162,7 @@ def unpack_features(content: bytes) -> Features:
             image_rows=arrays["image_rows"],
             coarse=arrays["coarse"],
             question=arrays["question"],
+            extras={name: arrays[name] for name in EXTRAS if name in arrays},
         )
 
 

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from labels.answerer import Answerer
 from labels.asking import Asking, Group, Seen, ask_images, join_features
 from labels.files import sweep, worker_name, write_atomically
-from labels.formats import pack_features, pack_outcomes, pack_questions
+from labels.formats import EXTRAS, pack_features, pack_outcomes, pack_questions
 from labels.lookahead import Lookahead
 from labels.manifest import (
     CODE_VERSION,
@@ -69,6 +69,7 @@ class LabelSettings:
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
         losses: whether to measure how surprising the right answer is at each scale.
+        extras: which of `formats.EXTRAS` to measure for routers beside the usual features.
     """
 
     scales: tuple[int, ...] = ()
@@ -80,13 +81,16 @@ class LabelSettings:
     suffix: str = ""
     choice_suffix: str = ""
     losses: bool = False
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be.
 
         Raises:
-            ValueError: if a count is below 1.
+            ValueError: if a count is below 1 or an extra is not known.
         """
+        if not set(self.extras) <= set(EXTRAS):
+            raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
         for name in ("max_new_tokens", "images_per_part", "images_per_batch", "token_budget"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -169,6 +173,7 @@ def _plan_run(
         "token_budget": settings.token_budget,
         "first_token": int(settings.first_token),
         "losses": int(settings.losses),
+        "extras": ",".join(settings.extras),
         CODE_VERSION: package_version(),
     }
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
@@ -192,6 +197,7 @@ def _plan_asking(
         token_budget=settings.token_budget,
         first_token=settings.first_token,
         with_losses=settings.losses,
+        extras=settings.extras,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,

@@ -21,7 +21,10 @@ IMPORTED = "imported"
 
 Setting = str | int | list[int]
 
-UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0, "first_token": 0}
+UNNAMED: dict[str, Setting] = {
+    **{"pooling": "average", "losses": 0, "first_token": 0},
+    "extras": "",
+}
 """What runs did before their manifest named it."""
 
 

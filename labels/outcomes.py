@@ -156,6 +156,29 @@ def read_features(
     return _stack(coarse, wanted), _stack(question, wanted)
 
 
+def read_extras(
+    folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
+) -> dict[str, NDArray[np.float32]]:
+    """Read what a run measured beside the usual features.
+
+    Args:
+        folder: the run's folder.
+        sample_ids: samples of the run, in the order wanted [n].
+
+    Returns:
+        Some of `labels.formats.EXTRAS`, each [n, width]; nothing if nothing was asked for.
+    """
+    manifest = _read_finished(folder)
+    measured = [name for name in str(manifest.settings.get("extras", "")).split(",") if name]
+    found: dict[str, dict[str, NDArray[np.float16]]] = {name: {} for name in measured}
+    for part in list_whole(folder, manifest) if measured else ():
+        features = unpack_features(read_part(part, manifest.run, FEATURES))
+        for name, rows in found.items():
+            rows.update(zip(map(str, features.sample_ids), features.extras[name], strict=True))
+    wanted = [str(sample_id) for sample_id in sample_ids]
+    return {name: _stack(rows, wanted) for name, rows in found.items()}
+
+
 def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
     """List the parts of a run that is said to be finished.
 

@@ -52,7 +52,7 @@ class AnswerEngine:
         self._tokenizer = tokenizer
         self.eos_ids = _find_eos_ids(model, tokenizer)
         # Padding is never seen, but a place holder of the image would ask for a visual token.
-        self._pad_id = 0 if model.config.image_token_id else 1
+        self.pad_id = 0 if model.config.image_token_id else 1
         self._memory = MemoryLimit()
         self._ids: dict[str, int | None] = {}
 
@@ -166,7 +166,7 @@ class AnswerEngine:
         visual = [len(tokens) for tokens in features]
         ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
         answers = self._run(
-            lambda: prefill_padded(self._model, ids, features, self._pad_id),
+            lambda: prefill_padded(self._model, ids, features, self.pad_id),
             [[prompt] for prompt in prompts],
             scale,
             visual,
@@ -243,7 +243,7 @@ class AnswerEngine:
         beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
         endings = [[prompt.after for prompt in row] for row in prompts]
         return self._run(
-            lambda: prefill_packed(self._model, beginning, features, endings, self._pad_id),
+            lambda: prefill_packed(self._model, beginning, features, endings, self.pad_id),
             prompts,
             scale,
             visual,

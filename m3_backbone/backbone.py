@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone import cost, geometry, reference_loss
+from m3_backbone import cost, geometry, image_statistics, reference_loss, router_view
 from m3_backbone.answering import AnswerEngine
 from m3_backbone.answers import Answer
 from m3_backbone.anyres import count_crops
@@ -29,7 +27,6 @@ from m3_backbone.loading import open_checkpoint
 from m3_backbone.placement import DeviceMap, name_numbers
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.pyramids import build_pyramids, check_grids
-from m3_backbone.router_view import average_embeddings, join_coarse_tokens
 from m3_backbone.scales import check_scale
 from m3_backbone.stock import StockModel
 
@@ -269,30 +266,11 @@ class M3Backbone:
             prompts = [list(map(close, *pair)) for pair in zip(prompts, closing, strict=True)]
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
-    def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
-        """Average the language model's input embeddings over each question's own tokens.
-
-        Args:
-            questions: what is asked; no template is added.
-
-        Returns:
-            Embeddings [n, D].
-        """
-        ids = self._engine.prompts.question_ids(questions)
-        table: Any = self.model.get_input_embeddings().weight
-        return average_embeddings(table, ids)
-
-    def coarse_tokens(self, pyramids: Sequence[Seen]) -> NDArray[np.float32]:
-        """Join the base crop's tokens at the two smallest scales, the router's view of an image.
-
-        Args:
-            pyramids: what `encode` gave, one a question; or several, whose mean is taken.
-
-        Returns:
-            Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
-        """
-        return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
-
+    # What a router sees, and what labelling may measure, stand in files of their own.
+    question_embedding = router_view.question_embedding
+    coarse_tokens = router_view.coarse_tokens
+    prompt_states = router_view.prompt_states
+    image_statistics = image_statistics.image_statistics
     reference_losses = reference_loss.reference_losses
 
     def _read_level(self, seen: Seen, scale: int) -> Tensor:

@@ -53,6 +53,47 @@ def prefill_padded(
     Returns:
         The batch, one slot a row.
     """
+    laid = _lay_out(model, prompts, features, pad_id)
+    out = model(**laid, use_cache=True, logits_to_keep=1)
+    seen = laid["attention_mask"]
+    return DecodeState(
+        cache=out.past_key_values,
+        owner=torch.where(seen > 0, 0, NOBODY),
+        position=seen.sum(1, keepdim=True) + find_host(model.config).first_position,
+        logits=out.logits,
+        active=torch.ones_like(seen[:, :1], dtype=torch.bool),
+    )
+
+
+def read_last_states(
+    model: StockModel,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> Tensor:
+    """Read one prompt a row and keep nothing but the state at its end.
+
+    Args:
+        model: the stock model.
+        prompts: ids of each row, with one place holder for each visual token.
+        features: visual tokens of each row [n_visual, D]; rows may differ.
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        Hidden state of the last layer at the last place of each row [R, D].
+    """
+    laid = _lay_out(model, prompts, features, pad_id)
+    states: Tensor = model.model(**laid, use_cache=False).last_hidden_state
+    return states[:, -1]
+
+
+def _lay_out(
+    model: StockModel,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> dict[str, Any]:
+    """Pad prompts on the left and say where their visual tokens go."""
     _check_counts(prompts, features, model.config.image_token_id)
     width = max(map(len, prompts))
     ids = torch.tensor(
@@ -61,21 +102,12 @@ def prefill_padded(
     lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
     position = torch.arange(width, device=model.device) - (width - lengths)
     host = find_host(model.config)
-    out = model(
-        input_ids=ids,
-        attention_mask=(position >= 0).long(),
-        position_ids=position.clamp_min(0) + host.first_position,
-        use_cache=True,
-        logits_to_keep=1,
+    return {
+        "input_ids": ids,
+        "attention_mask": (position >= 0).long(),
+        "position_ids": position.clamp_min(0) + host.first_position,
         **host.splice(ids, features),
-    )
-    return DecodeState(
-        cache=out.past_key_values,
-        owner=torch.where(position >= 0, 0, NOBODY),
-        position=lengths + host.first_position,
-        logits=out.logits,
-        active=torch.ones_like(lengths, dtype=torch.bool),
-    )
+    }
 
 
 def prefill_packed(

@@ -1,14 +1,87 @@
-"""What a router gets to see of a question and its image, as plain arrays."""
+"""What a router gets to see of a question and its image, as plain arrays.
+
+The first functions are methods of `M3Backbone`.
+"""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from m3_backbone.levels import Seen
+from m3_backbone.encoding import evaluating
+from m3_backbone.levels import Seen, check_length, read_level
 from m3_backbone.pooling import Pyramid
+from m3_backbone.prefill import read_last_states
+
+if TYPE_CHECKING:
+    from m3_backbone.backbone import M3Backbone
+
+ROWS = 32
+"""Prompts that are read at once for their states."""
+
+
+def coarse_tokens(self: "M3Backbone", pyramids: Sequence[Seen]) -> NDArray[np.float32]:
+    """Join the base crop's tokens at the two smallest scales, the router's view of an image.
+
+    Args:
+        self: the backbone.
+        pyramids: what `encode` gave, one a question; or several, whose mean is taken.
+
+    Returns:
+        Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
+    """
+    return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
+
+
+def question_embedding(self: "M3Backbone", questions: Sequence[str]) -> NDArray[np.float32]:
+    """Average the language model's input embeddings over each question's own tokens.
+
+    Args:
+        self: the backbone.
+        questions: what is asked; no template is added.
+
+    Returns:
+        Embeddings [n, D].
+    """
+    ids = self._engine.prompts.question_ids(questions)
+    table: Any = self.model.get_input_embeddings().weight
+    return average_embeddings(table, ids)
+
+
+def prompt_states(
+    self: "M3Backbone", pyramids: Sequence[Seen], questions: Sequence[str]
+) -> NDArray[np.float32]:
+    """Read each prompt at the second smallest scale and take the state that would begin the answer.
+
+    That is 9 tokens where scales start 1, 9: a router does better with it than with 1, for a third
+    more time.
+
+    Args:
+        self: the backbone.
+        pyramids: what `encode` gave, one (or several) a question.
+        questions: what is asked.
+
+    Returns:
+        The last layer's hidden state at the last place of each prompt [n, D].
+    """
+    check_length("pyramids", pyramids, len(questions))
+    scale = self.scales[:2][-1]
+    shown = [read_level(seen, scale, fixed=self.layout is None) for seen in pyramids]
+    prompts = self._engine.tokenize(questions, list(map(len, shown)), 1)
+    image_id, pad_id = self.model.config.image_token_id, self._engine.pad_id
+    ids = [p.with_image(image_id, len(tokens)) for p, tokens in zip(prompts, shown, strict=True)]
+    # Rows of like length together, so that little is padded.
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    rows: dict[int, Tensor] = {}
+    for start in range(0, len(order), ROWS):
+        batch = order[start : start + ROWS]
+        with evaluating(self.model):
+            parts = ([ids[i] for i in batch], [shown[i] for i in batch])
+            rows.update(zip(batch, read_last_states(self.model, *parts, pad_id), strict=True))
+    return _as_array([rows[i] for i in range(len(ids))], (self.hidden_size,))
 
 
 def join_coarse_tokens(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Seen
 from predictor.certify import Certificate
-from predictor.data import FloatArray
+from predictor.data import TOKENS, FloatArray
 from predictor.hub import open_router
 from predictor.prices import Price
 from predictor.store import RouterBundle
@@ -124,12 +124,13 @@ class AdaptiveM3:
         )
         return cls(backbone, bundle)
 
-    def generate(
+    def generate(  # noqa: PLR0913 - the unit belongs to the budget and is given beside it
         self,
         images: Sequence[Shown],
         questions: Sequence[str],
         *,
         budget: float | None = None,
+        unit: str = TOKENS,
         lam: float | Certificate | Price | None = None,
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
@@ -143,8 +144,9 @@ class AdaptiveM3:
             images: PIL images, one a question, or a list of several; one that comes several times
                 is encoded once.
             questions: what is asked.
-            budget: largest mean visual tokens a question, over questions like those of the
-                calibration split.
+            budget: largest mean cost a question, over questions like those of the calibration
+                split.
+            unit: what the budget counts: visual `tokens`, GFLOP (`flops`) or milliseconds (`ms`).
             lam: price of one visual token in probability, or one of `router.certificate(...)`,
                 `router.price(...)` or `router.price_for_drop(...)`, instead of a budget.
             scales: scales to answer at whatever the router says, instead of a budget.
@@ -154,28 +156,32 @@ class AdaptiveM3:
             Answers in the caller's order.
 
         Raises:
-            ValueError: if not just one of `budget`, `lam` and `scales` is given, if images and
-                questions differ in number, or if one of them is refused.
+            ValueError: if not just one of `budget`, `lam` and `scales` is given or there is a unit
+                without a budget, if images and questions differ in number, or if one of them or
+                the unit is refused.
         """
         if sum(knob is not None for knob in (budget, lam, scales)) != 1:
             raise ValueError("give just one of budget, lam and scales")
+        if unit != TOKENS and budget is None:
+            raise ValueError("unit goes with budget: say how many")
         if len(images) != len(questions):
             raise ValueError(f"got {len(images)} images for {len(questions)} questions")
         if not questions:
             return []
         if budget is not None:
-            lam = self.router.lambda_for_budget(budget)
+            lam = self.router.price(budget, unit)
         pyramids = self._encode(images)
         start = time.perf_counter()
         seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
         asked = _as_labelled(self.backbone.question_embedding(questions))
-        probabilities = self.router.predict_proba(seen, asked)
+        extras = self._measure_extras(images, pyramids, questions)
+        probabilities = self.router.predict_proba(seen, asked, extras)
         outside = np.zeros(len(questions), np.bool_)
         if scales is None:
             outside = self._find_outside(seen, asked)
             costs = self._costs(pyramids)
             if isinstance(lam, Certificate):
-                chosen = lam.choose(self.router.predict_raw(seen, asked), costs)
+                chosen = lam.choose(self.router.predict_raw(seen, asked, extras), costs)
             else:
                 price = lam if isinstance(lam, Price) else Price(lam or 0.0)
                 chosen = price.choose(probabilities, costs)
@@ -188,8 +194,23 @@ class AdaptiveM3:
             for answer, row, out in zip(answers, probabilities, outside, strict=True)
         ]
 
+    def _measure_extras(
+        self, images: Sequence[Shown], pyramids: Sequence[Seen], questions: Sequence[str]
+    ) -> dict[str, FloatArray]:
+        """Measure what the router's optional blocks look at, as labelling does."""
+        found: dict[str, FloatArray] = {}
+        if "pixels" in self.router.extras:
+            groups = _group(images)
+            distinct = {id(image): image for group in groups for image in group}
+            known = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
+            rows = [np.mean([known[id(image)] for image in group], axis=0) for group in groups]
+            found["pixels"] = _as_labelled(np.stack(rows))
+        if "state" in self.router.extras:
+            found["state"] = _as_labelled(self.backbone.prompt_states(pyramids, questions))
+        return found
+
     def _encode(self, images: Sequence[Shown]) -> list[Seen]:
-        groups = [shown if isinstance(shown, list | tuple) else [shown] for shown in images]
+        groups = _group(images)
         for number, group in enumerate(groups):
             if not group:
                 raise ValueError(f"question {number} needs at least one image, got an empty list")
@@ -226,6 +247,11 @@ class AdaptiveM3:
             answer=answer,
             fell_back=fell_back,
         )
+
+
+def _group(images: Sequence[Shown]) -> list[list[Image.Image]]:
+    """Give the images of each question, one or several."""
+    return [list(shown) if isinstance(shown, list | tuple) else [shown] for shown in images]
 
 
 def _as_labelled(features: FloatArray) -> FloatArray:

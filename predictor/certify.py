@@ -40,6 +40,8 @@ class Certificate:
         p_values: p-value of each [m].
         risk: share of regressions seen with `lam`, averaged over images.
         tokens: mean visual tokens a question with `lam`.
+        tested: routers among which this one was picked on the same split; each could have been, so
+            each p-value has to be below delta divided by their number.
     """
 
     alpha: float
@@ -52,6 +54,7 @@ class Certificate:
     p_values: tuple[float, ...]
     risk: float
     tokens: float
+    tested: int = 1
 
     def choose(self, probabilities: FloatArray, costs: FloatArray) -> IntArray:
         """Pick a scale for every row, as certified.
@@ -147,7 +150,11 @@ def walk(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
 
 
 def certify(
-    probabilities: FloatArray, data: TrainData, lambdas: FloatArray, level: tuple[float, float]
+    probabilities: FloatArray,
+    data: TrainData,
+    lambdas: FloatArray,
+    level: tuple[float, float],
+    tested: int = 1,
 ) -> Certificate:
     """Find the cheapest lambda whose risk is proven to be at most alpha.
 
@@ -156,6 +163,7 @@ def certify(
         data: the calibration split.
         lambdas: rising lambdas that do not depend on this split [m].
         level: alpha, the bound on the risk, and delta, the chance that it does not hold.
+        tested: routers among which this one was picked on this split.
 
     Returns:
         The certificate; with no lambda, if the first one fails already.
@@ -165,7 +173,7 @@ def certify(
     """
     alpha, delta = level
     images = len(set(map(str, data.image_ids)))
-    needed = images_needed(alpha, delta, single=images == len(data))
+    needed = images_needed(alpha, delta / tested, single=images == len(data))
     if images < needed:
         raise ValueError(
             f"certifying alpha {alpha:g} at delta {delta:g} needs at least {needed} calibration "
@@ -173,13 +181,13 @@ def certify(
         )
     # Always the dearest scale comes first; it loses nothing, and its p-value is the check above.
     order = [float(lam) for lam in lambdas]
-    test = RiskTest(alpha, delta, images, len(data))
+    test = RiskTest(alpha, delta / tested, images, len(data))
     found = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
-    passed = sum(p <= delta for p in found)
+    passed = sum(p <= test.delta for p in found)
     lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)
     facts = (images, len(data), data.fingerprint(), tuple(order[: len(found)]), tuple(found))
-    return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens)
+    return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens, tested)
 
 
 def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 200) -> FloatArray:
@@ -213,7 +221,8 @@ def check_certificate(certificate: Certificate, probabilities: FloatArray, data:
             f"outcomes are {data.fingerprint()}; give the folder the router was calibrated on"
         )
     level = (certificate.alpha, certificate.delta)
-    again = certify(probabilities, data, np.array(certificate.lambdas), level)
+    lambdas = np.array(certificate.lambdas)
+    again = certify(probabilities, data, lambdas, level, certificate.tested)
     both = zip(again.p_values, certificate.p_values, strict=False)
     apart = any(abs(new - old) > 1e-9 for new, old in both)
     if apart or again.lambdas != certificate.lambdas or again.lam != certificate.lam:

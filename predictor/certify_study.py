@@ -22,18 +22,23 @@ Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 
 
-def feasible_levels(data: TrainData) -> tuple[tuple[float, float], ...]:
+def feasible_levels(data: TrainData, tested: int = 1) -> tuple[tuple[float, float], ...]:
     """Pick the levels that a calibration split has enough images for.
 
     Args:
         data: the split.
+        tested: routers among which one is picked on this split.
 
     Returns:
         Some of `LEVELS`.
     """
     images = len(set(map(str, data.image_ids)))
     single = images == len(data)
-    return tuple(level for level in LEVELS if images_needed(*level, single) <= images)
+    return tuple(
+        (alpha, delta)
+        for alpha, delta in LEVELS
+        if images_needed(alpha, delta / tested, single) <= images
+    )
 
 
 def study_certificates(

@@ -70,8 +70,9 @@ def zoo(results: Results) -> list[Block]:
     if not results.get("zoo"):
         return []
     told = (
-        "Every kind is trained on the same rows and features and calibrated in the same way. The "
-        "default is the one that does best on the calibration split; the test split has no say."
+        "Every kind is trained on the same rows and features and calibrated in the same way. They "
+        "stand as the calibration split sorts them, which is what `train --kind auto` picks by; "
+        "the test split has no say."
     )
     settings = Folded("Their settings", study_tables.settings_table(results))
     return [Paragraph(told), study_tables.zoo_table(results), drawing("zoo"), settings]

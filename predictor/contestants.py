@@ -145,7 +145,7 @@ def train_router(
     """
     bundle = train_bundle(splits.train, splits.calibration, settings, fitted=fitted)
     parts = (splits.calibration, splits.test)
-    raw, raw_test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
+    raw, raw_test = (bundle.predict_raw(part.coarse, part.question, part.extras) for part in parts)
     calibration, test = (bundle.calibrator.transform(found) for found in (raw, raw_test))
     return Estimate(calibration, test, bundle, raw_test)
 

@@ -44,11 +44,13 @@ def measure_gap(data: TrainData, chosen: IntArray) -> float:
 
     Args:
         data: the split.
-        chosen: index of the chosen scale [n].
+        chosen: index of the chosen scale [n], or of several trainings [n, r].
 
     Returns:
-        OGC; NaN where there is no gap.
+        OGC, the mean of the trainings; NaN where there is no gap.
     """
+    if chosen.ndim == 2:
+        return float(np.mean([measure_gap(data, column) for column in chosen.T]))
     rows = np.arange(len(data))
     at = np.array([data.tokens[rows, chosen].mean()])
     hull = hull_at(*fixed_points(data.scores, data.tokens), at)
@@ -64,8 +66,8 @@ def compare_gaps(
 
     Args:
         data: the split.
-        first: index of the chosen scale [n].
-        second: the same of the other choice [n].
+        first: index of the chosen scale [n], or of several trainings [n, r].
+        second: the same of the other choice.
         draws: draws of images.
         level: share of the draws in the interval.
 
@@ -73,17 +75,23 @@ def compare_gaps(
         OGC of the first minus that of the second, and the ends of its interval. The gap of the
         whole split is the unit in every draw; the hull moves with the tokens spent.
     """
-    rows, tokens = np.arange(len(data)), np.asarray(data.tokens, np.float64)
-    at = np.array([tokens[rows, picks].mean() for picks in (first, second)])
+    tokens = np.asarray(data.tokens, np.float64)
+    spent = np.column_stack([_average(tokens, picks) for picks in (first, second)])
+    routed = np.column_stack([_average(data.scores, picks) for picks in (first, second)])
+    at = spent.mean(axis=0)
     fixed = fixed_points(data.scores, data.tokens)
     gap = oracle_at(data.scores, data.tokens, at) - hull_at(*fixed, at)
     if not (gap > 1e-9).all():
         return float("nan"), float("nan"), float("nan")
-    routed = np.column_stack([data.scores[rows, picks] for picks in (first, second)])
-    spent = np.column_stack([tokens[rows, picks] for picks in (first, second)])
     means = mean_draws(draws, np.hstack((tokens, data.scores, routed, spent)))
     s = tokens.shape[1]
     hull = hull_at(means[:, :s], means[:, s : 2 * s], means[:, -2:])
     closed = (means[:, -4:-2] - hull) / gap
     low, high = interval(closed[:, 0] - closed[:, 1], level)
     return measure_gap(data, first) - measure_gap(data, second), low, high
+
+
+def _average(table: FloatArray, chosen: IntArray) -> FloatArray:
+    """Give what each question got [n], averaged over the trainings."""
+    columns = chosen.reshape(len(table), -1)
+    return np.asarray(np.take_along_axis(table, columns, axis=1).mean(axis=1))

@@ -7,6 +7,7 @@ this package runs on plain arrays, without the model and without the label files
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 NameArray = NDArray[Any]
+
+Extras = Mapping[str, FloatArray]
+"""Features that were only measured if asked for: name of their block to rows [n, width]."""
+NOTHING: Extras = MappingProxyType({})
 
 TOKENS = "tokens"
 UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
@@ -42,6 +47,7 @@ class TrainData:
             cascade.
         lengths: characters of each question [n]; for a control.
         costs: what each scale costs in other units than tokens, by name in `UNITS` [n, s].
+        extras: features of the optional blocks, by block [n, width].
     """
 
     sample_ids: NameArray
@@ -57,6 +63,7 @@ class TrainData:
     confidence: FloatArray | None = None
     lengths: FloatArray | None = None
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
+    extras: Extras = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that all arrays speak of the same questions and scales.
@@ -70,7 +77,7 @@ class TrainData:
         if not np.all((self.scores >= 0) & (self.scores <= 1)):
             raise ValueError("scores must lie in [0, 1] and not be NaN")
         numbers = {name: getattr(self, name) for name in ("coarse", "question", "tokens")}
-        for name, values in {**numbers, **self.costs}.items():
+        for name, values in {**numbers, **self.costs, **self.extras}.items():
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"{name} holds NaN or infinite numbers; label those rows again")
 
@@ -87,8 +94,9 @@ class TrainData:
         }
         extras = {"meta": (n, len(self.meta_names)), "confidence": (n, s), "lengths": (n,)}
         wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
-        found = {**{name: getattr(self, name) for name in wanted}, **self.costs}
+        found = {**{name: getattr(self, name) for name in wanted}, **self.costs, **self.extras}
         wanted.update(dict.fromkeys(self.costs, (n, s)))
+        wanted.update(dict.fromkeys(self.extras, (n, None)))
         for name, shape in wanted.items():
             got = np.shape(found[name])
             fits = len(got) == len(shape)
@@ -111,8 +119,9 @@ class TrainData:
         names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
         given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
         costs = {unit: values[rows] for unit, values in self.costs.items()}
+        extras = {block: values[rows] for block, values in self.extras.items()}
         parts = {name: getattr(self, name)[rows] for name in (*names, *given)}
-        return replace(self, **parts, costs=costs)
+        return replace(self, **parts, costs=costs, extras=extras)
 
     def cost(self, unit: str) -> FloatArray:
         """Give what each scale costs.

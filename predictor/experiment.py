@@ -213,17 +213,20 @@ def _leave_out(
     """Leave every feature block out, and every family."""
     parts, budget = (splits.train, splits.calibration, splits.test), experiment.evaluation.headline
     seen = run.at.chosen[:, experiment.evaluation.targets.index(budget)]
-    of_blocks = AblationSettings(budget=budget, jobs=experiment.jobs)
+    seeds, jobs = len(experiment.seeds), experiment.jobs
+    of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
     return {
         "ablation": ablate(parts, settings, of_blocks),
-        "leave_one_out": leave_one_out(parts, settings, seen, budget, jobs=experiment.jobs),
+        "leave_one_out": leave_one_out(parts, settings, seen, budget, jobs=jobs),
     }
 
 
 def _study(bundle: RouterBundle, splits: Splits) -> dict[str, Any]:
     """Measure the certificates of one training."""
     parts = (splits.train, splits.calibration, splits.test)
-    train, calibration, test = (bundle.predict_raw(part.coarse, part.question) for part in parts)
+    train, calibration, test = (
+        bundle.predict_raw(part.coarse, part.question, part.extras) for part in parts
+    )
     lambdas = candidate_lambdas(train, splits.train)
     return study_certificates((calibration, splits.calibration), (test, splits.test), lambdas)
 
@@ -274,6 +277,6 @@ def _time_calls(bundle: RouterBundle, data: TrainData, repeats: int) -> float:
     taken = []
     for _ in range(repeats + 3):
         start = time.perf_counter()
-        choose(bundle.predict_proba(data.coarse, data.question), data.tokens, 1e-3)
+        choose(bundle.predict_proba(data.coarse, data.question, data.extras), data.tokens, 1e-3)
         taken.append(time.perf_counter() - start)
     return float(np.median(taken[3:]) * 1000)  # the first calls warm caches up

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from predictor.blocks import BLOCKS, FeatureSettings
-from predictor.data import FloatArray, NameArray
+from predictor.blocks import BLOCKS, EXTRAS, PICTURE, FeatureSettings
+from predictor.data import NOTHING, Extras, FloatArray, NameArray
 from predictor.interface import pack_arrays, unpack_arrays
 from predictor.projections import fit_pca, fit_ridge, image_folds
 
@@ -32,7 +32,12 @@ class FeatureMap:
         self.arrays_: dict[str, FloatArray] = {}
 
     def fit_transform(
-        self, coarse: FloatArray, question: FloatArray, correct: FloatArray, image_ids: NameArray
+        self,
+        coarse: FloatArray,
+        question: FloatArray,
+        correct: FloatArray,
+        image_ids: NameArray,
+        extras: Extras = NOTHING,
     ) -> FloatArray:
         """Learn the map and give the rows to train a router on.
 
@@ -44,11 +49,12 @@ class FeatureMap:
             question: question embeddings [n, D].
             correct: score of every scale [n, s].
             image_ids: image of each row [n].
+            extras: what `EXTRAS` blocks look at, by block [n, width].
 
         Returns:
             Feature rows [n, d], float64.
         """
-        raw = _cut(coarse, question)
+        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
         rng = np.random.default_rng(self.settings.seed)
         folds = image_folds(image_ids, self.settings.folds, rng)
         self._fit_parts(raw, image_ids, rng)
@@ -60,12 +66,15 @@ class FeatureMap:
             columns.append(found)
         return np.hstack(columns).astype(np.float64)
 
-    def transform(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+    def transform(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
         """Give the feature rows of new questions.
 
         Args:
             coarse: coarse tokens [n, t, D].
             question: question embeddings [n, D].
+            extras: what `EXTRAS` blocks look at, by block [n, width].
 
         Returns:
             Feature rows [n, d], float64.
@@ -75,7 +84,7 @@ class FeatureMap:
         """
         if not self.arrays_:
             raise ValueError("this feature map is not fitted; call fit_transform first")
-        raw = _cut(coarse, question)
+        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
         wanted = tuple(int(size) for size in self.arrays_["shape"])
         if np.shape(coarse)[1:] != wanted:
             raise ValueError(
@@ -141,7 +150,7 @@ class FeatureMap:
         # An image with many questions counts once, which is also several times faster.
         _, once = np.unique(np.asarray(image_ids).astype(str), return_index=True)
         for name, width in s.widths().items():
-            rows = raw[name] if name == "question" else raw[name][once]
+            rows = raw[name] if name in ("question", "state") else raw[name][once]
             self.arrays_[f"{name}.from"], self.arrays_[f"{name}.to"] = fit_pca(rows, width, rng)
 
     def _project(
@@ -156,13 +165,14 @@ class FeatureMap:
 
     def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """Lay out the inputs of each ridge regression, a column of ones first."""
-        designs = {}
+        designs, blocks = {}, self.settings.blocks
         seen = [parts[name] for name in _PICTURE_PARTS if name in parts]
-        if seen:
+        if seen and set(blocks) & set(PICTURE):
             designs["picture"] = _with_ones(*seen)
-        if "question" in parts:
-            designs["question"] = _with_ones(parts["question"])
-        if len(designs) == 2 and "interactions" in self.settings.blocks:
+        for name in ("question", *EXTRAS):
+            if name in blocks:
+                designs[name] = _with_ones(parts[name])
+        if seen and "question" in parts and "interactions" in blocks:
             grid, spread, asked = (int(width) for width in self.arrays_["products"])
             widths = {"one": grid, "grid": grid, "spread": spread}
             names = [name for name in _PICTURE_PARTS[1:] if name in parts] or ["one"]
@@ -188,6 +198,17 @@ def _cut(coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
     }
 
 
+def _take_extras(extras: Extras, blocks: tuple[str, ...]) -> dict[str, FloatArray]:
+    wanted = [name for name in EXTRAS if name in blocks]
+    missing = [name for name in wanted if name not in extras]
+    if missing:
+        raise ValueError(
+            f"the block {missing[0]!r} is not in these labels; make them with "
+            f"`m3scale label --extra {missing[0]}`"
+        )
+    return {name: np.asarray(extras[name], np.float32) for name in wanted}
+
+
 def _with_ones(*blocks: FloatArray) -> FloatArray:
     return np.hstack([np.ones((len(blocks[0]), 1), blocks[0].dtype), *blocks])
 
@@ -199,7 +220,7 @@ def _describe(
     blocks: tuple[str, ...],
 ) -> list[FloatArray]:
     """List the unsupervised columns: principal directions, statistics, question match."""
-    columns = list(parts.values())
+    columns = [] if blocks == ("interactions",) else list(parts.values())
     width = raw["one"].shape[1]
     if "statistics" in blocks:
         grid = raw["grid"].reshape(len(raw["grid"]), -1, width)

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from predictor.blend import BlendRouter
 from predictor.boosted import BoostedRouter, BoostedSettings
 from predictor.constant import ConstantRouter
 from predictor.interface import Router
@@ -11,7 +12,8 @@ from predictor.neighbours import NeighbourRouter, NeighbourSettings
 from predictor.ordinal import OrdinalRouter
 
 RouterClass: TypeAlias = (
-    type[BoostedRouter]
+    type[BlendRouter]
+    | type[BoostedRouter]
     | type[ConstantRouter]
     | type[LinearRouter]
     | type[MlpRouter]
@@ -19,6 +21,7 @@ RouterClass: TypeAlias = (
 )
 
 ROUTERS: dict[str, RouterClass] = {
+    BlendRouter.kind: BlendRouter,
     BoostedRouter.kind: BoostedRouter,
     ConstantRouter.kind: ConstantRouter,
     LinearRouter.kind: LinearRouter,
@@ -59,15 +62,17 @@ def make_router(
     Args:
         name: one of `ROUTERS`.
         scales: the scales in column order [s].
-        boosted: settings of the boosted router; its defaults if left out.
+        boosted: settings of the boosted router, the blend's too; its defaults if left out.
         linear: settings of the linear and the ordinal router; the defaults if left out.
-        mlp: settings of the network; its defaults if left out.
+        mlp: settings of the network, the blend's too; its defaults if left out.
         neighbours: settings of the neighbour router; its defaults if left out.
 
     Returns:
         The router.
     """
     found = router_class(name)
+    if found is BlendRouter:
+        return BlendRouter(scales, boosted, mlp)
     if found is BoostedRouter:
         return BoostedRouter(scales, boosted)
     if found is MlpRouter:

@@ -57,6 +57,9 @@ def write_card(
     """
     facts = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
     facts += [f"- {key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
+    if meta.get("candidates"):
+        gaps = [f"{row['kind']} {row['ogc'] or 0.0:.3f}" for row in meta["candidates"]]
+        facts.append(f"- picked by the gap closed on the calibration split: {', '.join(gaps)}")
     for name in ("train", "calibration"):
         part = meta.get(name, {})
         counts = f"{part.get('questions', '?')} questions, {part.get('images', '?')} images"

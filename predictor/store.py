@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from predictor.blocks import EXTRAS
 from predictor.calibration import Calibrator
 from predictor.certify import Certificate
-from predictor.data import TOKENS, FloatArray
+from predictor.data import NOTHING, TOKENS, Extras, FloatArray
 from predictor.density import DensityGate
 from predictor.features import FEATURE_VERSION, FeatureMap
 from predictor.interface import Router
@@ -59,29 +60,40 @@ class RouterBundle:
         """The scales in the columns' order [s]."""
         return self.router.scales
 
-    def predict_proba(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The optional blocks that it looks at, some of `blocks.EXTRAS`."""
+        return tuple(name for name in EXTRAS if name in self.features.settings.blocks)
+
+    def predict_proba(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
         """Estimate the calibrated probability that each scale answers correctly.
 
         Args:
             coarse: coarse tokens [n, t, D], as in `TrainData`.
             question: question embeddings [n, D].
+            extras: what the blocks of `extras` look at, by block [n, width].
 
         Returns:
             Probabilities [n, s], float64.
         """
-        return self.calibrator.transform(self.predict_raw(coarse, question))
+        return self.calibrator.transform(self.predict_raw(coarse, question, extras))
 
-    def predict_raw(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+    def predict_raw(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
         """Estimate the same without what the calibration split taught; for certificates.
 
         Args:
             coarse: coarse tokens [n, t, D].
             question: question embeddings [n, D].
+            extras: what the blocks of `extras` look at, by block [n, width].
 
         Returns:
             Probabilities [n, s], float64.
         """
-        return self.router.predict_proba(self.features.transform(coarse, question))
+        return self.router.predict_proba(self.features.transform(coarse, question, extras))
 
     def lambda_for_budget(self, budget: float) -> float:
         """Turn a mean budget into lambda by the calibration split's table.

@@ -7,6 +7,7 @@ import logging
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from predictor.blend import BlendRouter
 from predictor.blocks import FeatureSettings
 from predictor.boosted import BoostedSettings
 from predictor.calibration import Calibrator
@@ -21,8 +22,9 @@ from predictor.neighbours import NeighbourSettings
 from predictor.policy import operating_table
 from predictor.prices import list_prices
 from predictor.registry import make_router
+from predictor.selection import AUTO, CANDIDATES, list_parts, pick_router
 from predictor.store import RouterBundle
-from predictor.tuning import GRIDS, Change, TuningSettings, tune
+from predictor.tuning import GRIDS, Change, Tried, TuningSettings, tune
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class TrainSettings:
     """Settings of one training run.
 
     Attributes:
-        kind: router, one of `registry.ROUTERS`.
+        kind: router, one of `registry.ROUTERS`; `auto` for the best on the calibration split.
         seed: seed of every random choice; it replaces the seeds in the settings below.
         calibration: `platt` or `isotonic`.
         calibration_share: share of the training images that is held back for calibration when no
@@ -89,16 +91,19 @@ def train_bundle(
     _check_splits(train, calibration)
     features, rows = fitted or fit_features(train, settings)
     settings, tried = _tune(settings, rows, train)
-    router = _build(settings, train.scales).fit(rows, train.scores)
-    raw = router.predict_proba(features.transform(calibration.coarse, calibration.question))
+    known = features.transform(calibration.coarse, calibration.question, calibration.extras)
+    router, candidates = _fit(settings, (rows, train), (known, calibration))
+    raw = router.predict_proba(known)
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
     found = calibrator.transform(raw)
     policy = operating_table(found, calibration.tokens, calibration.scores)
     prices = list_prices(found, calibration)
     lambdas = candidate_lambdas(router.predict_proba(rows), train)
-    proven = tuple(certify(raw, calibration, lambdas, level) for level in settings.certify)
-    _LOG.info("trained a %s router on %d rows of %d features", settings.kind, *rows.shape)
-    facts = {**_facts(train, calibration, settings), "tuning": tried, **(meta or {})}
+    tested = max(len(candidates), 1)
+    proven = tuple(certify(raw, calibration, lambdas, level, tested) for level in settings.certify)
+    _LOG.info("trained a %s router on %d rows of %d features", router.kind, *rows.shape)
+    compared = {"tuning": tried, "candidates": candidates}
+    facts = {**_facts(train, calibration, settings), **compared, **(meta or {})}
     gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
     return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
 
@@ -114,8 +119,8 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
         The map and the rows to train on [n, d].
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
-    rows = features.fit_transform(train.coarse, train.question, train.scores, train.image_ids)
-    return features, rows
+    seen = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
+    return features, features.fit_transform(*seen)
 
 
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
@@ -128,26 +133,53 @@ def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
     Returns:
         Settings that need no tuning any more; the same where there is nothing to tune.
     """
-    if settings.tuning is None or settings.kind not in GRIDS:
+    if settings.tuning is None or not set(list_parts(settings.kind)) & set(GRIDS):
         return replace(settings, tuning=None)
     return _tune(settings, fit_features(train, settings)[1], train)[0]
+
+
+def _fit(
+    settings: TrainSettings,
+    train: tuple[FloatArray, TrainData],
+    known: tuple[FloatArray, TrainData],
+) -> tuple[Router, list[dict[str, Any]]]:
+    """Train on rows and their outcomes; give the router and, if it was picked, from what."""
+    rows, data = train
+
+    def fit(kind: str) -> Router:
+        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.scores)
+
+    if settings.kind != AUTO:
+        return fit(settings.kind), []
+    fitted = {kind: fit(kind) for kind in list_parts(AUTO)}
+    fitted[BlendRouter.kind] = BlendRouter.join(fitted["boosted"], fitted["mlp"])
+    ordered = {kind: fitted[kind] for kind in CANDIDATES}
+    return pick_router(ordered, *known, settings.calibration)
 
 
 def _tune(
     settings: TrainSettings, rows: FloatArray, train: TrainData
 ) -> tuple[TrainSettings, list[dict[str, Any]]]:
     """Give tuned settings and what was tried, best first."""
-    if settings.tuning is None or settings.kind not in GRIDS:
-        return replace(settings, tuning=None), []
+    tuning, tried, kind = settings.tuning, [], settings.kind
+    for part in list_parts(kind):
+        if tuning is not None and part in GRIDS:
+            settings, found = _tune_one(replace(settings, kind=part), rows, train, tuning)
+            tried += [{"kind": part, **asdict(one)} for one in found]
+    return replace(settings, kind=kind, tuning=None), tried
+
+
+def _tune_one(
+    settings: TrainSettings, rows: FloatArray, train: TrainData, tuning: TuningSettings
+) -> tuple[TrainSettings, list[Tried]]:
     table = (rows, train.scores, train.image_ids)
-    tuning = replace(settings.tuning, seed=settings.seed)
 
     def build(change: Change) -> Router:
         return _build(_change(settings, change), train.scales)
 
-    tried = tune(build, GRIDS[settings.kind], table, tuning)
+    tried = tune(build, GRIDS[settings.kind], table, replace(tuning, seed=settings.seed))
     _LOG.info("tuned %s: %s", settings.kind, tried[0])
-    return replace(_change(settings, tried[0].change), tuning=None), [asdict(one) for one in tried]
+    return _change(settings, tried[0].change), tried
 
 
 def _change(settings: TrainSettings, change: Change) -> TrainSettings:

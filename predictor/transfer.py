@@ -74,7 +74,7 @@ def _count(data: TrainData, rows: NDArray[np.bool_]) -> int:
 def _judge(
     bundle: RouterBundle, data: TrainData, seen: IntArray, budget: float, outlier: float
 ) -> Section:
-    found = bundle.predict_proba(data.coarse, data.question)
+    found = bundle.predict_proba(data.coarse, data.question, data.extras)
     chosen = choose(found, data.tokens, bundle.lambda_for_budget(budget))
     outside = np.zeros(len(data), np.bool_)
     if bundle.gate is not None:
@@ -146,7 +146,7 @@ def rephrase(
 
 
 def _route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
-    found = bundle.predict_proba(data.coarse, data.question)
+    found = bundle.predict_proba(data.coarse, data.question, data.extras)
     return choose(found, data.tokens, bundle.lambda_for_budget(budget))
 
 

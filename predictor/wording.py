@@ -24,6 +24,7 @@ CONTESTANTS: Final = {
 
 KINDS: Final = {
     "boosted": ("boosted trees", "LightGBM, one model for all scales"),
+    "blend": ("blend", "mean of boosted trees and neural network"),
     "linear": ("linear", "one logistic regression a scale"),
     "knn": ("nearest neighbours", "tuned: how many, how far"),
     "mlp": ("neural network", "binary cross-entropy"),

@@ -1,6 +1,6 @@
 """Every kind of router beside each other: section `zoo` of results.json.
 
-Sorted by what the calibration split says, by image folds, which is also how a default is chosen;
+Sorted by what the calibration split says, by image folds, which is also how `--kind auto` picks;
 the test split has no say in it.
 """
 

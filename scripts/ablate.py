@@ -6,8 +6,9 @@ import click
 
 from scripts.errors import OneLineCommand
 from scripts.layout import RunFolder
-from scripts.options import choose_folder, json_option, run_option
+from scripts.options import choose_folder, json_option, profile_option, run_option
 from scripts.output import print_table, write_json
+from scripts.profiles import read_extras
 from scripts.tables import read_splits
 
 
@@ -25,7 +26,15 @@ from scripts.tables import read_splits
 )
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens a question.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", default=0, show_default=True, help="First seed of everything random.")
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Trainings of each choice of blocks.",
+)
+@profile_option
 @json_option
 def main(
     run: Path | None,
@@ -34,6 +43,8 @@ def main(
     kind: str,
     budget: float,
     seed: int,
+    seeds: int,
+    profile: Path | None,
     json_file: Path | None,
 ) -> None:
     """Train without each feature block, and with it alone, and compare the gap they close.
@@ -41,9 +52,11 @@ def main(
     Example: m3scale ablate --run runs/mine
 
     Lambda is solved on all image folds of the calibration split but one, and that one is judged;
-    no test split is looked at.
+    no test split is looked at. Extras that both label folders hold are compared too; what it takes
+    to measure them is known from a profile.
     """
     from predictor.ablation import AblationSettings, ablate
+    from predictor.blocks import EXTRAS, USUAL, FeatureSettings
     from predictor.train import TrainSettings
 
     parts = RunFolder(Path())
@@ -52,12 +65,21 @@ def main(
         choose_folder("--calibration", calibration, run, parts.outcomes("calibration")),
     ]
     train, known = (split.data for split in read_splits(folders))
-    settings = TrainSettings(kind=kind, seed=seed)
-    found = ablate((train, known, None), settings, AblationSettings(budget=budget))
+    extras = [name for name in EXTRAS if name in train.extras and name in known.extras]
+    features = FeatureSettings(blocks=(*USUAL, *extras))
+    settings = TrainSettings(kind=kind, seed=seed, features=features)
+    if profile is None and run and RunFolder(run).profile.is_file():
+        profile = RunFolder(run).profile
+    costs = read_extras(profile) if profile else {}
+    of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
+    found = ablate((train, known, None), settings, of_blocks)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = found["full"]
     click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
     print_table(names, [[row[name] for name in names] for row in found["rows"]])
+    unknown = ", ".join(name for name in extras if name not in costs)
+    if unknown:
+        click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")
     if json_file:
         write_json(json_file, found)

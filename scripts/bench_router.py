@@ -45,7 +45,7 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
     bundle = train_bundle(train, calibration, settings)
     trained, used = time.perf_counter() - start, time.process_time() - used
     known = calibration.take(_cycle(len(calibration), routed))
-    features = bundle.features.transform(known.coarse, known.question)
+    features = bundle.features.transform(known.coarse, known.question, known.extras)
     start, lam = time.perf_counter(), bundle.lambda_for_budget(72.0)
     found = bundle.calibrator.transform(bundle.router.predict_proba(features))
     choose(found, known.tokens, lam)

@@ -21,7 +21,7 @@ from scripts.options import (
     studies_option,
 )
 from scripts.output import write_json
-from scripts.profiles import read_profile
+from scripts.profiles import is_profiled, read_profile
 from scripts.progress import training_bar, wants_progress
 from scripts.request import LabelRequest, is_labelled
 from scripts.stages import PAGE, is_trained, read_report, run_label, run_report, run_train
@@ -61,7 +61,7 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     type=click.IntRange(2),
     help="Images of the test split that are asked about once more, in other words.",
 )
-@click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
+@click.option("--kind", help="Router, as in train.  [default: boosted; auto with --studies]")
 @click.option(
     "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
 )
@@ -78,7 +78,7 @@ def main(
     test_images: int,
     outside_images: int,
     rephrased_images: int,
-    kind: str,
+    kind: str | None,
     seeds: int,
     studies: bool,
     model: str,
@@ -98,6 +98,7 @@ def main(
     counts = (train_images, calibration_images, test_images, outside_images, rephrased_images)
     demo.label(dict(zip((*SPLITS, OUTSIDE, REPHRASED), counts, strict=True)))
     demo.profile()
+    kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
     demo.ask()
     results = demo.report(kind, seeds, studies)
@@ -126,17 +127,21 @@ class Demo:
         """The model, opened when a split has to be labelled."""
         return open_backbone(self.opening)
 
+    @cached_property
+    def checkpoint(self) -> str:
+        """The fingerprint of the model, which need not be opened for that."""
+        from m3_backbone.fingerprint import fingerprint_folder
+        from m3_backbone.loading import find_folder
+
+        return fingerprint_folder(find_folder(self.opening.model))
+
     def label(self, images: dict[str, int]) -> None:
         """Label the splits of the built-in benchmark.
 
         Args:
             images: split to number of images.
         """
-        from m3_backbone.fingerprint import fingerprint_folder
-        from m3_backbone.loading import find_folder
-
-        checkpoint = fingerprint_folder(find_folder(self.opening.model))
-        wanted = {"checkpoint": checkpoint, "dtype": self.opening.dtype}
+        wanted = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
             source = f"test:{REPHRASED}" if split == REPHRASED else split
             request = LabelRequest(source=f"scenes:{source}", limit=count)
@@ -147,16 +152,17 @@ class Demo:
                 run_label(request, lambda: self.backbone, folder, self.progress)
 
     def profile(self) -> None:
-        """Measure how long each scale takes on this machine."""
+        """Measure how long each scale of this checkpoint takes on this machine."""
         from labels.sources import load_questions
         from scripts.profiles import measure_profile
 
-        done = self.run.profile.is_file()
+        known = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
+        done = is_profiled(self.run.profile, **known)
         _announce("profile", "each scale, one question at a time", done)
         if not done:
             questions = load_questions("scenes:test", limit=PROFILE_IMAGES)
             found = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=16)
-            write_json(self.run.profile, {"dtype": self.opening.dtype, "batch": 1, **found})
+            write_json(self.run.profile, {**known, "batch": 1, **found})
 
     def train(self, kind: str) -> None:
         """Train the router.
@@ -165,6 +171,7 @@ class Demo:
             kind: name of the router.
         """
         from predictor.certify_study import feasible_levels
+        from predictor.selection import AUTO, CANDIDATES
         from predictor.train import TrainSettings
 
         folders = [self.run.outcomes(split) for split in SPLITS[:2]]
@@ -172,7 +179,8 @@ class Demo:
         done = is_trained(self.run.router, train, calibration, kind, seed=0)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
-            levels = feasible_levels(calibration.data)
+            tested = len(CANDIDATES) if kind == AUTO else 1
+            levels = feasible_levels(calibration.data, tested)
             settings = TrainSettings(kind=kind, certify=levels)
             run_train(train, calibration, self.run.router, settings)
 

@@ -103,7 +103,7 @@ def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSe
         settings: all other settings.
 
     Returns:
-        Settings with the router's kind and its tuned numbers; other kinds are still to be tuned.
+        Settings with its kind, blocks and tuned numbers; other kinds are still to be tuned.
     """
     from predictor.boosted import BoostedSettings
     from predictor.linear import LinearSettings
@@ -114,6 +114,7 @@ def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSe
     return replace(
         settings,
         kind=bundle.router.kind,
+        features=replace(settings.features, blocks=tuple(known["features"]["blocks"])),
         boosted=BoostedSettings(**known["boosted"]),
         linear=LinearSettings(**known["linear"]),
         mlp=MlpSettings(**known["mlp"]),

@@ -8,7 +8,14 @@ import click
 from labels.presets import PRESETS
 from scripts.errors import OneLineCommand
 from scripts.opening import Opening, open_backbone
-from scripts.options import columns_option, json_option, model_options, quiet_option, read_columns
+from scripts.options import (
+    columns_option,
+    extras_option,
+    json_option,
+    model_options,
+    quiet_option,
+    read_columns,
+)
 from scripts.output import print_table, write_json
 from scripts.progress import wants_progress
 from scripts.request import LabelRequest
@@ -80,6 +87,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     is_flag=True,
     help="Also measure how surprising the right answer is at each scale, for m3scale oracle.",
 )
+@extras_option("Also measure these features of every question, for routers that use them")
 @click.option(
     "--shard", metavar="I/N", help="Only the I-th of N shares, from 0/N on, such as a job array's."
 )
@@ -109,6 +117,7 @@ def main(
     suffix: str,
     choice_suffix: str,
     losses: bool,
+    extras: tuple[str, ...],
     shard: str | None,
     status: Path | None,
     model: str,
@@ -151,6 +160,7 @@ def main(
         suffix=suffix,
         choice_suffix=choice_suffix,
         losses=losses,
+        extras=tuple(sorted(set(extras))),
     )
     progress = wants_progress(quiet)
     share = read_share(shard)

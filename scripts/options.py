@@ -96,6 +96,25 @@ outcomes_option = click.option(
 )
 
 
+def extras_option(what: str) -> Callable[[Command], Command]:
+    """Make the option that names optional blocks of features.
+
+    Args:
+        what: what the command does with them.
+
+    Returns:
+        The decorator.
+    """
+    return click.option(
+        "--extra",
+        "extras",
+        multiple=True,
+        type=click.Choice(["pixels", "state"]),
+        help=f"{what}: statistics of the image's pixels, the model's state at the end of the "
+        "prompt at the second smallest scale; repeatable.",
+    )
+
+
 def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     """Read what `columns_option` takes; of several for a field the last one wins.
 

@@ -45,7 +45,7 @@ def make_gallery(
     from predictor.gallery import GalleryTexts, draw_rows, gallery_rows
 
     data = split.data
-    probabilities = bundle.predict_proba(data.coarse, data.question)
+    probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
     texts = GalleryTexts(
         questions=[question.question for question in split.questions],
         references=[question.answers for question in split.questions],

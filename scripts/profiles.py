@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from labels.questions import QuestionSet
-    from m3_backbone.backbone import M3Backbone
+    from m3_backbone.backbone import M3Backbone, Pyramid
 
 QUESTIONS = 2
 """Questions that are asked about each image."""
@@ -32,8 +34,8 @@ def measure_profile(
         max_new_tokens: longest answer [tokens].
 
     Returns:
-        `encode_ms` an image, and scale to `prefill_ms`, `decode_ms` a token, `answer_tokens` and
-        the sum of it all, `total_ms`.
+        `encode_ms` an image, scale to `prefill_ms`, `decode_ms` a token, `answer_tokens` and the
+        sum of it all, `total_ms`; and what the router's optional features cost, `extras_ms`.
     """
     groups = [group[:QUESTIONS] for group in questions.by_image()]
     images = [questions.image(group[0].image_id) for group in groups]
@@ -62,7 +64,21 @@ def measure_profile(
         }
 
     scales = {str(scale): measure(scale) for scale in backbone.scales}
-    return {"encode_ms": round(encode, 3), "questions": len(asked), "scales": scales}
+    found = {"encode_ms": round(encode, 3), "questions": len(asked), "scales": scales}
+    return {**found, "extras_ms": _measure_extras(backbone, images, (pyramids, asked), repeats)}
+
+
+def _measure_extras(
+    backbone: "M3Backbone",
+    images: "list[Image.Image]",
+    pairs: "tuple[list[Pyramid], list[str]]",
+    repeats: int,
+) -> dict[str, float]:
+    """Measure what the optional features of a question cost, one at a time [ms]."""
+    asked = list(zip(*pairs, strict=True))
+    pixels = _time(lambda: [backbone.image_statistics(image) for image in images], repeats)
+    state = _time(lambda: [backbone.prompt_states([p], [text]) for p, text in asked], repeats)
+    return {"pixels": round(pixels / len(images), 3), "state": round(state / len(asked), 3)}
 
 
 def _time(work: Callable[[], object], repeats: int) -> float:
@@ -73,6 +89,24 @@ def _time(work: Callable[[], object], repeats: int) -> float:
         work()
         taken.append(1000 * (time.perf_counter() - start))
     return float(sorted(taken[1:])[repeats // 2])
+
+
+def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
+    """Tell whether a profile is that of a checkpoint.
+
+    Args:
+        path: the file.
+        checkpoint: fingerprint of the model.
+        dtype: number format of its weights.
+
+    Returns:
+        True if there is nothing to measure.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def read_profile(path: Path) -> dict[str, float]:
@@ -87,10 +121,28 @@ def read_profile(path: Path) -> dict[str, float]:
     Raises:
         click.BadParameter: if the file is no profile.
     """
-    if not path.is_file():
-        raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
     try:
-        scales = json.loads(path.read_text(encoding="utf-8"))["scales"]
+        scales = _read(path)["scales"]
         return {str(scale): float(times["total_ms"]) for scale, times in scales.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise click.BadParameter(f"{path} is no profile; m3scale profile makes one") from error
+
+
+def read_extras(path: Path) -> dict[str, float]:
+    """Read what the optional features cost on the profile's machine.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Block to its time [ms]; nothing in a profile from before they were measured.
+    """
+    read_profile(path)
+    return {str(name): float(ms) for name, ms in _read(path).get("extras_ms", {}).items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -40,6 +40,7 @@ class LabelRequest:
         choice_suffix: instruction after a multiple-choice question.
         frames: frames to take of each video; None where images are still.
         losses: whether to measure how surprising the right answers are.
+        extras: optional features to measure, `pixels` or `state`.
     """
 
     source: str
@@ -57,6 +58,7 @@ class LabelRequest:
     choice_suffix: str = ""
     frames: int | None = None
     losses: bool = False
+    extras: tuple[str, ...] = ()
 
     def load_questions(self) -> "QuestionSet":
         """Load what is asked.
@@ -93,6 +95,7 @@ class LabelRequest:
             suffix=self.suffix,
             choice_suffix=self.choice_suffix,
             losses=self.losses,
+            extras=self.extras,
         )
 
 
@@ -168,7 +171,8 @@ def _starts_alike(folder: Path, request: LabelRequest) -> bool:
 
 
 def _as_fields(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {**content, "scales": tuple(content["scales"])}
+    extras = tuple(content.get("extras", ()))
+    return {**content, "scales": tuple(content["scales"]), "extras": extras}
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _make_data(
 ) -> "TrainData":
     import numpy as np
 
-    from labels.outcomes import read_features
+    from labels.outcomes import read_extras, read_features
     from predictor.data import TrainData
 
     coarse, question = read_features(folder, table.sample_ids)
@@ -112,6 +112,7 @@ def _make_data(
         confidence=table.mean_logprob,
         lengths=np.array([len(asked.question) for asked in questions], np.float64),
         costs=_list_costs(table, profile),
+        extras=read_extras(folder, table.sample_ids),
     )
 
 

@@ -8,7 +8,14 @@ import click
 from scripts.certificates import describe_certificate
 from scripts.errors import OneLineCommand
 from scripts.layout import RunFolder
-from scripts.options import Level, choose_folder, json_option, profile_option, run_option
+from scripts.options import (
+    Level,
+    choose_folder,
+    extras_option,
+    json_option,
+    profile_option,
+    run_option,
+)
 from scripts.output import print_table, write_json
 from scripts.profiles import read_profile
 from scripts.stages import run_train
@@ -42,7 +49,8 @@ BUDGETS = (36, 72, 144)
     "--kind",
     default="boosted",
     show_default=True,
-    help="Name of the router: boosted, constant, knn, linear, mlp or ordinal.",
+    help="Name of the router: blend, boosted, constant, knn, linear, mlp or ordinal; auto keeps "
+    "the best of four on the calibration split.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option(
@@ -58,6 +66,7 @@ BUDGETS = (36, 72, 144)
     show_default=True,
     help="Choose the router's settings by cross-validation on the training images.",
 )
+@extras_option("Blocks of features beside the usual ones, which label --extra has measured")
 @profile_option
 @json_option
 def main(
@@ -69,6 +78,7 @@ def main(
     seed: int,
     certify: tuple[tuple[float, float], ...],
     tune: bool,
+    extras: tuple[str, ...],
     profile: Path | None,
     json_file: Path | None,
 ) -> None:
@@ -78,6 +88,7 @@ def main(
 
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
+    from predictor.blocks import USUAL, FeatureSettings
     from predictor.train import TrainSettings
     from predictor.tuning import TuningSettings
 
@@ -91,7 +102,10 @@ def main(
     times = read_profile(profile) if profile else None
     splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
     tuning = TuningSettings() if tune else None
-    settings = TrainSettings(kind=kind, seed=seed, certify=certify, tuning=tuning)
+    features = FeatureSettings(blocks=(*USUAL, *sorted(set(extras))))
+    settings = TrainSettings(
+        kind=kind, seed=seed, certify=certify, tuning=tuning, features=features
+    )
     bundle = run_train(splits[0], splits[1] if calibration else None, folder, settings)
     _print_router(bundle, folder, json_file)
 
@@ -101,12 +115,15 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
     click.echo(f"{bundle.router.kind} router, {counted} questions, {_weigh(bundle)}: {folder}")
     print_table(("budget", "lambda", "tokens", "accuracy"), [list(row.values()) for row in rows])
+    candidates = bundle.meta["candidates"]
+    if candidates:
+        print_table(tuple(candidates[0]), [list(row.values()) for row in candidates])
     proven = [describe_certificate(certificate) for certificate in bundle.certificates]
     if proven:
         print_table(tuple(proven[0]), [list(row.values()) for row in proven])
     if json_file:
         found = {"kind": bundle.router.kind, "calibration": rows, "certified": proven}
-        write_json(json_file, found)
+        write_json(json_file, {**found, "candidates": candidates})
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:

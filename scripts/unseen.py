@@ -77,7 +77,7 @@ def report_certified(
         for name, data in (("test", test), ("ood", outside)):
             if data is None:
                 continue
-            raw = bundle.predict_raw(data.coarse, data.question)
+            raw = bundle.predict_raw(data.coarse, data.question, data.extras)
             chosen = proven.choose(raw, data.tokens)
             far = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)
             rows[name] = fallback_summary(data, chosen, far, OUTLIER)
@@ -88,5 +88,5 @@ def report_certified(
 def _choose(bundle: "RouterBundle", data: "TrainData", budget: float) -> "IntArray":
     from predictor.policy import choose
 
-    probabilities = bundle.predict_proba(data.coarse, data.question)
+    probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
     return choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))

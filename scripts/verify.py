@@ -32,7 +32,7 @@ def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
     bundle = RouterBundle.load(router)
     if outcomes:
         [split] = read_splits([outcomes])
-        raw = bundle.predict_raw(split.data.coarse, split.data.question)
+        raw = bundle.predict_raw(split.data.coarse, split.data.question, split.data.extras)
         for certificate in bundle.certificates:
             check_certificate(certificate, raw, split.data)
     rows = [describe_certificate(certificate) for certificate in bundle.certificates]

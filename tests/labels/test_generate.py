@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from labels.compact import compact
 from labels.generate import LabelSettings, label
 from labels.outcomes import (
     OUTCOME_COLUMNS,
+    read_extras,
     read_features,
     read_outcomes,
     read_questions,
@@ -51,6 +53,23 @@ def test_outcomes_and_features_line_up(tmp_path, toy):
     assert coarse[index, 0].tolist() == [3, 4, 5, 6]
     assert question[index].tolist() == [len("Shade 1?"), 1, 0.5, 1]
     assert read_questions(folder) == list(questions)
+
+
+def test_extras_are_measured_when_asked_for(tmp_path, toy):
+    plain = label(toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, False)
+    assert read_extras(plain, read_outcomes(plain).sample_ids) == {}
+    both = dataclasses.replace(toy.small, extras=("pixels", "state"))
+    with pytest.raises(ValueError, match="other settings: .*extras"):
+        label(toy.make_questions(), toy.Answerer(), tmp_path / "run", both, progress=False)
+    folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "more", both, False)
+    compact(folder)
+    samples = read_outcomes(folder).sample_ids
+    found = read_extras(folder, samples)
+    index = samples.tolist().index("q3-1")
+    assert found["pixels"][index].tolist() == [8, 3]
+    assert found["state"][index].tolist() == [3, len("Shade 1?")]
+    with pytest.raises(ValueError, match="extras must be some of"):
+        dataclasses.replace(both, extras=("eyes",))
 
 
 def test_each_image_is_encoded_once(tmp_path, toy):

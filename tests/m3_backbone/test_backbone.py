@@ -223,6 +223,17 @@ def test_the_question_embedding_is_the_mean_over_its_own_tokens(backbone):
     np.testing.assert_allclose(embedding[0], table[words].mean(0), rtol=1e-5)
 
 
+def test_prompt_states_are_those_of_each_prompt_alone(backbone, pyramids):
+    seen = [pyramids[i % len(pyramids)] for i in range(len(QUESTIONS))]
+    found = backbone.prompt_states(seen, QUESTIONS)
+    assert found.shape == (len(QUESTIONS), backbone.hidden_size)
+    for row, pyramid, question in zip(found, seen, QUESTIONS, strict=True):
+        alone = backbone.prompt_states([pyramid], [question])[0]
+        np.testing.assert_allclose(row, alone, atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+    assert backbone.prompt_states([], []).shape == (0, backbone.hidden_size)
+
+
 def test_coarse_tokens_are_the_two_smallest_scales(backbone, pyramids):
     coarse = backbone.coarse_tokens(pyramids)
     assert coarse.shape == (3, 10, backbone.hidden_size)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import MistralConfig
 
-from m3_backbone.prefill import can_pack, prefill_packed, prefill_padded
+from m3_backbone.prefill import can_pack, prefill_packed, prefill_padded, read_last_states
 
 IMAGE = 3
 BEFORE = [1, 5, 7]
@@ -35,6 +35,14 @@ def test_a_padded_batch_says_what_each_row_says_alone(backbone, features):
     for row in range(2):
         alone = single(backbone.model, AFTERS[row], features[row])
         torch.testing.assert_close(state.logits[row, 0], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_last_states_are_what_the_first_token_is_read_from(backbone, features):
+    model, prompts = backbone.model, [prompt(AFTERS[0]), prompt(AFTERS[1])]
+    with torch.no_grad():
+        states = read_last_states(model, prompts, features, pad_id=0)
+        said = prefill_padded(model, prompts, features, pad_id=0).logits[:, 0]
+        torch.testing.assert_close(model.lm_head(states), said, atol=1e-5, rtol=1e-5)
 
 
 def test_a_padded_row_alone_says_what_embeddings_by_hand_say(backbone, features):

@@ -15,11 +15,14 @@ from predictor.adaptive import AdaptiveM3
 from predictor.certify import Certificate
 from predictor.data import TrainData
 from predictor.policy import OperatingTable
+from predictor.prices import Price, PriceList
 from predictor.train import TrainSettings, train_bundle
 
 QUESTIONS = ["what colour is it?", "how many are there?", "what does the sign say?"]
+KNOBS = [{}, {"budget": 72, "lam": 0.1, "scales": 9}, {"lam": 0.1, "unit": "ms"}]
 # Mean cost 1 at a high price, 36 at 0.001 a token, 576 for nothing.
 TABLE = OperatingTable((1.0, 1e-3, 0.0), (1.0, 36.0, 576.0), (0.3, 0.6, 0.8))
+LISTS = {"tokens": None, "ms": PriceList(TOKEN_SCALES, (0.1, 0.1, 0.1, 0.2, 0.4), TABLE)}
 # Rows: any scale will do; 36 is needed; only 576 helps.
 PROBABILITIES = np.array(
     [[0.9, 0.9, 0.9, 0.9, 0.9], [0.1, 0.2, 0.8, 0.8, 0.8], [0.0, 0.1, 0.2, 0.3, 0.9]]
@@ -36,22 +39,22 @@ class FakeGate:
 class FakeRouter:
     """Knows the answer for each row; notes the features that it was given."""
 
-    scales = TOKEN_SCALES
+    scales, extras = TOKEN_SCALES, ()
 
     def __init__(self, checkpoint, probabilities=PROBABILITIES):
         self.meta = {"checkpoint": checkpoint}
         self.probabilities = probabilities
         self.seen = []
 
-    def predict_proba(self, coarse, question):
+    def predict_proba(self, coarse, question, extras):
         self.seen.append((coarse, question))
         return self.probabilities[: len(question)]
 
-    def predict_raw(self, coarse, question):
-        return self.predict_proba(coarse, question)[:, ::-1]
+    def predict_raw(self, coarse, question, extras):
+        return self.predict_proba(coarse, question, extras)[:, ::-1]
 
-    def lambda_for_budget(self, budget):
-        return TABLE.lambda_for_budget(budget)
+    def price(self, budget, unit):
+        return Price(TABLE.lambda_for_budget(budget), LISTS[unit])
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,7 @@ def test_a_budget_becomes_the_lambda_of_the_calibration_split(backbone, router, 
     for budget, expected in [(1, [1, 1, 1]), (72, [1, 36, 576]), (9999, [1, 36, 576])]:
         answers = adaptive.generate(images, QUESTIONS, budget=budget, max_new_tokens=2)
         assert scales_of(answers) == expected
+    assert scales_of(adaptive.generate(images, QUESTIONS, budget=1, unit="ms")) == [1, 36, 576]
     with pytest.raises(ValueError, match="budget 0.5 is below the cheapest"):
         adaptive.generate(images, QUESTIONS, budget=0.5)
 
@@ -231,11 +235,9 @@ def test_a_router_of_other_scales_is_refused(backbone, router):
         AdaptiveM3(backbone, router)
 
 
-@pytest.mark.parametrize(
-    "knobs", [{}, {"budget": 72, "lam": 0.1}, {"budget": 72, "lam": 0.1, "scales": 9}], ids=str
-)
+@pytest.mark.parametrize("knobs", KNOBS, ids=str)
 def test_just_one_knob_is_turned(backbone, router, images, knobs):
-    with pytest.raises(ValueError, match="give just one of budget, lam and scales"):
+    with pytest.raises(ValueError, match="give just one of budget, lam and scales|unit goes with"):
         AdaptiveM3(backbone, router).generate(images, QUESTIONS, **knobs)
 
 

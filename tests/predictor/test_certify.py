@@ -48,6 +48,15 @@ def table():
     return make_table(400, seed=0)
 
 
+def test_a_router_picked_on_the_split_is_tested_at_a_share_of_delta(table):
+    data, seen = table
+    alone = certify(seen, data, LAMBDAS, (0.05, 0.025))
+    picked = certify(seen, data, LAMBDAS, (0.05, 0.1), tested=4)
+    assert picked == replace(alone, delta=0.1, tested=4)
+    check_certificate(Certificate.from_dict(picked.to_dict()), seen, data)
+    assert picked.tokens > certify(seen, data, LAMBDAS, (0.05, 0.1)).tokens
+
+
 def test_the_last_lambda_that_passes_is_certified(table):
     data, seen = table
     found = certify(seen, data, LAMBDAS, (0.05, 0.1))

@@ -48,5 +48,10 @@ def test_choices_are_compared_in_the_same_draws(data):
     assert compare_gaps(data, perfect, perfect, draws, 0.95) == (0.0, 0.0, 0.0)
     ahead, low, high = compare_gaps(data, perfect, 1 - perfect, draws, 0.95)
     assert ahead == pytest.approx(2.0) and low == pytest.approx(2.0) == high
+    # Two trainings, one perfect and one perfectly wrong: the mean of 1 and -1 beside 1.
+    both = np.column_stack((perfect, 1 - perfect))
+    assert measure_gap(data, both) == pytest.approx(0.0)
+    ahead, low, high = compare_gaps(data, both, perfect, draws, 0.95)
+    assert ahead == pytest.approx(-1.0) and low == pytest.approx(-1.0) == high
     none = compare_gaps(data, perfect, np.ones(10, np.int64), draws, 0.95)
     assert np.isnan(none).all()

@@ -20,7 +20,7 @@ FAST = TrainSettings(
     boosted=BoostedSettings(trees=20, shared_trees=20, min_rows=10, threads=1),
     mlp=MlpSettings(hidden=8, epochs=8),
 )
-ZOO = ["constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
+ZOO = ["blend", "constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
 SETTINGS = ExperimentSettings(
     seeds=(0, 1),
     train=FAST,
@@ -114,7 +114,7 @@ def test_every_contestant_is_reported_for_every_seed(outcome):
     names = ["router", *ZOO, "question_only", "image_only", "family_only"]
     names += ["random_features", "shuffled_labels", "length_only"]
     assert [name for name, _, _ in seen] == [*names, "omniscient"] * 2
-    assert [(done, total) for _, done, total in seen] == [(k, 30) for k in range(1, 31)]
+    assert [(done, total) for _, done, total in seen] == [(k, 32) for k in range(1, 33)]
     assert list(results["baselines"]) == [*names[1:], "shuffled_routing"]
     assert results["seeds"] == results["meta"]["seeds"] == [0, 1]
     assert len(results["router"]["at"]["9"]["per_seed"]) == 2
@@ -150,7 +150,8 @@ def test_blocks_and_families_are_left_out_in_turn(outcome):
     rows = {row["block"]: row for row in results["ablation"]["rows"]}
     assert set(rows) == {"one", "grid", "statistics", "question", "interactions"}
     assert rows["question"]["loss"] > 0.1 and rows["question"]["loss_low"] > 0
-    assert rows["interactions"]["ogc_9_alone"] is None
+    assert rows["interactions"]["ogc_9_alone"] > rows["one"]["ogc_9_alone"]
+    assert results["ablation"]["seeds"] == len(results["meta"]["seeds"])
     assert set(results["leave_one_out"]) == {"gist", "reading"}
     # The families of this world are names only: what is left out is known from the other.
     assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6

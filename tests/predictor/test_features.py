@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from predictor.blocks import BLOCKS, PICTURE, Block, FeatureSettings
+from predictor.blocks import BLOCKS, PICTURE, USUAL, Block, FeatureSettings
 from predictor.features import FeatureMap
 from predictor.interface import pack_arrays
 
@@ -35,12 +37,14 @@ def fitted(inputs):
         # 6 directions, 2 ridge columns.
         (("question",), 6 + 2),
         # All of it, 5 matches and 2 ridge columns of the products.
-        (tuple(BLOCKS), 21 + 8 + 5 + 2),
+        (USUAL, 21 + 8 + 5 + 2),
         ((*PICTURE, "question"), 21 + 8),
         # The match with one token and the products of its directions.
         (("one", "question", "interactions"), 6 + 8 + 1 + 2),
         (("statistics", "question", "interactions"), 12 + 8 + 2),
         (("question", "interactions"), 8),
+        # Alone: the 5 matches and the 2 ridge columns.
+        (("interactions",), 5 + 2),
     ],
 )
 def test_rows_hold_the_columns_of_their_blocks(inputs, blocks, width):
@@ -92,13 +96,34 @@ def test_the_same_seed_gives_the_same_rows(fitted, inputs):
     assert again.to_bytes() == fitted[0].to_bytes()
 
 
-@pytest.mark.parametrize("blocks", [PICTURE, ("question",), tuple(BLOCKS)])
+@pytest.mark.parametrize("blocks", [PICTURE, ("question",), ("interactions",), USUAL])
 def test_a_saved_map_gives_the_same_rows(inputs, blocks):
     found = FeatureMap(FeatureSettings(blocks=blocks, **SMALL))
     found.fit_transform(*inputs)
     loaded = FeatureMap.from_bytes(found.to_bytes())
     assert loaded.settings.blocks == blocks
     assert np.array_equal(loaded.transform(*inputs[:2]), found.transform(*inputs[:2]))
+
+
+def test_extras_are_blocks_like_the_others(inputs):
+    rng = np.random.default_rng(3)
+    extras = {"pixels": rng.normal(size=(120, 7)), "state": rng.normal(size=(120, 12))}
+    narrow = FeatureSettings(pixels_width=3, state_width=4, **SMALL)
+    plain = FeatureMap(FeatureSettings(**SMALL)).fit_transform(*inputs, extras)
+    assert np.array_equal(plain, FeatureMap(FeatureSettings(**SMALL)).fit_transform(*inputs))
+    found = FeatureMap(replace(narrow, blocks=(*USUAL, "pixels", "state")))
+    # Their directions, and two ridge columns each.
+    assert found.fit_transform(*inputs, extras).shape == (120, plain.shape[1] + 3 + 4 + 2 + 2)
+    loaded = FeatureMap.from_bytes(found.to_bytes())
+    rows = loaded.transform(*inputs[:2], extras)
+    assert np.array_equal(rows, found.transform(*inputs[:2], extras))
+    assert not np.array_equal(
+        rows, found.transform(*inputs[:2], {**extras, "state": extras["state"][::-1]})
+    )
+    with pytest.raises(
+        ValueError, match=r"block 'state' is not in .* `m3scale label --extra state"
+    ):
+        found.transform(*inputs[:2], {"pixels": extras["pixels"]})
 
 
 def test_match_is_the_cosine_with_the_question():
@@ -114,7 +139,7 @@ def test_match_is_the_cosine_with_the_question():
     assert match[:15].mean() < -0.8
 
 
-@pytest.mark.parametrize("blocks", [(), ("picture",), ("interactions",)])
+@pytest.mark.parametrize("blocks", [(), ("picture",)])
 def test_unknown_blocks_are_refused(blocks):
     with pytest.raises(ValueError, match="blocks must be some of"):
         FeatureSettings(blocks=blocks)

@@ -154,6 +154,6 @@ def test_files_of_other_scales_are_refused(kind, outcomes):
 
 def test_an_unknown_router_is_refused():
     with pytest.raises(
-        ValueError, match=r"router must be one of \['boosted', 'constant', .*\], got 'x'"
+        ValueError, match=r"router must be one of \['blend', 'boosted', .*\], got 'x'"
     ):
         make_router("x", SCALES)

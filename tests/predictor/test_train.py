@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -5,9 +6,12 @@ import pytest
 
 from predictor.blocks import PICTURE, FeatureSettings
 from predictor.boosted import BoostedSettings
+from predictor.crossing import cross_choose, measure_gap
 from predictor.data import TrainData
 from predictor.policy import choose, solve_lambda
+from predictor.selection import CANDIDATES
 from predictor.train import TrainSettings, train_bundle
+from predictor.tuning import TuningSettings
 
 SCALES = (1, 9, 36, 144, 576)
 FAMILIES = 4
@@ -147,6 +151,40 @@ def test_calibration_is_held_back_by_image_when_none_is_given(splits):
     found = train_bundle(splits[0], settings=quick)
     assert found.meta["train"]["images"] == 200
     assert found.meta["calibration"]["images"] == 50
+
+
+def test_auto_keeps_what_wins_on_the_calibration_split(splits):
+    train, calibration, test = splits
+    quick = replace(QUICK, boosted=replace(TREES, trees=5, shared_trees=5), certify=((0.3, 0.3),))
+    found = train_bundle(train, calibration, replace(quick, kind="auto"))
+    table = found.meta["candidates"]
+    assert sorted(row["kind"] for row in table) == sorted(CANDIDATES)
+    assert [row["ogc"] for row in table] == sorted((row["ogc"] for row in table), reverse=True)
+    assert (found.router.kind, found.meta["settings"]["kind"]) == (table[0]["kind"], "auto")
+    for row in table:
+        alone = train_bundle(train, calibration, replace(quick, kind=row["kind"]))
+        believed = alone.predict_proba(calibration.coarse, calibration.question)
+        gap = measure_gap(calibration, cross_choose(believed, calibration, 72.0))
+        assert row == {"kind": row["kind"], "budget": 72.0, "ogc": gap}
+        if row["kind"] == found.router.kind:
+            seen = [one.predict_raw(test.coarse, test.question) for one in (found, alone)]
+            assert np.array_equal(*seen)
+    assert found.certificates[0].tested == len(CANDIDATES)
+
+
+def test_auto_on_a_split_without_a_gap_keeps_the_first_candidate(splits):
+    alike = [replace(part, scores=np.ones_like(part.scores)) for part in splits[:2]]
+    found = train_bundle(*alike, replace(QUICK, kind="auto"))
+    assert found.router.kind == CANDIDATES[0]
+    assert {row["ogc"] for row in found.meta["candidates"]} == {None}
+
+
+def test_auto_and_blend_tune_their_parts(splits):
+    slow = replace(QUICK, tuning=TuningSettings(folds=2, most_rows=200), boosted=TREES)
+    grid = {"boosted": 4, "mlp": 4}
+    for kind, more in (("blend", {}), ("auto", {"linear": 6})):
+        tried = train_bundle(*splits[:2], replace(slow, kind=kind)).meta["tuning"]
+        assert Counter(one["kind"] for one in tried) == {**grid, **more}
 
 
 def test_splits_that_share_an_image_are_refused(splits):

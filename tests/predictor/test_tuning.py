@@ -81,7 +81,8 @@ def test_no_candidates_are_refused():
 
 
 def test_every_kind_has_candidates_that_it_takes_but_the_constant():
-    assert set(GRIDS) == set(ROUTERS) - {"constant"}
+    # The blend is tuned part by part.
+    assert set(GRIDS) == set(ROUTERS) - {"constant", "blend"}
     assert all(len(grid) > 1 for grid in GRIDS.values())
 
 

@@ -88,6 +88,19 @@ def test_train_prints_what_budgets_give(run, tmp_path):
     assert all(row["tokens"] <= row["budget"] for row in rows)
 
 
+def test_train_auto_shows_its_candidates(run, tmp_path):
+    out = tmp_path / "router"
+    options = ("--kind", "auto", "--no-tune", "--out", out, "--json", tmp_path / "t.json")
+    result = invoke("train", "--run", run, *options)
+    found = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    assert found["kind"] == found["candidates"][0]["kind"]
+    assert len(found["candidates"]) == 4
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert config["meta"]["candidates"] == found["candidates"]
+    assert result.stdout.startswith(f"{found['kind']} router, 32 + 16 questions, ")
+    assert "kind     budget" in result.stdout
+
+
 def test_train_holds_a_share_back_without_a_calibration_split(run, tmp_path):
     # A quarter of the 16 images, two questions each, is for calibration.
     outcomes = ("--outcomes", run / "outcomes" / "router-train", "--out", tmp_path / "router")

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.cli import main
+from scripts.profiles import is_profiled
 
 SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
 SMALL = [*SIZES, "--rephrased-images", "2", "--seeds", "1", "--kind", "linear"]
@@ -34,6 +35,16 @@ def test_demo_runs_once_and_then_skips(runner, demo):
     assert second.stdout.splitlines()[-5:] == lines[-5:]
 
 
+def test_a_profile_of_another_checkpoint_is_not_taken(demo, tmp_path):
+    known = json.loads((demo[0] / "profile.json").read_text(encoding="utf-8"))
+    assert is_profiled(demo[0] / "profile.json", known["checkpoint"], "float32")
+    assert not is_profiled(demo[0] / "profile.json", "feedbeef", "float32")
+    assert not is_profiled(demo[0] / "profile.json", known["checkpoint"], "bfloat16")
+    assert not is_profiled(tmp_path / "none", known["checkpoint"], "float32")
+    (tmp_path / "old").write_text("[]", encoding="utf-8")
+    assert not is_profiled(tmp_path / "old", known["checkpoint"], "float32")
+
+
 def test_demo_with_other_sizes_refuses_the_old_folder(runner, demo):
     result = runner.invoke(main, [*demo[1], "--quiet", "--train-images", "9"])
     assert result.exit_code == 2
@@ -49,3 +60,4 @@ def test_demo_omniscient_router_knows_the_metadata(demo):
     assert results["paraphrase"]["images"] == 2
     assert set(results["costs"]) == {"tokens", "flops", "ms"}
     assert set(results["meta"]["profile"]["scales"]) == set(results["fixed"])
+    assert set(results["meta"]["profile"]["extras_ms"]) == {"pixels", "state"}
