@@ -24,7 +24,7 @@ def test_fallback_by_hand():
     )
     bundle = SimpleNamespace(
         gate=Gate(),
-        predict_proba=lambda coarse, question: np.full((2, 2), 0.5),
+        predict_proba=lambda *_: np.full((2, 2), 0.5),
         lambda_for_budget=lambda budget: 0.1,
     )
     found = report_fallback(bundle, data, 1.0)
