@@ -47,6 +47,7 @@ def study_certificates(
     lambdas: FloatArray,
     levels: Sequence[tuple[float, float]] = LEVELS,
     draws: int = 1000,
+    tested: int = 1,
 ) -> dict[str, Any]:
     """Measure certificates at several levels.
 
@@ -56,6 +57,7 @@ def study_certificates(
         lambdas: rising lambdas, from neither [m].
         levels: pairs of alpha and delta.
         draws: calibration splits that are drawn, of either kind.
+        tested: routers among which this one was picked on the calibration split.
 
     Returns:
         Level to what was found; only `images` and `needed` where the images are too few.
@@ -65,19 +67,20 @@ def study_certificates(
     parts = [[image_losses(*part, lam) for lam in (None, *lambdas)] for part in (calibration, test)]
     found = {}
     for alpha, delta in levels:
-        needed = images_needed(alpha, delta, single=images == len(data))
+        needed = images_needed(alpha, delta / tested, single=images == len(data))
         level: dict[str, Any] = {"alpha": alpha, "delta": delta, "images": images, "needed": needed}
         if images >= needed:
-            certificate = certify(*calibration, lambdas, (alpha, delta))
+            certificate = certify(*calibration, lambdas, (alpha, delta), tested)
             at = 0 if certificate.lam is None else 1 + lambdas.tolist().index(certificate.lam)
             risks = np.array([losses.mean() for losses, _ in parts[1]])
+            test_each = RiskTest(alpha, delta / tested, images, len(data))
             tokens = np.array([spent for _, spent in parts[1]])
             safe = float(tokens[risks <= alpha].min())
             level.update(
                 {"lambda": certificate.lam, "risk": risks[at], "tokens": tokens[at]},
                 safe_tokens=safe,
                 cost_ratio=tokens[at] / safe,
-                **_draw_splits(parts, RiskTest(alpha, delta, images, len(data)), draws),
+                **_draw_splits(parts, test_each, draws),
             )
         found[f"{alpha:g},{delta:g}"] = level
     return found

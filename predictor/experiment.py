@@ -37,6 +37,9 @@ _LOG = logging.getLogger(__name__)
 OPTIONS = "options"
 """Name of the column of `TrainData.meta` that holds the number of options, if there is one."""
 
+ABLATION_SEEDS = 2
+"""Trainings without each block and with it alone: there are eleven of them in all."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -53,6 +56,7 @@ class ExperimentSettings:
             half of what counts as parity on the test split, because it is chosen there.
         studies: whether every kind of router is trained, and blocks and families are left out in
             turn: dozens of trainings.
+        tested: kinds of router among which this one was picked on the calibration split.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
     """
 
@@ -62,6 +66,7 @@ class ExperimentSettings:
     curve_points: int = 48
     parity_slack: float = 0.0025
     studies: bool = True
+    tested: int = 1
     jobs: int = 2
 
 
@@ -104,7 +109,7 @@ def run_experiment(
     results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
     results["luck_floor"] = plain(_guess(test))
     results["cascade"] = plain(describe_cascade(calibration, test, settings.evaluation.targets))
-    results["certified"] = plain(_study(trained[ROUTER][0].bundle, splits))
+    results["certified"] = plain(_study(trained[ROUTER][0].bundle, splits, settings.tested))
     evaluated = time.perf_counter()
     if settings.studies:
         results.update(plain(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings)))
@@ -213,7 +218,7 @@ def _leave_out(
     """Leave every feature block out, and every family."""
     parts, budget = (splits.train, splits.calibration, splits.test), experiment.evaluation.headline
     seen = run.at.chosen[:, experiment.evaluation.targets.index(budget)]
-    seeds, jobs = len(experiment.seeds), experiment.jobs
+    seeds, jobs = min(len(experiment.seeds), ABLATION_SEEDS), experiment.jobs
     of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
     return {
         "ablation": ablate(parts, settings, of_blocks),
@@ -221,14 +226,15 @@ def _leave_out(
     }
 
 
-def _study(bundle: RouterBundle, splits: Splits) -> dict[str, Any]:
+def _study(bundle: RouterBundle, splits: Splits, tested: int) -> dict[str, Any]:
     """Measure the certificates of one training."""
     parts = (splits.train, splits.calibration, splits.test)
     train, calibration, test = (
         bundle.predict_raw(part.coarse, part.question, part.extras) for part in parts
     )
     lambdas = candidate_lambdas(train, splits.train)
-    return study_certificates((calibration, splits.calibration), (test, splits.test), lambdas)
+    known, unseen = (calibration, splits.calibration), (test, splits.test)
+    return study_certificates(known, unseen, lambdas, tested=tested)
 
 
 def _log_progress(name: str, done: int, total: int) -> None:

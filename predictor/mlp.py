@@ -35,6 +35,7 @@ class MlpSettings:
 
     Attributes:
         loss: `bce`, `rank` or `cost`.
+        networks: networks that start differently and are averaged; one alone is a noisy guess.
         hidden: units of the hidden layer.
         rate: learning rate of Adam.
         decay: shrinkage of the weights at each step, times the rate.
@@ -50,6 +51,7 @@ class MlpSettings:
     """
 
     loss: str = "bce"
+    networks: int = 3
     hidden: int = 64
     rate: float = 3e-3
     decay: float = 1e-2
@@ -63,22 +65,24 @@ class MlpSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the loss.
+        """Check the loss and the number of networks.
 
         Raises:
-            ValueError: if there is no such loss.
+            ValueError: if there is no such loss or no network.
         """
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
+        if self.networks < 1:
+            raise ValueError(f"networks must be at least 1, got {self.networks}")
 
 
 class MlpRouter:
-    """One hidden layer of rectified units on standardised features.
+    """Networks with one hidden layer of rectified units on standardised features, averaged.
 
     Attributes:
         scales: the scales in column order [s].
         settings: what it was built with; a loaded router has the defaults here.
-        layers_: everything learnt, by name; empty before `fit`.
+        layers_: everything learnt, by name, stacked over networks; empty before `fit`.
     """
 
     kind: ClassVar[str] = "mlp"
@@ -105,11 +109,14 @@ class MlpRouter:
         check_finite(x, "mlp")
         center, spread = center_and_spread(x)
         shrink = 1.0 / spread
-        rng = np.random.default_rng(self.settings.seed)
-        layers = self._start(x.shape[1], y, w, rng)
-        layers = self._train(layers, (x - center) * shrink, y, w / w.max(axis=1).mean(), rng)
+        scaled, found = (x - center) * shrink, []
+        for network in range(self.settings.networks):
+            rng = np.random.default_rng([self.settings.seed, network])
+            layers = self._start(x.shape[1], y, w, rng)
+            found.append(self._train(layers, scaled, y, w / w.max(axis=1).mean(), rng))
+        stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
         soft = np.array(float(self.settings.loss != "bce"))
-        self.layers_ = {**layers, "center": center, "shrink": shrink, "softmax": soft}
+        self.layers_ = {**stacked, "center": center, "shrink": shrink, "softmax": soft}
         return self
 
     def _start(self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator) -> Layers:
@@ -201,7 +208,8 @@ class MlpRouter:
         a = self.layers_
         x = check_width(features, len(a["center"]) if a else None)
         _, logits = _logits(a, (x - a["center"]) * a["shrink"])
-        return softmax(logits) if a["softmax"] else sigmoid(logits)
+        found = softmax(logits) if a["softmax"] else sigmoid(logits)
+        return np.asarray(found.mean(axis=0))
 
     def to_files(self) -> dict[str, bytes]:
         """Give the weights as an .npz.
@@ -231,7 +239,7 @@ class MlpRouter:
             ValueError: if the file is missing or does not fit the scales.
         """
         layers = unpack_arrays(files.get(WEIGHTS, b""))
-        if np.shape(layers.get("out.bias", np.zeros(0))) != (len(scales),):
+        if np.shape(layers.get("out.bias", np.zeros(0)))[1:] != (len(scales),):
             raise ValueError(f"{WEIGHTS} must hold weights for {len(scales)} scales")
         router = cls(scales)
         router.layers_ = layers
@@ -239,5 +247,6 @@ class MlpRouter:
 
 
 def _logits(layers: Layers, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    hidden = np.maximum(x @ layers["in"] + layers["in.bias"], 0.0)
-    return hidden, hidden @ layers["out"] + layers["out.bias"]
+    # One network's layers, or those of several with a dimension more in front.
+    hidden = np.maximum(x @ layers["in"] + layers["in.bias"][..., None, :], 0.0)
+    return hidden, hidden @ layers["out"] + layers["out.bias"][..., None, :]

@@ -21,13 +21,13 @@ def softmax(logits: FloatArray) -> FloatArray:
     """Turn logits into shares.
 
     Args:
-        logits: any numbers [n, s].
+        logits: any numbers [..., s].
 
     Returns:
-        Positive shares that sum to 1 in each row [n, s].
+        Positive shares that sum to 1 in each row [..., s].
     """
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def cross_entropy(
