@@ -71,7 +71,7 @@ def zoo(results: Results) -> list[Block]:
         return []
     told = (
         "Every kind is trained on the same rows and features and calibrated in the same way. They "
-        "stand as the calibration split sorts them, which is what `train --kind auto` picks by; "
+        "stand as the calibration split sorts them, which is what train --kind auto picks by; "
         "the test split has no say."
     )
     settings = Folded("Their settings", study_tables.settings_table(results))
