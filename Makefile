@@ -1,5 +1,6 @@
 # Everything a clone needs: python3 (3.10 to 3.13), pip and make.
 #   make demo      label, train, ask and report on the embedded model
+#   make study     the same on many more images, with every comparison there is: an hour or more
 #   make test      the tests
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 # Another interpreter:           make test PYTHON=python3.12
@@ -14,10 +15,10 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check mini clean
+.PHONY: help install demo study test lint check mini clean
 
 help:
-	@sed -n '2,6s/^# \{0,1\}//p' Makefile
+	@sed -n '2,7s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -36,6 +37,10 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/m3scale demo
+
+study: $(STAMP)
+	$(BIN)/m3scale demo --out runs/study --train-images 4000 --calibration-images 2000 \
+	  --test-images 2000 --outside-images 300 --rephrased-images 200 --seeds 5 --studies
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
