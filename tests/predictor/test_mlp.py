@@ -38,6 +38,26 @@ def test_it_stops_when_held_out_rows_get_no_better(ring):
     assert np.abs(found - 0.5).max() < 0.3
 
 
+def test_networks_start_differently_and_are_averaged(ring):
+    x, y = ring
+    alone = MlpRouter((9, 36), MlpSettings(networks=1, epochs=3)).fit(x, y)
+    pair = MlpRouter((9, 36), MlpSettings(networks=2, epochs=3)).fit(x, y)
+    first, second = pair.layers_["in"]
+    assert np.array_equal(first, alone.layers_["in"][0]) and not np.allclose(first, second)
+    names = ("in", "in.bias", "out", "out.bias")
+    each = []
+    for network in range(2):
+        only = {name: pair.layers_[name][[network]] for name in names}
+        alone.layers_ = {**pair.layers_, **only}
+        each.append(alone.predict_proba(x))
+    assert pair.predict_proba(x) == pytest.approx(np.mean(each, axis=0))
+
+
+def test_no_network_is_refused():
+    with pytest.raises(ValueError, match="networks must be at least 1, got 0"):
+        MlpSettings(networks=0)
+
+
 def test_one_row_is_enough():
     found = MlpRouter((9, 36)).fit(np.ones((1, 2)), np.array([[0.0, 1.0]]))
     assert found.predict_proba(np.ones((1, 2))).shape == (1, 2)
