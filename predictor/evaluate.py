@@ -192,7 +192,6 @@ def _parity(bench: Bench, runs: Sequence[SeedRun], curve: Sequence[Section]) -> 
     low, high = interval(drop, bench.settings.level)
     tokens_low, tokens_high = interval(drawn.tokens, bench.settings.level)
     enough = best - bench.settings.parity_drop - 1e-12
-    on_curve = [p["tokens"] for p in curve if p["accuracy"] >= enough]
     return {
         "accuracy_dearest": best,
         "parity_tokens": point.tokens.mean(),
@@ -203,8 +202,21 @@ def _parity(bench: Bench, runs: Sequence[SeedRun], curve: Sequence[Section]) -> 
         "parity_drop": best - point.accuracy.mean(),
         "parity_drop_low": low,
         "parity_drop_high": high,
-        "parity_tokens_curve": min(on_curve) if on_curve else None,
+        "parity_tokens_curve": _reach(curve, enough),
     }
+
+
+def _reach(curve: Sequence[Section], accuracy: float) -> float | None:
+    """Give the fewest tokens for an accuracy; between two points of the curve, by mixing them."""
+    before: Section | None = None
+    for point in curve:
+        if point["accuracy"] >= accuracy:
+            if before is None:
+                return float(point["tokens"])
+            share = (accuracy - before["accuracy"]) / (point["accuracy"] - before["accuracy"])
+            return float(before["tokens"] + share * (point["tokens"] - before["tokens"]))
+        before = point
+    return None
 
 
 def _settings(settings: EvaluationSettings) -> Section:
