@@ -1,7 +1,7 @@
 """What an outcome table owes to its judge, to luck and to the batch it ran in.
 
-What this is not: a view on whether routing pays (`predictor.ladder`); here questions and answers
-are looked at, there only scores and tokens.
+What this is not: a view on whether routing pays (`predictor.routing_metrics.headroom`); here
+questions and answers are looked at, there only scores and tokens.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from labels.choice import read_option, right_options
-from labels.metrics import judge
-from labels.outcomes import OutcomeTable
+from labels.metrics.choice import read_option, right_options
+from labels.metrics.registry import judge
+from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, Question
 
 CORRECT = 0.5

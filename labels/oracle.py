@@ -13,11 +13,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from labels.score import normalise_text
+from labels.metrics.score import normalise_text
 
 AlwaysWrong = Literal["cheapest", "dearest", "drop"]
+
+
 ALWAYS_WRONG: tuple[AlwaysWrong, ...] = ("cheapest", "dearest", "drop")
+
+
 DROPPED = -1
+
+
 RULES = ("minimal-correct", "stable", "reference-match", "utility")
 """Rules that a table of outcomes can answer; `loss_ranking` wants losses besides."""
 

@@ -1,7 +1,7 @@
 """A question about an image, a set of them, and the fingerprints that keep splits apart.
 
-What this is not: a reader of files (`labels.sources`) or a judge of answers (`labels.metrics`).
-Images stay where they are until somebody asks for one.
+What this is not: a reader of files (`labels.sources.loading`) or a judge of answers
+(`labels.metrics.registry`). Images stay where they are until somebody asks for one.
 """
 
 import hashlib
@@ -15,9 +15,17 @@ import numpy as np
 from PIL import Image
 
 ImageLoader = Callable[[str], Image.Image]
+
+
 Joined = Mapping[str, tuple[str, ...]]
+
+
 NOT_JOINED: Joined = MappingProxyType({})
+
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
 REFERENCE = "reference"
 """The metric of questions without answers: right is what the largest scale says."""
 
@@ -32,7 +40,7 @@ class Question:
             `join_fingerprints`; splits are made by it.
         question: the text as a person would type it; no template, no options.
         answers: accepted answers; ten human ones for the metric `vqa`, none for `reference`.
-        metric: name of the judge, a key of `labels.metrics.METRICS`.
+        metric: name of the judge, a key of `labels.metrics.registry.METRICS`.
         choices: options of a multiple-choice question, at most 26, else empty.
         group: family or dataset the question belongs to.
         meta: facts about the question that no router may see (size in pixels, ...).

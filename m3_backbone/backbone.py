@@ -14,21 +14,34 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone import cost, geometry, image_statistics, reference_loss, router_view
-from m3_backbone.answering import AnswerEngine
-from m3_backbone.answers import Answer
-from m3_backbone.anyres import count_crops
-from m3_backbone.batching import TOKEN_BUDGET, MemoryLimit
-from m3_backbone.encoding import PreparedImage, encode_images, prepare_image
-from m3_backbone.fingerprint import fingerprint_folder, fingerprint_model, fingerprint_variant
-from m3_backbone.hosts import find_host
-from m3_backbone.levels import Seen, check_length, check_scales, read_level
-from m3_backbone.loading import open_checkpoint
-from m3_backbone.placement import DeviceMap, name_numbers
+from m3_backbone import flops
+from m3_backbone.checkpoints.fingerprint import (
+    fingerprint_folder,
+    fingerprint_model,
+    fingerprint_variant,
+)
+from m3_backbone.checkpoints.loading import open_checkpoint
+from m3_backbone.checkpoints.placement import DeviceMap, name_numbers
+from m3_backbone.hosts import config
+from m3_backbone.hosts.anyres import count_crops
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.host import find_host
+from m3_backbone.inference import reference_loss, router_inputs
+from m3_backbone.inference.answers import Answer
+from m3_backbone.inference.batching import TOKEN_BUDGET
+from m3_backbone.inference.encoding import PreparedImage, encode_images, prepare_image
+from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.execution import MemoryLimit
+from m3_backbone.inference.pyramids import (
+    Seen,
+    build_pyramids,
+    check_grids,
+    check_length,
+    check_scales,
+    read_level,
+)
 from m3_backbone.pooling import Pyramid, check_pooling
-from m3_backbone.pyramids import build_pyramids, check_grids
 from m3_backbone.scales import check_scale
-from m3_backbone.stock import StockModel
 
 # An answer is met where it is given, and so is a pyramid, or several.
 __all__ = ["Answer", "M3Backbone", "Pyramid", "Seen"]
@@ -72,10 +85,10 @@ class M3Backbone:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.grid_side = find_host(model.config).grid_side(model.config)
-        self.layout = geometry.crop_layout(model.config)
-        self.scales = geometry.trained_scales(model.config, self.grid_side)
-        self.language_shape = geometry.language_shape(model.config)
-        self.vision_shape = geometry.vision_shape(model.config)
+        self.layout = config.crop_layout(model.config)
+        self.scales = config.trained_scales(model.config, self.grid_side)
+        self.language_shape = config.language_shape(model.config)
+        self.vision_shape = config.vision_shape(model.config)
         self.hidden_size = self.language_shape.hidden
         self._folder = folder
         self._engine = AnswerEngine(model, tokenizer)
@@ -130,7 +143,7 @@ class M3Backbone:
     @property
     def vision_flops(self) -> float:
         """Count encoding one image crop [FLOPs]; the same at every scale."""
-        return cost.vision_flops(self.vision_shape)
+        return flops.vision_flops(self.vision_shape)
 
     def image_flops(self, image: Image.Image | PreparedImage) -> float:
         """Count encoding an image, all its crops; the same at every scale.
@@ -152,7 +165,7 @@ class M3Backbone:
         Returns:
             Operations without encoding the image [FLOPs]; add `image_flops` once an image.
         """
-        return cost.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
+        return flops.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
 
     def prepare(self, image: Image.Image) -> PreparedImage:
         """Do what has to be done to an image before `encode`; another thread may.
@@ -267,10 +280,10 @@ class M3Backbone:
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
     # What a router sees, and what labelling may measure, stand in files of their own.
-    question_embedding = router_view.question_embedding
-    coarse_tokens = router_view.coarse_tokens
-    prompt_states = router_view.prompt_states
-    image_statistics = image_statistics.image_statistics
+    question_embedding = router_inputs.question_embedding
+    coarse_tokens = router_inputs.coarse_tokens
+    prompt_states = router_inputs.prompt_states
+    image_statistics = router_inputs.image_statistics
     reference_losses = reference_loss.reference_losses
 
     def _read_level(self, seen: Seen, scale: int) -> Tensor:

@@ -6,13 +6,11 @@ Averages, or for comparison a sample of the tokens. Not the place where tokens a
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from m3_backbone.anyres import Size
 from m3_backbone.scales import pool_stride
 
 Pyramid = dict[int, Tensor]
@@ -20,6 +18,7 @@ Pyramid = dict[int, Tensor]
 
 n_visual is the scale for a model that sees an image as one crop; models that cut images have more.
 """
+
 
 POOLING_METHODS = ("average", "sequential", "spatial")
 """How tokens become fewer. M3 models are trained with average; the others are comparisons."""
@@ -101,24 +100,6 @@ def build_pyramid(tokens: Tensor, scales: Sequence[int], method: str = "average"
     if tokens.ndim != 2:
         raise ValueError(f"expected the tokens of one image [N, D], got {list(tokens.shape)}")
     return {scale: pool_tokens(tokens[None], scale, method)[0] for scale in scales}
-
-
-def pool_image(
-    model: Any, tokens: Tensor, size: Size, scales: Sequence[int], method: str
-) -> Pyramid:
-    """Pool an image that the model sees as one crop, whatever the model and the image's size.
-
-    Args:
-        model: the model that gave the tokens.
-        tokens: projected tokens of the image [N, D].
-        size: width and height of the image [pixels].
-        scales: the scales to build.
-        method: one of `POOLING_METHODS`.
-
-    Returns:
-        The pyramid: scale -> [scale, D].
-    """
-    return build_pyramid(tokens, scales, method)
 
 
 def _sampled_places(side: int, stride: int, method: str, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from numbers import Integral
 GRID_SIDE = 24
 """Visual tokens along one side of the grid that M3 was trained on."""
 
+
 TOKEN_SCALES: tuple[int, ...] = (1, 9, 36, 144, 576)
 """Visual tokens per image crop that M3 was trained with, ascending.
 

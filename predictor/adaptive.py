@@ -1,7 +1,7 @@
 """AdaptiveM3: the one place where router and model meet.
 
 Encodes each image once, asks the router which scale each question needs, and answers once. It
-neither trains nor labels; the router without a model is `predictor.store.RouterBundle`.
+neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
 """
 
 import time
@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Seen
-from predictor.certify import Certificate
+from predictor.bundle.bundle import RouterBundle
+from predictor.bundle.hub import open_router
 from predictor.data import TOKENS, FloatArray
-from predictor.hub import open_router
-from predictor.prices import Price
-from predictor.store import RouterBundle
+from predictor.policy.certificates import Certificate
+from predictor.policy.prices import Price
 
 Shown: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
 """What a question is about: one image, or several such as the frames of a video."""
+
 
 _HALF_MAX = float(np.finfo(np.float16).max)
 

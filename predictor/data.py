@@ -14,14 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
+
+
 IntArray = NDArray[np.int64]
+
+
 NameArray = NDArray[Any]
+
 
 Extras = Mapping[str, FloatArray]
 """Features that were only measured if asked for: name of their block to rows [n, width]."""
+
+
 NOTHING: Extras = MappingProxyType({})
 
+
 TOKENS = "tokens"
+
+
 UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
 """What a question may cost: name of the unit to how it is printed."""
 
@@ -175,3 +185,23 @@ def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntAr
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     second = np.isin(owner, chosen)
     return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def image_folds(image_ids: NameArray, folds: int, rng: np.random.Generator) -> IntArray:
+    """Deal the images to folds.
+
+    Args:
+        image_ids: image of each row [n].
+        folds: number of folds.
+        rng: source of the shuffle.
+
+    Returns:
+        Fold of each row [n]; all rows of an image share one.
+
+    Raises:
+        ValueError: if there are fewer images than folds.
+    """
+    images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
+    if len(images) < folds:
+        raise ValueError(f"training needs at least {folds} images, got {len(images)}")
+    return np.asarray(rng.permutation(len(images))[owner] % folds, np.int64)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.layout import RunFolder
-from scripts.options import choose_folder, json_option, profile_option, run_option
-from scripts.output import print_table, write_json
-from scripts.profiles import read_extras
-from scripts.tables import read_splits
+from m3_backbone.files import write_json
+from scripts.stages.profile import read_extras
+from scripts.stages.run_folder import RunFolder
+from scripts.stages.splits import read_splits
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import choose_folder, json_option, profile_option, run_option
+from scripts.terminal.output import print_table
 
 
 @click.command(cls=OneLineCommand)
@@ -55,9 +56,9 @@ def main(
     no test split is looked at. Extras that both label folders hold are compared too; what it takes
     to measure them is known from a profile.
     """
-    from predictor.ablation import AblationSettings, ablate
-    from predictor.blocks import EXTRAS, USUAL, FeatureSettings
-    from predictor.train import TrainSettings
+    from predictor.evaluation.sections.ablation import AblationSettings, ablate
+    from predictor.features.blocks import EXTRAS, USUAL, FeatureSettings
+    from predictor.training.train import TrainSettings
 
     parts = RunFolder(Path())
     folders = [

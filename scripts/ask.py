@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from scripts.answers import AskFiles, AskSettings, ask_files, print_answers
-from scripts.errors import OneLineCommand
-from scripts.layout import DEFAULT_RUN, RunFolder
-from scripts.opening import Opening
-from scripts.options import Level, json_option, model_options
-from scripts.output import write_json
+from m3_backbone.files import write_json
+from scripts.stages.ask import AskFiles, AskSettings, ask_files, print_answers
+from scripts.stages.model import Opening
+from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import Level, json_option, model_options
 
 
 @click.command(cls=OneLineCommand)

@@ -1,23 +1,21 @@
 """The command `m3scale audit`: is this outcome table worth routing over?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.opening import Opening
-from scripts.options import json_option, model_options, outcomes_option
-from scripts.output import print_table, write_json
-from scripts.rerun import rerun_sample
-from scripts.tables import read_answered
+from m3_backbone.files import write_json
+from scripts.stages.audit import Section, audit, rerun_sample
+from scripts.stages.model import Opening
+from scripts.stages.splits import read_answered
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option, model_options, outcomes_option
+from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
-    from labels.outcomes import OutcomeTable
-    from labels.questions import Question
-    from predictor.data import FloatArray, IntArray
+    pass
 
-Section = dict[str, Any]
 
 LINES = {
     "oracle accuracy": "oracle_accuracy",
@@ -27,6 +25,8 @@ LINES = {
     "always wrong": "always_wrong",
     "right at a scale, wrong at a larger one": "non_monotone",
 }
+
+
 GROUP_COLUMNS = {
     "oracle": "oracle_accuracy",
     "luck floor": "floor_answers",
@@ -71,7 +71,7 @@ def main(
     mixing fixed scales. Needs no router, and a model only with --rerun.
     """
     from labels.audit import flip_rates
-    from labels.outcomes import read_outcomes
+    from labels.outcomes.table import read_outcomes
 
     table, questions = read_answered(outcomes)
     result = audit(table, questions)
@@ -83,65 +83,6 @@ def main(
     _print(result)
     if json_file:
         write_json(json_file, result)
-
-
-def audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
-    """Audit a table as a whole and group by group.
-
-    Args:
-        table: the outcomes.
-        questions: the question of each row [n].
-
-    Returns:
-        What the command prints, ready for JSON.
-    """
-    import numpy as np
-
-    from labels.audit import borrowed_scores, guess_rates
-    from predictor.describe import plain
-
-    luck = guess_rates(questions), borrowed_scores(table, questions)
-    names = sorted(set(table.groups.tolist()))
-    rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
-    result: Section = plain(
-        {
-            "scales": table.scales,
-            **_audit_rows(table, np.arange(len(questions)), *luck),
-            "yes_no": _yes_no(table, questions),
-            "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
-        }
-    )
-    return result
-
-
-def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[Section]:
-    from labels.yes_no import summarise_yes_no
-
-    rows = [row for row, question in enumerate(questions) if question.metric == "yes_no"]
-    asked = [questions[row] for row in rows]
-    return [summarise_yes_no(answers, asked) for answers in table.answers[rows].T if rows]
-
-
-def _audit_rows(
-    table: "OutcomeTable", rows: "IntArray", guesses: "FloatArray", borrowed: "FloatArray"
-) -> Section:
-    import numpy as np
-
-    from labels.oracle import granularity
-    from predictor.ladder import audit_ladder
-    from predictor.rules import luck_floor
-
-    readable = table.parse_ok[rows].mean(axis=0)
-    return {
-        **audit_ladder(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
-        "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
-        "parse_failures": 1.0 - readable,
-        "guess_options": guesses[rows].mean(),
-        # What a readable answer earns: one that cannot be read is no guess.
-        "guess_answers": borrowed[:, rows].mean(axis=(0, 1)) / np.maximum(readable, 1e-9),
-        "floor_options": luck_floor(guesses[rows], len(table.scales)),
-        "floor_answers": borrowed[:, rows].max(axis=2).mean(),
-    }
 
 
 def _print(result: Section) -> None:

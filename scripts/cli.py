@@ -9,7 +9,7 @@ import logging
 
 import click
 
-from scripts.errors import one_line_errors
+from scripts.terminal.errors import one_line_errors
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.options import outcomes_option
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import outcomes_option
 
 
 @click.command(cls=OneLineCommand)
@@ -24,7 +24,7 @@ def main(outcomes: Path, megabytes: int) -> None:
 
     Every part is verified first. Killed at any moment, the folder is whole; call it again.
     """
-    from labels.compact import compact
+    from labels.outcomes.compact import compact
 
     before, after = compact(outcomes, megabytes * 2**20)
     click.echo(f"{before} parts are now {after}: {outcomes}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
+from scripts.terminal.errors import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -27,7 +27,7 @@ def main(source: str, target: Path, kind: str) -> None:
     too; a converted one also works in transformers alone. DST appears whole or not at all. A DST
     that is there is compared, never changed.
     """
-    from scripts.conversion import convert_checkpoint
+    from m3_backbone.checkpoints.conversion import convert_checkpoint
 
     was_there = convert_checkpoint(source, target, kind)
     click.echo(f"{target} is there already, byte by byte" if was_there else f"wrote {target}")

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.answers import AskSettings, ask_router, print_answers
-from scripts.errors import OneLineCommand
-from scripts.headline import print_headline
-from scripts.inputs import find_inputs, identify_inputs
-from scripts.layout import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
-from scripts.opening import Opening, open_backbone
-from scripts.options import (
+from m3_backbone.files import write_json
+from scripts.stages.ask import AskSettings, ask_router, print_answers
+from scripts.stages.label import LabelRequest, is_labelled, run_label
+from scripts.stages.model import Opening, open_backbone
+from scripts.stages.profile import is_profiled, read_profile
+from scripts.stages.report import PAGE, find_inputs, identify_inputs, read_report, run_report
+from scripts.stages.run_folder import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
+from scripts.stages.splits import read_splits
+from scripts.stages.train import is_trained, run_train
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import (
     device_option,
     dtype_option,
     json_option,
@@ -20,19 +24,21 @@ from scripts.options import (
     quiet_option,
     studies_option,
 )
-from scripts.output import write_json
-from scripts.profiles import is_profiled, read_profile
-from scripts.progress import training_bar, wants_progress
-from scripts.request import LabelRequest, is_labelled
-from scripts.stages import PAGE, is_trained, read_report, run_label, run_report, run_train
-from scripts.tables import read_splits
+from scripts.terminal.output import print_headline, training_bar, wants_progress
 
 if TYPE_CHECKING:
     from m3_backbone.backbone import M3Backbone
 
+
 EXAMPLE = "example.png"
+
+
 EXAMPLE_QUESTIONS = 3
+
+
 PROFILE_IMAGES = 3
+
+
 BUDGET = 72.0  # visual tokens: one eighth of all
 
 
@@ -130,8 +136,8 @@ class Demo:
     @cached_property
     def checkpoint(self) -> str:
         """The fingerprint of the model, which need not be opened for that."""
-        from m3_backbone.fingerprint import fingerprint_folder
-        from m3_backbone.loading import find_folder
+        from m3_backbone.checkpoints.fingerprint import fingerprint_folder
+        from m3_backbone.checkpoints.loading import find_folder
 
         return fingerprint_folder(find_folder(self.opening.model))
 
@@ -153,8 +159,8 @@ class Demo:
 
     def profile(self) -> None:
         """Measure how long each scale of this checkpoint takes on this machine."""
-        from labels.sources import load_questions
-        from scripts.profiles import measure_profile
+        from labels.sources.loading import load_questions
+        from scripts.stages.profile import measure_profile
 
         known = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         done = is_profiled(self.run.profile, **known)
@@ -170,9 +176,9 @@ class Demo:
         Args:
             kind: name of the router.
         """
-        from predictor.certify_study import feasible_levels
-        from predictor.selection import AUTO, CANDIDATES
-        from predictor.train import TrainSettings
+        from predictor.evaluation.sections.certificates import feasible_levels
+        from predictor.training.train import TrainSettings
+        from predictor.training.tuning import AUTO, CANDIDATES
 
         folders = [self.run.outcomes(split) for split in SPLITS[:2]]
         train, calibration = read_splits(folders, read_profile(self.run.profile))
@@ -187,7 +193,7 @@ class Demo:
     def ask(self) -> None:
         """Ask about the first image of the test split, which is saved for more questions."""
         from predictor.adaptive import AdaptiveM3
-        from predictor.store import RouterBundle
+        from predictor.bundle.bundle import RouterBundle
 
         questions = LabelRequest(source="scenes:test", limit=1).load_questions()
         picture, image = questions.image(questions.image_ids[0]), self.run.root / EXAMPLE
@@ -208,7 +214,7 @@ class Demo:
         Returns:
             The results.
         """
-        from scripts.stages import plan_experiment
+        from scripts.stages.report import plan_experiment
 
         inputs = find_inputs(self.run)
         settings = plan_experiment(seeds, studies, kind)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from scripts.errors import OneLineCommand
+from scripts.terminal.errors import OneLineCommand
 
 # A killed run is taken up again only by a command that agrees in these.
 IDENTITY = (
@@ -13,10 +13,17 @@ IDENTITY = (
     *("easy", "described", "scales", "cached", "images", "max_length"),
 )
 
+
 # Options that go into the settings of the same name, unread.
 SOURCE = ("data", "images", "split", "turns", "easy", "described")
+
+
 SIZES = ("batch", "cached", "max_length")
+
+
 LOOP = ("steps", "bf16", "seed", "save_seconds", "workers", "quiet", "optimizer")
+
+
 RATES = (
     *("tower_rate", "projector_rate", "language_rate", "scales_per_step"),
     *("dense_weight", "align_weight", "ground_weight"),
@@ -192,12 +199,12 @@ def main(
 
     Example: m3scale finetune --model my/llava --data mix.json --images coco --out runs/tuned
     """
-    from labels.scene_dense import DENSE_TARGETS
-    from m3_backbone.finetune_settings import FinetuneSettings
-    from m3_backbone.group import group_rank, joined_group
-    from m3_backbone.training import LoopSettings
-    from scripts import recipes
-    from scripts.start import open_start
+    from labels.scenes.dense_targets import DENSE_TARGETS
+    from m3_backbone.training.distributed import group_rank, joined_group
+    from m3_backbone.training.loop import LoopSettings
+    from m3_backbone.training.settings import FinetuneSettings
+    from scripts.finetuning import recipes
+    from scripts.finetuning.start import open_start
 
     if from_scratch == (model_name is not None):
         raise click.UsageError("give either --model NAME or --from-scratch")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.options import columns_option, read_columns
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import columns_option, read_columns
 
 
 @click.command("import", cls=OneLineCommand)
@@ -40,7 +40,7 @@ def main(
     The folder can be audited and its oracles measured. It has no features, so a router cannot be
     trained on it. Rows without image_id count as one image each.
     """
-    from labels.importing import import_outcomes, read_sample_log, read_table_rows
+    from labels.outcomes.importing import import_outcomes, read_sample_log, read_table_rows
 
     if bool(logs) == (table is not None):
         raise click.UsageError("give either --samples SCALE=FILE, once a scale, or --table FILE")

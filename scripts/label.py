@@ -5,10 +5,13 @@ from pathlib import Path
 
 import click
 
-from labels.presets import PRESETS
-from scripts.errors import OneLineCommand
-from scripts.opening import Opening, open_backbone
-from scripts.options import (
+from labels.sources.benchmarks import PRESETS
+from m3_backbone.files import write_json
+from scripts.stages.label import LabelRequest, run_label
+from scripts.stages.model import Opening, open_backbone
+from scripts.stages.shares import read_share, show_status, take_device
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import (
     columns_option,
     extras_option,
     json_option,
@@ -16,11 +19,7 @@ from scripts.options import (
     quiet_option,
     read_columns,
 )
-from scripts.output import print_table, write_json
-from scripts.progress import wants_progress
-from scripts.request import LabelRequest
-from scripts.sharing import read_share, show_status, take_device
-from scripts.stages import run_label
+from scripts.terminal.output import print_table, wants_progress
 
 
 def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
@@ -171,7 +170,7 @@ def main(
 
 
 def _print_result(folder: Path, json_file: Path | None) -> None:
-    from labels.manifest import read_manifest
+    from labels.outcomes.manifest import read_manifest
 
     # With --shard others may have parts to make.
     show = _print_outcomes if read_manifest(folder).finished else show_status
@@ -179,7 +178,7 @@ def _print_result(folder: Path, json_file: Path | None) -> None:
 
 
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:
-    from labels.outcomes import read_outcomes
+    from labels.outcomes.table import read_outcomes
 
     table = read_outcomes(folder)
     rows = [

@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.options import json_option
-from scripts.output import print_table, write_json
+from m3_backbone.files import write_json
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option
+from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
     from labels.oracle import AlwaysWrong
-    from labels.outcomes import OutcomeTable
+    from labels.outcomes.table import OutcomeTable
     from predictor.data import IntArray
 
+
 Section = dict[str, Any]
+
+
 PRICE = 0.0002
 
 
@@ -64,7 +68,7 @@ def main(
     (right, and all larger scales too), reference-match (says what the largest says) or utility; on
     outcomes of m3scale label --losses also loss-ranking (the right answer surprises least).
     """
-    from labels.outcomes import read_outcomes
+    from labels.outcomes.table import read_outcomes
 
     columns: dict[str, Section] = {}
     for folder in folders:

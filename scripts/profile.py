@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.opening import Opening, open_backbone
-from scripts.options import model_options
-from scripts.output import print_table, write_json
+from m3_backbone.files import write_json
+from scripts.stages.model import Opening, open_backbone
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import model_options
+from scripts.terminal.output import print_table
 
 
 @click.command(cls=OneLineCommand)
@@ -45,9 +46,9 @@ def main(
     """
     import torch
 
-    from labels.sources import load_questions
-    from scripts.profiles import measure_profile
-    from scripts.provenance import describe_hardware
+    from labels.sources.loading import load_questions
+    from scripts.stages.profile import measure_profile
+    from scripts.stages.provenance import describe_hardware
 
     questions = load_questions(source, limit=limit)
     backbone = open_backbone(Opening(model, device, dtype, pooling, device_map, quantize))

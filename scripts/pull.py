@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
+from scripts.terminal.errors import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -18,6 +18,6 @@ def main(name: str, router: Path, revision: str | None) -> None:
 
     The hashes find damage and mix-ups; they do not say who made the router.
     """
-    from predictor.hub import pull_router
+    from predictor.bundle.hub import pull_router
 
     click.echo(f"files whole: {pull_router(name, router, revision)}")

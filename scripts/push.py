@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
+from scripts.terminal.errors import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -19,6 +19,6 @@ def main(router: Path, name: str, private: bool) -> None:
     Its README.md is its model card and may be changed before. The account is that of
     `hf auth login` or of the variable HF_TOKEN.
     """
-    from predictor.hub import push_router
+    from predictor.bundle.hub import push_router
 
     click.echo(push_router(router, name, private))

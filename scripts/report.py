@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from scripts.errors import OneLineCommand
-from scripts.headline import print_headline
-from scripts.inputs import ReportInputs, find_inputs
-from scripts.layout import RunFolder
-from scripts.options import (
+from m3_backbone.files import write_json
+from scripts.stages.report import PAGE, ReportInputs, find_inputs, plan_experiment, run_report
+from scripts.stages.run_folder import RunFolder
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import (
     choose_folder,
     device_option,
     json_option,
@@ -17,9 +17,7 @@ from scripts.options import (
     run_option,
     studies_option,
 )
-from scripts.output import write_json
-from scripts.progress import training_bar, wants_progress
-from scripts.stages import PAGE, plan_experiment, run_report
+from scripts.terminal.output import print_headline, training_bar, wants_progress
 
 
 @click.command(cls=OneLineCommand)

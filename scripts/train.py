@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scripts.certificates import describe_certificate
-from scripts.errors import OneLineCommand
-from scripts.layout import RunFolder
-from scripts.options import (
+from m3_backbone.files import write_json
+from scripts.stages.profile import read_profile
+from scripts.stages.run_folder import RunFolder
+from scripts.stages.splits import read_splits
+from scripts.stages.train import describe_certificate, run_train
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import (
     Level,
     choose_folder,
     extras_option,
@@ -16,13 +19,11 @@ from scripts.options import (
     profile_option,
     run_option,
 )
-from scripts.output import print_table, write_json
-from scripts.profiles import read_profile
-from scripts.stages import run_train
-from scripts.tables import read_splits
+from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
-    from predictor.store import RouterBundle
+    from predictor.bundle.bundle import RouterBundle
+
 
 BUDGETS = (36, 72, 144)
 
@@ -88,9 +89,9 @@ def main(
 
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
-    from predictor.blocks import USUAL, FeatureSettings
-    from predictor.train import TrainSettings
-    from predictor.tuning import TuningSettings
+    from predictor.features.blocks import USUAL, FeatureSettings
+    from predictor.training.train import TrainSettings
+    from predictor.training.tuning import TuningSettings
 
     parts = RunFolder(Path())
     outcomes = choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train"))

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from scripts.certificates import describe_certificate
-from scripts.errors import OneLineCommand
-from scripts.options import json_option
-from scripts.output import print_table, write_json
-from scripts.tables import read_splits
+from m3_backbone.files import write_json
+from scripts.stages.splits import read_splits
+from scripts.stages.train import describe_certificate
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option
+from scripts.terminal.output import print_table
 
 
 @click.command(cls=OneLineCommand)
@@ -26,8 +27,8 @@ def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
 
     A router without certificates passes if its files are whole.
     """
-    from predictor.certify import check_certificate
-    from predictor.store import RouterBundle
+    from predictor.bundle.bundle import RouterBundle
+    from predictor.policy.certificates import check_certificate
 
     bundle = RouterBundle.load(router)
     if outcomes:

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from labels.generate import LabelSettings, label
-from labels.outcomes import read_questions, read_table
-from labels.parts import FEATURES
+from labels.labelling.claims import Share
+from labels.labelling.run import LabelSettings, label
+from labels.outcomes.parts import FEATURES
+from labels.outcomes.table import read_questions, read_table
 from labels.questions import Question, QuestionSet, image_fingerprint
-from labels.shards import Share
 
 SCALES = (1, 9, 36)
 SMALL = LabelSettings(images_per_part=2, images_per_batch=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labels.audit import borrowed_scores, flip_rates, guess_rates
-from labels.outcomes import OutcomeTable
+from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, Question
 
 CHOICES = ("red", "green", "blue", "white")

@@ -12,19 +12,20 @@ import pytest
 import torch
 from PIL import Image
 
-from m3_backbone.barred import bar_tokens
-from m3_backbone.decoding import decode_greedily
-from m3_backbone.encoding import encode_images
-from m3_backbone.finetune import Batch, matryoshka_step
-from m3_backbone.finetune_settings import FinetuneSettings
-from m3_backbone.host import list_outputs
-from m3_backbone.official import open_image_processor, open_official_model
-from m3_backbone.official_config import read_config
-from m3_backbone.official_weights import to_official_name
-from m3_backbone.packing import IGNORED, PackedText
+from m3_backbone.checkpoints.official.config import read_config
+from m3_backbone.checkpoints.official.opening import open_image_processor, open_official_model
+from m3_backbone.checkpoints.official.weights import to_official_name
+from m3_backbone.hosts.host import list_outputs
+from m3_backbone.hosts.suppressed import bar_tokens
+from m3_backbone.inference.decoding import decode_greedily
+from m3_backbone.inference.encoding import encode_images
+from m3_backbone.inference.prefill import prefill_packed, prefill_padded
+from m3_backbone.inference.prompts import IGNORED
+from m3_backbone.inference.pyramids import build_pyramids
 from m3_backbone.pooling import pool_tokens
-from m3_backbone.prefill import prefill_packed, prefill_padded
-from m3_backbone.pyramids import build_pyramids
+from m3_backbone.training.finetune import Batch, matryoshka_step
+from m3_backbone.training.packing import PackedText
+from m3_backbone.training.settings import FinetuneSettings
 
 VARIANTS = ["llava15", "next_spatial", "next_unpad"]
 SCALES = (576, 144, 36, 9, 1)

@@ -9,14 +9,14 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
 )
 
 from m3_backbone.backbone import M3Backbone
-from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.scales import TOKEN_SCALES
+from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
 from predictor.adaptive import AdaptiveM3
-from predictor.certify import Certificate
 from predictor.data import TrainData
-from predictor.policy import OperatingTable
-from predictor.prices import Price, PriceList
-from predictor.train import TrainSettings, train_bundle
+from predictor.policy.budgets import OperatingTable
+from predictor.policy.certificates import Certificate
+from predictor.policy.prices import Price, PriceList
+from predictor.training.train import TrainSettings, train_bundle
 
 QUESTIONS = ["what colour is it?", "how many are there?", "what does the sign say?"]
 KNOBS = [{}, {"budget": 72, "lam": 0.1, "scales": 9}, {"lam": 0.1, "unit": "ms"}]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from m3_backbone.backbone import M3Backbone
-from m3_backbone.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.scales import TOKEN_SCALES
+from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
 from predictor.adaptive import AdaptiveM3
 
 QUESTIONS = ["what colour is it?", "how many are there?"]

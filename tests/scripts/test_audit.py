@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scripts.audit import audit
 from scripts.cli import main
-from scripts.tables import read_answered
+from scripts.stages.audit import audit
+from scripts.stages.splits import read_answered
 
 SCALES = (1, 9, 36, 144, 576)
 

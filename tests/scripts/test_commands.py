@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from labels.outcomes import read_table
+from labels.outcomes.table import read_table
 from scripts.cli import main
 
 SPLITS = {"router-train": 16, "calibration": 8, "test": 8}

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, pipeline
 
-from labels.scenes import load_scenes
+from labels.scenes.benchmark import load_scenes
 from m3_backbone.backbone import M3Backbone
-from scripts import conversion
+from m3_backbone.checkpoints import conversion
 from scripts.cli import main
 
 

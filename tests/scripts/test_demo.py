@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.cli import main
-from scripts.profiles import is_profiled
+from scripts.stages.profile import is_profiled
 
 SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
 SMALL = [*SIZES, "--rephrased-images", "2", "--seeds", "1", "--kind", "linear"]

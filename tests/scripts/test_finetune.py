@@ -19,7 +19,7 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
     LlavaNextImageProcessorPil,
 )
 
-from m3_backbone.saving import save_stock
+from m3_backbone.checkpoints.conversion import save_stock
 from scripts.cli import main
 
 

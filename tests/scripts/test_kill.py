@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from labels.outcomes import read_features, read_table
-from labels.parts import list_parts
+from labels.outcomes.parts import list_parts
+from labels.outcomes.table import read_features, read_table
 
 KILLS = 10
 IMAGES = 640

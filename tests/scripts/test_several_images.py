@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from labels.manifest import read_manifest
+from labels.outcomes.manifest import read_manifest
 from m3_backbone.pooling import POOLING_METHODS
 from scripts.ask import main as ask
 from scripts.cli import main

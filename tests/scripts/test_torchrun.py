@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labels.outcomes import read_features, read_table
-from labels.parts import list_parts
-from labels.scenes import ask_questions, render_scene
-from labels.shards import list_claims
-from labels.status import read_status
+from labels.labelling.claims import list_claims
+from labels.labelling.status import read_status
+from labels.outcomes.parts import list_parts
+from labels.outcomes.table import read_features, read_table
+from labels.scenes.benchmark import ask_questions, render_scene
 
 KILLS = 20
 IMAGES = 35 * 32  # thirty-five parts: each kill lets one be done at most, and at times another

@@ -1,0 +1,1 @@
+"""A labelling run: who asks what, when, and what is kept."""

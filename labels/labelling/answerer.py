@@ -1,0 +1,159 @@
+"""What labelling needs of a model: something that looks at images and answers questions.
+
+`m3_backbone.backbone.M3Backbone` is one; a test's fake is another. What this is not: a base class;
+nothing inherits from it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Encoded = Any
+"""One image as the answerer sees it: made by `encode`, handed back unopened; where a question is
+about several images, a list of these."""
+
+
+Ready = Any
+"""An image that is ready to be encoded: made by `prepare`, handed to `encode` unopened."""
+
+
+class AnswerLike(Protocol):
+    """One answer and what it took."""
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        ...
+
+    @property
+    def visual_tokens(self) -> int:
+        """Visual tokens that the answer was given from."""
+        ...
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All input tokens, visual ones included."""
+        ...
+
+    @property
+    def output_tokens(self) -> int:
+        """Generated tokens."""
+        ...
+
+    @property
+    def mean_logprob(self) -> float:
+        """Mean log-probability of the generated tokens."""
+        ...
+
+    @property
+    def first_margin(self) -> float:
+        """Log-probability of the first token minus that of the runner-up."""
+        ...
+
+    @property
+    def wall_ms(self) -> float:
+        """Share of its batch's time in milliseconds, vision not included."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Answers that were given together with it, itself included."""
+        ...
+
+    @property
+    def batch_shape(self) -> str:
+        """Rows x answers a row x tokens a row of the batch."""
+        ...
+
+
+class Answerer(Protocol):
+    """A model that answers at several scales; all batches keep the caller's order."""
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Scales it can answer at, ascending."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash of the checkpoint."""
+        ...
+
+    @property
+    def dtype_name(self) -> str:
+        """Number format of its weights."""
+        ...
+
+    @property
+    def pooling(self) -> str:
+        """How its visual tokens become fewer."""
+        ...
+
+    @property
+    def attention(self) -> str:
+        """Which code computes its attention."""
+        ...
+
+    def prepare(self, image: Image.Image) -> Ready:
+        """Do what has to be done to an image before `encode`; called in other threads."""
+        ...
+
+    def image_flops(self, image: Ready) -> float:
+        """Count the FLOPs of encoding an image."""
+        ...
+
+    def prompt(self, question: str) -> str:
+        """Put a question into the model's template."""
+        ...
+
+    def encode(self, images: Sequence[Ready]) -> list[Encoded]:
+        """Look at images once, for all scales."""
+        ...
+
+    def answer_images(
+        self,
+        pyramids: Sequence[Encoded],
+        questions: Sequence[Sequence[str]],
+        scale: int,
+        *,
+        max_new_tokens: int,
+        token_budget: int,
+        closing: Sequence[Sequence[Sequence[str]]] | None,
+    ) -> Sequence[Sequence[AnswerLike]]:
+        """Answer several questions about each of several images at one scale."""
+        ...
+
+    def reference_losses(
+        self,
+        pyramids: Sequence[Encoded],
+        questions: Sequence[str],
+        answers: Sequence[str],
+        scale: int,
+    ) -> Sequence[float]:
+        """Measure how surprising given answers are, one image and answer a question [nats]."""
+        ...
+
+    def answer_flops(self, answer: Any) -> float:
+        """Count the FLOPs of an answer, vision not included."""
+        ...
+
+    def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
+        """Take the tokens of the two smallest scales, the mean over several images [n, t, D]."""
+        ...
+
+    def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
+        """Embed questions without the template [n, D]."""
+        ...
+
+    def image_statistics(self, image: Ready) -> NDArray[np.float32]:
+        """Measure the pixels of an image [w]; only called for the extra `pixels`."""
+        ...
+
+    def prompt_states(
+        self, pyramids: Sequence[Encoded], questions: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Give the state at the end of each prompt [n, D]; only called for the extra `state`."""
+        ...

@@ -1,0 +1,293 @@
+"""Labelling: every question at every scale, once, into a folder that survives a kill.
+
+The run is cut into parts of whole images in a fixed order; a part that is there is never made
+again, so a run that was killed at any moment goes on where it stopped and ends with the same table
+(but for the measured times). Several processes may label into one folder and share its parts. What
+this is not: a model; it is handed an `Answerer`.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from labels.labelling.answerer import Answerer
+from labels.labelling.asking import Asking, Group, Seen, ask_images
+from labels.labelling.claims import ALONE, Share, drop_claims, share_out
+from labels.labelling.prefetch import Lookahead
+from labels.metrics.registry import check_judgeable
+from labels.outcomes.formats import (
+    EXTRAS,
+    join_features,
+    pack_features,
+    pack_outcomes,
+    pack_questions,
+)
+from labels.outcomes.manifest import (
+    CODE_VERSION,
+    QUESTIONS_FILE,
+    Manifest,
+    Setting,
+    check_same_settings,
+    finish_run,
+    open_run,
+    package_version,
+)
+from labels.outcomes.parts import (
+    FEATURES,
+    PARTS,
+    TABLE,
+    Part,
+    Work,
+    check_part,
+    list_parts,
+    missing_parts,
+    prepare_folder,
+    write_part,
+)
+from labels.questions import Question, QuestionSet, format_question
+from m3_backbone.files import sweep, worker_name, write_atomically
+from m3_backbone.scales import check_scale
+
+FORMAT = 2
+"""Goes up when the files of a run change their meaning, so that folders are never mixed."""
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How to label; a run can only be resumed with the same settings.
+
+    Attributes:
+        scales: scales to answer at; all of the model's if empty.
+        max_new_tokens: longest answer, in tokens.
+        images_per_part: images whose outcomes are written together; at most this much is lost.
+        images_per_batch: images that are encoded and kept for all scales at once.
+        token_budget: tokens that the language model reads at once, answers and padding included.
+        first_token: whether a letter, Yes or No that comes first is the whole answer.
+        suffix: instruction after an open question, such as "Answer in one word."
+        choice_suffix: instruction after a multiple-choice question.
+        losses: whether to measure how surprising the right answer is at each scale.
+        extras: which of `formats.EXTRAS` to measure for routers beside the usual features.
+    """
+
+    scales: tuple[int, ...] = ()
+    max_new_tokens: int = 16
+    images_per_part: int = 32
+    images_per_batch: int = 32
+    token_budget: int = 16384
+    first_token: bool = False
+    suffix: str = ""
+    choice_suffix: str = ""
+    losses: bool = False
+    extras: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be.
+
+        Raises:
+            ValueError: if a count is below 1 or an extra is not known.
+        """
+        if not set(self.extras) <= set(EXTRAS):
+            raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
+        for name in ("max_new_tokens", "images_per_part", "images_per_batch", "token_budget"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+DEFAULT_SETTINGS = LabelSettings()
+
+
+def label(
+    questions: QuestionSet,
+    answerer: Answerer,
+    folder: Path,
+    settings: LabelSettings = DEFAULT_SETTINGS,
+    progress: bool = True,
+    share: Share = ALONE,
+) -> Path:
+    """Ask every question at every scale and write outcomes and features.
+
+    Args:
+        questions: what to ask.
+        answerer: who answers.
+        folder: where the run is written, or resumed if a part of it is there already.
+        settings: how to ask.
+        progress: whether to show a progress bar on stderr.
+        share: which parts this process makes, if others label into the same folder.
+
+    Returns:
+        `folder`, with `manifest.json`, `questions.parquet` and `parts/`; finished unless the share
+        was to be kept to and others are not done with theirs.
+    """
+    for question in questions:
+        check_judgeable(question)
+    parts = _split(questions.by_image(), settings.images_per_part)
+    wanted = _plan_run(questions, answerer, settings, len(parts))
+    prepare_folder(folder)
+    manifest = open_run(folder, wanted)
+    if manifest.finished and _is_whole(folder, manifest):
+        logger.info("nothing to do: %s is finished (%d questions)", folder, len(questions))
+        return folder
+    check_same_settings(folder, manifest, wanted)
+    write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
+    missing = _find_missing(folder, manifest, share)
+    asking = _plan_asking(questions, answerer, settings, manifest)
+    following = dict(pairwise(share.order(missing)))
+    bar = tqdm(
+        total=len(questions),
+        initial=len(questions) - sum(_count(parts[index]) for index in missing),
+        desc=f"labelling {questions.name}",
+        unit=" questions",
+        disable=not progress,
+    )
+    with bar, Lookahead(asking.make_ready) as ahead:
+        for index in share_out(folder, missing, share):
+            start = time.perf_counter()
+            ahead.expect(_list_images(asking, parts, index, following.get(index)))
+            contents = _make_part(asking, parts[index], settings.images_per_batch, bar, ahead)
+            work = _note_work(index, parts[index], time.perf_counter() - start)
+            write_part(Part(index, index, folder), manifest.run, contents, [work])
+    _finish_if_whole(folder, manifest)
+    return folder
+
+
+def _plan_run(
+    questions: QuestionSet, answerer: Answerer, settings: LabelSettings, n_parts: int
+) -> Manifest:
+    chosen: dict[str, Setting] = {
+        "format": FORMAT,
+        "questions": questions.fingerprint,
+        "checkpoint": answerer.fingerprint,
+        "dtype": answerer.dtype_name,
+        "attention": answerer.attention,
+        "pooling": answerer.pooling,
+        "prompt": answerer.prompt("{question}"),
+        "suffix": settings.suffix,
+        "choice_suffix": settings.choice_suffix,
+        "scales": list(_pick_scales(answerer, settings)),
+        "max_new_tokens": settings.max_new_tokens,
+        "images_per_part": settings.images_per_part,
+        "images_per_batch": settings.images_per_batch,
+        "token_budget": settings.token_budget,
+        "first_token": int(settings.first_token),
+        "losses": int(settings.losses),
+        "extras": ",".join(settings.extras),
+        CODE_VERSION: package_version(),
+    }
+    return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
+
+
+def _plan_asking(
+    questions: QuestionSet, answerer: Answerer, settings: LabelSettings, run: Manifest
+) -> Asking:
+    prompt = [run.settings[name] for name in ("format", "prompt", "suffix", "choice_suffix")]
+
+    def write_text(question: Question) -> str:
+        return format_question(question, settings.suffix, settings.choice_suffix)
+
+    return Asking(
+        answerer=answerer,
+        load_image=questions.image,
+        image_parts=questions.image_parts,
+        write_text=write_text,
+        scales=_pick_scales(answerer, settings),
+        max_new_tokens=settings.max_new_tokens,
+        token_budget=settings.token_budget,
+        first_token=settings.first_token,
+        with_losses=settings.losses,
+        extras=settings.extras,
+        stamp={
+            "dataset": run.source,  # as the run was begun, even if the data has moved since
+            "dtype": answerer.dtype_name,
+            "attention": answerer.attention,
+            "checkpoint": answerer.fingerprint,
+            "prompt_id": hashlib.sha256(json.dumps(prompt).encode()).hexdigest()[:16],
+            "code_version": package_version(),
+        },
+    )
+
+
+def _pick_scales(answerer: Answerer, settings: LabelSettings) -> tuple[int, ...]:
+    if not settings.scales:
+        return tuple(answerer.scales)
+    return tuple(sorted({check_scale(scale, answerer.scales) for scale in settings.scales}))
+
+
+def _list_images(
+    asking: Asking, parts: Sequence[Sequence[Group]], index: int, following: int | None
+) -> dict[str, str]:
+    """List the images of a part, then those of the part that probably follows."""
+    after = () if following is None else parts[following]
+    return asking.list_images([*parts[index], *after])
+
+
+def _make_part(
+    asking: Asking,
+    part: Sequence[Group],
+    images_per_batch: int,
+    bar: "tqdm[None]",
+    ahead: Lookahead,
+) -> dict[str, bytes]:
+    batches = []
+    known: dict[str, Seen] = {}
+    for place, groups in enumerate(_split(part, images_per_batch), start=1):
+        batches.append(ask_images(asking, groups, known, ahead.take))
+        bar.update(_count(groups))
+        # An image may come again, but only in another company; the others make room.
+        to_come = part[place * images_per_batch :]
+        needed = {one for group in to_come for one in asking.image_parts(group[0].image_id)}
+        known = {image_id: seen for image_id, seen in known.items() if image_id in needed}
+    return {
+        TABLE: pack_outcomes([row for rows, _ in batches for row in rows]),
+        FEATURES: pack_features(join_features([features for _, features in batches])),
+    }
+
+
+def _split(groups: Sequence[Group], size: int) -> list[Sequence[Group]]:
+    return [groups[start : start + size] for start in range(0, len(groups), size)]
+
+
+def _count(groups: Sequence[Group]) -> int:
+    return sum(len(group) for group in groups)
+
+
+def _find_missing(folder: Path, manifest: Manifest, share: Share) -> list[int]:
+    """Tell which parts are missing; of those that are there, each process verifies its own."""
+    found = list_parts(folder)
+    for part in found:
+        if share.owns(part.first):
+            check_part(part, manifest.run)
+    return missing_parts(found, manifest.n_parts)
+
+
+def _note_work(index: int, part: Sequence[Group], seconds: float) -> Work:
+    return {
+        "worker": worker_name(),
+        "part": index,
+        "images": len(part),
+        "questions": _count(part),
+        "seconds": round(seconds, 3),
+        "ended": round(time.time(), 3),
+    }
+
+
+def _finish_if_whole(folder: Path, manifest: Manifest) -> None:
+    if missing_parts(list_parts(folder), manifest.n_parts):
+        return
+    drop_claims(folder)
+    sweep(folder / PARTS, everything=True)
+    finish_run(folder, manifest)
+
+
+def _is_whole(folder: Path, manifest: Manifest) -> bool:
+    missing = missing_parts(list_parts(folder), manifest.n_parts)
+    return not missing and (folder / QUESTIONS_FILE).exists()

@@ -1,0 +1,1 @@
+"""Answer metrics: one file each, and their registry."""

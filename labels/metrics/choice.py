@@ -1,0 +1,107 @@
+"""Judging multiple choice: which option an answer names, by its letter or by its text.
+
+What this is not: a guess. An answer that names no option is unreadable and scores 0, where some
+benchmarks draw an option at random.
+"""
+
+import re
+
+from labels.metrics.score import UNREADABLE, Score, normalise_text
+from labels.questions import LETTERS, Question
+
+ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
+
+
+YES_NO = ("Yes", "No")
+
+
+LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
+
+
+LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
+
+
+def judge_choice(answer: str, question: Question) -> Score:
+    """Read a letter or an option's text and compare with the right option.
+
+    Args:
+        answer: what the model said: "B", "(b)", "B. a cat", "a cat", "The answer is B."
+        question: what it was asked; its answers are option texts or letters.
+
+    Returns:
+        A score of 0 or 1; an answer that names no option is unreadable.
+    """
+    picked = read_option(answer, question.choices)
+    if picked is None:
+        return UNREADABLE
+    return Score(float(picked in right_options(question)), True)
+
+
+def right_options(question: Question) -> set[int]:
+    """Find the options that the accepted answers name.
+
+    Args:
+        question: a multiple-choice question; its answers are option texts or letters.
+
+    Returns:
+        Numbers of the right options, from 0; empty if no answer names one.
+    """
+    # Text goes first: a data set that stores texts may well have an option called "A".
+    options: set[int] = set()
+    for accepted in question.answers:
+        index = _match_text(accepted, question.choices)
+        if index is None:
+            index = _match_letter(LETTER_ALONE, accepted, len(question.choices))
+        options |= {index} if index is not None else set()
+    return options
+
+
+def list_closing(question: Question) -> tuple[str, ...]:
+    """List the words that settle a question as soon as an answer begins with one.
+
+    Args:
+        question: any question.
+
+    Returns:
+        Yes and No; or letters of options, but for those that an option's text begins with, which
+        may be the beginning of that text; nothing for an open question.
+    """
+    if question.metric == "yes_no":
+        return YES_NO
+    beginnings = {choice.strip()[:1] for choice in question.choices}
+    letters = LETTERS[: len(question.choices)]
+    return tuple(letter for letter in letters if letter not in beginnings)
+
+
+def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
+    """Read which option an answer names.
+
+    Args:
+        answer: what the model said.
+        choices: the options' texts.
+
+    Returns:
+        Number of the option, from 0, or None if it names none.
+    """
+    text = ANSWER_PREFIX.sub("", answer.strip())
+    for pattern in (LETTER_ALONE, LETTER_FIRST):
+        index = _match_letter(pattern, text, len(choices))
+        if index is not None:
+            return index
+    return _match_text(text, choices)
+
+
+def _match_letter(pattern: re.Pattern[str], text: str, n_choices: int) -> int | None:
+    found = pattern.match(text.strip())
+    if found is None:
+        return None
+    index = LETTERS.index(next(group for group in found.groups() if group).upper())
+    return index if index < n_choices else None
+
+
+def _match_text(text: str, choices: tuple[str, ...]) -> int | None:
+    wanted = normalise_text(text)
+    for index, choice in enumerate(choices):
+        if normalise_text(choice) == wanted:
+            return index
+    return None

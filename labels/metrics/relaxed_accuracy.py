@@ -1,0 +1,50 @@
+"""Judging numbers: relaxed accuracy, as charts are judged.
+
+What this is not: a reader of sentences; an answer is a number as a whole or it is none.
+"""
+
+import re
+
+from labels.metrics.score import Score, judge_exact
+from labels.questions import Question
+
+RELATIVE_TOLERANCE = 0.05
+
+
+NUMBER = re.compile(r"^[+-]?(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$", re.IGNORECASE)
+
+
+def judge_relaxed(answer: str, question: Question) -> Score:
+    """Accept numbers within 5 % of the right one, and other answers if they match exactly.
+
+    Args:
+        answer: what the model said; thousands separators and a currency sign are allowed.
+        question: what it was asked.
+
+    Returns:
+        A score of 0 or 1; no number where every accepted answer is one is unreadable.
+
+    Source: relaxed accuracy of ChartQA (arXiv 2203.10244, section 4).
+    """
+    given = _read_number(answer)
+    targets = [_read_number(accepted) for accepted in question.answers]
+    near = given is not None and any(_is_near(given, target) for target in targets)
+    right = near or judge_exact(answer, question).score == 1.0
+    wants_number = all(target is not None for target in targets)
+    return Score(float(right), bool(answer.strip()) and not (wants_number and given is None))
+
+
+def _read_number(text: str) -> float | None:
+    bare = text.strip().rstrip(".").strip().lstrip("$€£").strip()
+    percent = bare.endswith("%")
+    bare = bare.rstrip("%").strip()
+    if not NUMBER.match(bare):
+        return None
+    value = float(bare.replace(",", ""))
+    return value / 100 if percent else value
+
+
+def _is_near(given: float, target: float | None) -> bool:
+    if target is None:
+        return False
+    return abs(given - target) <= RELATIVE_TOLERANCE * abs(target) + 1e-12

@@ -1,0 +1,1 @@
+"""The outcome table on disk."""

@@ -1,0 +1,230 @@
+"""Bytes of the three kinds of file in a run: outcome tables, features, questions.
+
+What this is not: file handling; whoever writes or reads the bytes is `labels.outcomes.parts`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labels.questions import Question, question_record
+
+OUTCOME_TYPES: dict[str, pa.DataType] = {
+    "sample_id": pa.string(),
+    "image_id": pa.string(),
+    "dataset": pa.string(),
+    "group": pa.string(),
+    "scale": pa.int32(),
+    "answer": pa.string(),
+    "score": pa.float64(),
+    "parse_ok": pa.bool_(),
+    "mean_logprob": pa.float64(),
+    "first_margin": pa.float64(),
+    "visual_tokens": pa.int32(),
+    "prompt_tokens": pa.int32(),
+    "output_tokens": pa.int32(),
+    "flops": pa.float64(),
+    "wall_ms": pa.float64(),
+    "reference_loss": pa.float64(),  # null unless it was asked for
+    "batch_size": pa.int32(),
+    "batch_shape": pa.string(),
+    "dtype": pa.string(),
+    "attention": pa.string(),
+    "checkpoint": pa.string(),
+    "prompt_id": pa.string(),
+    "code_version": pa.string(),
+}
+
+
+QUESTION_TYPES: dict[str, pa.DataType] = {
+    "sample_id": pa.string(),
+    "image_id": pa.string(),
+    "question": pa.string(),
+    "answers": pa.list_(pa.string()),
+    "metric": pa.string(),
+    "choices": pa.list_(pa.string()),
+    "group": pa.string(),
+    "meta": pa.string(),
+}
+
+
+EXTRAS = ("pixels", "state")
+"""Features that are only measured when asked for: statistics of the image's pixels, and the hidden
+state at the end of a prompt at the second smallest scale."""
+
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+Cell = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a router sees of some samples; images are kept once, however many questions they have.
+
+    Attributes:
+        sample_ids: the samples [n].
+        image_rows: row of `coarse` that belongs to each sample [n].
+        coarse: coarse tokens of each image [images, t, D]; t is 10 for scales 1 and 9.
+        question: question embedding of each sample [n, D].
+        extras: what else was asked for of each sample, by name in `EXTRAS` [n, width].
+    """
+
+    sample_ids: NDArray[np.str_]
+    image_rows: NDArray[np.int64]
+    coarse: NDArray[np.float16]
+    question: NDArray[np.float16]
+    extras: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
+
+
+def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
+    """Write outcomes as a Parquet file.
+
+    Args:
+        rows: one value per key of `OUTCOME_TYPES`; null where there is none.
+
+    Returns:
+        The file's bytes; the same rows give the same bytes.
+    """
+    return _pack_rows(list(rows), OUTCOME_TYPES)
+
+
+def pack_questions(questions: Sequence[Question]) -> bytes:
+    """Write questions as a Parquet file.
+
+    Args:
+        questions: the questions.
+
+    Returns:
+        The file's bytes.
+    """
+    return _pack_rows([question_record(question) for question in questions], QUESTION_TYPES)
+
+
+def unpack_questions(content: bytes) -> list[Question]:
+    """Read what `pack_questions` wrote.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        The questions.
+    """
+    rows = pq.read_table(pa.BufferReader(content)).to_pylist()
+    return [
+        Question(
+            **{
+                **row,
+                "answers": tuple(row["answers"]),
+                "choices": tuple(row["choices"]),
+                "meta": json.loads(row["meta"]),
+            }
+        )
+        for row in rows
+    ]
+
+
+def pack_features(features: Features) -> bytes:
+    """Write features as an npz file.
+
+    Args:
+        features: the features.
+
+    Returns:
+        The file's bytes.
+    """
+    buffer = BytesIO()
+    arrays: dict[str, Any] = {
+        "sample_ids": features.sample_ids,
+        "image_rows": features.image_rows,
+        "coarse": features.coarse,
+        "question": features.question,
+        **features.extras,
+    }
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def unpack_features(content: bytes) -> Features:
+    """Read what `pack_features` wrote.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        The features.
+    """
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        return Features(
+            sample_ids=arrays["sample_ids"],
+            image_rows=arrays["image_rows"],
+            coarse=arrays["coarse"],
+            question=arrays["question"],
+            extras={name: arrays[name] for name in EXTRAS if name in arrays},
+        )
+
+
+def to_half(values: NDArray[np.float32], what: str) -> NDArray[np.float16]:
+    """Halve the size of features; values beyond the format's range are clipped to it.
+
+    Args:
+        values: any shape.
+        what: what to call them in an error.
+
+    Returns:
+        The values as float16, same shape.
+
+    Raises:
+        ValueError: if a value is not a number.
+    """
+    if np.isnan(values).any():
+        raise ValueError(f"{what} contain NaN: the model or its number format is broken")
+    return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+
+
+def pack_table(table: pa.Table) -> bytes:
+    """Write a table as a Parquet file.
+
+    Args:
+        table: the table.
+
+    Returns:
+        The file's bytes; the same table gives the same bytes.
+    """
+    buffer = BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _pack_rows(rows: list[Mapping[str, object]], types: Mapping[str, pa.DataType]) -> bytes:
+    return pack_table(pa.Table.from_pylist(rows, schema=pa.schema(list(types.items()))))
+
+
+def join_features(parts: Sequence[Features]) -> Features:
+    """Put the features of several batches into one.
+
+    Args:
+        parts: features of batches that share no image.
+
+    Returns:
+        The features of all their samples, in order.
+    """
+    offsets = np.cumsum([0, *(len(part.coarse) for part in parts)])
+    rows = [part.image_rows + offset for part, offset in zip(parts, offsets, strict=False)]
+    return Features(
+        sample_ids=np.concatenate([part.sample_ids for part in parts]),
+        image_rows=np.concatenate(rows),
+        coarse=np.concatenate([part.coarse for part in parts]),
+        question=np.concatenate([part.question for part in parts]),
+        extras={
+            name: np.concatenate([part.extras[name] for part in parts]) for name in parts[0].extras
+        },
+    )

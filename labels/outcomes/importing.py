@@ -1,0 +1,246 @@
+"""Outcomes that were measured elsewhere, as an outcome table like one of our own.
+
+Reads one lmms-eval sample log a scale, or any table with one row per sample and scale. What this is
+not: a judge; scores are taken as they come. Features are not there, so a router cannot learn its
+images from such a table, but audits and oracles need none.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labels.outcomes.formats import Cell, Features, pack_features, pack_outcomes, pack_questions
+from labels.outcomes.manifest import (
+    CODE_VERSION,
+    IMPORTED,
+    MANIFEST,
+    QUESTIONS_FILE,
+    Manifest,
+    package_version,
+    write_manifest,
+)
+from labels.outcomes.parts import FEATURES, TABLE, Part, prepare_folder, write_part
+from labels.questions import REFERENCE, Question, fingerprint_questions
+from m3_backbone.files import write_atomically
+
+REQUIRED = ("sample_id", "scale", "answer", "score")
+
+
+OPTIONAL = ("group", "image_id", "cost", "question", "target")
+
+
+NO_FEATURES = Features(
+    np.zeros(0, np.str_), np.zeros(0, np.int64), np.zeros((0, 10, 1), "e"), np.zeros((0, 1), "e")
+)
+
+
+Row = dict[str, Any]
+
+
+def read_table_rows(path: Path, columns: Mapping[str, str]) -> list[Row]:
+    """Read a CSV or JSONL table with one row per sample and scale.
+
+    Args:
+        path: a .csv file, or one JSON object a line.
+        columns: our field -> the table's column, for `REQUIRED` and `OPTIONAL` fields.
+
+    Returns:
+        Rows in our fields.
+
+    Raises:
+        ValueError: if a field is unknown or a required column is missing.
+    """
+    unknown = columns.keys() - {*REQUIRED, *OPTIONAL}
+    if unknown:
+        known = ", ".join((*REQUIRED, *OPTIONAL))
+        raise ValueError(f"unknown field {min(unknown)!r} in the columns; known: {known}")
+    records = _read_csv(path) if path.suffix == ".csv" else _read_jsonl(path)
+    names = {field: columns.get(field, field) for field in (*REQUIRED, *OPTIONAL)}
+    for line, record in enumerate(records, start=1):
+        missing = [names[field] for field in REQUIRED if record.get(names[field]) is None]
+        if missing:
+            raise ValueError(
+                f"{path}, row {line}: no value in {', '.join(missing)}; it has: "
+                f"{', '.join(record)}; name the right column as FIELD=COLUMN"
+            )
+    return [{field: record.get(name) for field, name in names.items()} for record in records]
+
+
+def read_sample_log(path: Path, scale: int, metric: str | None = None) -> list[Row]:
+    """Read the sample log of one lmms-eval run (`--log_samples`).
+
+    Args:
+        path: the .jsonl file of one task.
+        scale: the scale that the run used.
+        metric: name of the score to take; the only one there if None.
+
+    Returns:
+        Rows in our fields; samples are known by task position and content (`doc_id`, `doc_hash`).
+    """
+    return [
+        {
+            "sample_id": f"{record.get('doc_id')}-{str(record.get('doc_hash', ''))[:8]}",
+            "scale": scale,
+            "answer": _first_text(record.get("filtered_resps", record.get("resps"))),
+            "score": _read_score(record, metric, f"{path}, row {line}"),
+            "target": record.get("target"),
+            "question": _as_dict(record.get("doc")).get("question"),
+        }
+        for line, record in enumerate(_read_jsonl(path), start=1)
+    ]
+
+
+def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
+    """Write imported outcomes as a finished run.
+
+    Args:
+        rows: one row per sample and scale, in our fields.
+        folder: the run's folder, without a run in it.
+        name: what to call the data set.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        ValueError: if rows are missing, double or not readable, or the folder holds a run.
+    """
+    if (folder / MANIFEST).exists():
+        raise ValueError(f"{folder} holds a run already; choose another folder or delete it")
+    outcomes = [_make_outcome(row, name) for row in rows]
+    scales = _check_complete(outcomes)
+    questions = _make_questions(rows)
+    content = pack_outcomes(outcomes)
+    settings: dict[str, str | int | list[int]] = {
+        "questions": fingerprint_questions(questions),
+        "checkpoint": f"{IMPORTED}-{hashlib.sha256(content).hexdigest()[:16]}",
+        "scales": scales,
+        CODE_VERSION: package_version(),
+    }
+    images = {question.image_id for question in questions}
+    manifest = Manifest(name, settings, len(questions), len(images), n_parts=1, finished=True)
+    prepare_folder(folder)
+    write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
+    contents = {TABLE: content, FEATURES: pack_features(NO_FEATURES)}
+    write_part(Part(0, 0, folder), manifest.run, contents, [])
+    write_manifest(folder, manifest)  # last: a folder without it holds no run
+    return folder
+
+
+def _make_outcome(row: Row, name: str) -> dict[str, Cell]:
+    sample = str(row["sample_id"])
+    try:
+        scale, score = int(row["scale"]), float(row["score"])
+        cost = scale if row.get("cost") in (None, "") else round(float(row["cost"]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample {sample!r}: {error}; expected numbers") from error
+    if not 0 <= score <= 1 or scale < 1:
+        raise ValueError(
+            f"sample {sample!r}: expected a score in [0, 1] and a scale of at least 1, got {score} "
+            f"and {scale}"
+        )
+    return {
+        "sample_id": sample,
+        "image_id": str(row.get("image_id") or sample),
+        "dataset": name,
+        "group": str(row.get("group") or ""),
+        "scale": scale,
+        "answer": str(row["answer"]),
+        "score": score,
+        "parse_ok": bool(str(row["answer"]).strip()),
+        **dict.fromkeys(("mean_logprob", "first_margin", "flops", "wall_ms"), float("nan")),
+        "visual_tokens": cost,
+        **dict.fromkeys(("prompt_tokens", "output_tokens", "batch_size"), 0),
+        **dict.fromkeys(("batch_shape", "dtype", "attention", "prompt_id"), ""),
+        "checkpoint": IMPORTED,
+        "code_version": package_version(),
+    }
+
+
+def _check_complete(outcomes: Sequence[Mapping[str, Cell]]) -> list[int]:
+    if not outcomes:
+        raise ValueError("nothing to import: expected one row per sample and scale, got none")
+    found: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        found.setdefault(str(outcome["sample_id"]), []).append(int(outcome["scale"]))
+    scales = sorted({scale for of_sample in found.values() for scale in of_sample})
+    for sample, of_sample in found.items():
+        missing = [scale for scale in scales if scale not in of_sample]
+        double = sorted({scale for scale in of_sample if of_sample.count(scale) > 1})
+        if missing or double:
+            what, which = ("lacks", missing) if missing else ("has more than one row of", double)
+            raise ValueError(
+                f"sample {sample!r} {what} scale {', '.join(map(str, which))}; expected one row "
+                f"for each of {scales}"
+            )
+    return scales
+
+
+def _make_questions(rows: Sequence[Row]) -> list[Question]:
+    first = {str(row["sample_id"]): row for row in reversed(rows)}
+    return [_make_question(name, first[name]) for name in dict.fromkeys(map(_name, rows))]
+
+
+def _name(row: Row) -> str:
+    return str(row["sample_id"])
+
+
+def _make_question(name: str, row: Row) -> Question:
+    target = row.get("target")
+    answers = tuple(map(str, target)) if isinstance(target, list) else (str(target),)
+    known = target not in (None, "", [])
+    return Question(
+        sample_id=name,
+        image_id=str(row.get("image_id") or name),
+        question=str(row.get("question") or name),
+        answers=answers if known else (),
+        metric="exact" if known else REFERENCE,
+        group=str(row.get("group") or ""),
+    )
+
+
+def _read_csv(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [dict(record) for record in csv.DictReader(file)]
+
+
+def _read_jsonl(path: Path) -> list[Row]:
+    lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
+    try:
+        return [dict(json.loads(line)) for line in lines if line.strip()]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected one JSON object a line: {error}") from error
+
+
+def _first_text(value: object) -> str:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return "" if value is None or value == [] else str(value)
+
+
+def _as_dict(value: object) -> Row:
+    return value if isinstance(value, dict) else {}
+
+
+def _read_score(record: Row, metric: str | None, where: str) -> float:
+    scores = {
+        key: float(value.get("score", np.nan)) if isinstance(value, dict) else float(value)
+        for key, value in record.items()
+        if key != "doc_id" and (_is_number(value) or _is_number(_as_dict(value).get("score")))
+    }
+    if metric is None and len(scores) == 1:
+        return next(iter(scores.values()))
+    if metric not in scores:
+        raise ValueError(
+            f"{where}: expected the name of one of its scores ({', '.join(scores) or 'none'}), got "
+            f"{metric or 'no name'}"
+        )
+    return scores[metric]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, bool | int | float)

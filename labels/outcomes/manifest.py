@@ -1,0 +1,185 @@
+"""The manifest of a labelling run: what it was asked to do, and whether it is done.
+
+Two runs with different settings must never share a folder; the manifest is how that is noticed.
+What this is not: a record of progress, which is the parts themselves.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from m3_backbone.files import write_atomically
+
+MANIFEST = "manifest.json"
+
+
+QUESTIONS_FILE = "questions.parquet"
+
+
+CODE_VERSION = "code_version"
+
+
+IMPORTED = "imported"
+"""How the checkpoint of a table begins that was measured elsewhere; it has no features."""
+
+
+Setting = str | int | list[int]
+
+
+UNNAMED: dict[str, Setting] = {
+    **{"pooling": "average", "losses": 0, "first_token": 0},
+    "extras": "",
+}
+"""What runs did before their manifest named it."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run's folder holds.
+
+    Attributes:
+        source: name of the question set, for people.
+        settings: all that decides what the run writes; equal settings give equal tables.
+        n_questions: questions of the set.
+        n_images: distinct images of the set.
+        n_parts: parts of the finished run.
+        finished: whether all parts are there.
+    """
+
+    source: str
+    settings: dict[str, Setting]
+    n_questions: int
+    n_images: int
+    n_parts: int
+    finished: bool = False
+
+    @property
+    def run(self) -> str:
+        """Id of the run: a hash over its settings."""
+        plain = json.dumps(self.settings, sort_keys=True).encode()
+        return hashlib.sha256(plain).hexdigest()[:16]
+
+
+def package_version() -> str:
+    """Look up the version of this project.
+
+    Returns:
+        The installed version, or "unknown" in a checkout that was not installed.
+    """
+    try:
+        return version("m3scale")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a run's manifest.
+
+    Args:
+        folder: the run's folder.
+        manifest: what to write.
+    """
+    content = {"run": manifest.run, **asdict(manifest)}
+    write_atomically(folder / MANIFEST, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a run's manifest.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no labelling run (no {MANIFEST}); m3scale label makes one"
+        )
+    try:
+        content = json.loads(path.read_bytes())
+        run = content.pop("run")
+        manifest = Manifest(**content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged; delete it and run m3scale label again") from error
+    if run != manifest.run:
+        raise ValueError(
+            f"{path} was edited: its settings do not give its run id; delete the folder and run "
+            "m3scale label again"
+        )
+    return manifest
+
+
+def open_run(folder: Path, wanted: Manifest) -> Manifest:
+    """Begin a run in a folder, or take up the one that is there.
+
+    Args:
+        folder: the run's folder.
+        wanted: the run that is to be in it.
+
+    Returns:
+        The manifest in the folder: `wanted`, or the finished run with the same settings.
+    """
+    if not (folder / MANIFEST).is_file():
+        write_manifest(folder, wanted)
+    # Read even if just written: another process may have begun another run here meanwhile.
+    found = read_manifest(folder)
+    # A finished table stays good when the code moves on; an unfinished one must not be mixed.
+    check_same_settings(folder, found, wanted, ignore={CODE_VERSION} if found.finished else set())
+    return found
+
+
+def check_same_settings(
+    folder: Path, found: Manifest, wanted: Manifest, ignore: set[str] | None = None
+) -> None:
+    """Refuse to go on with a run under other settings.
+
+    Args:
+        folder: the run's folder, for the message.
+        found: the run that is there.
+        wanted: the run that is wanted.
+        ignore: settings that may differ.
+
+    Raises:
+        ValueError: if another setting differs; the message shows each difference.
+    """
+    differences = _list_differences(found.settings, wanted.settings, ignore or set())
+    if differences:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {'; '.join(differences)}. Use the same "
+            "settings, choose another folder, or delete this one"
+        )
+
+
+def finish_run(folder: Path, manifest: Manifest) -> Manifest:
+    """Mark a run as finished.
+
+    Args:
+        folder: the run's folder.
+        manifest: the run, all of whose parts are there.
+
+    Returns:
+        The manifest as it is now in the folder.
+    """
+    finished = replace(manifest, finished=True)
+    write_manifest(folder, finished)
+    return finished
+
+
+def _list_differences(
+    found: Mapping[str, Setting], wanted: Mapping[str, Setting], ignore: set[str]
+) -> list[str]:
+    found, wanted = {**UNNAMED, **found}, {**UNNAMED, **wanted}
+    return [
+        f"{name} is {found.get(name)!r} there but {wanted.get(name)!r} now"
+        for name in sorted((found.keys() | wanted.keys()) - ignore)
+        if found.get(name) != wanted.get(name)
+    ]

@@ -1,0 +1,280 @@
+"""Reading a finished labelling run: outcomes, questions and features as arrays.
+
+What this is not: the writer (`labels.labelling.run`). Everything that is read here is verified
+against the seals of its parts first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labels.outcomes.formats import OUTCOME_TYPES, unpack_features, unpack_questions
+from labels.outcomes.manifest import IMPORTED, QUESTIONS_FILE, Manifest, read_manifest
+from labels.outcomes.parts import (
+    FEATURES,
+    TABLE,
+    Part,
+    list_parts,
+    missing_parts,
+    part_path,
+    read_part,
+)
+from labels.questions import Question, fingerprint_questions
+
+OUTCOME_COLUMNS = tuple(OUTCOME_TYPES)
+
+
+REMAKE = "delete it and run m3scale label again to make it anew"
+
+
+Meta = Mapping[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class OutcomeTable:
+    """Outcomes with one row per sample and one column per scale.
+
+    Attributes:
+        sample_ids: the samples [n].
+        image_ids: content hash of each sample's image [n].
+        groups: family or dataset of each sample [n].
+        scales: visual tokens, ascending; the columns of the arrays below.
+        scores: what each answer is worth, in [0, 1] [n, s].
+        parse_ok: whether the judge could read each answer [n, s].
+        visual_tokens: visual tokens that were really used [n, s].
+        flops: cost of each answer, vision included [n, s].
+        answers: text of each answer, as objects [n, s].
+        mean_logprob: mean log-probability of each answer [n, s].
+        first_margin: log-probability gap at each answer's first token [n, s].
+        wall_ms: measured share of its batch's time in milliseconds, vision not included [n, s].
+        meta: facts about each sample that no router may see [n].
+        losses: mean loss of the reference answer [n, s], in nats; None if it was not measured.
+    """
+
+    sample_ids: NDArray[np.str_]
+    image_ids: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    scales: tuple[int, ...]
+    scores: NDArray[np.float64]
+    parse_ok: NDArray[np.bool_]
+    visual_tokens: NDArray[np.float64]
+    flops: NDArray[np.float64]
+    answers: NDArray[np.object_]
+    mean_logprob: NDArray[np.float64]
+    first_margin: NDArray[np.float64]
+    wall_ms: NDArray[np.float64]
+    meta: list[Meta]
+    losses: NDArray[np.float64] | None = None
+
+
+def read_outcomes(folder: Path) -> OutcomeTable:
+    """Read the outcomes of a finished run.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        The outcomes, samples in the order they were labelled in.
+    """
+    frame = read_table(folder)
+    metas = {question.sample_id: question.meta for question in read_questions(folder)}
+    return wide_table(frame, metas)
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    """Read a finished run as it was written.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        One row per sample and scale, columns `OUTCOME_COLUMNS`.
+    """
+    manifest = _read_finished(folder)
+    tables = [
+        pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
+        for part in list_whole(folder, manifest)
+    ]
+    return pa.concat_tables(tables).to_pandas()
+
+
+def read_questions(folder: Path) -> list[Question]:
+    """Read the questions of a run.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        The questions in the order of their set.
+
+    Raises:
+        FileNotFoundError: if the run has no file of questions.
+        ValueError: if the file does not hold the questions of the run.
+    """
+    manifest = read_manifest(folder)
+    path = folder / QUESTIONS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run m3scale label again to make it")
+    try:
+        questions = unpack_questions(path.read_bytes())
+        intact = fingerprint_questions(questions) == manifest.settings["questions"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {REMAKE}") from error
+    if not intact:
+        raise ValueError(f"{path} does not hold the questions of the run; {REMAKE}")
+    return questions
+
+
+def read_features(
+    folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read the features of some samples of a finished run.
+
+    Args:
+        folder: the run's folder.
+        sample_ids: the samples, in the order wanted [n].
+
+    Returns:
+        Coarse tokens [n, 10, D] and question embeddings [n, D].
+
+    Raises:
+        ValueError: if a sample is not in the run, or the run was imported.
+    """
+    manifest = _read_finished(folder)
+    if str(manifest.settings.get("checkpoint")).startswith(IMPORTED):
+        raise ValueError(
+            f"{folder} was imported and has no features to train on; label the data with "
+            "m3scale label"
+        )
+    wanted = [str(sample_id) for sample_id in sample_ids]
+    coarse: dict[str, NDArray[np.float16]] = {}
+    question: dict[str, NDArray[np.float16]] = {}
+    for part in list_whole(folder, manifest):
+        features = unpack_features(read_part(part, manifest.run, FEATURES))
+        names = [str(name) for name in features.sample_ids]
+        coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
+        question.update(zip(names, features.question, strict=True))
+    missing = [name for name in wanted if name not in question]
+    if missing:
+        raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
+    return _stack(coarse, wanted), _stack(question, wanted)
+
+
+def read_extras(
+    folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
+) -> dict[str, NDArray[np.float32]]:
+    """Read what a run measured beside the usual features.
+
+    Args:
+        folder: the run's folder.
+        sample_ids: samples of the run, in the order wanted [n].
+
+    Returns:
+        Some of `labels.outcomes.formats.EXTRAS`, each [n, width]; nothing if nothing was asked for.
+    """
+    manifest = _read_finished(folder)
+    measured = [name for name in str(manifest.settings.get("extras", "")).split(",") if name]
+    found: dict[str, dict[str, NDArray[np.float16]]] = {name: {} for name in measured}
+    for part in list_whole(folder, manifest) if measured else ():
+        features = unpack_features(read_part(part, manifest.run, FEATURES))
+        for name, rows in found.items():
+            rows.update(zip(map(str, features.sample_ids), features.extras[name], strict=True))
+    wanted = [str(sample_id) for sample_id in sample_ids]
+    return {name: _stack(rows, wanted) for name, rows in found.items()}
+
+
+def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
+    """List the parts of a run that is said to be finished.
+
+    Args:
+        folder: the run's folder.
+        manifest: its manifest.
+
+    Returns:
+        The parts in order.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    parts = list_parts(folder)
+    for index in missing_parts(parts, manifest.n_parts)[:1]:
+        raise FileNotFoundError(
+            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
+        )
+    return parts
+
+
+def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> OutcomeTable:
+    """Turn one row per sample and scale into one row per sample.
+
+    Args:
+        frame: columns `OUTCOME_COLUMNS`, rows in any order.
+        metas: facts about samples by sample id.
+
+    Returns:
+        The table; samples in the order of their first row, scales ascending.
+
+    Raises:
+        ValueError: if there are no rows, or a sample lacks a scale or has it twice.
+    """
+    if not len(frame):
+        raise ValueError("the outcome table has no rows")
+    codes, samples = pd.factorize(frame["sample_id"])
+    scales, columns = np.unique(frame["scale"].to_numpy(), return_inverse=True)
+    _check_complete(codes, columns, samples, scales)
+    ordered = frame.iloc[np.lexsort((columns, codes))]
+    first = ordered.iloc[:: len(scales)]
+
+    has_losses = "reference_loss" in frame and bool(frame["reference_loss"].notna().any())
+
+    def column(name: str) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = ordered[name].to_numpy(dtype=np.float64)
+        return values.reshape(len(samples), len(scales))
+
+    return OutcomeTable(
+        sample_ids=np.array(first["sample_id"].tolist(), dtype=np.str_),
+        image_ids=np.array(first["image_id"].tolist(), dtype=np.str_),
+        groups=np.array(first["group"].tolist(), dtype=np.str_),
+        scales=tuple(int(scale) for scale in scales),
+        scores=column("score"),
+        parse_ok=column("parse_ok") > 0,
+        visual_tokens=column("visual_tokens"),
+        flops=column("flops"),
+        answers=ordered["answer"].to_numpy(dtype=object).reshape(len(samples), len(scales)),
+        mean_logprob=column("mean_logprob"),
+        first_margin=column("first_margin"),
+        wall_ms=column("wall_ms"),
+        meta=[(metas or {}).get(sample, {}) for sample in first["sample_id"]],
+        losses=column("reference_loss") if has_losses else None,
+    )
+
+
+def _check_complete(
+    codes: NDArray[np.int64], columns: NDArray[np.int64], samples: Any, scales: NDArray[np.int64]
+) -> None:
+    counts = np.zeros((len(samples), len(scales)), dtype=np.int64)
+    np.add.at(counts, (codes, columns), 1)
+    faulty = np.flatnonzero((counts != 1).any(axis=1))
+    if len(faulty):
+        raise ValueError(
+            f"sample {str(samples[faulty[0]])!r} does not have each of the scales "
+            f"{scales.tolist()} exactly once"
+        )
+
+
+def _read_finished(folder: Path) -> Manifest:
+    manifest = read_manifest(folder)
+    if not manifest.finished:
+        raise ValueError(f"the run in {folder} is not finished; run m3scale label again")
+    return manifest
+
+
+def _stack(rows: Mapping[str, NDArray[np.float16]], names: Sequence[str]) -> NDArray[np.float32]:
+    return np.stack([rows[name] for name in names]).astype(np.float32)

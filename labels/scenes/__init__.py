@@ -1,0 +1,1 @@
+"""Nested scenes, the built-in benchmark."""

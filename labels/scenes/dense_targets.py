@@ -1,0 +1,171 @@
+"""What the generator drew on every patch: dense targets that teach a vision tower from scratch.
+
+Each target is a map [24, 24] of class numbers with -1 where it does not apply.
+"""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labels.scenes.items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
+from labels.scenes.layouts import MOST_COUNTED, NUMBER_DIGITS
+from labels.scenes.questions import ask_scene
+from labels.scenes.splits import QUESTION_STREAM, TRAINING, make_scene, open_stream
+from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, KINDS
+from m3_backbone.scales import GRID_SIDE
+
+WHOLE_ANSWER = 1
+
+DIGITS = "0123456789"
+
+DESCRIBE = "Describe the "
+
+COUNT = "Count the "
+
+# Templates whose answer hangs on the things they name.
+NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
+
+
+COLOUR_NAMES = tuple(COLOURS)
+
+
+BACKGROUND_NAMES = tuple(BACKGROUNDS)
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+# Target name -> number of classes.
+DENSE_TARGETS = {
+    "content": len(CONTENTS),
+    "colour": len(COLOURS),
+    "letter": len(LETTERS),
+    "row": 24,
+    "column": 24,
+    "left": len(CONTENTS),
+    "right": len(CONTENTS),
+    "value": 10,
+    "copies": MOST_COUNTED + 1,
+    "kind": len(KINDS),
+    "background": len(BACKGROUNDS),
+    "rows": 25,
+}
+
+
+def item_targets(item: Item) -> dict[str, int]:
+    """Give the class numbers of one item."""
+    return {
+        "content": CONTENT_INDEX[item.content],
+        "colour": COLOUR_NAMES.index(item.colour) if item.colour else NOTHING,
+        "row": item.row,
+        "column": item.column,
+        "left": CONTENT_INDEX.get(item.left, NOTHING),
+        "right": CONTENT_INDEX.get(item.right, NOTHING),
+        "value": item.value,
+    }
+
+
+def cover_patches(item: Item) -> tuple[slice, slice]:
+    """Find the patches whose centre an item covers, at least one."""
+    pixels = IMAGE_SIDE / GRID_SIDE
+    edges = []
+    for low, high in ((item.box[1], item.box[3]), (item.box[0], item.box[2])):
+        first = int(np.ceil((low) / pixels - 0.5))
+        last = int(np.floor((high) / pixels - 0.5))
+        if last < first:
+            first = last = int((low + high) / 2 / pixels)
+        edges.append(slice(max(first, 0), min(last, GRID_SIDE - 1) + 1))
+    return edges[0], edges[1]
+
+
+def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
+    """Give the class number of every target on every patch.
+
+    Args:
+        scene: the scene that was drawn.
+
+    Returns:
+        One map [24, 24] per name in `DENSE_TARGETS`; -1 where a target does not apply.
+    """
+    maps = {name: np.full((GRID_SIDE, GRID_SIDE), NOTHING) for name in DENSE_TARGETS}
+    maps["content"][:] = 0
+    maps["kind"][:] = KINDS.index(scene.kind)
+    maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
+    maps["rows"][:] = scene.rows
+    copies = Counter(item.content for item in scene.items)
+    for item in scene.items:
+        area = cover_patches(item)
+        for name, number in item_targets(item).items():
+            maps[name][area] = number
+        if item.content in GLYPHS and copies[item.content] <= MOST_COUNTED:
+            maps["copies"][area] = copies[item.content]
+        if item.text.isascii() and item.text:
+            maps["letter"][area] = spell_patches(item, area[1])
+    return maps
+
+
+def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:
+    """Give the letter that each of a word's columns of patches shows."""
+    centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE
+    cell = (item.box[2] - item.box[0]) / len(item.text)
+    places = np.clip((centres - item.box[0]) // cell, 0, len(item.text) - 1).astype(int)
+    return np.array([LETTERS.index(item.text[place]) for place in places])
+
+
+def find_named(scene: Scene, template: str, name: str) -> list[Item]:
+    """Find the items that a question names; the bar or the digits where they are asked for."""
+    if template == "bar colour":
+        return [item for item in scene.items if item.content == "bar" and item.left == name]
+    if template == "number":
+        return [item for item in scene.items if item.value >= 0 and item.left == name]
+    return [item for item in scene.items if item.content == name]
+
+
+def find_told(scene: Scene, request: str) -> list[Item]:
+    """Find the items that a description is asked of."""
+    for start in (DESCRIBE, COUNT):
+        if request.startswith(start):
+            return find_named(scene, "", request.removeprefix(start)[:-1])
+    return []
+
+
+def ground_turns(
+    turns: list[tuple[str, str]], split: str, index: int, count: int, seed: int
+) -> NDArray[np.int8]:
+    """Mark the patches of what each turn of a conversation is about.
+
+    Args:
+        turns: what `labels.scenes.benchmark.conversation` gave for the same split, index, count and
+            seed.
+        split: name of the split.
+        index: number of the scene within it.
+        count: most questions wanted.
+        seed: seed of the whole benchmark.
+
+    Returns:
+        One map a turn [turns, 576], as `m3_backbone.training.auxiliary_losses` takes it: 0 where
+        nothing is that matters, 1 where it matters for the whole answer, k > 1 for the k-th token
+        from its end. A digit is taken to be one token.
+    """
+    scene = make_scene(split, index, seed)
+    random = open_stream(split, index, seed, QUESTION_STREAM)
+    drafts = ask_scene(scene, random, count, split == TRAINING)
+    told = [find_told(scene, request) for request, _ in turns[: len(turns) - len(drafts)]]
+    asked = [
+        find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []
+        for draft in drafts
+    ]
+    maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=np.int8)
+    for place, items in zip(maps, told + asked, strict=True):
+        for item in items:
+            place[cover_patches(item)] = mark_of(item)
+    return maps.reshape(len(turns), -1)
+
+
+def mark_of(item: Item) -> int:
+    """Say which tokens of an answer hang on an item: all of them, or a digit's own alone."""
+    if not item.left or item.content not in DIGITS:
+        return WHOLE_ANSWER
+    # Behind a digit come the number's others and the end token.
+    return NUMBER_DIGITS - item.column + 1

@@ -1,0 +1,106 @@
+"""Descriptions of scenes, for training only: long answers that name what stands where.
+
+A short answer gives a fresh language model one word to learn from; reading a whole row out, or all
+that is known of a thing, gives it many, each of which it has to look up. This is to the built-in
+model what captions are to a LLaVA before its instruction tuning. No benchmark question comes from
+here.
+"""
+
+import numpy as np
+
+from labels.scenes.items import Item, Scene
+from labels.scenes.layouts import pick
+from labels.scenes.questions import ask_counting, draw_item, unique_items
+from labels.scenes.vocabulary import GLYPHS, PLACES, WORDS
+
+Random = np.random.Generator
+
+
+Turn = tuple[str, str]
+
+
+LONGEST_READING = 6
+
+
+def item_text(item: Item, scene: Scene) -> str:
+    """Say what an item shows, and what belongs to it."""
+    if scene.kind in ("menu", "chart"):
+        return f"{item.content} {item.value}"
+    if scene.kind == "list":
+        return f"{item.content} {item.number}"
+    return f"{item.colour} {item.content}" if item.colour else item.content
+
+
+def read_row(scene: Scene, random: Random) -> Turn | None:
+    """Read a row of a grid, or a line of words, from a random place on."""
+    if scene.kind == "scene":
+        return None
+    start = draw_item(random, [i for i in scene.items if i.content in (*GLYPHS, *WORDS)])
+    if start is None:
+        return None
+    behind = [
+        item
+        for item in scene.items
+        if item.row == start.row
+        and item.column >= start.column
+        and item.content in (*GLYPHS, *WORDS)
+    ]
+    behind.sort(key=lambda item: item.column)
+    answer = " ".join(item_text(item, scene) for item in behind[:LONGEST_READING])
+    if start.column <= 0:
+        return pick(random, ("Read line {0}.", "Read row {0}.")).format(start.row + 1), answer
+    return f"Read row {start.row + 1} from column {start.column + 1}.", answer
+
+
+def describe_item(scene: Scene, random: Random) -> Turn | None:
+    """Tell all that is known of a thing that is there once."""
+    item = draw_item(random, unique_items(scene))
+    if item is None:
+        return None
+    return f"Describe the {item.content}.", item_facts(item, scene.kind)
+
+
+def count_items(scene: Scene, random: Random) -> Turn | None:
+    """Count a pictogram where there are not too many things."""
+    draft = ask_counting(scene, random)
+    return (f"Count the {draft.slots['name']}.", draft.answer) if draft else None
+
+
+def item_facts(item: Item, kind: str) -> str:
+    """Say what is known of an item and where it is.
+
+    The place comes last: told first, it would be the easier way to everything else.
+    """
+    row, column = item.row + 1, item.column + 1
+    if kind == "scene":
+        return f"{item.colour} {PLACES[item.row * 3 + item.column]}"
+    if kind == "grid":
+        beside = f"left {item.left or 'none'} right {item.right or 'none'}"
+        return f"{item.colour} {beside} row {row} column {column}"
+    if kind == "list":
+        return f"{item.colour} number {item.number} row {row} column {column}"
+    if kind == "page":
+        return f"line {row} column {column}"
+    return f"value {item.value} line {row}"
+
+
+def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
+    """Draw up to `count` different descriptions.
+
+    Args:
+        scene: the scene.
+        random: source of all choices.
+        count: how many are wanted.
+
+    Returns:
+        Pairs of a request and the text that answers it.
+    """
+    turns: dict[str, str] = {}
+    tellers = (describe_item, read_row, count_items)
+    for attempt in range(2 * count):
+        turn = tellers[attempt % 3](scene, random)
+        if turn is not None:
+            turns.setdefault(*turn)
+        if len(turns) == count:
+            break
+    return list(turns.items())

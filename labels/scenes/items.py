@@ -1,0 +1,55 @@
+"""A scene as drawing, questions and dense supervision share it; no pixels here."""
+
+from dataclasses import dataclass, field
+
+from labels.scenes.vocabulary import GLYPHS, WORDS
+
+# One shared list of things a patch can show: "none", pictograms, words, digits, a bar of a chart.
+CONTENTS = ("none", *GLYPHS, *WORDS, *"0123456789", "bar", "unseen")
+
+
+CONTENT_INDEX = {name: index for index, name in enumerate(CONTENTS)}
+
+
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing drawn on the canvas.
+
+    `row` and `column` are its place in the layout (line and word number, cell of the grid, or the
+    ninth of the canvas in free scenes); `left`, `right` name what it belongs to on either side,
+    `value` is a small number bound to it and `number` the digits that follow it, all of them
+    `NOTHING` or "" where they do not apply.
+    """
+
+    content: str
+    text: str
+    box: tuple[float, float, float, float]
+    colour: str = ""
+    row: int = NOTHING
+    column: int = NOTHING
+    left: str = ""
+    right: str = ""
+    value: int = NOTHING
+    number: str = ""
+
+    @property
+    def side(self) -> float:
+        """Length in pixels of the shorter side of the box."""
+        return min(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is needed to draw an image and to ask about it."""
+
+    kind: str
+    background: str
+    items: tuple[Item, ...]
+    rows: int
+    columns: int
+    font: str
+    textured: bool = False
+    facts: dict[str, str] = field(default_factory=dict)

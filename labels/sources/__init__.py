@@ -1,0 +1,1 @@
+"""Any data set to questions."""

@@ -1,0 +1,84 @@
+"""From image cells to pictures that are still encoded: one, several, or the frames of a video.
+
+What this is not: a decoder; `labels.sources.rows` opens what is listed here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from m3_backbone.images import count_frames, even_places, list_frames
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, not decoded.
+
+    Attributes:
+        source: an image file, or its content.
+        frame: which picture to take of an animated file.
+    """
+
+    source: Path | bytes
+    frame: int = 0
+
+    def read(self, name: str) -> bytes:
+        """Read the image file.
+
+        Args:
+            name: what to call the sample in messages.
+
+        Returns:
+            Its content.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+        """
+        if isinstance(self.source, bytes):
+            return self.source
+        if not self.source.is_file():
+            raise FileNotFoundError(f"{name}: there is no image file {self.source}")
+        return self.source.read_bytes()
+
+
+def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> list[Picture]:
+    """List the pictures of an image cell.
+
+    Args:
+        cell: a path, bytes, a dict of both, or a list of these.
+        folder: where relative paths start.
+        frames: frames to take of each video, which is an animated file or a folder of image files;
+            None takes the first picture of a file, and no folder.
+        name: what to call the sample in messages.
+
+    Returns:
+        The pictures in their order, at least one.
+
+    Raises:
+        ValueError: if the cell holds no image.
+    """
+    if isinstance(cell, list | tuple):
+        if not cell:
+            raise ValueError(f"{name}: expected at least one image, got an empty list")
+        return [one for part in cell for one in list_pictures(part, folder, frames, name)]
+    source = _find_source(cell, folder, name)
+    if frames is None:
+        return [Picture(source)]
+    if isinstance(source, Path) and source.is_dir():
+        files = list_frames(source)
+        return [Picture(files[place]) for place in even_places(len(files), frames)]
+    total = count_frames(BytesIO(Picture(source).read(name)), f"{name}: the video")
+    return [Picture(source, place) for place in even_places(total, frames)]
+
+
+def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
+    if isinstance(cell, Mapping):
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, bytes):
+        return cell
+    if not isinstance(cell, str) or not cell:
+        raise ValueError(
+            f"{name}: expected an image (bytes, or a path as text), got {type(cell).__name__}"
+        )
+    return folder / cell

@@ -1,0 +1,224 @@
+"""From a row of any data set to a question, and from its image cells to pixels.
+
+What this is not: a reader of files; `labels.sources.loading` opens the data set and knows its
+columns.
+"""
+
+import ast
+import hashlib
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from labels.questions import Question, image_fingerprint, join_fingerprints
+from labels.sources.image_cells import Picture, list_pictures
+from m3_backbone.images import check_image
+
+NOTHING = "nan"
+"""How data sets that went through pandas write a cell without text."""
+
+
+Row = Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """What is needed of a data set: rows by number."""
+
+    def __getitem__(self, index: int) -> Row:
+        """Read one row."""
+        ...
+
+
+class ImageColumn:
+    """The images of a data set, decoded when asked for and never kept.
+
+    Attributes:
+        columns: names of the image columns.
+        joined: image id of each row that holds several images -> the ids of these.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        column: str | Sequence[str],
+        folder: Path,
+        frames: int | None = None,
+    ) -> None:
+        """Remember where images are.
+
+        Args:
+            rows: the data set; image cells are paths, bytes, or a dict of both, or lists of these.
+            column: name of the image column; or names, if a question is about images of several.
+            folder: where relative paths start.
+            frames: frames to take of each video; None takes the first one.
+        """
+        self.columns = (column,) if isinstance(column, str) else tuple(column)
+        self.joined: dict[str, tuple[str, ...]] = {}
+        self._rows = rows
+        self._folder = folder
+        self._frames = frames
+        self._first_place: dict[str, tuple[int, int]] = {}
+        self._known_files: dict[tuple[bytes, int], str] = {}
+
+    def register(self, index: int, cell: object, name: str) -> str:
+        """Check the images of a row and remember where they are.
+
+        Args:
+            index: number of the row.
+            cell: content of its image column, or a list of those of several.
+            name: what to call the sample in messages.
+
+        Returns:
+            The content hash of the image, or of the row's images in their order; files with the
+            same bytes are decoded once.
+        """
+        pictures = list_pictures(cell, self._folder, self._frames, name)
+        ids = tuple(
+            self._identify(picture, (index, place), name) for place, picture in enumerate(pictures)
+        )
+        image_id = join_fingerprints(ids)
+        if len(ids) > 1:
+            self.joined[image_id] = ids
+        return image_id
+
+    def load(self, image_id: str) -> Image.Image:
+        """Decode one image.
+
+        Args:
+            image_id: content hash of a single image.
+
+        Returns:
+            The image in RGB.
+
+        Raises:
+            ValueError: if no row holds such an image.
+        """
+        if image_id not in self._first_place:
+            raise ValueError(f"no image with the id {image_id!r} among the rows that were read")
+        index, place = self._first_place[image_id]
+        name = f"row {index}"
+        cell = image_cell(self._rows[index], self.columns)
+        picture = list_pictures(cell, self._folder, self._frames, name)[place]
+        return decode_image(picture.read(name), name, picture.frame)
+
+    def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> str:
+        data = picture.read(name)
+        key = hashlib.sha256(data).digest(), picture.frame
+        if key not in self._known_files:
+            image_id = image_fingerprint(decode_image(data, name, picture.frame))
+            self._known_files[key] = image_id
+            self._first_place.setdefault(image_id, place)
+        return self._known_files[key]
+
+
+def image_cell(row: Row, columns: Sequence[str]) -> object:
+    """Take what a row says of its images.
+
+    Args:
+        row: the row.
+        columns: the image columns.
+
+    Returns:
+        The cell of the one column, or the list of the cells of several.
+    """
+    cells = [row[column] for column in columns]
+    return cells[0] if len(cells) == 1 else cells
+
+
+def decode_image(data: bytes, name: str, frame: int = 0) -> Image.Image:
+    """Decode an image file that is in memory.
+
+    Args:
+        data: content of the file.
+        name: what to call it in messages.
+        frame: which picture to take of an animated file.
+
+    Returns:
+        The image in RGB, upright.
+
+    Raises:
+        ValueError: if it is no image, is cut short, or has a size that no model takes.
+    """
+    try:
+        image = Image.open(BytesIO(data))
+        image.seek(frame)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name}: not an image that Pillow can read") from error
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name}: the image cannot be opened: {error}") from error
+    check_image(image, name)
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults: Row) -> Question:
+    """Build the question of a row.
+
+    Args:
+        row: the row.
+        columns: our field -> the row's column, for the fields that the data set has.
+        sample_id: name of the sample.
+        defaults: values of fields that have no column: `image_id` and `metric`.
+
+    Returns:
+        The question.
+    """
+    choices = _read_choices(row, columns.get("choices"), sample_id)
+    lines = (_read_text(row, columns.get(field)) for field in ("context", "question"))
+    answers = _read_texts(row, columns.get("answers"))
+    if "answer_index" in columns:
+        answers = (_pick_choice(choices, row[columns["answer_index"]], sample_id),)
+    return Question(
+        sample_id=sample_id,
+        image_id=defaults["image_id"],
+        question="\n".join(line for line in lines if line not in ("", NOTHING)),
+        answers=answers,
+        metric=_read_text(row, columns.get("metric")) or defaults["metric"],
+        choices=choices,
+        group=_read_text(row, columns.get("group")),
+    )
+
+
+def _read_text(row: Row, column: str | None) -> str:
+    value = row[column] if column is not None else None
+    return "" if value is None else str(value)
+
+
+def _read_texts(row: Row, column: str | None) -> tuple[str, ...]:
+    value = row[column] if column is not None else None
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (str(value),)
+    # VQAv2 and its kin keep each answer in a dict with the person's confidence.
+    cells = [cell["answer"] if isinstance(cell, Mapping) else cell for cell in value]
+    return tuple(str(cell) for cell in cells if cell is not None)
+
+
+def _read_choices(row: Row, column: str | None, sample_id: str) -> tuple[str, ...]:
+    if column is None:
+        return ()
+    if column not in row:  # one column an option, and empty ones where there are fewer
+        texts = (_read_text(row, name) for name in column.split(","))
+        return tuple(text for text in texts if text not in ("", NOTHING))
+    cell = row[column]
+    if not isinstance(cell, str):
+        return _read_texts(row, column)
+    try:
+        return tuple(str(option) for option in ast.literal_eval(cell))  # MMMU's lists are text
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise ValueError(
+            f"sample {sample_id!r}: expected a list of choices, got the text {cell!r}"
+        ) from error
+
+
+def _pick_choice(choices: tuple[str, ...], index: object, sample_id: str) -> str:
+    position = int(str(index)) if str(index).isdigit() else len(choices)
+    if position >= len(choices):
+        raise ValueError(
+            f"sample {sample_id!r}: expected the number of one of its {len(choices)} choices, "
+            f"counted from 0, got {index!r}"
+        )
+    return choices[position]

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: opened, placed, fingerprinted, converted."""

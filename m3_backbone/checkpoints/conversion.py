@@ -1,0 +1,90 @@
+"""Writes an opened checkpoint as a stock transformers folder.
+
+Not atomic by itself: the caller writes into a folder of another name and renames that.
+"""
+
+import filecmp
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import LlavaNextProcessor, LlavaProcessor, PreTrainedTokenizerBase
+
+from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
+from m3_backbone.checkpoints.official.config import is_official, read_config
+from m3_backbone.checkpoints.official.export import save_official
+from m3_backbone.hosts.config import StockModel
+
+
+def save_stock(
+    model: StockModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any, folder: Path
+) -> None:
+    """Write model and processor so that transformers alone can open and use them.
+
+    Args:
+        model: a stock LLaVA or LLaVA-NeXT.
+        tokenizer: its tokenizer, with a token for images and a chat template.
+        image_processor: its image processor.
+        folder: where to; equal parts give equal bytes.
+    """
+    config: Any = model.config
+    join: Any = LlavaNextProcessor if config.model_type == "llava_next" else LlavaProcessor
+    processor = join(
+        image_processor,
+        tokenizer,
+        patch_size=config.vision_config.patch_size,
+        vision_feature_select_strategy=config.vision_feature_select_strategy,
+        chat_template=tokenizer.chat_template,
+        # CLIP's class token, which the processor counts before it is dropped.
+        num_additional_image_tokens=1,
+    )
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def convert_checkpoint(source: str, target: Path, kind: str) -> bool:
+    """Write a checkpoint in another format.
+
+    Args:
+        source: a folder, a name on the Hub, or m3-mini.
+        target: the folder to write; made under another name and renamed.
+        kind: `stock` or `official`.
+
+    Returns:
+        True if the target was there already with the very same files.
+
+    Raises:
+        ValueError: if the source is in that format already, or the target holds something else.
+    """
+    folder = find_folder(source)
+    if is_official(read_config(folder)) == (kind == "official"):
+        raise ValueError(f"{folder} is in the {kind} format already: there is nothing to convert")
+    if target.exists() and (not target.is_dir() or target.resolve() == folder.resolve()):
+        raise ValueError(f"{target} is no folder to write to: name a new one")
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    opened = read_checkpoint(folder)
+    save = save_official if kind == "official" else save_stock
+    partial.mkdir(parents=True)
+    save(opened.model, opened.tokenizer, opened.image_processor, partial)
+    for path in partial.iterdir():
+        # safetensors makes private files.
+        path.chmod(0o644)
+    if not target.exists() or not any(target.iterdir()):
+        os.replace(partial, target)
+        return False
+    alike = have_same_files(partial, target)
+    shutil.rmtree(partial)
+    if not alike:
+        raise ValueError(f"{target} holds other files: remove it or name a new folder")
+    return True
+
+
+def have_same_files(first: Path, second: Path) -> bool:
+    """Tell whether two folders hold the same files, byte by byte."""
+    names = sorted(path.name for path in first.iterdir())
+    if names != sorted(path.name for path in second.iterdir()):
+        return False
+    same, _, _ = filecmp.cmpfiles(first, second, names, shallow=False)
+    return len(same) == len(names)

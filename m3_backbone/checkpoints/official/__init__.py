@@ -1,0 +1,1 @@
+"""LLaVA's own checkpoint format, read and written."""

@@ -1,0 +1,300 @@
+"""The `config.json` of LLaVA's own code (`llava_llama`), read as a stock transformers one.
+
+Settings only; tensors are `official_weights.py`'s. What stock transformers cannot express is
+refused here, before any weight is read.
+"""
+
+import ast
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaNextConfig
+
+VISION_FILE = "vision_config.json"
+"""Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
+
+
+IMAGE_FILE = "preprocessor_config.json"
+"""Settings of an image processor that is not official code's."""
+
+
+KNOWN_TOWERS: dict[str, dict[str, int]] = {
+    f"clip-vit-large-patch14{suffix}": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": side,
+        "patch_size": 14,
+        "projection_dim": 768,
+    }
+    for suffix, side in (("", 224), ("-336", 336))
+}
+"""Sizes behind the names that official configurations give. Source: OpenAI's CLIP models."""
+
+
+TEXT_FIELDS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "initializer_range"),
+    *("hidden_act", "attention_bias", "attention_dropout", "bos_token_id", "eos_token_id"),
+    *("pad_token_id", "mlp_bias", "head_dim"),
+)
+"""Fields that both formats call alike; one that is left out keeps transformers' default."""
+
+
+KEPT_FIELDS = (
+    *("image_aspect_ratio", "mm_patch_merge_type", "mm_vision_tower"),
+    *("matryoshka_vis_token_sample", "tokenizer_model_max_length"),
+)
+"""Fields that stock transformers does not know and that are kept under their own names."""
+
+
+REQUIRED_FIELDS = (*TEXT_FIELDS[:4], "vocab_size", "mm_hidden_size")
+
+
+MERGE_TYPES = ("flat", "spatial", "spatial_unpad")
+
+
+SELECT_STRATEGIES = {"patch": "default", "cls_patch": "full"}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the `config.json` of a checkpoint of any format.
+
+    Args:
+        folder: the checkpoint.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is not a JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{folder} is no checkpoint: it has no config.json") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    return fields if isinstance(fields, dict) else {}
+
+
+def is_official(fields: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration is in the format of LLaVA's own code.
+
+    Args:
+        fields: what `read_config` gave.
+
+    Returns:
+        True if so; early releases call their type plain `llava` and differ in the architecture.
+    """
+    named = fields.get("architectures") or []
+    return fields.get("model_type") == "llava_llama" or "LlavaLlamaForCausalLM" in named
+
+
+def is_exported(folder: Path) -> bool:
+    """Tell whether `official_export.py` wrote a checkpoint, which then brings all of its own.
+
+    Official code writes neither of the two files.
+    """
+    return all((folder / name).is_file() for name in (VISION_FILE, IMAGE_FILE))
+
+
+def is_anyres(fields: Mapping[str, Any]) -> bool:
+    """Tell whether an official configuration cuts images into several crops."""
+    return fields.get("image_aspect_ratio") == "anyres"
+
+
+def check_official(fields: Mapping[str, Any]) -> None:
+    """Refuse what cannot be expressed as a stock LLaVA.
+
+    Args:
+        fields: an official configuration.
+
+    Raises:
+        ValueError: if a field is missing, or asks for what neither stock class offers.
+    """
+    missing = [name for name in REQUIRED_FIELDS if not isinstance(fields.get(name), int)]
+    if missing:
+        raise ValueError(f"the official config.json lacks a whole number for {missing[0]}")
+    aspect = fields.get("image_aspect_ratio")
+    wanted: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
+        ("mm_projector_type", fields.get("mm_projector_type"), ("mlp2x_gelu",)),
+        (
+            "mm_vision_select_feature",
+            fields.get("mm_vision_select_feature", "patch"),
+            tuple(SELECT_STRATEGIES),
+        ),
+        ("image_aspect_ratio", aspect, (None, "pad", "square", "anyres")),
+        ("mm_patch_merge_type", fields.get("mm_patch_merge_type", "flat"), MERGE_TYPES),
+        ("mm_use_im_start_end", bool(fields.get("mm_use_im_start_end")), (False,)),
+        ("tie_word_embeddings", bool(fields.get("tie_word_embeddings")), (False,)),
+    )
+    for name, value, allowed in wanted:
+        if value not in allowed:
+            choices = ", ".join(map(str, allowed))
+            raise ValueError(
+                f"the official config.json says {name} {value!r}, which a stock LLaVA cannot "
+                f"express: expected {choices}"
+            )
+
+
+def build_vision_config(folder: Path, fields: Mapping[str, Any]) -> CLIPVisionConfig:
+    """Find the sizes of the vision tower.
+
+    Args:
+        folder: the checkpoint; its `vision_config.json` counts if it has one.
+        fields: the official configuration, which only names the tower.
+
+    Returns:
+        The tower's configuration.
+
+    Raises:
+        ValueError: if the tower is unknown or not as wide as the projector expects.
+    """
+    path = folder / VISION_FILE
+    name = str(fields.get("mm_vision_tower") or fields.get("vision_tower"))
+    if path.is_file():
+        try:
+            sizes = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+    else:
+        sizes = KNOWN_TOWERS.get(name.rstrip("/").rpartition("/")[2])
+    if not isinstance(sizes, dict):
+        raise ValueError(
+            f"unknown vision tower {name!r}: expected {' or '.join(KNOWN_TOWERS)}, or its sizes "
+            f"in {path}"
+        )
+    sizes = {key: value for key, value in sizes.items() if key != "model_type"}
+    config = CLIPVisionConfig(**sizes)
+    if config.hidden_size != fields["mm_hidden_size"]:
+        raise ValueError(
+            f"vision tower {name!r} is {config.hidden_size} wide, but the projector expects "
+            f"mm_hidden_size {fields['mm_hidden_size']}"
+        )
+    return config
+
+
+def build_stock_config(
+    fields: Mapping[str, Any], vision: CLIPVisionConfig, image_token_id: int
+) -> LlavaConfig | LlavaNextConfig:
+    """Translate an official configuration.
+
+    Args:
+        fields: the official configuration, for which `check_official` passed.
+        vision: its vision tower.
+        image_token_id: id that stands for one visual token; the vocabulary grows up to it.
+
+    Returns:
+        A stock configuration, of LLaVA-NeXT if images are cut into crops. The scales and the fields
+        in `KEPT_FIELDS` stay under their official names.
+    """
+    text = {name: fields[name] for name in TEXT_FIELDS if fields.get(name) is not None}
+    text_config = LlamaConfig(
+        vocab_size=max(int(fields["vocab_size"]), image_token_id + 1),
+        rope_parameters=read_rope(fields),
+        tie_word_embeddings=False,
+        **text,
+    )
+    patch: Any = vision.patch_size
+    settings: dict[str, Any] = {
+        "vision_config": vision,
+        "text_config": text_config,
+        "image_token_index": image_token_id,
+        "projector_hidden_act": "gelu",
+        "vision_feature_layer": int(fields.get("mm_vision_select_layer", -2)),
+        "vision_feature_select_strategy": SELECT_STRATEGIES[
+            str(fields.get("mm_vision_select_feature", "patch"))
+        ],
+        "image_seq_length": (image_side(vision) // int(patch)) ** 2,
+        "tie_word_embeddings": False,
+    }
+    config: LlavaConfig | LlavaNextConfig
+    if is_anyres(fields):
+        config = LlavaNextConfig(image_grid_pinpoints=read_pinpoints(fields), **settings)
+    else:
+        config = LlavaConfig(**settings)
+    kept = {name: fields[name] for name in KEPT_FIELDS if fields.get(name) is not None}
+    scales = read_scales(fields)
+    config.update({**kept, **({"matryoshka_vis_token_scale": scales} if scales else {})})
+    return config
+
+
+def image_side(vision: CLIPVisionConfig) -> int:
+    """Give the side of the square that a tower looks at [pixels]."""
+    side: Any = vision.image_size
+    return int(side)
+
+
+def read_rope(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the rotary settings of an official configuration.
+
+    Args:
+        fields: the official configuration.
+
+    Returns:
+        Base and scaling, in the words of transformers 5.
+
+    Raises:
+        ValueError: if the scaling is neither linear nor dynamic.
+    """
+    base = {"rope_theta": float(fields.get("rope_theta") or 10000.0), "rope_type": "default"}
+    scaling = fields.get("rope_scaling")
+    if not scaling:
+        return base
+    kind = scaling.get("type", scaling.get("rope_type")) if isinstance(scaling, dict) else scaling
+    if kind not in ("linear", "dynamic") or not isinstance(scaling.get("factor"), (int, float)):
+        raise ValueError(
+            f"rope_scaling {scaling!r} is not known: expected type linear or dynamic and a factor"
+        )
+    return {**base, "rope_type": kind, "factor": float(scaling["factor"])}
+
+
+def read_pinpoints(fields: Mapping[str, Any]) -> list[list[int]]:
+    """Read the grids that an image may be cut into.
+
+    Args:
+        fields: the official configuration, with (width, height) pairs or a text of such.
+
+    Returns:
+        (height, width) pairs [pixels] as stock transformers has them, in the same order, which
+        decides ties.
+
+    Raises:
+        ValueError: if they are not pairs of whole numbers.
+    """
+    given = fields.get("image_grid_pinpoints")
+    try:
+        pairs: Any = ast.literal_eval(given) if isinstance(given, str) else given
+        return [[int(height), int(width)] for width, height in pairs]
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise ValueError(
+            f"image_grid_pinpoints must be a list of (width, height) pairs, got {given!r}"
+        ) from error
+
+
+def read_scales(fields: Mapping[str, Any]) -> list[int]:
+    """Read the trained scales: a list, a comma-separated text or one number in official files.
+
+    Args:
+        fields: the official configuration.
+
+    Returns:
+        The scales as they stand, empty if none are named.
+
+    Raises:
+        ValueError: if they are not whole numbers.
+    """
+    given = fields.get("matryoshka_vis_token_scale")
+    try:
+        parts = given.split(",") if isinstance(given, str) else given
+        return [int(part) for part in (parts if isinstance(parts, list) else [parts or 0]) if part]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"matryoshka_vis_token_scale must list whole numbers, got {given!r}"
+        ) from error

@@ -1,0 +1,172 @@
+"""Opens checkpoints of LLaVA's own code (`llava_llama`), M3's among them, as stock models.
+
+In memory and from the checkpoint's own files alone: the vision tower is the one stored in it.
+`m3scale convert` writes what is opened here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoImageProcessor,
+    GenerationConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextForConditionalGeneration,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import (
+    LlavaNextImageProcessorPil,
+)
+
+from m3_backbone.checkpoints.official.config import (
+    build_stock_config,
+    build_vision_config,
+    check_official,
+    image_side,
+    is_anyres,
+    is_exported,
+    read_config,
+    read_pinpoints,
+)
+from m3_backbone.checkpoints.official.tokenizer import open_tokenizer, set_template
+from m3_backbone.checkpoints.official.weights import read_tensors, to_stock_tensors
+from m3_backbone.hosts.config import StockModel
+
+
+@dataclass(frozen=True)
+class OfficialParts:
+    """An official checkpoint as stock parts.
+
+    Attributes:
+        model: a stock LLaVA, or LLaVA-NeXT where images are cut into crops.
+        tokenizer: its tokenizer, with a token for images and a chat template.
+        image_processor: its image processor, the Pillow one.
+    """
+
+    model: StockModel
+    tokenizer: PreTrainedTokenizerBase
+    image_processor: Any
+
+
+def open_official(folder: Path, dtype: torch.dtype | None = None) -> OfficialParts:
+    """Open an official checkpoint.
+
+    Args:
+        folder: the checkpoint.
+        dtype: number format of the model; None keeps the stored one.
+
+    Returns:
+        Its parts, the model on the CPU and in evaluation mode.
+    """
+    fields = read_config(folder)
+    check_official(fields)
+    image_processor = open_image_processor(folder, fields)
+    tokenizer = open_tokenizer(folder)
+    if not is_exported(folder):
+        set_template(tokenizer)
+    image_token_id: Any = tokenizer.convert_tokens_to_ids(tokenizer.image_token)
+    model = open_official_model(folder, image_token_id, dtype)
+    return OfficialParts(model, tokenizer, image_processor)
+
+
+def open_official_model(
+    folder: Path, image_token_id: int | None = None, dtype: torch.dtype | None = None
+) -> StockModel:
+    """Open the model of an official checkpoint without its tokenizer.
+
+    The vocabulary's tables get rows of zeros up to the image token. Nobody reads its embedding, and
+    its logit is barred (see `barred.py`); the logits of the official vocabulary stay as they are.
+
+    Args:
+        folder: the checkpoint.
+        image_token_id: id that stands for one visual token; None takes the first free one.
+        dtype: number format of the model; None keeps the stored one.
+
+    Returns:
+        The model on the CPU, in evaluation mode.
+    """
+    fields = read_config(folder)
+    check_official(fields)
+    rows = int(fields["vocab_size"])
+    image_token_id = rows if image_token_id is None else image_token_id
+    config = build_stock_config(fields, build_vision_config(folder, fields), image_token_id)
+    stock: Any = (
+        LlavaNextForConditionalGeneration if is_anyres(fields) else LlavaForConditionalGeneration
+    )
+    with torch.device("meta"):
+        expected = stock(config).state_dict()
+    needs_newline = is_anyres(fields) and fields.get("mm_patch_merge_type") == "spatial_unpad"
+    tensors = to_stock_tensors(read_tensors(folder), expected, rows, needs_newline)
+    model: StockModel = stock.from_pretrained(
+        None, config=config, state_dict=tensors, dtype=dtype or "auto"
+    )
+    model.generation_config = build_generation(folder, fields, image_token_id)
+    return model
+
+
+def build_generation(
+    folder: Path, fields: Mapping[str, Any], image_token_id: int
+) -> GenerationConfig:
+    """Translate the settings of `generate`; sampling is left out, answers are greedy.
+
+    Args:
+        folder: the checkpoint.
+        fields: its official configuration.
+        image_token_id: id that stands for one visual token.
+
+    Returns:
+        Special tokens, and the image token under those that are never answered. Where a stock model
+        was exported, its own tokens may be answered as before.
+
+    Raises:
+        ValueError: if `generation_config.json` is not JSON.
+    """
+    path = folder / "generation_config.json"
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    tokens = {name: saved.get(name, fields.get(name)) for name in names}
+    barred = set(saved.get("suppress_tokens") or [])
+    if image_token_id >= fields["vocab_size"] or not is_exported(folder):
+        barred.add(image_token_id)
+    make: Any = GenerationConfig
+    settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(barred) or None)
+    return settings
+
+
+def open_image_processor(folder: Path, fields: Mapping[str, Any]) -> Any:
+    """Make the image processor that official code would use.
+
+    Args:
+        folder: the checkpoint; an exported one brings its own.
+        fields: its official configuration.
+
+    Returns:
+        The stock Pillow processor: `pad` fills up to a square with CLIP's mean colour, `anyres`
+        cuts crops, anything else keeps the image's middle.
+
+    Raises:
+        ValueError: if an exported one cannot be read.
+    """
+    if is_exported(folder):
+        read: Any = AutoImageProcessor.from_pretrained
+        try:
+            return read(folder, backend="pil", local_files_only=True)
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{folder} lacks an image processor: {reason}") from error
+    side = image_side(build_vision_config(folder, fields))
+    sizes: Any = {
+        "size": {"shortest_edge": side},
+        "crop_size": {"height": side, "width": side},
+    }
+    if is_anyres(fields):
+        return LlavaNextImageProcessorPil(image_grid_pinpoints=read_pinpoints(fields), **sizes)
+    return LlavaImageProcessorPil(do_pad=fields.get("image_aspect_ratio") == "pad", **sizes)

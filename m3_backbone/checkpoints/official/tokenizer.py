@@ -1,0 +1,127 @@
+"""The text side of LLaVA's own checkpoints: tokenizer, image token and chat template.
+
+Official code keeps images out of the tokenizer; stock transformers wants a token for them. Where
+there is none, `<image>` is added behind the vocabulary.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read_pieces
+
+IMAGE_TOKEN = "<image>"
+
+
+IMAGE_ENTRY = {"image_token": IMAGE_TOKEN}
+"""Processors find the token by this name."""
+
+
+SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
+"""Source: the conversation `vicuna_v1`, with which M3 was trained and evaluated."""
+
+
+VICUNA_TEMPLATE = (
+    "{% if messages[0]['role'] == 'system' %}"
+    "{% set system = messages[0]['content'] %}{% set turns = messages[1:] %}"
+    "{% else %}{% set system = '" + SYSTEM.replace("'", "\\'") + "' %}{% set turns = messages %}"
+    "{% endif %}"
+    "{% if system is not string %}{% set system = system[0]['text'] %}{% endif %}"
+    "{{ system + ' ' }}"
+    "{% for turn in turns %}"
+    "{% set parts = turn['content'] %}"
+    "{% if parts is string %}{% set parts = [{'type': 'text', 'text': parts}] %}{% endif %}"
+    "{{ 'USER: ' if turn['role'] == 'user' else 'ASSISTANT: ' }}"
+    "{% for part in parts if part['type'] == 'image' %}{{ '<image>\\n' }}{% endfor %}"
+    "{% for part in parts if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
+    "{{ ' ' if turn['role'] == 'user' else '</s>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% else %}{{ '' }}{% endif %}"
+)
+"""The conversation `vicuna_v1`: images first, each on a line of its own."""
+
+
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Open the tokenizer of an official checkpoint, ready for a stock LLaVA.
+
+    Args:
+        folder: holds `tokenizer.json` or Vicuna's `tokenizer.model`.
+
+    Returns:
+        A tokenizer with a token for images, padding on the left.
+
+    Raises:
+        FileNotFoundError: if the folder holds neither file.
+        ValueError: if the file is damaged or its special tokens are unknown.
+    """
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = _open_json(folder)
+    elif (folder / "tokenizer.model").is_file():
+        tokenizer = _open_sentencepiece(folder)
+    else:
+        raise FileNotFoundError(f"{folder} has no tokenizer.model and no tokenizer.json")
+    if tokenizer.bos_token is None or tokenizer.eos_token is None:
+        raise ValueError(f"the tokenizer in {folder} names no token for a text's start or end")
+    # Padding is masked; what it is called only has to be in the vocabulary.
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def set_template(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give a tokenizer the template `vicuna_v1`, unless its own one knows images.
+
+    Args:
+        tokenizer: changed in place.
+    """
+    template = tokenizer.chat_template
+    if not isinstance(template, str) or IMAGE_TOKEN not in template:
+        tokenizer.chat_template = VICUNA_TEMPLATE
+
+
+def _open_json(folder: Path) -> PreTrainedTokenizerFast:
+    # Not AutoTokenizer: for a Llama it would set the spaces after special tokens anew.
+    read: Any = PreTrainedTokenizerFast.from_pretrained
+    try:
+        opened = read(folder, local_files_only=True, padding_side="left")
+        if getattr(opened, "image_token", None) is None:
+            opened = read(
+                folder,
+                local_files_only=True,
+                padding_side="left",
+                extra_special_tokens=IMAGE_ENTRY,
+            )
+    # The tokenizers library raises plain exceptions for a file it cannot read.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"the tokenizer in {folder} cannot be read: {reason}") from error
+    tokenizer: PreTrainedTokenizerFast = opened
+    return tokenizer
+
+
+def _open_sentencepiece(folder: Path) -> PreTrainedTokenizerFast:
+    tokenizer = build_tokenizer(read_pieces(folder / "tokenizer.model"))
+    extra = folder / "added_tokens.json"
+    if extra.is_file():
+        try:
+            ids = {str(k): int(v) for k, v in json.loads(extra.read_text("utf-8")).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{extra} must map tokens to ids") from error
+        tokenizer.add_special_tokens(sorted(ids, key=lambda token: ids[token]))
+        moved = [token for token, place in ids.items() if tokenizer.token_to_id(token) != place]
+        if moved:
+            raise ValueError(f"{extra} gives {moved[0]!r} an id that does not follow the others")
+    wrap: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = wrap(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        extra_special_tokens=IMAGE_ENTRY,
+        padding_side="left",
+    )
+    return fast

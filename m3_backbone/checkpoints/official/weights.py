@@ -1,0 +1,166 @@
+"""Tensors of LLaVA's own checkpoints: reading the files, and names in either format."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+# Stock name (a pattern, because the tower lost a level of its name within transformers 5), official
+# name. The first that fits counts.
+_NAMES = (
+    (r"^model\.multi_modal_projector\.linear_1\.", "model.mm_projector.0."),
+    (r"^model\.multi_modal_projector\.linear_2\.", "model.mm_projector.2."),
+    (
+        r"^model\.vision_tower\.(vision_model\.)?",
+        "model.vision_tower.vision_tower.vision_model.",
+    ),
+    (r"^model\.language_model\.", "model."),
+)
+
+
+TOWER_PREFIX = "model.vision_tower.vision_tower."
+
+
+NEWLINE_NAME = "model.image_newline"
+
+
+VOCABULARY_NAMES = ("model.embed_tokens.weight", "lm_head.weight")
+
+
+# Constants that old releases saved; they are computed anew.
+_IGNORED_ENDINGS = ("rotary_emb.inv_freq", "embeddings.position_ids")
+
+
+def to_official_name(name: str) -> str:
+    """Give the official name of a stock tensor.
+
+    Args:
+        name: its name in a stock LLaVA's state.
+
+    Returns:
+        Its name in an official checkpoint.
+    """
+    for pattern, official in _NAMES:
+        renamed, count = re.subn(pattern, official, name)
+        if count:
+            return renamed
+    return name
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read all tensors of a checkpoint.
+
+    Args:
+        folder: holds `model.safetensors` or `pytorch_model.bin`, or an index and its shards.
+
+    Returns:
+        Name -> tensor, on the CPU, as stored.
+
+    Raises:
+        ValueError: if a file is damaged or the index is of no use.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in _find_files(folder):
+        try:
+            if path.suffix == ".safetensors":
+                found = load_file(path)
+            else:
+                found = torch.load(path, map_location="cpu", weights_only=True)
+            tensors.update(found)
+        # Damage comes as a SafetensorError, or as almost anything from torch.load.
+        except (SafetensorError, Exception) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"the weights in {path} are damaged or cut short: {reason}") from error
+    return tensors
+
+
+def _find_files(folder: Path) -> list[Path]:
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return _read_index(index)
+        if (folder / name).is_file():
+            return [folder / name]
+    raise FileNotFoundError(
+        f"{folder} holds no weights that can be read: expected model.safetensors or "
+        "pytorch_model.bin, or an index of shards"
+    )
+
+
+def _read_index(index: Path) -> list[Path]:
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{index} is no index of shards: expected a weight_map") from error
+    paths = [index.parent / Path(str(name)).name for name in sorted(names, key=str)]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{index} names the shard {path.name}, which is not there")
+    return paths
+
+
+def to_stock_tensors(
+    tensors: dict[str, Tensor], expected: Mapping[str, Tensor], rows: int, needs_newline: bool
+) -> dict[str, Tensor]:
+    """Check official tensors against a stock model's and give them its names.
+
+    Args:
+        tensors: official name -> tensor; used up, so that no second copy of a model is held.
+        expected: the stock model's state, of which only names and shapes are read.
+        rows: rows of the official vocabulary [V]; a larger stock one is filled up with zeros.
+        needs_newline: whether the newline vector is used; else it may be there or not.
+
+    Returns:
+        Stock name -> tensor, complete.
+
+    Raises:
+        ValueError: if tensors are missing, unexpected or of another shape; names the first.
+    """
+    wanted = {to_official_name(name): name for name in expected}
+    if not any(name.startswith(TOWER_PREFIX) for name in tensors):
+        raise ValueError(
+            f"the checkpoint holds no vision tower (no {TOWER_PREFIX}* tensors): "
+            "M3 checkpoints bring the tower they were trained with"
+        )
+    if not needs_newline and NEWLINE_NAME in wanted:
+        tensors.setdefault(NEWLINE_NAME, torch.zeros(expected[NEWLINE_NAME].shape))
+    surplus = [name for name in tensors if name not in wanted and not _is_ignored(name)]
+    _refuse("missing", [name for name in wanted if name not in tensors])
+    _refuse("unexpected", surplus if needs_newline else set(surplus) - {NEWLINE_NAME})
+    result = {}
+    for official, stock in wanted.items():
+        tensor, shape = tensors.pop(official), tuple(expected[stock].shape)
+        if official in VOCABULARY_NAMES and len(tensor) == rows:
+            tensor = grow_rows(tensor, shape[0])
+        if tuple(tensor.shape) != shape:
+            raise ValueError(
+                f"the tensor {official} has the shape {list(tensor.shape)}, but the configuration "
+                f"asks for {list(shape)}"
+            )
+        result[stock] = tensor
+    return result
+
+
+def grow_rows(table: Tensor, rows: int) -> Tensor:
+    """Add rows of zeros to a table [V, D] until it has `rows`."""
+    if rows <= len(table):
+        return table
+    return torch.cat([table, table.new_zeros(rows - len(table), *table.shape[1:])])
+
+
+def _is_ignored(name: str) -> bool:
+    return name.endswith(_IGNORED_ENDINGS)
+
+
+def _refuse(what: str, names: Iterable[str]) -> None:
+    found = sorted(names)
+    if found:
+        raise ValueError(
+            f"not a whole official LLaVA checkpoint: {len(found)} {what} tensors, "
+            f"such as {', '.join(found[:3])}"
+        )

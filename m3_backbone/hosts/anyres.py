@@ -1,0 +1,157 @@
+"""Which crops a LLaVA-NeXT model sees of an image, and how many visual tokens they become.
+
+Arithmetic on sizes only: no pixel and no token is touched. The crops are the whole image squashed
+to one square, called base, and then the tiles of a grid, row by row. All sizes of images are
+(width, height).
+
+Source: M3 (arXiv 2405.17430) and its official code, whose numbers these are. transformers rounds to
+    seven digits where the official code cuts off, and so keeps other tokens of a few images.
+"""
+
+from dataclasses import dataclass
+from math import isqrt
+
+Size = tuple[int, int]
+"""Width and height [pixels]."""
+
+
+MERGE_TYPES = ("flat", "spatial", "spatial_unpad")
+"""How the tokens of several crops become one sequence.
+
+flat: crop after crop. spatial: the base crop, then all tiles as one map, row by row across the
+tiles. spatial_unpad: as spatial, without the rows or columns that only show padding, and with one
+newline token behind each row.
+"""
+
+
+@dataclass(frozen=True)
+class CropLayout:
+    """How a model cuts images into crops.
+
+    Attributes:
+        crop_side: width and height of a crop [pixels].
+        resolutions: sizes of tile grids that an image may be fitted into, in the order of
+            preference among equally good ones.
+        merge: one of `MERGE_TYPES`.
+    """
+
+    crop_side: int
+    resolutions: tuple[Size, ...]
+    merge: str
+
+    def __post_init__(self) -> None:
+        if self.merge not in MERGE_TYPES:
+            raise ValueError(
+                f"unknown merge type {self.merge!r}: choose one of {', '.join(MERGE_TYPES)}"
+            )
+        for size in self.resolutions:
+            if min(size) < 1 or size[0] % self.crop_side or size[1] % self.crop_side:
+                raise ValueError(
+                    f"a grid of {size[0]}x{size[1]} pixels does not consist of whole crops of "
+                    f"{self.crop_side} pixels"
+                )
+        if not self.resolutions:
+            raise ValueError("expected at least one grid resolution, got none")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a stitched map that shows the image, not padding: half-open ranges of cells."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+def best_resolution(size: Size, resolutions: tuple[Size, ...]) -> Size:
+    """Find the grid that keeps most pixels of an image; among equals, the one that wastes least.
+
+    Args:
+        size: width and height of the image [pixels].
+        resolutions: the grids to choose from; the first of equally good ones wins.
+
+    Returns:
+        Width and height of the grid [pixels].
+    """
+    width, height = size
+
+    def rank(grid: Size) -> tuple[int, int]:
+        scale = min(grid[0] / width, grid[1] / height)
+        # More pixels than the image has are no gain.
+        kept = min(int(width * scale) * int(height * scale), width * height)
+        return kept, kept - grid[0] * grid[1]
+
+    # max keeps the first of equals.
+    return max(resolutions, key=rank)
+
+
+def tile_grid(size: Size, layout: CropLayout) -> tuple[int, int]:
+    """Count the tiles that an image is cut into.
+
+    Args:
+        size: width and height of the image [pixels].
+        layout: how the model cuts.
+
+    Returns:
+        Columns and rows of tiles.
+    """
+    width, height = best_resolution(size, layout.resolutions)
+    return width // layout.crop_side, height // layout.crop_side
+
+
+def count_crops(size: Size, layout: CropLayout | None) -> int:
+    """Count what the vision tower sees of an image.
+
+    Args:
+        size: width and height of the image [pixels].
+        layout: how the model cuts; None for a model that does not.
+
+    Returns:
+        Crops, the base crop included.
+    """
+    if layout is None:
+        return 1
+    columns, rows = tile_grid(size, layout)
+    return 1 + columns * rows
+
+
+def unpadded_window(size: Size, columns: int, rows: int) -> Window:
+    """Find the cells of a stitched map that show the image and not the padding around it.
+
+    Args:
+        size: width and height of the image [pixels].
+        columns: cells of the map from left to right.
+        rows: cells of the map from top to bottom.
+
+    Returns:
+        The window; it may be empty where an image is flat and the map coarse.
+    """
+    width, height = size
+    # int() and no rounding, and this order of factors: the official counts hang on both.
+    if width / height > columns / rows:
+        cut = (rows - int(height * (columns / width))) // 2
+        return Window(cut, rows - cut, 0, columns)
+    cut = (columns - int(width * (rows / height))) // 2
+    return Window(0, rows, cut, columns - cut)
+
+
+def count_visual_tokens(size: Size, scale: int, layout: CropLayout | None) -> int:
+    """Count the visual tokens of an image.
+
+    Args:
+        size: width and height of the image [pixels].
+        scale: tokens that each crop is pooled to, a square.
+        layout: how the model cuts; None for a model that does not.
+
+    Returns:
+        Tokens that the language model reads, newlines included.
+    """
+    if layout is None:
+        return scale
+    columns, rows = tile_grid(size, layout)
+    if layout.merge != "spatial_unpad":
+        return scale * (1 + columns * rows)
+    side = isqrt(scale)
+    window = unpadded_window(size, columns * side, rows * side)
+    return scale + (window.bottom - window.top) * (window.right - window.left + 1)

@@ -1,0 +1,178 @@
+"""What a model's configuration says about sizes: its grid, its scales, its costs.
+
+Reads numbers only; no weight is touched.
+"""
+
+from math import isqrt
+from typing import Any, TypeAlias
+
+from transformers import (
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+)
+
+from m3_backbone.flops import LanguageShape, VisionShape
+from m3_backbone.hosts.anyres import CropLayout
+from m3_backbone.scales import check_scale, default_ladder, legal_scales
+
+StockConfig: TypeAlias = LlavaConfig | LlavaNextConfig | LlavaOnevisionConfig | PaliGemmaConfig
+
+StockModel: TypeAlias = (
+    LlavaForConditionalGeneration
+    | LlavaNextForConditionalGeneration
+    | LlavaOnevisionForConditionalGeneration
+    | PaliGemmaForConditionalGeneration
+)
+
+
+STOCK_MERGE = "spatial_unpad"
+"""What transformers' own LLaVA-NeXT does with crops; its configuration has no field for it."""
+
+
+def grid_side(config: StockConfig) -> int:
+    """Find the side of the grid of visual tokens of one image crop.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Tokens along one side.
+
+    Raises:
+        ValueError: if the tokens do not form a square.
+    """
+    vision = _vision_config(config)
+    size, patch = vision.image_size, vision.patch_size
+    whole = isinstance(size, int) and isinstance(patch, int)
+    # The 384 pixels of LLaVA-OneVision are 27 patches of 14; nobody sees the last 6.
+    may_leave_rest = isinstance(config, LlavaOnevisionConfig)
+    if not whole or (size % patch and not may_leave_rest):
+        raise ValueError(
+            f"the visual tokens must form a square grid: image size {size} with patch size {patch} "
+            "gives none"
+        )
+    strategy = getattr(config, "vision_feature_select_strategy", "full")
+    dropped = 1 if strategy == "default" else 0
+    tokens = (size // patch) ** 2 + _class_tokens(config) - dropped
+    if tokens != isqrt(tokens) ** 2:
+        raise ValueError(
+            f"the visual tokens must form a square grid, but select strategy {strategy!r} gives "
+            f"{tokens}"
+        )
+    return isqrt(tokens)
+
+
+def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, ...]:
+    """Find the scales that a model offers.
+
+    Args:
+        config: the model's configuration; M3 checkpoints name their scales in it.
+        side: tokens along one side of the grid; None reads it off the configuration.
+
+    Returns:
+        Scales, ascending.
+    """
+    side = grid_side(config) if side is None else side
+    named = getattr(config, "matryoshka_vis_token_scale", None)
+    if not named:
+        return default_ladder(side)
+    return tuple(sorted({check_scale(scale, legal_scales(side)) for scale in named}))
+
+
+def crop_layout(config: StockConfig) -> CropLayout | None:
+    """Find whether and how a model cuts images into crops.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        The layout; None for a model that sees each image as one crop.
+    """
+    is_cutting = isinstance(config, LlavaNextConfig | LlavaOnevisionConfig)
+    return read_layout(config) if is_cutting else None
+
+
+def read_layout(config: Any) -> CropLayout:
+    """Read how a model cuts images into crops.
+
+    Args:
+        config: configuration of a model that does. `image_grid_pinpoints` is (height, width) as in
+            all of transformers, where M3's own files have (width, height): the order decides which
+            of two equally good grids is taken. M3 checkpoints name their `mm_patch_merge_type`.
+
+    Returns:
+        The layout.
+
+    Raises:
+        ValueError: if the grids are not pairs of numbers.
+    """
+    grids = config.image_grid_pinpoints or []
+    for grid in grids:
+        if not isinstance(grid, list | tuple) or [type(side) for side in grid] != [int, int]:
+            raise ValueError(
+                f"image_grid_pinpoints must be pairs of height and width in pixels, got {grid!r}"
+            )
+    return CropLayout(
+        crop_side=_vision_config(config).image_size,
+        resolutions=tuple((width, height) for height, width in grids),
+        merge=getattr(config, "mm_patch_merge_type", None) or STOCK_MERGE,
+    )
+
+
+def language_shape(config: StockConfig) -> LanguageShape:
+    """Read the sizes of the language model.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Its sizes.
+    """
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return LanguageShape(
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        intermediate=text.intermediate_size,
+        vocab=text.vocab_size,
+        query_width=heads * head,
+        key_value_width=(getattr(text, "num_key_value_heads", None) or heads) * head,
+    )
+
+
+def vision_shape(config: StockConfig) -> VisionShape:
+    """Read the sizes of the vision tower and the projector.
+
+    Args:
+        config: the model's configuration.
+
+    Returns:
+        Their sizes.
+    """
+    vision = _vision_config(config)
+    return VisionShape(
+        layers=vision.num_hidden_layers,
+        hidden=vision.hidden_size,
+        intermediate=vision.intermediate_size,
+        patches=(vision.image_size // vision.patch_size) ** 2,
+        patch_values=getattr(vision, "num_channels", 3) * vision.patch_size**2,
+        extra_tokens=_class_tokens(config),
+        projected=config.get_text_config().hidden_size,
+        projector_layers=1 if isinstance(config, PaliGemmaConfig) else 2,
+    )
+
+
+def _vision_config(config: StockConfig) -> Any:
+    # Typed as maybe a dict or None; a configuration that was built holds both parts.
+    return config.vision_config
+
+
+def _class_tokens(config: StockConfig) -> int:
+    return 1 if _vision_config(config).model_type == "clip_vision_model" else 0

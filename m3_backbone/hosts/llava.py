@@ -1,0 +1,87 @@
+"""Pixels through the vision tower: up to what the projector reads, or all the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from m3_backbone.hosts.anyres import Size
+from m3_backbone.pooling import Pyramid, build_pyramid
+
+FALLBACK_TEMPLATE = (
+    "{% for turn in messages %}{% if turn['role'] == 'user' %}USER: "
+    "{% for part in turn['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}"
+    "{% else %} ASSISTANT: {{ turn['content'][0]['text'] + ' ' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+"""Source: LLaVA-1.5 without its system sentence, as the transformers documentation gives it."""
+
+
+def prepare_image(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
+    """Make an image ready for a model that sees it as one crop.
+
+    Args:
+        config: the model's configuration; nothing of it is needed.
+        image_processor: the checkpoint's image processor.
+        image: an image in mode RGB.
+
+    Returns:
+        Pixel values [3, H, W].
+    """
+    pixels: Tensor = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
+    return pixels
+
+
+def project_images(model: Any, pixels: Tensor) -> Tensor:
+    """Encode and project images that the model sees as one crop each.
+
+    Args:
+        model: a stock model whose `get_image_features` gives the language model's tokens.
+        pixels: pixel values [B, 3, H, W].
+
+    Returns:
+        Tokens [B, N, D].
+    """
+    return torch.stack(list(model.get_image_features(pixels, return_dict=True).pooler_output))
+
+
+def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
+    """Run the vision tower and select the features that the model's configuration names.
+
+    Args:
+        model: a stock LLaVA, LLaVA-NeXT or LLaVA-OneVision.
+        pixels: pixel values of images or crops [B, 3, H, W].
+
+    Returns:
+        Features [B, N, F]; F is the tower's width, times the layers where several are joined.
+    """
+    config = model.config
+    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+    layers = config.vision_feature_layer
+    features = torch.cat(
+        [hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1
+    )
+    # The class token.
+    return features[:, 1:] if config.vision_feature_select_strategy == "default" else features
+
+
+def pool_image(
+    model: Any, tokens: Tensor, size: Size, scales: Sequence[int], method: str
+) -> Pyramid:
+    """Pool an image that the model sees as one crop, whatever the model and the image's size.
+
+    Args:
+        model: the model that gave the tokens.
+        tokens: projected tokens of the image [N, D].
+        size: width and height of the image [pixels].
+        scales: the scales to build.
+        method: one of `POOLING_METHODS`.
+
+    Returns:
+        The pyramid: scale -> [scale, D].
+    """
+    return build_pyramid(tokens, scales, method)

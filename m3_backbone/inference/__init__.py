@@ -1,0 +1,1 @@
+"""From image and question to answers at any scale."""

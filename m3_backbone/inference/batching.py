@@ -1,0 +1,170 @@
+"""Which questions are read together: batches by the tokens they take, halved where memory ends.
+
+Plans only; what a row or a batch is made of is `prefill.py`'s business.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from m3_backbone.inference.prompts import TokenizedPrompt
+
+TOKEN_BUDGET = 16384
+"""Tokens in the cache of one batch: 8 GiB for a language model of 7B parameters in bfloat16."""
+
+
+LONGEST_PACK = 2048
+"""Tokens of the questions in one packed row: each is compared with each, so a row must end."""
+
+
+LONG_BEGINNING = 400
+"""Visual tokens that are read by themselves even for one question."""
+
+
+Pays = Callable[[int, int], bool]
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a batch: an image and the questions that are read behind it.
+
+    Attributes:
+        image: number of the image.
+        places: numbers of its questions.
+        packed: whether the beginning of the prompt is read once for all of them.
+        visual: visual tokens of the image.
+        size: tokens that it takes in the cache, with all answers at their longest.
+    """
+
+    image: int
+    places: tuple[int, ...]
+    packed: bool
+    visual: int
+    size: int
+
+
+def sharing_pays(n_questions: int, visual: int) -> bool:
+    """Tell whether to read the beginning of the prompt by itself, once for all questions.
+
+    `scripts.benchmarks.label --prefix` measures where it does: from two questions on at every
+    scale, and for one where the beginning is long, as it needs no mask there and less of the last
+    layer.
+
+    Args:
+        n_questions: questions of the image.
+        visual: visual tokens of the image, if all images have as many, else 0: a packed batch holds
+            images of one number only, and a question alone is better off in a full batch.
+
+    Returns:
+        Whether it pays.
+    """
+    return n_questions > 1 or visual >= LONG_BEGINNING
+
+
+def plan_rows(
+    prompts: Sequence[Sequence[TokenizedPrompt]],
+    visual: Sequence[int],
+    max_new_tokens: int,
+    token_budget: int,
+    pays: Pays,
+) -> list[Row]:
+    """Spread the questions of images over rows.
+
+    Args:
+        prompts: the prompts of each image.
+        visual: visual tokens of each image.
+        max_new_tokens: most tokens of an answer.
+        token_budget: tokens of a batch; a packed row has no more, unless one question alone has.
+        pays: whether questions share a row, see `sharing_pays`.
+
+    Returns:
+        The rows, by image.
+    """
+    even = len(set(visual)) == 1
+    rows = []
+    for image, group in enumerate(prompts):
+        if not group or not pays(len(group), visual[image] if even else 0):
+            for place, prompt in enumerate(group):
+                size = prompt.text_tokens() + visual[image] + max_new_tokens
+                rows.append(Row(image, (place,), False, visual[image], size))
+            continue
+        beginning = len(group[0].before) + visual[image]
+        sizes = [len(prompt.after) + max_new_tokens for prompt in group]
+        for places in _cut(sizes, min(LONGEST_PACK, token_budget - beginning)):
+            size = beginning + sum(sizes[place] for place in places)
+            rows.append(Row(image, places, True, visual[image], size))
+    return rows
+
+
+def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]]:
+    """Gather rows of like size, packed ones with equally many visual tokens.
+
+    Args:
+        rows: the rows of one scale.
+        token_budget: tokens of a batch, padding included.
+
+    Yields:
+        Rows of one batch, at least one.
+    """
+
+    def kind(row: Row) -> tuple[bool, int]:
+        return row.packed, row.visual if row.packed else 0
+
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: (kind(row), row.size)):
+        # The last row is the largest, and the others are padded to it.
+        full = (len(batch) + 1) * row.size > token_budget
+        if batch and (full or kind(row) != kind(batch[0])):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def split_batches(
+    scales: Sequence[int], lengths: Sequence[int], batch_size: int
+) -> Iterator[list[int]]:
+    """Split rows into batches of one scale, rows of like length together so that little is padded.
+
+    Args:
+        scales: visual tokens per image crop of each row.
+        lengths: tokens of each row.
+        batch_size: most rows of a batch.
+
+    Yields:
+        Row numbers of one batch.
+    """
+    order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
+    for _, rows in groupby(order, key=lambda i: scales[i]):
+        same_scale = list(rows)
+        for start in range(0, len(same_scale), batch_size):
+            yield same_scale[start : start + batch_size]
+
+
+def count_tokens(batch: Sequence[Row]) -> int:
+    """Count what a batch takes.
+
+    Args:
+        batch: its rows.
+
+    Returns:
+        Tokens in the cache, padding included.
+    """
+    return len(batch) * max(row.size for row in batch)
+
+
+def _cut(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
+    """Cut a sequence into runs whose sizes add up to no more than a limit, if they can."""
+    run: list[int] = []
+    for place, size in enumerate(sizes):
+        if run and sum(sizes[i] for i in run) + size > limit:
+            yield tuple(run)
+            run = []
+        run.append(place)
+    if run:
+        yield tuple(run)

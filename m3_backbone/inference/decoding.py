@@ -1,0 +1,205 @@
+"""A greedy loop over the stock model's forward, for many answers a row.
+
+A row of the batch is one key-value cache; the answers that share it are its slots. Each cached
+position belongs to one slot, to all of them (`SHARED`: the prompt's beginning) or to none
+(`NOBODY`: padding), and a slot sees what is its own or shared. Plain batches have one slot a row.
+
+This is not `transformers.generate`: there is no sampling, no beam and no penalty, and rows that
+have finished leave the batch.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.suppressed import bar_tokens
+
+SHARED = -1
+
+
+NOBODY = -2
+
+
+@dataclass
+class DecodeState:
+    """Where the rows of a batch stand between two tokens.
+
+    Attributes:
+        cache: keys and values of what was read so far.
+        owner: who may see each cached position: a slot, `SHARED` or `NOBODY` [R, K].
+        position: position of the next token of each slot [R, Q].
+        logits: logits of the next token of each slot [R, Q, V].
+        active: slots whose answer goes on [R, Q].
+        closing: tokens that are a slot's whole answer if they come first, else -1 [R, Q, n].
+    """
+
+    cache: DynamicCache
+    owner: Tensor
+    position: Tensor
+    logits: Tensor
+    active: Tensor
+    closing: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class GreedyOutput:
+    """What the loop produced, on the CPU.
+
+    Attributes:
+        token_ids: generated ids, 0 behind an answer's end [R, Q, T].
+        lengths: generated tokens, the end token included [R, Q].
+        logprob: summed log-probability of the generated tokens [R, Q].
+        margin: top-1 minus top-2 log-probability of the first token [R, Q].
+    """
+
+    token_ids: Tensor
+    lengths: Tensor
+    logprob: Tensor
+    margin: Tensor
+
+
+class _Record:
+    """Collects the answers; its rows are those of the batch at the start."""
+
+    def __init__(self, active: Tensor, max_new_tokens: int) -> None:
+        shape = active.shape
+        device = active.device
+        self.token_ids = torch.zeros((*shape, max_new_tokens), dtype=torch.long, device=device)
+        self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
+        self.logprob = torch.zeros(shape, device=device)
+        self.margin = torch.zeros(shape, device=device)
+
+    def add(self, rows: Tensor, slots: Tensor, live: Tensor, logits: Tensor) -> Tensor:
+        """Note the best token of each live slot.
+
+        Args:
+            rows: row numbers [r, 1].
+            slots: slot numbers [r, q].
+            live: which of them count [r, q].
+            logits: logits [r, q, V].
+
+        Returns:
+            The best token of every slot [r, q].
+        """
+        logprobs = logits.float().log_softmax(-1)
+        best = logprobs.argmax(-1)
+        top = logprobs.topk(2, dim=-1).values
+        rows, slots = rows.expand_as(slots)[live], slots[live]
+        step = self.lengths[rows, slots]
+        self.token_ids[rows, slots, step] = best[live]
+        self.lengths[rows, slots] = step + 1
+        self.logprob[rows, slots] += top[..., 0][live]
+        first = step == 0
+        self.margin[rows[first], slots[first]] = (top[..., 0] - top[..., 1])[live][first]
+        return best
+
+    def finish(self) -> GreedyOutput:
+        return GreedyOutput(
+            self.token_ids.cpu(), self.lengths.cpu(), self.logprob.cpu(), self.margin.cpu()
+        )
+
+
+def decode_greedily(
+    model: StockModel,
+    state: DecodeState,
+    eos_ids: tuple[int, ...],
+    max_new_tokens: int,
+) -> GreedyOutput:
+    """Generate the most probable token of every active slot until it ends.
+
+    Args:
+        model: the stock model.
+        state: the batch after its prompts were read; used up by this call.
+        eos_ids: tokens that end an answer.
+        max_new_tokens: most tokens of an answer.
+
+    Returns:
+        The answers of all rows and slots, in the state's order.
+    """
+    record = _Record(state.active, max_new_tokens)
+    row_ids = torch.arange(len(state.active), device=state.active.device)[:, None]
+    ends = torch.tensor(eos_ids, dtype=torch.long, device=state.active.device)
+    slots = torch.arange(state.active.shape[1], device=state.active.device).expand_as(state.active)
+    live, logits = state.active, state.logits
+    for step in range(max_new_tokens):
+        best = record.add(row_ids, slots, live, bar_tokens(model, logits))
+        ended = torch.isin(best, ends)
+        if step == 0 and state.closing is not None:
+            ended |= (best[..., None] == state.closing).any(-1)
+        state.active.scatter_(1, slots, live & ~ended)
+        if step + 1 == max_new_tokens or not bool(state.active.any()):
+            break
+        tokens = torch.zeros_like(state.position).scatter_(1, slots, best)
+        kept = _drop_finished_rows(state)
+        tokens, row_ids = tokens[kept], row_ids[kept]
+        slots, live = _pick_slots(state.active)
+        logits = _step(model, state, tokens.gather(1, slots), slots, live)
+    return record.finish()
+
+
+def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn a table of who sees whom into what attention layers add to their scores.
+
+    Args:
+        visible: whether a query sees a key [R, L, K].
+        dtype: type of the model's activations.
+
+    Returns:
+        0 where visible, the most negative number elsewhere [R, 1, L, K].
+    """
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+
+
+def _drop_finished_rows(state: DecodeState) -> Tensor:
+    """Give up rows without an active slot once they are half of the batch; return the rows kept."""
+    wanted = state.active.any(1)
+    everything = torch.arange(len(wanted), device=wanted.device)
+    # Selecting copies the cache, so it has to pay for itself.
+    if 2 * int(wanted.sum()) > len(wanted):
+        return everything
+    kept = everything[wanted]
+    # The layers of the cache may lie on several devices, and each takes indices from the CPU.
+    state.cache.batch_select_indices(kept.cpu())
+    state.owner, state.position = state.owner[kept], state.position[kept]
+    state.active = state.active[kept]
+    return kept
+
+
+def _pick_slots(active: Tensor) -> tuple[Tensor, Tensor]:
+    """Move active slots to the front: slot numbers and whether they are live, both [R, q]."""
+    width = int(active.sum(1).max())
+    slots = active.int().argsort(dim=1, descending=True, stable=True)[:, :width]
+    return slots, active.gather(1, slots)
+
+
+def _step(
+    model: StockModel,
+    state: DecodeState,
+    tokens: Tensor,
+    slots: Tensor,
+    live: Tensor,
+) -> Tensor:
+    """Read one token a slot [R, q] and return the logits of the next ones [R, q, V]."""
+    owner = torch.where(live, slots, NOBODY)
+    state.owner = torch.cat([state.owner, owner], dim=1)
+    if state.active.shape[1] == 1:
+        # One answer a row needs no table: any attention kernel takes a padding mask.
+        mask = (state.owner != NOBODY).long()
+    else:
+        seen = (state.owner[:, None] == owner[..., None]) | (state.owner[:, None] == SHARED)
+        mask = additive_mask(seen, model.dtype)
+    inputs: dict[str, Any] = {
+        "input_ids": tokens,
+        "attention_mask": mask,
+        "position_ids": state.position.gather(1, slots),
+        "past_key_values": state.cache,
+        "use_cache": True,
+    }
+    state.position.scatter_add_(1, slots, live.long())
+    logits = model(**inputs).logits
+    return torch.as_tensor(logits)

@@ -1,0 +1,122 @@
+"""Images to visual tokens: one pass of the vision tower for each distinct image."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from m3_backbone.hosts.anyres import Size
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.host import find_host
+from m3_backbone.images import check_image
+from m3_backbone.inference.execution import MemoryLimit, evaluating
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image that is ready for the vision tower.
+
+    Attributes:
+        pixels: pixel values [3, H, W], or [crops, 3, H, W] from a model that cuts images.
+        size: width and height of the image [pixels].
+    """
+
+    pixels: Tensor
+    size: Size
+
+
+def prepare_image(model: StockModel, image_processor: Any, image: Image.Image) -> PreparedImage:
+    """Do what has to be done to an image before the vision tower; another thread may.
+
+    Args:
+        model: the stock model.
+        image_processor: its image processor.
+        image: an image of any mode.
+
+    Returns:
+        The image as `encode_images` takes it, in pinned memory for a model on a GPU.
+    """
+    image = check_image(image)
+    pixels = find_host(model.config).prepare(model.config, image_processor, image)
+    pixels = pixels.to(model.dtype)
+    return PreparedImage(pixels.pin_memory() if model.device.type == "cuda" else pixels, image.size)
+
+
+def encode_images(
+    model: StockModel,
+    image_processor: Any,
+    images: Sequence[Image.Image | PreparedImage],
+    batch_size: int,
+    memory: MemoryLimit | None = None,
+) -> list[Tensor]:
+    """Encode and project images at the model's full grid.
+
+    Args:
+        model: the stock model.
+        image_processor: its image processor.
+        images: PIL images of any mode, or prepared ones.
+        batch_size: images in one pass; crops, for a model that cuts images.
+        memory: what is known of how many crops fit.
+
+    Returns:
+        Tokens of each image in the caller's order: [N, D], or [crops, N, D] from a model that cuts
+        images; equal images share one tensor.
+
+    Raises:
+        ValueError: if an image is refused, `batch_size` is below 1, or the image processor cuts
+            images in another way than the model expects.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    checked = [
+        image if isinstance(image, PreparedImage) else check_image(image, f"image {i}")
+        for i, image in enumerate(images)
+    ]
+    keys = [_content_key(image) for image in checked]
+    distinct = dict(zip(keys, checked, strict=True))
+    order = list(distinct)
+    tokens: dict[str, Tensor] = {}
+    for start in range(0, len(order), batch_size):
+        part = order[start : start + batch_size]
+        pixels = [_read_pixels(model, image_processor, distinct[key]) for key in part]
+        tokens.update(zip(part, _encode(model, pixels, batch_size, memory), strict=True))
+    return [tokens[key] for key in keys]
+
+
+def _read_pixels(
+    model: StockModel, image_processor: Any, image: Image.Image | PreparedImage
+) -> Tensor:
+    if not isinstance(image, PreparedImage):
+        image = prepare_image(model, image_processor, image)
+    return image.pixels.to(model.device, non_blocking=True)
+
+
+def _encode(
+    model: StockModel, pixels: Sequence[Tensor], batch_size: int, memory: MemoryLimit | None
+) -> list[Tensor]:
+    """Encode images [3, H, W] or [crops, 3, H, W] to [N, D] or [crops, N, D]."""
+    memory = MemoryLimit() if memory is None else memory
+    project = find_host(model.config).project
+    crops = [crop for one in pixels for crop in (one if one.ndim == 4 else one[None])]
+    encoded: list[Tensor] = []
+    with evaluating(model):
+        for start in range(0, len(crops), batch_size):
+            encoded += memory.run(
+                crops[start : start + batch_size],
+                len,
+                lambda batch: list(project(model, torch.stack(list(batch)))),
+            )
+    found = iter(encoded)
+    return [
+        next(found) if one.ndim == 3 else torch.stack([next(found) for _ in one]) for one in pixels
+    ]
+
+
+def _content_key(image: Image.Image | PreparedImage) -> str:
+    if isinstance(image, PreparedImage):
+        return str(id(image))  # whoever prepares images ahead knows which are equal
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()

@@ -1,0 +1,294 @@
+"""The language side: visual tokens and questions in, answers out, batch by batch.
+
+Knows neither images nor which scale is wise; `backbone.py` is the face that users see.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.host import find_host
+from m3_backbone.inference.answers import Answer, BatchFacts, build_answers
+from m3_backbone.inference.batching import (
+    Pays,
+    Row,
+    count_tokens,
+    fill_batches,
+    plan_rows,
+    sharing_pays,
+    split_batches,
+)
+from m3_backbone.inference.decoding import DecodeState, decode_greedily
+from m3_backbone.inference.execution import MemoryLimit, evaluating
+from m3_backbone.inference.prefill import can_pack, prefill_packed, prefill_padded
+from m3_backbone.inference.prompts import PromptBuilder, TokenizedPrompt
+
+
+class AnswerEngine:
+    """Reads prompts with the stock model and decodes greedily.
+
+    Attributes:
+        prompts: renders and tokenizes questions.
+        eos_ids: tokens that end an answer.
+    """
+
+    def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Join model and tokenizer.
+
+        Args:
+            model: the stock model.
+            tokenizer: its tokenizer.
+        """
+        self.prompts = PromptBuilder(
+            tokenizer, model.config.image_token_id, find_host(model.config).template
+        )
+        self._model = model
+        self._tokenizer = tokenizer
+        self.eos_ids = _find_eos_ids(model, tokenizer)
+        # Padding is never seen, but a place holder of the image would ask for a visual token.
+        self.pad_id = 0 if model.config.image_token_id else 1
+        self._memory = MemoryLimit()
+        self._ids: dict[str, int | None] = {}
+
+    def tokenize(
+        self, questions: Sequence[str], visual: Sequence[int], max_new_tokens: int
+    ) -> list[TokenizedPrompt]:
+        """Tokenize questions and check that their answers have room.
+
+        Args:
+            questions: what is asked.
+            visual: visual tokens of each question.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            One prompt a question.
+
+        Raises:
+            ValueError: if a question is empty or too long for the model, or `max_new_tokens` is
+                below 1.
+        """
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+        prompts = [self.prompts.tokenize(question) for question in questions]
+        limit = self._model.config.get_text_config().max_position_embeddings
+        for question, prompt, count in zip(questions, prompts, visual, strict=True):
+            needed = prompt.text_tokens() + count + max_new_tokens
+            if needed > limit:
+                raise ValueError(
+                    f"the question needs {needed} tokens with image and answer, the model has "
+                    f"{limit}: shorten {question[:60]!r}"
+                )
+        return prompts
+
+    def close(self, prompt: TokenizedPrompt, words: Sequence[str]) -> TokenizedPrompt:
+        """Let an answer end with its first token if that is one of some words.
+
+        Args:
+            prompt: the prompt of a question.
+            words: the words; those that take several tokens do not count.
+
+        Returns:
+            The prompt, which knows their tokens.
+        """
+        return replace(prompt, closing=tuple(i for i in map(self._find_id, words) if i is not None))
+
+    def _find_id(self, word: str) -> int | None:
+        """Find the one token of a word that begins an answer."""
+        if word not in self._ids:
+            asked = self.prompts.tokenize("?").after
+            answered = self.prompts.tokenize("?", word).after
+            single = answered[:-1] == asked
+            self._ids[word] = answered[-1] if single else None
+        return self._ids[word]
+
+    def answer_each(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        features: Sequence[Tensor],
+        scales: Sequence[int],
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> list[Answer]:
+        """Answer prompts at scales of their own, in batches of one scale.
+
+        Args:
+            prompts: the prompts.
+            features: visual tokens of each prompt [n_visual, D].
+            scales: visual tokens per image crop of each prompt.
+            max_new_tokens: most tokens of an answer.
+            batch_size: most answers of a batch.
+
+        Returns:
+            One answer a prompt.
+
+        Raises:
+            ValueError: if `batch_size` is below 1.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
+        answers: dict[int, Answer] = {}
+        for part in split_batches(scales, lengths, batch_size):
+            found = self.answer_rows(
+                [prompts[i] for i in part],
+                [features[i] for i in part],
+                scales[part[0]],
+                max_new_tokens,
+            )
+            answers.update(zip(part, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
+
+    def answer_rows(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[Answer]:
+        """Answer one prompt a row in one padded batch.
+
+        Args:
+            prompts: the prompt of each row.
+            features: visual tokens of each row [n_visual, D].
+            scale: visual tokens per image crop.
+            max_new_tokens: most tokens of an answer.
+
+        Returns:
+            One answer a row.
+        """
+        image_id = self.prompts.image_token_id
+        visual = [len(tokens) for tokens in features]
+        ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
+        answers = self._run(
+            lambda: prefill_padded(self._model, ids, features, self.pad_id),
+            [[prompt] for prompt in prompts],
+            scale,
+            visual,
+            max_new_tokens,
+        )
+        return [row[0] for row in answers]
+
+    def answer_groups(
+        self,
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+        token_budget: int,
+        pays: Pays = sharing_pays,
+    ) -> list[list[Answer]]:
+        """Answer several prompts an image, in batches of like size.
+
+        Args:
+            prompts: the prompts of each image.
+            features: visual tokens of each image [n_visual, D].
+            scale: visual tokens per image crop.
+            max_new_tokens: most tokens of an answer.
+            token_budget: tokens of a batch.
+            pays: whether questions of an image share its reading, where they can.
+
+        Returns:
+            Answers of each image.
+
+        Raises:
+            ValueError: if `token_budget` is below 1.
+        """
+        if token_budget < 1:
+            raise ValueError(f"token_budget must be at least 1, got {token_budget}")
+
+        def work(batch: Sequence[Row]) -> list[list[Answer]]:
+            asked = [[prompts[row.image][place] for place in row.places] for row in batch]
+            shown = [features[row.image] for row in batch]
+            if batch[0].packed:
+                return self._answer_packed(asked, shown, scale, max_new_tokens)
+            single = [prompt for [prompt] in asked]
+            return [[one] for one in self.answer_rows(single, shown, scale, max_new_tokens)]
+
+        if not self.can_group(prompts):
+            pays = _never
+        rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
+        answers: dict[tuple[int, int], Answer] = {}
+        for batch in fill_batches(rows, min(token_budget, self._memory.most)):
+            for row, found in zip(batch, self._memory.run(batch, count_tokens, work), strict=True):
+                answers.update(zip([(row.image, i) for i in row.places], found, strict=True))
+        return [[answers[i, j] for j in range(len(group))] for i, group in enumerate(prompts)]
+
+    def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
+        """Tell whether prompts may be packed.
+
+        Args:
+            prompts: the prompts of each image.
+
+        Returns:
+            True if all begin alike, none ends with its image, and the model takes a packed batch.
+        """
+        flat = [prompt for row in prompts for prompt in row]
+        alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
+        return alike and can_pack(self._model)
+
+    def _answer_packed(
+        self,
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+    ) -> list[list[Answer]]:
+        visual = [len(tokens) for tokens in features]
+        beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
+        endings = [[prompt.after for prompt in row] for row in prompts]
+        return self._run(
+            lambda: prefill_packed(self._model, beginning, features, endings, self.pad_id),
+            prompts,
+            scale,
+            visual,
+            max_new_tokens,
+        )
+
+    def _run(
+        self,
+        prefill: Callable[[], DecodeState],
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        scale: int,
+        visual: Sequence[int],
+        max_new_tokens: int,
+    ) -> list[list[Answer]]:
+        start = time.perf_counter()
+        with evaluating(self._model):
+            state = prefill()
+            state.closing = _gather_closing(prompts).to(state.active.device)
+            shape = *state.active.shape, state.owner.shape[1]
+            output = decode_greedily(self._model, state, self.eos_ids, max_new_tokens)
+        wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
+        facts = BatchFacts(scale, visual, wall_ms, shape)
+        return build_answers(output, prompts, facts, self._tokenizer)
+
+
+def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
+    """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
+    slots = max(map(len, prompts))
+    width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
+    table = torch.full((len(prompts), slots, width), -1)
+    for row, asked in enumerate(prompts):
+        for slot, prompt in enumerate(asked):
+            table[row, slot, : len(prompt.closing)] = torch.tensor(prompt.closing, dtype=torch.long)
+    return table
+
+
+def _never(n_questions: int, visual: int) -> bool:
+    return False
+
+
+def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Collect the ends of an answer as `generate` would: from its settings, else the tokenizer."""
+    settings = model.generation_config
+    ids = settings.eos_token_id if settings is not None else None
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    if ids is None:
+        return ()
+    return tuple(ids) if isinstance(ids, list) else (int(ids),)

@@ -1,0 +1,237 @@
+"""Reading prompts: visual tokens and text into the key-value cache of the stock model.
+
+Two layouts lead to the same answers. Padded: one prompt a row, padding on the left. Packed: one
+image a row, its prompt's beginning read once, then the endings of all its questions side by side,
+each seeing the beginning and itself. Packing needs an attention kernel that takes a mask per query.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.host import find_host
+from m3_backbone.inference.decoding import NOBODY, SHARED, DecodeState, additive_mask
+
+
+def can_pack(model: StockModel) -> bool:
+    """Tell whether the packed layout works on a model.
+
+    Args:
+        model: the stock model.
+
+    Returns:
+        True if its attention takes a full mask, no layer forgets early tokens, and what a prompt
+        begins with does not depend on its end.
+    """
+    if find_host(model.config).reads_both_ways:
+        return False
+    text = model.config.get_text_config()
+    has_window = bool(getattr(text, "sliding_window", None))
+    return text._attn_implementation in ("sdpa", "eager") and not has_window
+
+
+def prefill_padded(
+    model: StockModel,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> DecodeState:
+    """Read one prompt a row, padded on the left.
+
+    Args:
+        model: the stock model.
+        prompts: ids of each row, with one place holder for each visual token.
+        features: visual tokens of each row [n_visual, D]; rows may differ.
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        The batch, one slot a row.
+    """
+    laid = _lay_out(model, prompts, features, pad_id)
+    out = model(**laid, use_cache=True, logits_to_keep=1)
+    seen = laid["attention_mask"]
+    return DecodeState(
+        cache=out.past_key_values,
+        owner=torch.where(seen > 0, 0, NOBODY),
+        position=seen.sum(1, keepdim=True) + find_host(model.config).first_position,
+        logits=out.logits,
+        active=torch.ones_like(seen[:, :1], dtype=torch.bool),
+    )
+
+
+def read_last_states(
+    model: StockModel,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> Tensor:
+    """Read one prompt a row and keep nothing but the state at its end.
+
+    Args:
+        model: the stock model.
+        prompts: ids of each row, with one place holder for each visual token.
+        features: visual tokens of each row [n_visual, D]; rows may differ.
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        Hidden state of the last layer at the last place of each row [R, D].
+    """
+    laid = _lay_out(model, prompts, features, pad_id)
+    states: Tensor = model.model(**laid, use_cache=False).last_hidden_state
+    return states[:, -1]
+
+
+def _lay_out(
+    model: StockModel,
+    prompts: Sequence[Sequence[int]],
+    features: Sequence[Tensor],
+    pad_id: int,
+) -> dict[str, Any]:
+    """Pad prompts on the left and say where their visual tokens go."""
+    _check_counts(prompts, features, model.config.image_token_id)
+    width = max(map(len, prompts))
+    ids = torch.tensor(
+        [[pad_id] * (width - len(row)) + list(row) for row in prompts], device=model.device
+    )
+    lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
+    position = torch.arange(width, device=model.device) - (width - lengths)
+    host = find_host(model.config)
+    return {
+        "input_ids": ids,
+        "attention_mask": (position >= 0).long(),
+        "position_ids": position.clamp_min(0) + host.first_position,
+        **host.splice(ids, features),
+    }
+
+
+def prefill_packed(
+    model: StockModel,
+    beginning: Sequence[int],
+    features: Sequence[Tensor],
+    endings: Sequence[Sequence[Sequence[int]]],
+    pad_id: int,
+) -> DecodeState:
+    """Read one image a row: the common beginning once, then every question's ending.
+
+    Args:
+        model: the stock model, one that `can_pack`.
+        beginning: ids up to and with the visual tokens' place holders, the same for every row.
+        features: visual tokens of each row [n_visual, D], the same number in all.
+        endings: ids behind the image, for each question of each row.
+        pad_id: id to pad with; never the image's.
+
+    Returns:
+        The batch, as many slots a row as the row with most questions has.
+    """
+    _check_counts([beginning] * len(features), features, model.config.image_token_id)
+    first = torch.tensor([list(beginning)] * len(features), device=model.device)
+    splice = find_host(model.config).splice
+    cache = _read_beginnings(model, first, splice(first, features))
+    ids, owner, position, last = _pack(endings, len(beginning), pad_id, model.device)
+    same = owner[:, None] == owner[..., None]
+    shared = owner.new_full((len(owner), len(beginning)), SHARED)
+    visible = torch.cat([(shared == SHARED)[:, None].expand(-1, ids.shape[1], -1), same.tril()], 2)
+    hidden = model.model(
+        input_ids=ids,
+        attention_mask=additive_mask(visible, model.dtype),
+        position_ids=position,
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    at = last.clamp_min(0)
+    # Under a device map the last layer may lie elsewhere than the first.
+    there = at.to(hidden.device)
+    ends = hidden.gather(1, there[..., None].expand(-1, -1, hidden.shape[-1]))
+    return DecodeState(
+        cache=cache,
+        owner=torch.cat([shared, owner], dim=1),
+        position=position.gather(1, at) + 1,
+        logits=model.lm_head(ends).to(model.device),
+        active=last >= 0,
+    )
+
+
+class _CacheFull(Exception):
+    """Ends a forward of which nobody wants more than the cache."""
+
+
+class _BeginningCache(DynamicCache):
+    """Ends the forward when the last layer has its keys and values."""
+
+    n_layers = 0
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *rest: Any, **more: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Keep keys and values of a layer, as transformers asks for it.
+
+        Raises:
+            _CacheFull: if it is the last layer.
+        """
+        found = super().update(key_states, value_states, layer_idx, *rest, **more)
+        if layer_idx + 1 == self.n_layers:
+            raise _CacheFull
+        return found
+
+
+def _read_beginnings(model: StockModel, ids: Tensor, spliced: dict[str, Any]) -> DynamicCache:
+    """Read ids [R, L] into a cache and leave out all that comes behind the last layer's keys.
+
+    That is most of a layer: a quarter of the work with four of them.
+    """
+    text = model.config.get_text_config()
+    if getattr(model, "hf_device_map", None):
+        # Weights that a hook fetches for a layer are only put back by its end.
+        whole: DynamicCache = model.model(input_ids=ids, use_cache=True, **spliced).past_key_values
+        return whole
+    cache = _BeginningCache(config=text)
+    cache.n_layers = text.num_hidden_layers
+    with suppress(_CacheFull):
+        model.model(input_ids=ids, use_cache=True, past_key_values=cache, **spliced)
+    cache.n_layers = 0
+    return cache
+
+
+def _pack(
+    endings: Sequence[Sequence[Sequence[int]]], start: int, pad_id: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lay endings side by side.
+
+    Returns:
+        Ids, owners and positions [R, L], and the column of each ending's last token, -1 where a row
+        has fewer endings [R, Q].
+    """
+    ids = [[token for ending in row for token in ending] for row in endings]
+    owners = [[slot for slot, ending in enumerate(row) for _ in ending] for row in endings]
+    places = [[start + i for ending in row for i in range(len(ending))] for row in endings]
+    lasts = [[total - 1 for total in accumulate(map(len, row))] for row in endings]
+    filled = zip((ids, owners, places, lasts), (pad_id, NOBODY, start, -1), strict=True)
+    packed = [_fill(rows, filler, device) for rows, filler in filled]
+    return packed[0], packed[1], packed[2], packed[3]
+
+
+def _fill(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> Tensor:
+    """Make a table of rows of different length, filled up on the right."""
+    width = max(map(len, rows))
+    table = [[*row, *[filler] * (width - len(row))] for row in rows]
+    return torch.tensor(table, dtype=torch.long, device=device)
+
+
+def _check_counts(
+    prompts: Sequence[Sequence[int]], features: Sequence[Tensor], image_token_id: int
+) -> None:
+    # Row by row: transformers compares the batch's totals only, so that two rows whose features
+    # were swapped would pass there.
+    for row, (prompt, tokens) in enumerate(zip(prompts, features, strict=True)):
+        expected = list(prompt).count(image_token_id)
+        if len(tokens) != expected:
+            raise ValueError(
+                f"row {row}: the prompt has room for {expected} visual tokens, "
+                f"its image has {len(tokens)}"
+            )

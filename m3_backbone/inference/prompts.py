@@ -1,0 +1,214 @@
+"""From a question to token ids with room for a given number of visual tokens.
+
+Text only: no image and no model is touched. The words around the question come from the
+checkpoint's own chat template; without one, from that of its family of models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
+
+IGNORED = -100
+
+
+Turn = tuple[int, str, str]
+"""One turn of a conversation: images in front of the question, the question, its answer."""
+
+
+@dataclass(frozen=True)
+class TokenizedPrompt:
+    """Token ids of a prompt on either side of its image.
+
+    Attributes:
+        before: ids up to the image.
+        after: ids behind the image.
+        closing: ids that are the whole answer if it begins with one of them.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    closing: tuple[int, ...] = ()
+
+    def text_tokens(self) -> int:
+        """Count the tokens that are not visual.
+
+        Returns:
+            Tokens before and behind the image.
+        """
+        return len(self.before) + len(self.after)
+
+    def with_image(self, image_token_id: int, scale: int) -> list[int]:
+        """Expand the image to its place holders.
+
+        Args:
+            image_token_id: id that stands for one visual token.
+            scale: visual tokens.
+
+        Returns:
+            The whole prompt's ids, `text_tokens() + scale` of them.
+        """
+        return [*self.before, *[image_token_id] * scale, *self.after]
+
+
+class PromptBuilder:
+    """Renders questions with a checkpoint's template and tokenizes them."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        image_token_id: int,
+        template: str = FALLBACK_TEMPLATE,
+    ) -> None:
+        """Keep the tokenizer.
+
+        Args:
+            tokenizer: the checkpoint's tokenizer, with its chat template if it has one.
+            image_token_id: id that stands for one visual token.
+            template: chat template, with <image> for an image, of a tokenizer that has none.
+
+        Raises:
+            ValueError: if the tokenizer has no token of that id.
+        """
+        marker = tokenizer.convert_ids_to_tokens(image_token_id)
+        if not isinstance(marker, str):
+            raise ValueError(
+                f"the tokenizer has no token {image_token_id}, the model's image token"
+            )
+        self.tokenizer = tokenizer
+        self.image_token_id = image_token_id
+        self.image_marker = marker
+        self._template = template
+
+    def render(self, question: str) -> str:
+        """Write the prompt of a question, with one image marker.
+
+        Args:
+            question: what is asked, without any template.
+
+        Returns:
+            The prompt up to where the answer starts.
+
+        Raises:
+            ValueError: if the question is empty or holds the image marker, or if the
+                template does not put exactly one image in.
+        """
+        if not isinstance(question, str) or not question.strip():
+            raise ValueError(f"the question is empty: expected some text, got {question!r}")
+        if self.image_marker in question:
+            raise ValueError(
+                f"the question holds the image marker {self.image_marker!r}, which the prompt adds "
+                f"itself: {question!r}"
+            )
+        prompt = self.apply_template([(1, question, "")])
+        if prompt.count(self.image_marker) != 1:
+            raise ValueError(
+                f"the chat template must put {self.image_marker!r} in once, it gave {prompt!r}"
+            )
+        return prompt
+
+    def tokenize(self, question: str, answer: str | None = None) -> TokenizedPrompt:
+        """Tokenize the prompt of a question.
+
+        Args:
+            question: what is asked, without any template.
+            answer: what is answered, if it is to stand behind the prompt.
+
+        Returns:
+            The ids before and behind the image.
+
+        Raises:
+            ValueError: if the question is refused or the tokenizer splits the image marker.
+        """
+        prompt = self.render(question)
+        if answer is not None:
+            prompt = f"{prompt} {answer}"
+        ids = self.tokenizer(prompt, add_special_tokens=self.adds_start(prompt))["input_ids"]
+        if ids.count(self.image_token_id) != 1:
+            raise ValueError(
+                f"the tokenizer must keep {self.image_marker!r} as one token "
+                f"{self.image_token_id}, it gave {ids}"
+            )
+        place = ids.index(self.image_token_id)
+        return TokenizedPrompt(before=tuple(ids[:place]), after=tuple(ids[place + 1 :]))
+
+    def question_ids(self, questions: Sequence[str]) -> list[list[int]]:
+        """Tokenize questions alone, without template and special tokens.
+
+        Args:
+            questions: what is asked.
+
+        Returns:
+            One list of ids a question, none of them empty.
+
+        Raises:
+            ValueError: if a question is empty or gives no token.
+        """
+        ids: list[list[int]] = []
+        for question in questions:
+            self.render(question)
+            ids.append(list(self.tokenizer(question, add_special_tokens=False)["input_ids"]))
+            if not ids[-1]:
+                raise ValueError(f"the tokenizer finds no token in the question {question!r}")
+        return ids
+
+    def apply_template(self, turns: Sequence[Turn]) -> str:
+        """Write a conversation with the checkpoint's template.
+
+        Args:
+            turns: the conversation, at least one turn.
+
+        Returns:
+            All of it up to where its last answer starts.
+        """
+        messages: list[dict[str, Any]] = []
+        for images, question, answer in turns:
+            asked = [{"type": "image"}] * images + [{"type": "text", "text": question}]
+            messages.append({"role": "user", "content": asked})
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        fallback = self._template.replace("<image>", self.image_marker)
+        rendered = self.tokenizer.apply_chat_template(
+            messages[:-1],
+            chat_template=self.tokenizer.chat_template or fallback,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        return str(rendered)
+
+    def adds_start(self, text: str) -> bool:
+        """Tell whether the tokenizer should put the first token in front of a text.
+
+        Args:
+            text: what a template gave; some templates write that token themselves.
+
+        Returns:
+            False if it stands there already.
+        """
+        bos = self.tokenizer.bos_token
+        # PaliGemma's stands right behind the image.
+        return not (isinstance(bos, str) and text.removeprefix(self.image_marker).startswith(bos))
+
+
+@lru_cache(maxsize=65536)
+def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[int], list[int]]:
+    """Tokenize one question with its answer; the same words come back often, so it is cached.
+
+    Returns:
+        The ids behind the image, and the label at each of them: the next id where that is part of
+        the answer or its end, else -100.
+
+    Raises:
+        ValueError: if the answer changes how the end of the prompt is tokenized.
+    """
+    after = list(prompts.tokenize(question).after)
+    # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
+    whole = list(prompts.tokenize(question, answer).after)
+    if whole[: len(after)] != after:
+        raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
+    target = [*whole[len(after) :], int(prompts.tokenizer.eos_token_id)]
+    labels = [IGNORED] * (len(after) - 1) + target
+    return after + target[:-1], labels

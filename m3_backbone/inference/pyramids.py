@@ -1,0 +1,133 @@
+"""From the tokens of a model's vision side to one pyramid an image, as that model needs it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from m3_backbone.hosts.anyres import Size
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.host import find_host
+from m3_backbone.pooling import Pyramid
+from m3_backbone.scales import check_scale
+
+Seen: TypeAlias = Pyramid | Sequence[Pyramid]
+"""What a question is about: one image, or several such as the frames of a video."""
+
+
+def check_grids(tokens: Sequence[Tensor], side: int, hidden: int) -> None:
+    """Refuse tokens that do not form the grid that the configuration promises.
+
+    Args:
+        tokens: tokens of each image [N, D] or [crops, N, D].
+        side: tokens along one side of the grid.
+        hidden: width D.
+
+    Raises:
+        ValueError: if N or D is another.
+    """
+    expected = [side**2, hidden]
+    for found in tokens:
+        if list(found.shape[-2:]) != expected:
+            raise ValueError(
+                f"the model gave visual tokens {list(found.shape)}, expected {expected}: "
+                "its image processor and its configuration disagree"
+            )
+
+
+def build_pyramids(
+    model: StockModel,
+    tokens: Sequence[Tensor],
+    sizes: Sequence[Size],
+    scales: Sequence[int],
+    method: str,
+) -> list[Pyramid]:
+    """Pool, and merge if the model cuts images, the tokens of images at every scale.
+
+    Args:
+        model: the model that gave the tokens.
+        tokens: what `encode_images` gave.
+        sizes: width and height of each image [pixels].
+        scales: tokens per crop.
+        method: how a crop is pooled, one of `POOLING_METHODS`.
+
+    Returns:
+        One pyramid an image; images that share their tokens share it.
+    """
+    pool = find_host(model.config).pool
+    built: dict[int, Pyramid] = {}
+    for found, size in zip(tokens, sizes, strict=True):
+        if id(found) not in built:
+            built[id(found)] = pool(model, found, size, scales, method)
+    return [built[id(found)] for found in tokens]
+
+
+def check_length(name: str, items: Sequence[Any], count: int) -> None:
+    """Refuse lists that do not belong to the questions.
+
+    Args:
+        name: what the items are.
+        items: the list.
+        count: questions.
+
+    Raises:
+        ValueError: if there are not as many items as questions.
+    """
+    if len(items) != count:
+        raise ValueError(
+            f"expected as many {name} as questions (or groups of them): {count}, got {len(items)}"
+        )
+
+
+def check_scales(scales: Sequence[int] | int, ladder: Sequence[int], count: int) -> list[int]:
+    """Return one legal scale a question.
+
+    Args:
+        scales: one scale for all, or one a question.
+        ladder: the scales that are allowed.
+        count: questions.
+
+    Returns:
+        The scales.
+    """
+    if not isinstance(scales, Iterable) or isinstance(scales, str):
+        return [check_scale(scales, ladder)] * count
+    chosen = [check_scale(scale, ladder) for scale in scales]
+    check_length("scales", chosen, count)
+    return chosen
+
+
+def read_level(seen: Seen, scale: int, fixed: bool) -> Tensor:
+    """Take the tokens of one scale out of a pyramid.
+
+    Args:
+        seen: one image, or several whose tokens follow one another.
+        scale: tokens per crop.
+        fixed: whether every image has just `scale` tokens.
+
+    Returns:
+        Visual tokens [n_visual, D].
+
+    Raises:
+        ValueError: if a pyramid lacks the scale or holds another number of tokens there, or if
+            there is no image at all.
+    """
+    if isinstance(seen, dict):
+        return _read_one(seen, scale, fixed)
+    if not seen:
+        raise ValueError("a question needs at least one image, got an empty list of pyramids")
+    return torch.cat([_read_one(pyramid, scale, fixed) for pyramid in seen])
+
+
+def _read_one(pyramid: Pyramid, scale: int, fixed: bool) -> Tensor:
+    if scale not in pyramid:
+        raise ValueError(f"this pyramid has no scale {scale}, only {', '.join(map(str, pyramid))}")
+    level = pyramid[scale]
+    # Of a model that cuts images, the base crop at least.
+    if len(level) < scale or (fixed and len(level) != scale):
+        raise ValueError(
+            f"the prompt has room for {scale} visual tokens an image, this one has {len(level)}: "
+            "was its pyramid made by another model?"
+        )
+    return level

@@ -1,0 +1,1 @@
+"""Fine-tuning: losses, packing, the loop, and how m3-mini begins."""

@@ -1,0 +1,164 @@
+"""Teaches a language model that starts from random weights to look where a question points.
+
+Attention that is spread over an image learns what an image holds on the whole, never what belongs
+to one thing in it. Here some heads of one layer are told on which patches the thing lies that is
+asked about, wherever the answer hangs on that thing. Training only, for models from scratch.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+from m3_backbone.inference.prompts import IGNORED
+from m3_backbone.pooling import pool_tokens
+from m3_backbone.training.packing import PackedText
+
+ALIGN_TEMPERATURE = 0.07
+
+
+LAYER = 1
+
+
+HEADS = (0, 2)
+
+
+SMALLEST_SCALE = 36
+
+
+@contextmanager
+def watched_layer(model: Any) -> Iterator[dict[str, Any]]:
+    """Keep what goes into layer `LAYER` of the language model while the block lasts.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration` with a Llama inside.
+
+    Yields:
+        `hidden` [B, L, D] and `angles`, the cosines and sines of the positions.
+    """
+    seen: dict[str, Any] = {}
+
+    def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen["hidden"] = args[0] if args else kwargs["hidden_states"]
+        seen["angles"] = kwargs["position_embeddings"]
+
+    layer = model.model.language_model.layers[LAYER]
+    handle = layer.register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def attention_scores(
+    model: Any, seen: dict[str, Any], front: int, scale: int, asked: int
+) -> Tensor:
+    """Compute how some heads rate the visual tokens.
+
+    Args:
+        model: the model that was watched; its heads must not share keys.
+        seen: what `watched_layer` kept.
+        front: tokens in front of the image.
+        scale: visual tokens.
+        asked: tokens behind the image.
+
+    Returns:
+        Attention logits of the tokens behind the image [B, len(HEADS), asked, scale].
+    """
+    layer = model.model.language_model.layers[LAYER]
+    attention, normed = layer.self_attn, layer.input_layernorm(seen["hidden"])
+    shape = (*normed.shape[:2], -1, attention.head_dim)
+    queries, keys = (
+        part(normed).view(shape).transpose(1, 2) for part in (attention.q_proj, attention.k_proj)
+    )
+    turn: Any = apply_rotary_pos_emb
+    queries, keys = turn(queries, keys, *seen["angles"])
+    chosen = list(HEADS)
+    rated = queries[:, chosen, -asked:] @ keys[:, chosen, front : front + scale].transpose(2, 3)
+    scores: Tensor = rated.float() * attention.head_dim**-0.5
+    return scores
+
+
+def ground_loss(
+    model: Any, seen: dict[str, Any], text: PackedText, places: Tensor, scale: int
+) -> Tensor:
+    """Ask for attention on the patches of what a question is about.
+
+    Args:
+        model: the model that was watched.
+        seen: what `watched_layer` kept during the forward pass at this scale.
+        text: the packed questions.
+        places: where what each question is about lies at full scale [B, questions, N]. 0: not
+            there; 1: there, for the whole answer; k > 1: there, for the k-th token from the
+            answer's end alone, where the end token is the first. All 0 for a question about
+            nothing in particular.
+        scale: visual tokens.
+
+    Returns:
+        Mean over heads and answer tokens of minus the log of the attention, among visual tokens,
+        that falls on the right ones; a scalar, 0 where no question is about anything.
+    """
+    device = seen["hidden"].device
+    row, token, right = find_places(text, places, device)
+    if not len(row):
+        return torch.zeros((), device=device)
+    pooled = pool_tokens(right.float()[..., None], scale)[..., 0] > 0
+    scores = attention_scores(model, seen, len(text.before), scale, text.ids.shape[1])
+    shares = F.log_softmax(scores[row, :, token], dim=-1)
+    return -shares.masked_fill(~pooled[:, None], float("-inf")).logsumexp(-1).mean()
+
+
+def find_places(
+    text: PackedText, places: Tensor, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the answer tokens that hang on some patch, and the patches.
+
+    Args:
+        text: the packed questions.
+        places: as in `ground_loss`.
+        device: where the result lies.
+
+    Returns:
+        Row and place behind the image of each such token [M] and [M], and its patches [M, N].
+    """
+    blocks, answered = text.blocks.to(device), text.labels.to(device) != IGNORED
+    row, token = torch.nonzero(answered, as_tuple=True)
+    block = blocks[row, token]
+    # Answer tokens of the same question from here on: 1 at the end token.
+    rest = (answered[row] & (blocks[row] == block[:, None])).flip(1).cumsum(1).flip(1)
+    left = rest[torch.arange(len(row), device=device), token]
+    maps = places.to(device)[row, block].to(torch.int64)
+    right = (maps == 1) | ((maps > 1) & (maps == left[:, None]))
+    some = right.any(-1)
+    return row[some], token[some], right[some]
+
+
+def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) -> Tensor:
+    """Ask each visual token to lie nearest to the word for what its patch shows.
+
+    With visual tokens and words in one space, finding the patch that a word names is one and the
+    same operation for every word, and need not be learnt word by word.
+
+    Args:
+        model: a stock `LlavaForConditionalGeneration`; its input embeddings are the words.
+        tokens: projected tokens at full scale [B, N, D].
+        content: class shown on each patch [B, N].
+        ids: token id of each class, -1 for a class without a word.
+
+    Returns:
+        Mean cross-entropy over the patches whose class has a word, a scalar; the logits are cosines
+        over `ALIGN_TEMPERATURE`, as in CLIP (arXiv 2103.00020, figure 3).
+    """
+    known = torch.tensor([i for i, token in enumerate(ids) if token >= 0], device=tokens.device)
+    place = torch.full((len(ids),), -1, device=tokens.device)
+    place[known] = torch.arange(len(known), device=tokens.device)
+    wanted = place[content.to(tokens.device)].flatten()
+    words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
+    shown = tokens.float().flatten(0, 1)[wanted >= 0]
+    cosines = F.normalize(shown, dim=-1) @ F.normalize(words.float(), dim=-1).T
+    total = F.cross_entropy(cosines / ALIGN_TEMPERATURE, wanted[wanted >= 0], reduction="sum")
+    return total / max(len(shown), 1)

@@ -1,0 +1,179 @@
+"""Conversations of several turns, each one sequence in which later turns see the earlier ones.
+
+Unlike `packing.py`, where each question sees the image and itself only. Learnt are the answers and
+the token that ends each, as LLaVA's own preprocessing has it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from m3_backbone.hosts.anyres import Size
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder, Turn
+
+Row = tuple[list[int], list[int]]
+"""Ids of a conversation, the image token once an image, and the label of each."""
+
+
+@dataclass(frozen=True)
+class ConversationText:
+    """The text side of a batch of conversations, the same at every scale.
+
+    Attributes:
+        rows: the conversations; a label is the id at its own place, -100 where none is learnt.
+        image_token_id: id that stands for an image.
+        sizes: width and height of each image that is left, in order [pixels].
+        dropped: conversations of which no label fitted; only their first id is left.
+    """
+
+    rows: tuple[Row, ...]
+    image_token_id: int
+    sizes: tuple[Size, ...]
+    dropped: int
+
+    def answer_tokens(self) -> int:
+        """Count the tokens that are learnt."""
+        return sum(label != IGNORED for _, labels in self.rows for label in labels)
+
+    def lay_out(self, counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Give every image its room.
+
+        Args:
+            counts: visual tokens of each image.
+
+        Returns:
+            Ids, labels and whether a place is filled, all [B, L], padded on the right.
+        """
+        rest = iter(counts)
+        rows = [self._expand(row, rest) for row in self.rows]
+        length = max(len(row) for row in rows)
+        table = torch.tensor([row + [(0, IGNORED, 0)] * (length - len(row)) for row in rows])
+        return table[..., 0], table[..., 1], table[..., 2].bool()
+
+    def _expand(self, row: Row, counts: Iterator[int]) -> list[tuple[int, int, int]]:
+        places: list[tuple[int, int, int]] = []
+        for one, label in zip(*row, strict=True):
+            places += [(one, label, 1)] * (next(counts) if one == self.image_token_id else 1)
+        return places
+
+
+def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, list[range]]:
+    """Write a conversation, the token that ends an answer behind each, whatever the template does.
+
+    Args:
+        prompts: template and tokenizer.
+        turns: the conversation, at least one turn.
+
+    Returns:
+        The text, and the characters of each answer with the space before and the end behind it.
+
+    Raises:
+        ValueError: if the template does not keep an answer, or what stood before it.
+    """
+    end = str(prompts.tokenizer.eos_token)
+    text, told, answers = "", "", []
+    for count in range(1, len(turns) + 1):
+        prompt = prompts.apply_template(turns[:count])
+        if not prompt.startswith(told):
+            raise ValueError(
+                f"the chat template must go on behind each answer: expected {told!r} and more, "
+                f"got {prompt!r}"
+            )
+        link = prompt[len(told) :]
+        text += link.removeprefix(end).lstrip(" ") if told else link
+        answer = f" {turns[count - 1][2]}"
+        told = prompt + answer
+        answers.append(range(len(text), len(text) + len(answer) + len(end)))
+        text += answer + end
+    return text, answers
+
+
+def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Row:
+    """Tokenize a conversation and label its answers with their ends.
+
+    Args:
+        prompts: template and tokenizer.
+        turns: the conversation, at least one turn.
+
+    Returns:
+        Its ids and labels.
+
+    Raises:
+        ValueError: if the template or the tokenizer changes what is said, or loses an image.
+
+    Source: LLaVA's official code, `train.py`, `preprocess_v1`.
+    """
+    text, answers = render_turns(prompts, turns)
+    read = prompts.tokenizer(
+        text, add_special_tokens=prompts.adds_start(text), return_offsets_mapping=True
+    )
+    ids, labels = list(read["input_ids"]), []
+    for one, (start, _) in zip(ids, read["offset_mapping"], strict=True):
+        labels.append(one if any(start in answer for answer in answers) else IGNORED)
+    images, ends = sum(turn[0] for turn in turns), labels.count(prompts.tokenizer.eos_token_id)
+    found = ids.count(prompts.image_token_id)
+    if found != images or ends < len(turns):
+        raise ValueError(
+            f"expected {images} image tokens and {len(turns)} ends of answers, got {found} and "
+            f"{ends}: the tokenizer splits them or the template leaves them out of {text!r}"
+        )
+    return ids, labels
+
+
+def cut_row(row: Row, visual: Sequence[int], image_token_id: int, max_length: int) -> Row:
+    """Keep as much of the start of a conversation as fits.
+
+    Args:
+        row: the conversation.
+        visual: visual tokens of each of its images.
+        image_token_id: id that stands for an image.
+        max_length: most tokens, the visual ones included.
+
+    Returns:
+        Its start; only its first id, without a label, if no label would be left.
+    """
+    ids, labels = row
+    rest, used, end = iter(visual), 0, len(ids)
+    for place, one in enumerate(ids):
+        used += next(rest) if one == image_token_id else 1
+        if used > max_length:
+            end = place
+            break
+    if all(label == IGNORED for label in labels[:end]):
+        return ids[:1], [IGNORED]
+    return ids[:end], labels[:end]
+
+
+def pack_conversations(
+    prompts: PromptBuilder,
+    conversations: Sequence[tuple[Sequence[Turn], Sequence[Size]]],
+    count_visual: Callable[[Size], int],
+    max_length: int,
+) -> ConversationText:
+    """Make a batch of conversations.
+
+    They are cut where the largest scale would be too long, at all scales alike, so that every scale
+    learns the same tokens and none is left with nothing to learn.
+
+    Args:
+        prompts: template and tokenizer.
+        conversations: the turns and the sizes of the images of each.
+        count_visual: size of an image -> its visual tokens at the largest scale.
+        max_length: most tokens of a conversation at the largest scale.
+
+    Returns:
+        The batch.
+    """
+    image_token_id = prompts.image_token_id
+    rows: list[Row] = []
+    kept: list[Size] = []
+    dropped = 0
+    for turns, sizes in conversations:
+        visual = [count_visual(size) for size in sizes]
+        row = cut_row(tokenize_turns(prompts, turns), visual, image_token_id, max_length)
+        dropped += all(label == IGNORED for label in row[1])
+        kept += sizes[: row[0].count(image_token_id)]
+        rows.append(row)
+    return ConversationText(tuple(rows), image_token_id, tuple(kept), dropped)

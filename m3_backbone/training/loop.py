@@ -1,0 +1,217 @@
+"""The mechanics every training here shares: schedule, checkpoints that survive a kill, progress.
+
+What is trained, and on what, is up to the caller; batches must depend on the step number alone, so
+that a resumed run sees what an undisturbed one would have seen.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from m3_backbone.training.distributed import average_gradients, group_rank, group_size
+from m3_backbone.training.optimizers import build_optimizers
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: optimiser steps of the whole run.
+        warmup: share of the steps with a rising learning rate.
+        weight_decay: AdamW decay of matrices; vectors are never decayed.
+        clip: largest gradient norm.
+        save_seconds: wall-clock seconds between checkpoints.
+        bf16: run the forward passes in bfloat16 autocast.
+        seed: seed of everything random in the data.
+        workers: processes that prepare batches ahead; 0 prepares them in between.
+        quiet: hide the progress bar.
+        optimizer: "adamw" or "muon", see `m3_backbone.training.optimizers`.
+        purpose: what else a run must agree in to be taken up again: model, data, sizes.
+    """
+
+    steps: int = 1000
+    warmup: float = 0.03
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    save_seconds: float = 120.0
+    bf16: bool = False
+    seed: int = 0
+    workers: int = 0
+    quiet: bool = False
+    optimizer: str = "adamw"
+    purpose: str = ""
+
+
+def cosine_factor(step: int, steps: int, warmup: float) -> float:
+    """Give the learning-rate factor in [0, 1] of a linear warm-up and a cosine decay."""
+    rise = max(1, round(steps * warmup))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+class TrainingLoop:
+    """Steps an optimiser over `modules`, saving and resuming in one file.
+
+    Args:
+        modules: pairs of a module and its peak learning rate.
+        settings: how long and how fast.
+        checkpoint: file that holds the unfinished run; removed by `finish`.
+        identity: what is trained; it must agree, with steps, seed and purpose, when a run is
+            resumed.
+
+    Raises:
+        ValueError: if `checkpoint` belongs to a run with other settings.
+    """
+
+    def __init__(
+        self,
+        modules: list[tuple[nn.Module, float]],
+        settings: LoopSettings,
+        checkpoint: Path,
+        identity: str,
+    ) -> None:
+        self.modules = nn.ModuleList([module for module, _ in modules])
+        self.settings = settings
+        self.checkpoint = checkpoint
+        self.identity = (
+            f"{identity} {settings.optimizer} steps={settings.steps} seed={settings.seed} "
+            f"processes={group_size()} {settings.purpose}"
+        )
+        self.optimizers = build_optimizers(modules, settings.weight_decay, settings.optimizer)
+        self.step = 0
+        self.saved_at = time.monotonic()
+        if checkpoint.exists():
+            self.resume()
+
+    def resume(self) -> None:
+        """Take up the run that the checkpoint holds.
+
+        Raises:
+            ValueError: if it is a run with other settings.
+        """
+        # Not to the device it was saved from: processes that train together have one each.
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        if state["identity"] != self.identity:
+            raise ValueError(
+                f"{self.checkpoint} belongs to another run ({state['identity']}); this one is "
+                f"{self.identity}: remove the file or choose another folder"
+            )
+        self.modules.load_state_dict(state["modules"], strict=False)
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write the checkpoint so that a kill at any moment leaves a whole one.
+
+        Of processes that train together the first one writes.
+        """
+        if group_rank() > 0:
+            return
+        partial = self.checkpoint.with_suffix(".tmp")
+        state = {
+            "identity": self.identity,
+            "step": self.step,
+            # What is frozen is where the run started from.
+            "modules": {
+                name: weight.detach()
+                for name, weight in self.modules.named_parameters()
+                if weight.requires_grad
+            },
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+        self.saved_at = time.monotonic()
+
+    def steps(self, title: str) -> Iterator[tuple[int, "tqdm[int]"]]:
+        """Yield each step that is still to do; the caller leaves its gradients behind."""
+        bar = tqdm(
+            total=self.settings.steps,
+            initial=self.step,
+            desc=title,
+            disable=self.settings.quiet or group_rank() > 0,
+        )
+        with bar:
+            while self.step < self.settings.steps:
+                for optimizer in self.optimizers:
+                    optimizer.zero_grad(set_to_none=True)
+                yield self.step, bar
+                self.apply()
+                bar.update()
+        self.save()
+
+    def apply(self) -> None:
+        """Average and clip the gradients, set the learning rates and step the optimisers.
+
+        Raises:
+            ValueError: if a gradient is no number.
+        """
+        factor = cosine_factor(self.step, self.settings.steps, self.settings.warmup)
+        for group in (group for one in self.optimizers for group in one.param_groups):
+            group["lr"] = group["peak"] * factor
+        trained = [p for p in self.modules.parameters() if p.requires_grad]
+        average_gradients(trained)
+        norm = nn.utils.clip_grad_norm_(trained, self.settings.clip)
+        if not torch.isfinite(norm):
+            raise ValueError(
+                f"the gradient became {norm.item()} at step {self.step}; "
+                f"lower the learning rate and resume from {self.checkpoint}"
+            )
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.step += 1
+        if time.monotonic() - self.saved_at > self.settings.save_seconds:
+            self.save()
+
+
+class StepLog:
+    """Writes the log of one run.
+
+    Of processes that train together the first one writes, what it saw itself.
+
+    Args:
+        path: the file; lines of steps that are to be done again are taken out.
+        step: steps that are done.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.dropped = 0
+        if not path.is_file() or group_rank() > 0:
+            return
+        # The line of a step is written before the step counts as done: these are all whole.
+        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
+        partial = path.with_suffix(".tmp")
+        partial.write_text("".join(kept), encoding="utf-8")
+        os.replace(partial, path)
+        if kept:
+            self.dropped = int(json.loads(kept[-1])["dropped"])
+
+    def write(self, losses: Mapping[int, float], answer_tokens: int, dropped: int) -> None:
+        """Add the line of one step.
+
+        Args:
+            losses: scale -> loss.
+            answer_tokens: tokens that the losses are means over.
+            dropped: questions or conversations that were too long to learn from in this step.
+        """
+        self.dropped += dropped
+        if group_rank() > 0:
+            return
+        finite = {scale: loss if math.isfinite(loss) else None for scale, loss in losses.items()}
+        line = {"losses": finite, "answer_tokens": answer_tokens, "dropped": self.dropped}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

@@ -1,0 +1,136 @@
+"""Pretrains a vision tower with dense supervision: linear heads name what is on every patch.
+
+The heads are thrown away afterwards. This is only for towers that start from random weights; a
+pretrained CLIP needs none of it.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPVisionModel
+
+from m3_backbone.training.distributed import prefetch_batches
+from m3_backbone.training.loop import LoopSettings, TrainingLoop
+
+IGNORED = -1
+
+
+# A patch of plain background says little; without a lower weight it drowns everything else.
+BACKGROUND_WEIGHT = 0.1
+
+
+# What a patch shows and what that is bound to are what questions are about.
+WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 4.0}
+
+
+DenseBatch = tuple[Tensor, Mapping[str, Tensor]]
+
+
+class DenseHeads(nn.Module):
+    """One linear classifier per dense target over normalised patch features.
+
+    Args:
+        width: features of a patch.
+        classes: target name -> number of classes.
+    """
+
+    def __init__(self, width: int, classes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.heads = nn.ModuleDict({name: nn.Linear(width, n) for name, n in classes.items()})
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Map patch features [B, N, D] to logits [B, N, classes] per target."""
+        normalised = self.norm(features)
+        return {name: head(normalised) for name, head in self.heads.items()}
+
+
+def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Cross-entropy of each dense target over the patches where it applies.
+
+    Args:
+        logits: target name -> [B, N, classes].
+        targets: target name -> class numbers [B, N], -1 where the target does not apply.
+
+    Returns:
+        Target name -> scalar loss.
+    """
+    losses = {}
+    for name, values in logits.items():
+        weight = None
+        if name == "content":
+            weight = torch.ones(values.shape[-1], device=values.device)
+            weight[0] = BACKGROUND_WEIGHT
+        flat, wanted = values.float().flatten(0, 1), targets[name].flatten()
+        total = F.cross_entropy(flat, wanted, weight, ignore_index=IGNORED, reduction="sum")
+        counted = wanted != (0 if name == "content" else IGNORED)
+        losses[name] = total / counted.sum().clamp(min=1)
+    return losses
+
+
+def weigh_losses(losses: Mapping[str, Tensor]) -> Tensor:
+    """Add the dense losses up by their weights, a scalar."""
+    return torch.stack([loss * WEIGHTS.get(name, 1.0) for name, loss in losses.items()]).sum()
+
+
+def move_dense(batch: DenseBatch, device: torch.device) -> DenseBatch:
+    """Move pixel values and targets to a device."""
+    pixels, targets = batch
+    return pixels.to(device), {name: target.to(device) for name, target in targets.items()}
+
+
+def dense_accuracy(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, float]:
+    """Share of patches whose target is named right, where it applies and is not background."""
+    result = {}
+    for name, values in logits.items():
+        wanted = targets[name]
+        counted = wanted != IGNORED
+        if name == "content":
+            counted &= wanted != 0
+        right = (values.argmax(-1) == wanted) & counted
+        result[name] = float(right.sum() / counted.sum().clamp(min=1))
+    return result
+
+
+def pretrain_tower(
+    tower: CLIPVisionModel,
+    classes: Mapping[str, int],
+    draw_batch: Callable[[int], DenseBatch],
+    settings: LoopSettings,
+    checkpoint: Path,
+    rate: float = 1e-3,
+) -> dict[str, float]:
+    """Train a CLIP-style tower so that linear heads can read off what every patch shows.
+
+    Args:
+        tower: a `CLIPVisionModel`, changed in place.
+        classes: target name -> number of classes.
+        draw_batch: step -> (pixel values [B, 3, H, W], targets {name: [B, N]}).
+        settings: how long.
+        checkpoint: file for resuming.
+        rate: peak learning rate.
+
+    Returns:
+        Accuracy per target on the last batch.
+    """
+    width = int(tower.config.hidden_size)
+    torch.manual_seed(settings.seed)
+    heads = DenseHeads(width, classes)
+    heads.to(tower.device)
+    identity = f"tower rate={rate} targets={sorted(classes)}"
+    loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
+    accuracy: dict[str, float] = {}
+    batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
+    for step, bar in loop.steps("tower"):
+        pixels, targets = move_dense(next(batches), tower.device)
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=settings.bf16):
+            logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
+        losses = dense_loss(logits, targets)
+        torch.autograd.backward(weigh_losses(losses))
+        if step % 50 == 0 or step == settings.steps - 1:
+            accuracy = dense_accuracy(logits, targets)
+            bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})
+    return accuracy

@@ -1,0 +1,1 @@
+"""A saved router: files, card, hub."""

@@ -1,0 +1,270 @@
+"""A trained router as one object and as one folder.
+
+The folder holds JSON, npz and LightGBM text: formats that cannot carry code. Every byte is hashed
+before any parser sees it, because LightGBM's reader ends the process on a damaged model. The hash
+finds damage and mix-ups; it is no signature.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from m3_backbone.files import sha256, to_json
+from predictor.bundle.card import write_card
+from predictor.bundle.folder import CONFIG, read_checked, write_router
+from predictor.data import NOTHING, TOKENS, Extras, FloatArray
+from predictor.features.blocks import EXTRAS
+from predictor.features.feature_map import FEATURE_VERSION, FeatureMap
+from predictor.features.outliers import DensityGate
+from predictor.policy.budgets import OperatingTable
+from predictor.policy.certificates import Certificate
+from predictor.policy.prices import Price, PriceList
+from predictor.routers.base import Router
+from predictor.routers.calibration import Calibrator
+from predictor.routers.registry import router_class
+
+FORMAT_VERSION = 2
+
+
+CERTIFICATES = "certificates.json"
+
+
+GATE = "density.npz"
+
+
+PRICES = "prices.json"
+
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class RouterBundle:
+    """Everything between coarse tokens plus question embedding and calibrated P(correct).
+
+    Attributes:
+        features: the fitted feature map.
+        router: the fitted estimator.
+        calibrator: the fitted per-scale calibration.
+        policy: what each lambda did on the calibration split.
+        meta: JSON-ready facts; `checkpoint` is the fingerprint of the model it was trained for.
+        certificates: proven bounds on what routing loses, on the calibration split.
+        gate: tells what is unlike the training split.
+        prices: what scales cost in other units than visual tokens, by unit.
+    """
+
+    features: FeatureMap
+    router: Router
+    calibrator: Calibrator
+    policy: OperatingTable
+    meta: dict[str, Any] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    gate: DensityGate | None = None
+    prices: Mapping[str, PriceList] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """The scales in the columns' order [s]."""
+        return self.router.scales
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The optional blocks that it looks at, some of `blocks.EXTRAS`."""
+        return tuple(name for name in EXTRAS if name in self.features.settings.blocks)
+
+    def predict_proba(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
+        """Estimate the calibrated probability that each scale answers correctly.
+
+        Args:
+            coarse: coarse tokens [n, t, D], as in `TrainData`.
+            question: question embeddings [n, D].
+            extras: what the blocks of `extras` look at, by block [n, width].
+
+        Returns:
+            Probabilities [n, s], float64.
+        """
+        return self.calibrator.transform(self.predict_raw(coarse, question, extras))
+
+    def predict_raw(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
+        """Estimate the same without what the calibration split taught; for certificates.
+
+        Args:
+            coarse: coarse tokens [n, t, D].
+            question: question embeddings [n, D].
+            extras: what the blocks of `extras` look at, by block [n, width].
+
+        Returns:
+            Probabilities [n, s], float64.
+        """
+        return self.router.predict_proba(self.features.transform(coarse, question, extras))
+
+    def lambda_for_budget(self, budget: float) -> float:
+        """Turn a mean budget into lambda by the calibration split's table.
+
+        Args:
+            budget: largest mean visual tokens a question.
+
+        Returns:
+            Lambda, per visual token; 0 if the budget does not bind.
+        """
+        return self.policy.lambda_for_budget(budget)
+
+    def price(self, budget: float, unit: str = TOKENS) -> Price:
+        """Turn a mean budget in any unit into a price.
+
+        Args:
+            budget: largest mean cost a question.
+            unit: one of `data.UNITS` that the router has prices for.
+
+        Returns:
+            The price; `AdaptiveM3.generate` takes it as `lam`.
+
+        Raises:
+            ValueError: if the router has no prices in that unit, or the budget is too small.
+        """
+        if unit == TOKENS:
+            return Price(self.lambda_for_budget(budget))
+        if unit not in self.prices:
+            known = ", ".join((TOKENS, *self.prices))
+            raise ValueError(
+                f"the router has prices in {known}, not in {unit!r}; train it on labels that know "
+                "them, or with --profile"
+            )
+        return Price(self.prices[unit].table.lambda_for_budget(budget), self.prices[unit])
+
+    def price_for_drop(self, drop: float) -> Price:
+        """Turn a largest loss of accuracy into a price.
+
+        Args:
+            drop: loss against always the dearest scale, on the calibration split.
+
+        Returns:
+            The price.
+        """
+        return Price(self.policy.lambda_for_drop(drop))
+
+    def certificate(self, alpha: float, delta: float) -> Certificate:
+        """Find the certificate of a level.
+
+        Args:
+            alpha: bound on the risk.
+            delta: chance that the bound does not hold.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            ValueError: if the router was not certified at that level.
+        """
+        levels = {(found.alpha, found.delta): found for found in self.certificates}
+        if (alpha, delta) not in levels:
+            known = " and ".join(f"{a:g},{d:g}" for a, d in levels) or "no level"
+            raise ValueError(
+                f"the router is certified at {known}, not at {alpha:g},{delta:g}; "
+                f"run `m3scale train --certify {alpha:g},{delta:g}`"
+            )
+        return levels[alpha, delta]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Give the folder's content.
+
+        Returns:
+            File name -> content, `config.json` among them.
+        """
+        files = {
+            "features.npz": self.features.to_bytes(),
+            "calibration.npz": self.calibrator.to_bytes(),
+            "policy.json": to_json(self.policy.to_dict()),
+            **self.router.to_files(),
+        }
+        if self.gate is not None:
+            files[GATE] = self.gate.to_bytes()
+        if self.prices:
+            files[PRICES] = to_json({unit: p.to_dict() for unit, p in self.prices.items()})
+        if self.certificates:
+            files[CERTIFICATES] = to_json({"levels": [c.to_dict() for c in self.certificates]})
+        config: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "feature_version": FEATURE_VERSION,
+            "kind": self.router.kind,
+            "scales": [int(scale) for scale in self.scales],
+            "meta": self.meta,
+            "sha256": {name: sha256(content) for name, content in sorted(files.items())},
+        }
+        # Through JSON and back first: what is hashed has to be what a reader will hash.
+        config = json.loads(to_json(config))
+        config["config_sha256"] = sha256(to_json(config))
+        card = write_card(
+            self.router.kind, self.scales, config["meta"], self.policy, self.certificates
+        )
+        return {**files, CONFIG: to_json(config), CARD: card.encode()}
+
+    def size_bytes(self) -> int:
+        """Give the size of the saved folder.
+
+        Returns:
+            Bytes.
+        """
+        return sum(len(content) for content in self.to_files().values())
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the router; the folder appears whole or not at all.
+
+        Args:
+            folder: where to; an older router there is replaced.
+
+        Returns:
+            The folder.
+        """
+        return write_router(Path(folder), self.to_files())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "RouterBundle":
+        """Read a saved router, checking every hash before any parser sees the content.
+
+        Args:
+            folder: a folder that `save` wrote.
+
+        Returns:
+            A bundle that predicts the same numbers.
+
+        Raises:
+            ValueError: if a file is missing, damaged or changed, or of another version.
+        """
+        config, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
+        try:
+            scales = tuple(int(scale) for scale in config["scales"])
+            proven = json.loads(files.get(CERTIFICATES, b'{"levels": []}'))
+            prices = json.loads(files.get(PRICES, b"{}"))
+            return cls(
+                features=FeatureMap.from_bytes(files["features.npz"]),
+                router=router_class(config["kind"]).from_files(files, scales),
+                calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
+                policy=OperatingTable.from_dict(json.loads(files["policy.json"])),
+                meta=config["meta"],
+                certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
+                gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
+                prices={unit: PriceList.from_dict(found) for unit, found in prices.items()},
+            )
+        except KeyError as error:
+            raise ValueError(f"router in {folder} lacks {error}; train it again") from error
+
+
+def read_router(folder: str | Path) -> dict[str, bytes]:
+    """Read a saved router's files, checking every hash.
+
+    Args:
+        folder: a folder that `save` wrote.
+
+    Returns:
+        File name to content, its configuration and its card among them.
+    """
+    _, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
+    kept = [path for path in (Path(folder) / CONFIG, Path(folder) / CARD) if path.is_file()]
+    return {**files, **{path.name: path.read_bytes() for path in kept}}

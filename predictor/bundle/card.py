@@ -1,0 +1,111 @@
+"""The README of a saved router, which is its model card on the Hugging Face Hub.
+
+For people and the Hub's search; nothing of ours reads it back, and changing it changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from predictor.policy.budgets import OperatingTable
+from predictor.policy.certificates import Certificate
+
+FRONT_MATTER = """---
+library_name: m3scale
+pipeline_tag: visual-question-answering
+tags:
+- m3scale
+- llm-routing
+- visual-tokens
+- matryoshka
+- multimodal
+---"""
+"""What the Hub reads: YAML. A licence is for whoever owns the labels to add."""
+
+
+USE = """```python
+from m3_backbone.images import load_image
+from predictor.adaptive import AdaptiveM3
+
+model = AdaptiveM3.from_pretrained("the checkpoint", "this folder, or OWNER/NAME on the Hub")
+[answer] = model.generate([load_image("x.png")], ["What does the sign say?"], budget=BUDGET)
+print(answer.text, answer.visual_tokens)
+```
+
+`m3scale ask --router` takes the same names, `m3scale verify --router FOLDER` checks its files."""
+
+
+BUDGET_SHARES = (16, 8, 4)
+"""Budgets that are listed, as divisors of the largest mean cost."""
+
+
+def write_card(
+    kind: str,
+    scales: Sequence[int],
+    meta: Mapping[str, Any],
+    policy: OperatingTable,
+    certificates: Sequence[Certificate],
+) -> str:
+    """Write the card.
+
+    Args:
+        kind: name of the router.
+        scales: its scales [s].
+        meta: facts of its training.
+        policy: what each lambda did on the calibration split.
+        certificates: proven bounds.
+
+    Returns:
+        Markdown.
+    """
+    facts = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
+    facts += [f"- {key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
+    if meta.get("candidates"):
+        gaps = [f"{row['kind']} {row['ogc'] or 0.0:.3f}" for row in meta["candidates"]]
+        facts.append(f"- picked by the gap closed on the calibration split: {', '.join(gaps)}")
+    for name in ("train", "calibration"):
+        part = meta.get(name, {})
+        counts = f"{part.get('questions', '?')} questions, {part.get('images', '?')} images"
+        facts.append(f"- {name} split: {counts}, fingerprint {part.get('fingerprint', '?')}")
+    sections = [
+        FRONT_MATTER,
+        "# A router of m3scale",
+        "Picks, per question, how many visual tokens its checkpoint reads. It belongs to that "
+        "checkpoint and to questions like those of its splits; elsewhere its figures do not hold.",
+        "\n".join(facts),
+        "## Use",
+        USE.replace("BUDGET", f"{max(policy.costs) / BUDGET_SHARES[1]:.0f}"),
+        "## On the calibration split",
+        "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
+        "a test split.",
+        _table(("budget", policy.unit, "accuracy"), _list_budgets(policy)),
+    ]
+    if certificates:
+        rows = [
+            [f"{c.alpha:g}", f"{c.delta:g}", f"{c.tokens:.1f}", f"{c.risk:.4f}", str(c.images)]
+            for c in certificates
+        ]
+        told = (
+            "Of an image's questions, a share of at most alpha is right at the dearest scale and "
+            "wrong as routed, but for a chance of delta. `m3scale verify` proves it again."
+        )
+        head = ("alpha", "delta", policy.unit, "share seen", "images")
+        sections += ["## Certificates", told, _table(head, rows)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _list_budgets(policy: OperatingTable) -> list[list[str]]:
+    """List some budgets, and what they gave; those below the cheapest cost are left out."""
+    rows = []
+    for share in BUDGET_SHARES:
+        budget = max(policy.costs) / share
+        if budget >= min(policy.costs):
+            at = policy.lambdas.index(policy.lambda_for_budget(budget))
+            rows.append(
+                [f"{budget:.0f}", f"{policy.costs[at]:.1f}", f"{policy.accuracies[at]:.3f}"]
+            )
+    return rows
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

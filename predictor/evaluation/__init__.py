@@ -1,0 +1,1 @@
+"""From trained routers to results.json."""

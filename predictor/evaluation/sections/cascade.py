@@ -1,0 +1,98 @@
+"""The confidence cascade: answer at the cheapest scale, go up while the answer is unsure.
+
+The baseline that needs no router. Its cost is honest: every scale that it ran is paid, so some
+questions cost more than the dearest scale alone. Its threshold is solved on the calibration split.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray, TrainData
+from predictor.routing_metrics.gap import fixed_points, gap_closed, hull_at, oracle_at
+
+
+def run_cascade(
+    confidence: FloatArray, tokens: FloatArray, threshold: float
+) -> tuple[IntArray, FloatArray]:
+    """Stop every question at the first scale whose answer is sure enough.
+
+    Args:
+        confidence: how sure the model was of its answer at each scale [n, s].
+        tokens: visual tokens [n, s], scales in ascending order of cost.
+        threshold: what is sure enough; the dearest scale always is.
+
+    Returns:
+        Index of the last scale that ran [n] and the visual tokens of all that ran [n].
+    """
+    sure = np.asarray(confidence) >= threshold
+    sure[:, -1] = True
+    last = sure.argmax(axis=1)
+    paid = np.cumsum(np.asarray(tokens, np.float64), axis=1)
+    return last, paid[np.arange(len(last)), last]
+
+
+def solve_threshold(confidence: FloatArray, tokens: FloatArray, budget: float) -> float:
+    """Find the highest threshold whose mean cost stays within a budget.
+
+    Args:
+        confidence: as in `run_cascade`, of the calibration split [n, s].
+        tokens: visual tokens [n, s].
+        budget: largest mean visual tokens.
+
+    Returns:
+        The threshold; minus infinity, always the cheapest scale, if none does.
+    """
+    # Mean cost rises with the threshold, so the last one that is affordable is found by halving.
+    levels = np.unique(np.asarray(confidence, np.float64))
+    low, high = -1, len(levels) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        affordable = run_cascade(confidence, tokens, levels[middle])[1].mean() <= budget
+        low, high = (middle, high) if affordable else (low, middle - 1)
+    return float(levels[low]) if low >= 0 else -np.inf
+
+
+def describe_cascade(
+    calibration: TrainData, test: TrainData, targets: Sequence[float], points: int = 25
+) -> dict[str, Any] | None:
+    """Make the cascade's section of the results.
+
+    Args:
+        calibration: the split that thresholds are solved on.
+        test: the split that is reported.
+        targets: mean budgets to report at [visual tokens].
+        points: budgets on the curve.
+
+    Returns:
+        `curve` and `at`, by target; None where the labels do not say how sure the model was.
+    """
+    known, sure = calibration.confidence, test.confidence
+    if known is None or sure is None:
+        return None
+
+    def measure(budget: float) -> dict[str, float]:
+        threshold = solve_threshold(known, calibration.tokens, budget)
+        last, paid = run_cascade(sure, test.tokens, threshold)
+        return {"target": budget, "threshold": threshold, **_measure(test, last, paid)}
+
+    dearest = np.cumsum(calibration.tokens, axis=1)[:, -1].mean()
+    budgets = np.geomspace(calibration.tokens[:, 0].mean(), dearest, points)
+    return {
+        "curve": [measure(budget) for budget in budgets],
+        "at": {f"{target:g}": measure(target) for target in targets},
+    }
+
+
+def _measure(test: TrainData, last: IntArray, paid: FloatArray) -> dict[str, float]:
+    accuracy = test.scores[np.arange(len(test)), last].mean()
+    mean = np.array([paid.mean()])
+    hull = hull_at(*fixed_points(test.scores, test.tokens), mean)
+    oracle = oracle_at(test.scores, test.tokens, mean)
+    return {
+        "tokens": float(mean[0]),
+        "tokens_p95": float(np.quantile(paid, 0.95)),
+        "accuracy": float(accuracy),
+        "ogc": float(gap_closed(np.array([accuracy]), hull, oracle)[0]),
+    }

@@ -1,0 +1,122 @@
+"""Rows of the report's gallery: a few test questions with every scale's answer.
+
+The questions are drawn at random, family by family, never picked by how well they look.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from m3_backbone.files import plain
+from predictor.data import FloatArray, IntArray, NameArray, TrainData
+from predictor.policy.budgets import choose
+
+
+@dataclass(frozen=True)
+class GalleryTexts:
+    """The words that belong to the rows of a test split.
+
+    Attributes:
+        questions: the questions [n].
+        references: accepted answers of each question [n].
+        answers: what the model answered at each scale [n, s], text.
+    """
+
+    questions: Sequence[str]
+    references: Sequence[Sequence[str]]
+    answers: NameArray
+
+
+def draw_rows(test: TrainData, per_family: int = 1, seed: int = 0) -> IntArray:
+    """Draw questions for the gallery, from every family alike and no image twice if possible.
+
+    Args:
+        test: the test split.
+        per_family: questions of each family.
+        seed: seed of the draw.
+
+    Returns:
+        Row numbers, family by family in alphabetical order.
+    """
+    order = np.random.default_rng(seed).permutation(len(test))
+    groups, images = np.asarray(test.groups).astype(str), np.asarray(test.image_ids).astype(str)
+    used: set[str] = set()
+    rows: list[int] = []
+    for family in sorted(set(groups.tolist())):
+        mine = [int(row) for row in order if groups[row] == family]
+        # Stable sort: rows whose image has been shown go last, the draw's order stays.
+        mine.sort(key=lambda row: images[row] in used)
+        rows.extend(mine[:per_family])
+        used.update(images[mine[:per_family]].tolist())
+    return np.array(rows, dtype=np.int64)
+
+
+def gallery_rows(
+    test: TrainData,
+    texts: GalleryTexts,
+    probabilities: FloatArray,
+    lam: float,
+    rows: IntArray,
+) -> list[dict[str, Any]]:
+    """Make the `gallery` section of results.json.
+
+    Args:
+        test: the test split.
+        texts: its words.
+        probabilities: the router's P(correct) [n, s].
+        lam: price of a visual token that the scales are chosen with.
+        rows: the questions to show, row numbers.
+
+    Returns:
+        One dictionary a question; `image` is a path inside the report's folder.
+
+    Raises:
+        ValueError: if the words do not fit the split.
+    """
+    shape = (len(test), len(test.scales))
+    if np.shape(texts.answers) != shape or not len(texts.questions) == len(test):
+        raise ValueError(f"expected answers of shape {shape}, got {np.shape(texts.answers)}")
+    net = probabilities - lam * test.tokens
+    chosen = choose(probabilities, test.tokens, lam)
+    cards: list[dict[str, Any]] = []
+    for row in rows.tolist():
+        scales = {
+            str(scale): {
+                "answer": str(texts.answers[row, k]),
+                "score": float(test.scores[row, k]),
+                "probability": float(probabilities[row, k]),
+                "net": float(net[row, k]),
+            }
+            for k, scale in enumerate(test.scales)
+        }
+        cards.append(
+            {
+                "sample_id": str(test.sample_ids[row]),
+                "family": str(test.groups[row]),
+                "question": str(texts.questions[row]),
+                "answers": [str(answer) for answer in texts.references[row]],
+                "image": f"gallery/{file_name(str(test.sample_ids[row]))}",
+                "scales": plain(scales),
+                "chosen": int(test.scales[chosen[row]]),
+            }
+        )
+    return cards
+
+
+def file_name(sample_id: str) -> str:
+    """Turn any sample id into a plain file name of its own.
+
+    Args:
+        sample_id: a sample's name, of any characters.
+
+    Returns:
+        A name of letters, digits, `_`, `-` and one `.png`.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", sample_id)[:48]
+    if safe == sample_id:
+        return f"{safe}.png"
+    return f"{safe}-{hashlib.sha256(sample_id.encode()).hexdigest()[:8]}.png"

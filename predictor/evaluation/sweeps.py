@@ -1,0 +1,108 @@
+"""From P(correct) to choices on the test split, every lambda solved on the calibration split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from predictor.data import TOKENS
+from predictor.evaluation.contestants import Estimate, Splits
+from predictor.evaluation.runs import SeedRun, Sweep
+from predictor.policy.budgets import choose, operating_table, solve_lambdas
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Where lambda is solved.
+
+    Attributes:
+        targets: mean budgets to compare at [visual tokens].
+        curve_points: budgets on the curve, evenly spread on a logarithmic axis.
+        parity_slack: loss of accuracy against the dearest scale that the parity point may show on
+            the calibration split [share of questions].
+    """
+
+    targets: tuple[float, ...]
+    curve_points: int
+    parity_slack: float
+
+
+def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed: int) -> SeedRun:
+    """Choose scales on the test split along a curve, at the targets and at parity.
+
+    Args:
+        estimate: P(correct) on calibration and test.
+        splits: the data; only costs of the test split are read, never its scores.
+        settings: where lambda is solved.
+        seed: the training's seed, kept in the answer.
+
+    Returns:
+        The choices.
+    """
+    curve, parity = _choose_unit(estimate, splits, settings, TOKENS)
+    return SeedRun(
+        seed=seed,
+        curve=curve,
+        at=_sweep(estimate, splits, TOKENS, settings.targets),
+        parity=parity,
+        probabilities=estimate.test,
+        raw=estimate.raw,
+        others={
+            unit: _choose_unit(estimate, splits, settings, unit)
+            for unit in splits.calibration.costs
+            if unit in splits.test.costs
+        },
+    )
+
+
+def _choose_unit(
+    estimate: Estimate, splits: Splits, settings: SweepSettings, unit: str
+) -> tuple[Sweep, Sweep]:
+    """Give a curve over all budgets of a unit, and the parity point."""
+    costs = splits.calibration.cost(unit)
+    lowest = float(costs.min(axis=1).mean())
+    budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
+    budgets[0] = lowest
+    curve = _sweep(estimate, splits, unit, budgets.tolist())
+    return curve, _parity(estimate, splits, unit, settings.parity_slack)
+
+
+def shuffle_run(run: SeedRun) -> SeedRun:
+    """Give every question the scale of another one: the same scales as often, at random.
+
+    Args:
+        run: a router's choices.
+
+    Returns:
+        The same choices for permuted questions, without probabilities.
+    """
+    rng = np.random.default_rng(run.seed)
+    order = rng.permutation(len(run.at.chosen))
+    curve, at, parity = (
+        replace(sweep, chosen=sweep.chosen[order]) for sweep in (run.curve, run.at, run.parity)
+    )
+    return SeedRun(run.seed, curve, at, parity)
+
+
+def _sweep(estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[float]) -> Sweep:
+    lambdas = solve_lambdas(estimate.calibration, splits.calibration.cost(unit), budgets)
+    costs = splits.test.cost(unit)
+    picks = [choose(estimate.test, costs, lam) for lam in lambdas]
+    return Sweep(tuple(budgets), np.array(lambdas), np.column_stack(picks))
+
+
+def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Sweep:
+    """Find the cheapest behaviour that loses nothing on the calibration split.
+
+    Where there is none, the dearest scale for every question is what a careful user is left with.
+    """
+    known, costs = splits.calibration, splits.calibration.cost(unit)
+    table = operating_table(estimate.calibration, costs, known.scores)
+    enough = float(np.mean(known.scores[:, -1])) - slack - 1e-12
+    good = np.flatnonzero(np.array(table.accuracies) >= enough)
+    if len(good) == 0:
+        always = np.full((len(splits.test), 1), len(known.scales) - 1, np.int64)
+        return Sweep((float(np.mean(costs[:, -1])),), np.array([np.nan]), always)
+    lam = table.lambdas[good[0]]
+    chosen = choose(estimate.test, splits.test.cost(unit), lam)[:, None]
+    return Sweep((table.costs[good[0]],), np.array([lam]), chosen)

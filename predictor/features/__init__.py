@@ -1,0 +1,1 @@
+"""From coarse tokens and question embeddings to the rows routers learn from."""

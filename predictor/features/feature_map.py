@@ -1,0 +1,259 @@
+"""From coarse tokens and a question embedding to one short feature row.
+
+Supervised, though no model of correctness by itself: besides compact descriptions of the picture
+and of the question, a row holds what small ridge regressions expect of each scale from the
+picture, from the question and from their products. Shallow trees then find in one split what
+would otherwise take them many.
+"""
+
+import math
+
+import numpy as np
+
+from predictor.data import NOTHING, Extras, FloatArray, NameArray, image_folds
+from predictor.features.blocks import BLOCKS, EXTRAS, PICTURE, FeatureSettings
+from predictor.features.projections import fit_pca, fit_ridge
+from predictor.routers.base import pack_arrays, unpack_arrays
+
+FEATURE_VERSION = 2
+
+
+_PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
+
+
+class FeatureMap:
+    """A fitted map from coarse tokens and question embeddings to feature rows.
+
+    Attributes:
+        settings: what it was built with; a loaded map only knows its blocks.
+        arrays_: everything learnt, by name; empty before `fit_transform`.
+    """
+
+    def __init__(self, settings: FeatureSettings | None = None) -> None:
+        self.settings = settings or FeatureSettings()
+        self.arrays_: dict[str, FloatArray] = {}
+
+    def fit_transform(
+        self,
+        coarse: FloatArray,
+        question: FloatArray,
+        correct: FloatArray,
+        image_ids: NameArray,
+        extras: Extras = NOTHING,
+    ) -> FloatArray:
+        """Learn the map and give the rows to train a router on.
+
+        The ridge columns of these rows are predicted out of fold, by image: `transform` of the
+        same rows would look better than it is on new ones.
+
+        Args:
+            coarse: coarse tokens [n, t, D].
+            question: question embeddings [n, D].
+            correct: score of every scale [n, s].
+            image_ids: image of each row [n].
+            extras: what `EXTRAS` blocks look at, by block [n, width].
+
+        Returns:
+            Feature rows [n, d], float64.
+        """
+        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
+        rng = np.random.default_rng(self.settings.seed)
+        folds = image_folds(image_ids, self.settings.folds, rng)
+        self._fit_parts(raw, image_ids, rng)
+        centered, parts = self._project(raw)
+        columns = _describe(raw, centered, parts, self.settings.blocks)
+        for name, design in self._designs(parts).items():
+            found, weights = fit_ridge(design, np.asarray(correct, np.float64), folds)
+            self.arrays_[f"ridge.{name}"] = weights.astype(np.float32)
+            columns.append(found)
+        return np.hstack(columns).astype(np.float64)
+
+    def transform(
+        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+    ) -> FloatArray:
+        """Give the feature rows of new questions.
+
+        Args:
+            coarse: coarse tokens [n, t, D].
+            question: question embeddings [n, D].
+            extras: what `EXTRAS` blocks look at, by block [n, width].
+
+        Returns:
+            Feature rows [n, d], float64.
+
+        Raises:
+            ValueError: if the map is not fitted or a shape differs from the training rows.
+        """
+        if not self.arrays_:
+            raise ValueError("this feature map is not fitted; call fit_transform first")
+        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
+        wanted = tuple(int(size) for size in self.arrays_["shape"])
+        if np.shape(coarse)[1:] != wanted:
+            raise ValueError(
+                f"coarse must be [n, {wanted[0]}, {wanted[1]}] as in training, "
+                f"got {np.shape(coarse)}"
+            )
+        centered, parts = self._project(raw)
+        columns = _describe(raw, centered, parts, self.settings.blocks)
+        for name, design in self._designs(parts).items():
+            columns.append(design @ self.arrays_[f"ridge.{name}"])
+        return np.hstack(columns).astype(np.float64)
+
+    def to_bytes(self) -> bytes:
+        """Give everything learnt as an .npz.
+
+        Returns:
+            Content of the file.
+
+        Raises:
+            ValueError: if the map is not fitted.
+        """
+        if not self.arrays_:
+            raise ValueError("this feature map is not fitted; call fit_transform first")
+        return pack_arrays(self.arrays_)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "FeatureMap":
+        """Rebuild a fitted map.
+
+        Args:
+            content: what `to_bytes` gave.
+
+        Returns:
+            A map whose `transform` gives the same numbers.
+
+        Raises:
+            ValueError: if the content is no feature map.
+        """
+        arrays = unpack_arrays(content)
+        if not {"shape", "products", "versions"} <= set(arrays):
+            raise ValueError("not a feature map; train the router again")
+        versions = dict(zip(BLOCKS, arrays["versions"].tolist(), strict=False))
+        for name, version in versions.items():
+            if version not in (0, BLOCKS[name].version):
+                raise ValueError(
+                    f"the router's block {name!r} has version {version}, this program makes "
+                    f"{BLOCKS[name].version}; train the router again"
+                )
+        found = cls(FeatureSettings(blocks=tuple(k for k, v in versions.items() if v)))
+        found.arrays_ = arrays
+        return found
+
+    def _fit_parts(
+        self, raw: dict[str, FloatArray], image_ids: NameArray, rng: np.random.Generator
+    ) -> None:
+        tokens = 1 + raw["grid"].shape[1] // raw["one"].shape[1]
+        s = self.settings
+        self.arrays_ = {
+            "shape": np.array([tokens, raw["one"].shape[1]]),
+            "products": np.array([s.product_grid, s.product_spread, s.product_question]),
+            "versions": np.array([BLOCKS[b].version * (b in s.blocks) for b in BLOCKS]),
+        }
+        # An image with many questions counts once, which is also several times faster.
+        _, once = np.unique(np.asarray(image_ids).astype(str), return_index=True)
+        for name, width in s.widths().items():
+            rows = raw[name] if name in ("question", "state") else raw[name][once]
+            self.arrays_[f"{name}.from"], self.arrays_[f"{name}.to"] = fit_pca(rows, width, rng)
+
+    def _project(
+        self, raw: dict[str, FloatArray]
+    ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """Center the parts, and reduce those in use to their principal directions."""
+        names = [name for name in raw if f"{name}.to" in self.arrays_]
+        centered: dict[str, FloatArray] = {
+            name: raw[name] - self.arrays_[f"{name}.from"] for name in names
+        }
+        return centered, {name: centered[name] @ self.arrays_[f"{name}.to"] for name in names}
+
+    def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Lay out the inputs of each ridge regression, a column of ones first."""
+        designs, blocks = {}, self.settings.blocks
+        seen = [parts[name] for name in _PICTURE_PARTS if name in parts]
+        if seen and set(blocks) & set(PICTURE):
+            designs["picture"] = _with_ones(*seen)
+        for name in ("question", *EXTRAS):
+            if name in blocks:
+                designs[name] = _with_ones(parts[name])
+        if seen and "question" in parts and "interactions" in blocks:
+            grid, spread, asked = (int(width) for width in self.arrays_["products"])
+            widths = {"one": grid, "grid": grid, "spread": spread}
+            names = [name for name in _PICTURE_PARTS[1:] if name in parts] or ["one"]
+            left = _with_ones(*(parts[name][:, : widths[name]] for name in names))
+            right = _with_ones(parts["question"][:, :asked])
+            designs["product"] = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+        return designs
+
+
+def _cut(coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
+    # The parts that PCA sees, float32 [n, width of the part].
+    c, q = np.asarray(coarse, np.float32), np.asarray(question, np.float32)
+    if c.ndim != 3 or c.shape[1] < 2 or q.shape != (len(c), c.shape[2]):
+        raise ValueError(
+            f"expected coarse [n, t, D] with t >= 2 and question [n, D], got {c.shape}, {q.shape}"
+        )
+    grid = c[:, 1:]
+    return {
+        "one": c[:, 0],
+        "grid": grid.reshape(len(c), -1),
+        "spread": grid.std(axis=1),
+        "question": q,
+    }
+
+
+def _take_extras(extras: Extras, blocks: tuple[str, ...]) -> dict[str, FloatArray]:
+    wanted = [name for name in EXTRAS if name in blocks]
+    missing = [name for name in wanted if name not in extras]
+    if missing:
+        raise ValueError(
+            f"the block {missing[0]!r} is not in these labels; make them with "
+            f"`m3scale label --extra {missing[0]}`"
+        )
+    return {name: np.asarray(extras[name], np.float32) for name in wanted}
+
+
+def _with_ones(*blocks: FloatArray) -> FloatArray:
+    return np.hstack([np.ones((len(blocks[0]), 1), blocks[0].dtype), *blocks])
+
+
+def _describe(
+    raw: dict[str, FloatArray],
+    centered: dict[str, FloatArray],
+    parts: dict[str, FloatArray],
+    blocks: tuple[str, ...],
+) -> list[FloatArray]:
+    """List the unsupervised columns: principal directions, statistics, question match."""
+    columns = [] if blocks == ("interactions",) else list(parts.values())
+    width = raw["one"].shape[1]
+    if "statistics" in blocks:
+        grid = raw["grid"].reshape(len(raw["grid"]), -1, width)
+        # Averaging shortens what differs, so length tells how alike the parts of a picture are.
+        columns += [_length(raw["one"])[:, None], _summary(_length(grid)), _steps(grid)]
+    if "interactions" in blocks and "question" in centered:
+        asked = centered["question"]
+        for part in ("one", "grid"):
+            if part in centered:
+                tokens = centered[part].reshape(len(asked), -1, width)
+                scale = np.maximum(_length(asked)[:, None] * _length(tokens), 1e-6)
+                match = (tokens @ asked[:, :, None])[:, :, 0] / scale
+                columns.append(match if part == "one" else _summary(match))
+    return columns
+
+
+def _length(vectors: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
+
+
+def _steps(grid: FloatArray) -> FloatArray:
+    """Give the mean step between neighbours, sideways and downwards [n, 2]; 0 without a square."""
+    side = math.isqrt(grid.shape[1])
+    if side < 2 or side * side != grid.shape[1]:
+        return np.zeros((len(grid), 2))
+    square = grid.reshape(len(grid), side, side, -1)
+    steps = [_length(np.diff(square, axis=axis)).mean(axis=(1, 2)) for axis in (2, 1)]
+    return np.column_stack(steps)
+
+
+def _summary(values: FloatArray) -> FloatArray:
+    """Give mean, standard deviation, minimum and maximum of each row [n, 4]."""
+    spread = (values.mean(axis=1), values.std(axis=1), values.min(axis=1), values.max(axis=1))
+    return np.column_stack(spread)

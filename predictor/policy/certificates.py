@@ -1,0 +1,232 @@
+"""A proven bound on what routing loses: fixed-sequence Learn-then-Test on regressions.
+
+A regression is a question that the dearest scale gets right and the routed one does not. The risk
+is the expected share of regressions among the questions of an image, images drawn at random: an
+image counts once, because its questions depend on each other and only images are exchangeable.
+With probability 1 - delta over the calibration images, the risk of the certified choice is at most
+alpha.
+
+The choices that are tested may not depend on the images that test them. So lambda prices the
+router's own probabilities, before the calibration that was learnt on the same split, and the
+lambdas come from the training split.
+
+Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequence testing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray, TrainData
+from predictor.policy.budgets import choose, lambda_path
+from predictor.policy.risk_tests import RiskTest, image_means, images_needed
+from predictor.routing_metrics.regressions import regressed
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was certified, and all that is needed to check it.
+
+    Attributes:
+        alpha: bound on the risk [share of an image's questions].
+        delta: chance that the bound does not hold.
+        lam: the last lambda that passed; None means always the dearest scale.
+        images: calibration images n.
+        questions: questions about them.
+        split: fingerprint of the calibration split.
+        lambdas: lambdas in the order of testing, up to the first that failed [m].
+        p_values: p-value of each [m].
+        risk: share of regressions seen with `lam`, averaged over images.
+        tokens: mean visual tokens a question with `lam`.
+        tested: routers among which this one was picked on the same split; each could have been, so
+            each p-value has to be below delta divided by their number.
+    """
+
+    alpha: float
+    delta: float
+    lam: float | None
+    images: int
+    questions: int
+    split: str
+    lambdas: tuple[float, ...]
+    p_values: tuple[float, ...]
+    risk: float
+    tokens: float
+    tested: int = 1
+
+    def choose(self, probabilities: FloatArray, costs: FloatArray) -> IntArray:
+        """Pick a scale for every row, as certified.
+
+        Args:
+            probabilities: the router's own P(correct), not calibrated [n, s].
+            costs: visual tokens, [s] or [n, s].
+
+        Returns:
+            Column index of the chosen scale [n].
+        """
+        return choose_at(probabilities, costs, self.lam)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the certificate as JSON-ready values.
+
+        Returns:
+            Its fields.
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Certificate":
+        """Rebuild a certificate.
+
+        Args:
+            record: what `to_dict` gave.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            ValueError: if a field is missing or wrong.
+        """
+        try:
+            columns = {name: tuple(map(float, record[name])) for name in ("lambdas", "p_values")}
+            return cls(**{**record, **columns})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a certificate: {error}") from error
+
+
+def choose_at(probabilities: FloatArray, costs: FloatArray, lam: float | None) -> IntArray:
+    """Pick a scale for every row, the dearest where no lambda passed.
+
+    Args:
+        probabilities: P(correct) [n, s].
+        costs: visual tokens, [s] or [n, s].
+        lam: price of a visual token; None for always the dearest scale.
+
+    Returns:
+        Column index of the chosen scale [n].
+    """
+    if lam is None:
+        return np.full(len(probabilities), probabilities.shape[1] - 1, np.int64)
+    return choose(probabilities, costs, lam)
+
+
+def image_losses(
+    probabilities: FloatArray, data: TrainData, lam: float | None
+) -> tuple[FloatArray, float]:
+    """Measure one lambda on a split.
+
+    Args:
+        probabilities: the router's own P(correct) [n, s].
+        data: the split.
+        lam: price of a visual token; None for always the dearest scale.
+
+    Returns:
+        Share of regressions of each image [i] and mean visual tokens a question.
+    """
+    chosen = choose_at(probabilities, data.tokens, lam)
+    lost = regressed(data.scores, chosen).astype(np.float64)
+    spent = np.asarray(data.tokens, np.float64)[np.arange(len(data)), chosen]
+    return image_means(lost, data.image_ids), float(spent.mean())
+
+
+def walk(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
+    """Test hypotheses in a fixed order until one cannot be rejected.
+
+    Args:
+        losses: losses of the images with each lambda, safest first, each [i].
+        test: what is tested, and at which level.
+
+    Returns:
+        The p-values, the first above delta being the last.
+    """
+    found: list[float] = []
+    for row in losses:
+        found.append(test.p_value(row))
+        if found[-1] > test.delta:
+            break
+    return found
+
+
+def certify(
+    probabilities: FloatArray,
+    data: TrainData,
+    lambdas: FloatArray,
+    level: tuple[float, float],
+    tested: int = 1,
+) -> Certificate:
+    """Find the cheapest lambda whose risk is proven to be at most alpha.
+
+    Args:
+        probabilities: the router's own P(correct) on the calibration split [n, s].
+        data: the calibration split.
+        lambdas: rising lambdas that do not depend on this split [m].
+        level: alpha, the bound on the risk, and delta, the chance that it does not hold.
+        tested: routers among which this one was picked on this split.
+
+    Returns:
+        The certificate; with no lambda, if the first one fails already.
+
+    Raises:
+        ValueError: if the split has too few images for the level.
+    """
+    alpha, delta = level
+    images = len(set(map(str, data.image_ids)))
+    needed = images_needed(alpha, delta / tested, single=images == len(data))
+    if images < needed:
+        raise ValueError(
+            f"certifying alpha {alpha:g} at delta {delta:g} needs at least {needed} calibration "
+            f"images, got {images}; label more or ask for less"
+        )
+    # Always the dearest scale comes first; it loses nothing, and its p-value is the check above.
+    order = [float(lam) for lam in lambdas]
+    test = RiskTest(alpha, delta / tested, images, len(data))
+    found = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
+    passed = sum(p <= test.delta for p in found)
+    lam = order[passed - 1] if passed else None
+    losses, tokens = image_losses(probabilities, data, lam)
+    facts = (images, len(data), data.fingerprint(), tuple(order[: len(found)]), tuple(found))
+    return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens, tested)
+
+
+def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 200) -> FloatArray:
+    """List the lambdas to test, safest first, from what the router says of its training split.
+
+    Args:
+        probabilities: the router's own P(correct) on the training split [n, s].
+        train: the training split.
+        count: most lambdas.
+
+    Returns:
+        Rising lambdas [m], the first one 0.
+    """
+    return lambda_path(probabilities, train.tokens, count)[::-1]
+
+
+def check_certificate(certificate: Certificate, probabilities: FloatArray, data: TrainData) -> None:
+    """Prove a certificate again.
+
+    Args:
+        certificate: what is to be checked.
+        probabilities: the router's own P(correct) on the calibration split [n, s].
+        data: the calibration split.
+
+    Raises:
+        ValueError: if the split is another one, or anything comes out differently.
+    """
+    if data.fingerprint() != certificate.split:
+        raise ValueError(
+            f"the certificate was made with the calibration split {certificate.split}, these "
+            f"outcomes are {data.fingerprint()}; give the folder the router was calibrated on"
+        )
+    level = (certificate.alpha, certificate.delta)
+    lambdas = np.array(certificate.lambdas)
+    again = certify(probabilities, data, lambdas, level, certificate.tested)
+    both = zip(again.p_values, certificate.p_values, strict=False)
+    apart = any(abs(new - old) > 1e-9 for new, old in both)
+    if apart or again.lambdas != certificate.lambdas or again.lam != certificate.lam:
+        raise ValueError(
+            f"the certificate says lambda {certificate.lam} for alpha {certificate.alpha:g} and "
+            f"delta {certificate.delta:g}, the outcomes say {again.lam}; train the router again"
+        )

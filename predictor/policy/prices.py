@@ -1,0 +1,119 @@
+"""A knob in another unit than visual tokens, or one that names a loss of accuracy.
+
+The router's own table is in visual tokens. Here are the same in FLOPs and in milliseconds, and what
+turns a question's tokens into them at run time. No router and no probability is made here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from predictor.data import UNITS, FloatArray, IntArray, TrainData
+from predictor.policy.budgets import OperatingTable, choose, operating_table
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """What scales cost in a unit, and what each lambda did there on the calibration split.
+
+    Attributes:
+        tokens: mean visual tokens of each scale [s], rising.
+        costs: mean cost of each scale [s].
+        table: what each lambda did.
+    """
+
+    tokens: tuple[float, ...]
+    costs: tuple[float, ...]
+    table: OperatingTable
+
+    def price(self, tokens: FloatArray) -> FloatArray:
+        """Turn visual tokens into the unit, by lines between the scales and on beyond them.
+
+        Args:
+            tokens: visual tokens [..., s].
+
+        Returns:
+            Costs [..., s].
+        """
+        at, known, cost = (np.asarray(v, np.float64) for v in (tokens, self.tokens, self.costs))
+        if len(known) == 1:
+            return np.asarray(at * (cost[0] / known[0]))
+        left = np.clip(np.searchsorted(known, at, "right") - 1, 0, len(known) - 2)
+        slope = np.diff(cost) / np.diff(known)
+        return np.asarray(cost[left] + (at - known[left]) * slope[left])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the list as JSON-ready values.
+
+        Returns:
+            Its fields.
+        """
+        return {**asdict(self), "table": self.table.to_dict()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "PriceList":
+        """Rebuild a list.
+
+        Args:
+            record: what `to_dict` gave.
+
+        Returns:
+            The list.
+
+        Raises:
+            ValueError: if a field is missing or wrong.
+        """
+        try:
+            tokens, costs = (tuple(map(float, record[name])) for name in ("tokens", "costs"))
+            return cls(tokens, costs, OperatingTable.from_dict(record["table"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a price list: {error!r}") from error
+
+
+def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceList]:
+    """Make the price lists of a calibration split.
+
+    Args:
+        probabilities: calibrated P(correct) [n, s].
+        data: the split.
+
+    Returns:
+        Unit to its list, for every unit but tokens that the split knows.
+    """
+    tokens = tuple(float(t) for t in data.tokens.mean(axis=0))
+    found = {}
+    for unit in data.costs:
+        costs = tuple(float(c) for c in data.cost(unit).mean(axis=0))
+        bare = PriceList(tokens, costs, OperatingTable((0.0,), (0.0,), (0.0,)))
+        priced = bare.price(np.asarray(data.tokens))
+        table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit])
+        found[unit] = PriceList(tokens, costs, table)
+    return found
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a unit of cost is worth in P(correct), solved for a knob.
+
+    Attributes:
+        lam: price of one unit.
+        prices: the unit's list; None for visual tokens.
+    """
+
+    lam: float
+    prices: PriceList | None = None
+
+    def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
+        """Pick a scale for every row.
+
+        Args:
+            probabilities: calibrated P(correct) [n, s].
+            tokens: visual tokens [n, s].
+
+        Returns:
+            Column index of the chosen scale [n].
+        """
+        costs = tokens if self.prices is None else self.prices.price(tokens)
+        return choose(probabilities, costs, self.lam)

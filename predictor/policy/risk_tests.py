@@ -1,0 +1,142 @@
+"""Tests of "the mean loss of an image is above alpha", valid at any number of images.
+
+Images are independent draws, their questions are not: a loss is an image's, in [0, 1].
+
+Source: Waudby-Smith and Ramdas 2023, Estimating means of bounded random variables by betting
+    (arXiv 2010.09686); Bates et al. 2021 (arXiv 2101.02703) for the binomial tail.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.data import FloatArray, NameArray
+
+_BOLDEST = 0.95
+"""Share of the largest legal bet; the whole of it could lose everything on one image."""
+
+
+_ALIKE = 0.1
+"""Correlation that the questions of an image are thought to have when the bet is fixed."""
+
+
+_MOST_IMAGES = 1_000_000
+
+
+@dataclass(frozen=True)
+class RiskTest:
+    """A test of "the risk is above alpha" at level delta, fixed before a loss is seen.
+
+    Attributes:
+        alpha: bound on the risk, strictly between 0 and 1.
+        delta: chance that the bound does not hold.
+        images: images that will be seen.
+        questions: questions about them; as many as images means losses of 0 or 1.
+    """
+
+    alpha: float
+    delta: float
+    images: int
+    questions: int
+
+    @property
+    def bet(self) -> float:
+        """What is staked a unit of gain: best against a risk that can just be told from alpha.
+
+        Any bet is valid. The best one depends on how far losses spread, and that is guessed from
+        the number of questions, not from the losses that it is used on.
+        """
+        share = self.images / self.questions
+        spread = self.alpha * (1 - self.alpha) * (share + _ALIKE * (1 - share))
+        wanted = math.sqrt(-2 * math.log(self.delta) / (self.images * spread))
+        return min(wanted, _BOLDEST / (1 - self.alpha))
+
+    def p_value(self, losses: FloatArray) -> float:
+        """Test with what fits the split.
+
+        Args:
+            losses: loss of each image, in an order that does not depend on them [i].
+
+        Returns:
+            A p-value in (0, 1].
+        """
+        if self.images == self.questions:
+            return binomial_p_value(round(float(np.sum(losses))), len(losses), self.alpha)
+        return bounded_p_value(losses, self.alpha, self.bet)
+
+
+def image_means(values: FloatArray, image_ids: NameArray) -> FloatArray:
+    """Average over the questions of each image.
+
+    Args:
+        values: one number a question [n].
+        image_ids: image of each question [n].
+
+    Returns:
+        Means [i], images in the order of their names: content hashes, so as good as at random.
+    """
+    _, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
+    return np.asarray(np.bincount(owner, values) / np.bincount(owner))
+
+
+def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
+    """Test "the mean of these losses is above alpha" for independent losses in [0, 1].
+
+    A gambler bets against that at fair odds, image after image; if it is true, his capital ever
+    exceeds 1/p with a chance of at most p. Unlike Hoeffding's bound this gains from losses that are
+    small fractions, as those of images with many questions are.
+
+    Args:
+        losses: one loss an image, in an order that does not depend on the losses [i].
+        alpha: the bound, strictly between 0 and 1.
+        bet: what is staked, fixed beforehand, at most 1 / (1 - alpha).
+
+    Returns:
+        A p-value in (0, 1].
+    """
+    capital = np.cumsum(np.log1p(bet * (alpha - np.asarray(losses, np.float64))))
+    return math.exp(-max(float(capital.max()), 0.0))
+
+
+def binomial_p_value(lost: int, n: int, alpha: float) -> float:
+    """Give P(Bin(n, alpha) <= lost), exact for losses of 0 or 1, one question an image.
+
+    Args:
+        lost: number of losses.
+        n: number of images.
+        alpha: the bound, strictly between 0 and 1.
+
+    Returns:
+        A p-value in (0, 1].
+    """
+    k = np.arange(lost + 1)
+    choices = math.lgamma(n + 1) - np.array(
+        [math.lgamma(i + 1) + math.lgamma(n - i + 1) for i in range(lost + 1)]
+    )
+    terms = choices + k * math.log(alpha) + (n - k) * math.log1p(-alpha)
+    return min(float(np.exp(terms).sum()), 1.0)
+
+
+def images_needed(alpha: float, delta: float, single: bool) -> int:
+    """Count the images without which not even "no regression at all" proves the bound.
+
+    Args:
+        alpha: bound on the risk.
+        delta: chance that the bound does not hold.
+        single: whether every image has just one question.
+
+    Returns:
+        Number of images.
+
+    Raises:
+        ValueError: if a level is not strictly between 0 and 1, or too strict for any real split.
+    """
+    if not (0 < alpha < 1 and 0 < delta < 1):
+        raise ValueError(f"alpha and delta must lie strictly between 0 and 1, got {alpha}, {delta}")
+    # The capital of a lossless gambler grows by the same factor with every image.
+    factor = 1 / (1 - alpha) if single else 1 + _BOLDEST * alpha / (1 - alpha)
+    count = math.ceil(-math.log(delta) / math.log(factor) * (1 - 1e-12))
+    if count > _MOST_IMAGES:
+        raise ValueError(f"alpha {alpha:g} would need {count} images; ask for a larger alpha")
+    return count

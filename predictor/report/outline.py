@@ -1,0 +1,133 @@
+"""The report as a document: headline, then its chapters in the order a reviewer asks for them.
+
+What is not in results.json is left out, so an older file still makes a report.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from predictor.report.chapters.comparison import compared, curves, zoo
+from predictor.report.chapters.gallery import gallery_blocks
+from predictor.report.chapters.scales import families, fixed, granularity
+from predictor.report.chapters.studies import ablation
+from predictor.report.chapters.trust import calibration, others, outside, promises
+from predictor.report.document import Block, Document, Results, Section, Table, Tile
+from predictor.report.glossary import explanation
+from predictor.report.wording import (
+    gap,
+    head_budget,
+    head_key,
+    number,
+    percent,
+    points,
+    span,
+)
+
+
+def build_document(results: Results) -> Document:
+    """Make the report from its results.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        The document.
+    """
+    sections: list[tuple[str, str, list[Block]]] = [
+        ("curves", "Accuracy against cost", curves(results)),
+        ("compared", "What was compared", compared(results)),
+        ("zoo", "The kinds of router", zoo(results)),
+        ("ablation", "What the features are worth", ablation(results)),
+        ("fixed", "Fixed scales and oracles", fixed(results)),
+        ("granularity", "How fine a scale questions need", granularity(results)),
+        ("families", "Question families", families(results)),
+        ("calibration", "Calibration", calibration(results)),
+        ("promises", "What can be promised", promises(results)),
+        ("outside", "Beyond the training distribution", outside(results)),
+        ("metrics", "Other baselines and metrics", others(results)),
+        ("gallery", "Gallery", gallery_blocks(results)),
+        ("reading", "How to read this", [explanation(results)]),
+        ("about", "How this was made", [meta_table(results)]),
+    ]
+    meta = results.get("meta", {})
+    facts = [f"{key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
+    return Document(
+        title="Choosing visual tokens per question",
+        lead=_lead(results),
+        facts="; ".join(facts),
+        tiles=_tiles(results),
+        sections=[Section(*section) for section in sections if section[2]],
+    )
+
+
+def _lead(results: Results) -> str:
+    meta = results.get("meta", {})
+    return (
+        f"{meta.get('n_questions', results['headline']['n'])} test questions on "
+        f"{meta.get('n_images', '?')} images, answered by the model at "
+        f"{', '.join(str(scale) for scale in results['scales'])} visual tokens each. "
+        f"Router trained with seeds {', '.join(str(seed) for seed in results.get('seeds', []))}."
+    )
+
+
+def _tiles(results: Results) -> list[Tile]:
+    head, key, target = results["headline"], head_key(results), head_budget(results)
+    dearest = results["scales"][-1]
+    interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
+    omniscient = head.get("of_omniscient")
+    share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
+    lost = span(points(head.get("parity_drop_high")), points(head.get("parity_drop_low")))
+    level = percent(results.get("settings", {}).get("level", 0.95), 0)
+    return [
+        Tile(
+            f"Gap closed at {target} tokens", gap(head[key]), f"{level} interval {interval}{share}"
+        ),
+        Tile(
+            f"Accuracy at {target} tokens",
+            percent(head.get("accuracy")),
+            f"{number(head.get('tokens'))} tokens used; always {dearest}: "
+            f"{percent(head.get('accuracy_dearest'))}",
+        ),
+        Tile(
+            "Tokens to parity",
+            number(head.get("parity_tokens"), 0),
+            f"{percent(head.get('parity_share'))} of the dearest scale; accuracy "
+            f"{points(head.get('parity_drop'))} points ({lost})",
+        ),
+        Tile(
+            f"Regressions at {target} tokens",
+            percent(head.get("regression_rate")),
+            f"right at {dearest}, wrong as routed; the other way round: "
+            f"{percent(head.get('rescue_rate'))}",
+        ),
+        Tile(
+            "Router time a question",
+            f"{number(head.get('router_ms'), 3)} ms",
+            f"in a batch of 64; alone {number(head.get('router_ms_single'), 2)} ms; "
+            f"{number(head.get('router_mb'), 2)} MB on disk",
+        ),
+    ]
+
+
+def meta_table(results: Results) -> Table:
+    """Make the table of what was run, where and how long it took.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        The table.
+    """
+    flat = _flatten({**results.get("meta", {}), "settings": results.get("settings", {})})
+    return Table(("what", "value"), [[key, value] for key, value in flat.items()], wordy=True)
+
+
+def _flatten(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{before}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{name}, "))
+        elif value is not None:
+            flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return flat

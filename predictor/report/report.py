@@ -1,0 +1,139 @@
+"""The report folder: results.json, the report as a page and as Markdown, figures, pictures.
+
+Everything shown is drawn from results.json and the pictures, so a report can be drawn again from
+its own folder. It measures nothing.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from predictor.report.document import Document, Drawing
+from predictor.report.figures.render import draw_figure, to_png, to_svg
+from predictor.report.html import Pictures, build_page
+from predictor.report.markdown import build_markdown
+from predictor.report.outline import build_document
+
+RESULTS = "results.json"
+
+
+PAGE = "index.html"
+
+
+MARKDOWN = "report.md"
+
+
+NEEDED = ("scales", "fixed", "oracle", "router", "headline", "families")
+
+
+def read_results(folder: str | Path) -> dict[str, Any]:
+    """Read the results of a report.
+
+    Args:
+        folder: a folder that `write_report` wrote.
+
+    Returns:
+        The results.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        ValueError: if the file is damaged.
+    """
+    path = Path(folder) / RESULTS
+    if not path.is_file():
+        raise FileNotFoundError(f"no results in {folder}: {path} is missing; run `m3scale report`")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); run `m3scale report` again") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} holds no results; run `m3scale report` again")
+    return results
+
+
+def write_report(
+    results: Mapping[str, Any],
+    folder: str | Path,
+    pictures: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write results.json, index.html, report.md, figures/*.png and gallery/*.png.
+
+    Args:
+        results: what `run_experiment` gave, with `gallery` and the caller's `meta`.
+        folder: where to; it is made, and files of the same names are replaced.
+        pictures: sample id to PNG bytes for the gallery; read from the folder if left out.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ValueError: if a section is missing or a picture's path leaves the gallery's folder.
+    """
+    missing = [name for name in NEEDED if not results.get(name)]
+    if missing:
+        raise ValueError(f"results lack {', '.join(missing)}; run the experiment again")
+    target = Path(folder)
+    names = _picture_names(results)
+    found = _read_pictures(target, names) if pictures is None else pictures
+    document = build_document(results)
+    drawn = {name: _draw(name, results) for name in _figure_names(document)}
+    page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, found))
+    for name, (_, _, png) in drawn.items():
+        _write(target / "figures" / f"{name}.png", png)
+    for sample_id, name in names.items():
+        if sample_id in found:
+            _write(target / "gallery" / name, found[sample_id])
+    _write(
+        target / RESULTS,
+        (json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+    )
+    _write(target / MARKDOWN, build_markdown(document, list(found)).encode())
+    _write(target / PAGE, page.encode())
+    return target / PAGE
+
+
+def _figure_names(document: Document) -> list[str]:
+    blocks = [block for section in document.sections for block in section.blocks]
+    return [block.name for block in blocks if isinstance(block, Drawing)]
+
+
+def _draw(name: str, results: Mapping[str, Any]) -> tuple[str, str, bytes]:
+    wide = draw_figure(name, results)
+    narrow = draw_figure(name, results, narrow=True)
+    return to_svg(wide, f"{name}-wide"), to_svg(narrow, f"{name}-narrow"), to_png(wide)
+
+
+def _picture_names(results: Mapping[str, Any]) -> dict[str, str]:
+    """Give each gallery sample's file name; results.json may come from elsewhere, so check it.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        Sample id to file name.
+
+    Raises:
+        ValueError: if a path is not a plain name inside the gallery's folder.
+    """
+    names = {}
+    for row in results.get("gallery") or []:
+        if not re.fullmatch(r"gallery/[A-Za-z0-9_-]+\.png", str(row["image"])):
+            raise ValueError(f"expected a gallery image gallery/NAME.png, got {row['image']!r}")
+        names[str(row["sample_id"])] = str(row["image"]).removeprefix("gallery/")
+    return names
+
+
+def _read_pictures(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
+    paths = {sample_id: folder / "gallery" / name for sample_id, name in names.items()}
+    return {sample_id: path.read_bytes() for sample_id, path in paths.items() if path.is_file()}
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.tmp")
+    fresh.write_bytes(content)
+    os.replace(fresh, path)

@@ -1,0 +1,270 @@
+"""How the report says things: names of what is compared, numbers as text.
+
+One place for words that figures and tables share, so that a thing has one name throughout.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from predictor.report.document import (
+    Block,
+    Cell,
+    Drawing,
+    Heading,
+    Results,
+    Table,
+)
+
+COST_CAPTION: Final = (
+    "Lambda is solved again in this unit, and hull and oracle are those of this unit, so shares of "
+    "the gap differ from those in tokens."
+)
+
+CAPTIONS: Final = {
+    "accuracy": (
+        "Accuracy against visual tokens",
+        "Accuracy against mean visual tokens a question. Blue: the router as its knob turns, "
+        "averaged over seeds; the circles are the reported budgets, with intervals. Everything on "
+        "the thin solid line is reachable without a router; nothing can lie above the dotted one.",
+    ),
+    "flops": (
+        "Accuracy against FLOPs",
+        "Accuracy against mean floating-point operations a question. The shaded band is the "
+        "interval; the numbers at the squares are the fixed scales.",
+    ),
+    "ms": (
+        "Accuracy against milliseconds",
+        "Accuracy against mean time a question. The shaded band is the interval; the numbers at "
+        "the squares are the fixed scales.",
+    ),
+    "gap": (
+        "Share of the gap that each contestant closes",
+        "How much of the distance from the hull to the oracle each contestant closes at its own "
+        "mean cost, with intervals. Filled: the router, and the omniscient router as its limit. "
+        "Hollow: baselines and controls.",
+    ),
+    "zoo": (
+        "Share of the gap that each kind of router closes",
+        "The same for every kind of router at the headline's budget. Filled: the default.",
+    ),
+    "ablation": (
+        "Gap closed that is lost without each block of features",
+        "How much less of the gap is closed when a block is left out, with intervals. Where the "
+        "interval holds 0, the block may be left out.",
+    ),
+    "scales": (
+        "Scales needed and scales chosen, by family",
+        "For each question family: the cheapest scale that was right, which nobody knows "
+        "beforehand, beside the scale that the router chose at the headline budget. The numbers in "
+        "the bars are visual tokens.",
+    ),
+    "reliability": (
+        "Reliability of P(correct) at each scale",
+        "How often a scale is right, against how often the router says so, in ten bins of P. On "
+        "the dashed line it means what it says; a larger dot holds more questions.",
+    ),
+}
+"""Figure to its name and its caption."""
+
+
+def _titled(
+    title: str, results: Results, key: str, make: Callable[[Results], Table]
+) -> list[Block]:
+    """Give a heading and a table where results.json has what the table shows."""
+    if not results.get(key):
+        return []
+    found = make(results)
+    return [Heading(title), found] if found.rows else []
+
+
+CONTESTANTS: Final = {
+    "router": ("router", "sees coarse tokens and question; what is shipped"),
+    "linear": ("linear router", "the same features, one logistic regression a scale"),
+    "knn": ("nearest neighbours", "the same features, the mean of the most alike rows"),
+    "random_features": ("random features", "control: trained on random numbers"),
+    "length_only": ("length only", "knows how long the question is, nothing else"),
+    "shuffled_routing": ("shuffled routing", "control: the router's scales, for other questions"),
+    "question_only": ("question only", "the router without the picture"),
+    "image_only": ("image only", "the router without the question"),
+    "family_only": ("family only", "knows the question family, nothing else"),
+    "shuffled_labels": ("shuffled labels", "control: trained on other questions' labels"),
+    "omniscient": ("omniscient", "limit: is told the family and the size of what is asked about"),
+}
+"""Name in results.json to its name in the report and what it is."""
+
+
+KINDS: Final = {
+    "boosted": ("boosted trees", "LightGBM, one model for all scales"),
+    "blend": ("blend", "mean of boosted trees and neural network"),
+    "linear": ("linear", "one logistic regression a scale"),
+    "knn": ("nearest neighbours", "tuned: how many, how far"),
+    "mlp": ("neural network", "binary cross-entropy"),
+    "mlp rank": ("neural network, ranked", "AVG-LLaVA's loss: rank and cross-entropy"),
+    "mlp cost": ("neural network, by cost", "cost-sensitive loss"),
+    "ordinal": ("ordinal", "one line, a threshold a scale"),
+    "constant": ("constant", "the floor: always the mean"),
+}
+"""Name of a router in section `zoo` to its name in the report and what it is."""
+
+
+MISSING: Final = "–"
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """Write a share as a percentage.
+
+    Args:
+        value: a share in [0, 1], or None.
+        digits: digits after the point.
+
+    Returns:
+        Such as `61.2 %`.
+    """
+    return MISSING if value is None else f"{_plain(100 * float(value), digits)} %"
+
+
+def points(value: Any) -> str:
+    """Write a loss of accuracy as the change it is, in percentage points.
+
+    Args:
+        value: what was lost, a difference of shares, or None.
+
+    Returns:
+        Such as `-0.4`; `+0.4` where the loss was negative.
+    """
+    if value is None:
+        return MISSING
+    written = _plain(-100 * float(value), 1)
+    return written if float(written) <= 0 else f"+{written}"
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """Write a number.
+
+    Args:
+        value: a number, or None.
+        digits: digits after the point.
+
+    Returns:
+        Such as `71.1`.
+    """
+    return MISSING if value is None else _plain(float(value), digits)
+
+
+def short(value: Any) -> str:
+    """Write a number of any size at three digits.
+
+    Args:
+        value: a number, or None.
+
+    Returns:
+        Such as `576`, `49.4` or `0.372`.
+    """
+    if value is None:
+        return MISSING
+    size = 0 if not value else math.floor(math.log10(abs(value)))
+    return _plain(float(value), max(0, 2 - size))
+
+
+def _plain(value: float, digits: int) -> str:
+    """Write a number that is never -0.0."""
+    written = f"{value:.{digits}f}"
+    return written.lstrip("-") if float(written) == 0 else written
+
+
+def gap(value: Any) -> str:
+    """Write a share of the gap that is closed.
+
+    Args:
+        value: the share, or None.
+
+    Returns:
+        Such as `0.58`.
+    """
+    return number(value, 2)
+
+
+def span(low: str, high: str) -> str:
+    """Write an interval.
+
+    Args:
+        low: its lower end as text.
+        high: its upper end as text.
+
+    Returns:
+        Such as `0.53 to 0.62`; nothing where an end is missing.
+    """
+    return "" if MISSING in (low, high) else f"{low} to {high}"
+
+
+def tokens_text(scale: Any) -> str:
+    """Name a scale.
+
+    Args:
+        scale: visual tokens, as number or text.
+
+    Returns:
+        `1 token`, `9 tokens`.
+    """
+    return "1 token" if str(scale) == "1" else f"{scale} tokens"
+
+
+def router_name(row: Mapping[str, Any]) -> str:
+    """Name a router of section `zoo`.
+
+    Args:
+        row: its entry.
+
+    Returns:
+        Its name in the report.
+    """
+    return KINDS.get(row["name"], (str(row["name"]), ""))[0]
+
+
+def head_budget(results: Mapping[str, Any]) -> str:
+    """Name the headline's budget.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        Such as `72`.
+    """
+    return f"{results.get('headline', {}).get('target', 72):g}"
+
+
+def head_key(results: Mapping[str, Any]) -> str:
+    """Name the gap closed at the headline's budget as results.json does.
+
+    Args:
+        results: results.json.
+
+    Returns:
+        Such as `ogc_72`.
+    """
+    return f"ogc_{head_budget(results)}"
+
+
+def drawing(name: str) -> Drawing:
+    """Give a figure's place in the report.
+
+    Args:
+        name: a key of `plots.PLOTS`.
+
+    Returns:
+        The place with name and caption.
+    """
+    return Drawing(name, *CAPTIONS[name])
+
+
+def _interval(row: Results, key: str) -> Cell:
+    return Cell(gap(row.get(key)), span(gap(row.get(f"{key}_low")), gap(row.get(f"{key}_high"))))
+
+
+def _gap_cell(point: Results) -> Cell:
+    return Cell(gap(point.get("ogc")), span(gap(point.get("ogc_low")), gap(point.get("ogc_high"))))
+
+
+def _accuracy_span(point: Results) -> str:
+    return span(percent(point.get("accuracy_low")), percent(point.get("accuracy_high")))

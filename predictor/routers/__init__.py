@@ -1,0 +1,1 @@
+"""Routers: one file each, beside the contract they fill, and their calibration."""

@@ -1,0 +1,150 @@
+"""Per-scale calibration of a router's probabilities, on rows the router never saw.
+
+Not a classifier: it keeps the order of a scale's probabilities and only moves them to where they
+mean what they say.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from predictor.data import FloatArray
+from predictor.routers.base import log_odds, pack_arrays, sigmoid, unpack_arrays
+from predictor.routers.linear import LinearSettings, fit_logistic
+
+METHODS = ("platt", "isotonic")
+
+
+@dataclass
+class Calibrator:
+    """One monotone map of [0, 1] per scale.
+
+    Attributes:
+        scales: the scales in column order [s].
+        method: `platt` (two numbers a scale) or `isotonic` (a step-wise linear map).
+        maps_: learnt numbers per scale: [2] slope and offset in log-odds, or [2, m] knots.
+    """
+
+    scales: tuple[int, ...]
+    method: str = "platt"
+    maps_: list[FloatArray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the method.
+
+        Raises:
+            ValueError: if the method is unknown.
+        """
+        if self.method not in METHODS:
+            raise ValueError(f"calibration must be one of {METHODS}, got {self.method!r}")
+
+    def fit(self, probabilities: FloatArray, correct: FloatArray) -> "Calibrator":
+        """Learn one map per scale.
+
+        Args:
+            probabilities: the router's [n, s].
+            correct: what happened [n, s], in [0, 1].
+
+        Returns:
+            The calibrator itself.
+
+        Raises:
+            ValueError: if shapes disagree or there is no row.
+        """
+        p, y = np.asarray(probabilities, np.float64), np.asarray(correct, np.float64)
+        if p.shape != y.shape or p.ndim != 2 or p.shape[1] != len(self.scales) or len(p) == 0:
+            raise ValueError(
+                f"calibration needs two arrays [n, {len(self.scales)}] with n >= 1, "
+                f"got {p.shape} and {y.shape}"
+            )
+        learn = _fit_platt if self.method == "platt" else _fit_isotonic
+        self.maps_ = [learn(p[:, k], y[:, k]) for k in range(p.shape[1])]
+        return self
+
+    def transform(self, probabilities: FloatArray) -> FloatArray:
+        """Move probabilities to their calibrated values.
+
+        Args:
+            probabilities: the router's [n, s].
+
+        Returns:
+            Calibrated probabilities [n, s], float64.
+
+        Raises:
+            ValueError: if the calibrator is not fitted or the width is wrong.
+        """
+        p = np.asarray(probabilities, np.float64)
+        if len(self.maps_) != len(self.scales):
+            raise ValueError("this calibrator is not fitted; call fit first")
+        if p.ndim != 2 or p.shape[1] != len(self.scales):
+            raise ValueError(f"probabilities must be [n, {len(self.scales)}], got {p.shape}")
+        if self.method == "platt":
+            learnt = np.stack(self.maps_)
+            return sigmoid(log_odds(p) * learnt[:, 0] + learnt[:, 1])
+        columns = [np.interp(p[:, k], knots[0], knots[1]) for k, knots in enumerate(self.maps_)]
+        return np.column_stack(columns)
+
+    def to_bytes(self) -> bytes:
+        """Give everything learnt as an .npz.
+
+        Returns:
+            Content of the file.
+        """
+        return pack_arrays({f"{self.method}.{k}": learnt for k, learnt in enumerate(self.maps_)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, scales: tuple[int, ...]) -> "Calibrator":
+        """Rebuild a fitted calibrator.
+
+        Args:
+            content: what `to_bytes` gave.
+            scales: the scales in column order [s].
+
+        Returns:
+            The calibrator.
+
+        Raises:
+            ValueError: if the content does not fit the scales.
+        """
+        arrays = unpack_arrays(content)
+        for method in METHODS:
+            names = [f"{method}.{k}" for k in range(len(scales))]
+            if set(names) == set(arrays):
+                return cls(scales, method, [arrays[name] for name in names])
+        raise ValueError(f"calibration must hold one map for each of {len(scales)} scales")
+
+
+def _fit_platt(p: FloatArray, y: FloatArray) -> FloatArray:
+    """Fit sigmoid(a * log-odds + b), pulled gently towards a = 1 so that few rows do no harm.
+
+    Source: Platt 1999, Probabilistic outputs for support vector machines; the smoothed targets
+        (k + 1) / (n + 2) at the ends are his.
+    """
+    n = len(y)
+    low, high = 1.0 / (n + 2), (n + 1.0) / (n + 2)
+    target = np.clip(y, low, high)
+    beta = fit_logistic(log_odds(p)[:, None], target, np.ones(n), LinearSettings(l2=1e-3))
+    # A falling map would turn the router's order round; a flat one says "it knows nothing".
+    return np.array([max(beta[0], 0.0), beta[1]]) if beta[0] > 0 else _flat(target)
+
+
+def _flat(target: FloatArray) -> FloatArray:
+    return np.array([0.0, float(log_odds(target.mean()))])
+
+
+def _fit_isotonic(p: FloatArray, y: FloatArray) -> FloatArray:
+    """Pool adjacent violators, then keep the ends of each level as knots.
+
+    Source: Barlow et al. 1972; Zadrozny and Elkan 2002 for its use in calibration.
+    """
+    values, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
+    levels: list[tuple[float, float, int, int]] = []
+    sums = np.bincount(inverse, weights=y)
+    for index in range(len(values)):
+        total, weight, first = float(sums[index]), float(counts[index]), index
+        while levels and levels[-1][0] * weight >= total * levels[-1][1]:
+            total, weight = total + levels[-1][0], weight + levels[-1][1]
+            first = levels.pop()[2]
+        levels.append((total, weight, first, index))
+    knots = {float(values[at]): total / weight for total, weight, *ends in levels for at in ends}
+    return np.array([list(knots), list(knots.values())])

@@ -1,0 +1,1 @@
+"""What routing is judged by, on arrays alone."""

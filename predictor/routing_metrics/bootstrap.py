@@ -1,0 +1,178 @@
+"""Paired bootstrap by image of everything that is compared on one test split.
+
+Images, not questions, are drawn with replacement, because questions of one image are not
+independent. One draw weighs the router, the fixed scales and the oracle alike (paired), so their
+differences are as certain as they really are. Nothing is trained again.
+
+Source: Efron and Tibshirani (1993), chapter 8, for resampling whole clusters; percentile intervals.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray, NameArray
+from predictor.routing_metrics.gap import (
+    OracleSteps,
+    check_table,
+    gap_closed,
+    hull_at,
+    oracle_from_steps,
+)
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Draws of whole images.
+
+    Attributes:
+        weights: how often each image was drawn [r, i].
+        image_of_row: number of each question's image [n].
+    """
+
+    weights: FloatArray
+    image_of_row: IntArray
+
+
+def draw_resamples(image_ids: NameArray, n_resamples: int = 1000, seed: int = 0) -> Resamples:
+    """Draw images with replacement, as many as there are, again and again.
+
+    Args:
+        image_ids: image of each question [n].
+        n_resamples: number of draws r.
+        seed: seed of the draws; the same seed and images give the same draws.
+
+    Returns:
+        The draws.
+
+    Raises:
+        ValueError: if there is no question or no draw.
+    """
+    if len(image_ids) == 0 or n_resamples < 1:
+        raise ValueError(
+            f"a bootstrap needs questions and draws, got {len(image_ids)} and {n_resamples}"
+        )
+    images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
+    count = len(images)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), n_resamples)
+    return Resamples(draws.astype(np.float64), owner.astype(np.int64))
+
+
+def only_once(image_ids: NameArray) -> Resamples:
+    """Give the one draw in which every image occurs once: it turns draws into point estimates.
+
+    Args:
+        image_ids: image of each question [n].
+
+    Returns:
+        A single draw.
+    """
+    images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
+    return Resamples(np.ones((1, len(images))), owner.astype(np.int64))
+
+
+def mean_draws(resamples: Resamples, values: FloatArray) -> FloatArray:
+    """Return the mean over questions in every draw.
+
+    Args:
+        resamples: the draws.
+        values: one column of numbers per quantity [n, q].
+
+    Returns:
+        Means [r, q].
+    """
+    # Sums by image first: the draws then need one small matrix product, not a pass over questions.
+    sums = np.zeros((resamples.weights.shape[1], values.shape[1] + 1))
+    rows = np.column_stack((values, np.ones(len(values))))
+    np.add.at(sums, resamples.image_of_row, rows)
+    totals = resamples.weights @ sums
+    return np.asarray(totals[:, :-1] / totals[:, -1:])
+
+
+def oracle_draws(resamples: Resamples, steps: OracleSteps, at: FloatArray) -> FloatArray:
+    """Return the oracle's accuracy at given mean costs in every draw.
+
+    Args:
+        resamples: the draws.
+        steps: the table's upgrades, sorted once by `oracle_steps`.
+        at: mean visual tokens a question, per draw [r, q].
+
+    Returns:
+        Accuracies [r, q].
+    """
+    answers = np.empty(at.shape)
+    for row, weights in enumerate(resamples.weights):
+        answers[row] = oracle_from_steps(steps, weights[resamples.image_of_row], at[row])
+    return answers
+
+
+@dataclass(frozen=True)
+class ChoiceDraws:
+    """What q choices did in every draw; all arrays [r, q].
+
+    Attributes:
+        tokens: mean visual tokens.
+        accuracy: mean score.
+        hull: accuracy of the hull of fixed scales at those tokens.
+        oracle: accuracy of the oracle at those tokens.
+        ogc: share of the gap from hull to oracle that is closed, NaN where there is no gap.
+    """
+
+    tokens: FloatArray
+    accuracy: FloatArray
+    hull: FloatArray
+    oracle: FloatArray
+    ogc: FloatArray
+
+
+def choice_draws(
+    resamples: Resamples,
+    scores: FloatArray,
+    tokens: FloatArray,
+    chosen: IntArray,
+    steps: OracleSteps,
+) -> ChoiceDraws:
+    """Measure choices against the hull and the oracle, draw by draw.
+
+    Args:
+        resamples: the draws.
+        scores: scores [n, s].
+        tokens: visual tokens [n, s].
+        chosen: index of the chosen scale, a column per choice [n, q].
+        steps: `oracle_steps(scores, tokens)`.
+
+    Returns:
+        The draws of all choices.
+    """
+    score, cost = check_table(scores, tokens)
+    n_scales, n_choices = score.shape[1], chosen.shape[1]
+    routed_cost = np.take_along_axis(cost, chosen, axis=1)
+    routed_score = np.take_along_axis(score, chosen, axis=1)
+    means = mean_draws(resamples, np.hstack((cost, score, routed_cost, routed_score)))
+    ends = np.cumsum((n_scales, n_scales, n_choices))
+    fixed_cost, fixed_score, at, accuracy = np.split(means, ends, axis=1)
+    hull = hull_at(fixed_cost, fixed_score, at)
+    oracle = oracle_draws(resamples, steps, at)
+    return ChoiceDraws(at, accuracy, hull, oracle, gap_closed(accuracy, hull, oracle))
+
+
+def interval(draws: FloatArray, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of draws, NaN draws left out.
+
+    Args:
+        draws: any shape; draws of several seeds are pooled.
+        level: share of the draws inside.
+
+    Returns:
+        Lower and upper end; NaN if no draw is a number.
+
+    Raises:
+        ValueError: if `level` is not strictly between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"expected a level strictly between 0 and 1, got {level}")
+    finite = np.asarray(draws)[np.isfinite(draws)]
+    if len(finite) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)

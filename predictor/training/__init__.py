@@ -1,0 +1,1 @@
+"""Training, tuning and choosing a router."""

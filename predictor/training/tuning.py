@@ -1,0 +1,193 @@
+"""Which settings suit a router, by cross-validation on the rows it learns from.
+
+Folds are dealt by image, the error is the log loss after the calibration that every router gets,
+and the work is bounded by the number of rows, of folds and of candidates. Nothing is chosen on the
+calibration split, which solves lambda, or on the test split.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray, NameArray, TrainData, image_folds
+from predictor.routers.base import Router
+from predictor.routers.calibration import Calibrator
+from predictor.training.cross_validation import cross_choose, measure_gap
+
+AUTO = "auto"
+"""The kind that means: whichever of the candidates wins."""
+
+CANDIDATES = ("boosted", "blend", "mlp", "linear")
+"""What is compared; of equals the earlier is kept."""
+
+_PARTS = {AUTO: ("boosted", "mlp", "linear"), "blend": ("boosted", "mlp")}
+
+_BUDGET_SHARE = 8
+
+
+Change = dict[str, Any]
+"""Fields of a router's settings to their values."""
+
+
+GRIDS: Mapping[str, tuple[Change, ...]] = {
+    "boosted": (
+        {},
+        {"leaves": 7, "shared_leaves": 15},
+        {"trees": 200, "shared_trees": 250},
+        {"min_rows": 100, "shared_leaves": 63},
+    ),
+    "linear": tuple({"l2": l2} for l2 in (30.0, 3.0, 10.0, 100.0, 300.0, 1000.0)),
+    "ordinal": tuple({"l2": l2} for l2 in (30.0, 3.0, 10.0, 100.0, 300.0, 1000.0)),
+    "knn": tuple(
+        {"count": count, "metric": metric}
+        for count in (40, 10, 20, 80, 160)
+        for metric in ("euclidean", "cosine")
+    ),
+    "mlp": (
+        {},
+        {"hidden": 32, "decay": 0.1},
+        {"hidden": 64, "decay": 0.3},
+        {"hidden": 128, "decay": 0.1, "rate": 1e-3},
+    ),
+}
+"""What is tried for each kind, the defaults first: they are kept where time is short."""
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """How much work the choice may be.
+
+    Attributes:
+        folds: image folds.
+        most_rows: rows that are looked at; more are left out, image by image.
+        seconds: after this time no further candidate is begun. Only a guard: a choice that it cut
+            short depends on the machine, and the record of the choice shows that it did.
+        seed: seed of the folds and of the images that are left out.
+    """
+
+    folds: int = 3
+    most_rows: int = 4000
+    seconds: float = 300.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate.
+
+    Attributes:
+        change: what it changes.
+        error: mean log loss out of fold, calibrated [nats]; NaN if there was no time for it.
+    """
+
+    change: Change
+    error: float
+
+
+def tune(
+    build: Callable[[Change], Router],
+    grid: Sequence[Change],
+    rows: tuple[FloatArray, FloatArray, NameArray],
+    settings: TuningSettings,
+) -> list[Tried]:
+    """Measure every candidate.
+
+    Args:
+        build: change -> an unfitted router.
+        grid: the candidates, the first one being the defaults.
+        rows: features [n, d], scores [n, s] (NaN where a scale was not tried) and images [n].
+        settings: how much work it may be.
+
+    Returns:
+        The candidates, best first; of equals the earlier.
+
+    Raises:
+        ValueError: if there is no candidate.
+    """
+    if not grid:
+        raise ValueError("tuning needs at least one candidate, got none")
+    rng = np.random.default_rng(settings.seed)
+    features, scores, images = _thin(rows, settings, rng)
+    folds = image_folds(images, settings.folds, rng)
+    start = time.monotonic()
+    found: list[Tried] = []
+    for change in grid:
+        late = bool(found) and time.monotonic() - start > settings.seconds
+        error = float("nan") if late else _measure(build, change, (features, scores), folds)
+        found.append(Tried(change, error))
+    return sorted(found, key=lambda tried: (np.isnan(tried.error), tried.error))
+
+
+def _thin(
+    rows: tuple[FloatArray, FloatArray, NameArray],
+    settings: TuningSettings,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray, NameArray]:
+    names, owner = np.unique(np.asarray(rows[2]).astype(str), return_inverse=True)
+    place = rng.permutation(len(names))
+    sizes = np.bincount(owner)[np.argsort(place)]
+    fit = int(np.searchsorted(np.cumsum(sizes), settings.most_rows, "right"))
+    kept = place[owner] < max(fit, settings.folds)
+    return rows[0][kept], rows[1][kept], rows[2][kept]
+
+
+def _measure(
+    build: Callable[[Change], Router],
+    change: Change,
+    rows: tuple[FloatArray, FloatArray],
+    folds: IntArray,
+) -> float:
+    features, scores = rows
+    found = np.empty(scores.shape)
+    for fold in np.unique(folds):
+        out = folds == fold
+        router = build(change).fit(features[~out], scores[~out])
+        found[out] = router.predict_proba(features[out])
+    known = ~np.isnan(scores)
+    scales = tuple(range(scores.shape[1]))
+    calibrator = Calibrator(scales).fit(found, np.where(known, scores, found))
+    p = np.clip(calibrator.transform(found), 1e-6, 1 - 1e-6)
+    loss = -(scores * np.log(p) + (1 - scores) * np.log1p(-p))
+    return float(loss[known].mean())
+
+
+def list_parts(kind: str) -> tuple[str, ...]:
+    """List what has to be tuned and trained for a kind.
+
+    Args:
+        kind: a kind of router, or `AUTO`.
+
+    Returns:
+        Kinds that have settings of their own.
+    """
+    return _PARTS.get(kind, (kind,))
+
+
+def pick_router(
+    routers: Mapping[str, Router], rows: FloatArray, data: TrainData, method: str
+) -> tuple[Router, list[dict[str, Any]]]:
+    """Pick the best of fitted routers.
+
+    Args:
+        routers: the candidates by kind, in the order of `CANDIDATES`.
+        rows: feature rows of the calibration split [n, d].
+        data: the calibration split.
+        method: how probabilities are calibrated, `platt` or `isotonic`.
+
+    Returns:
+        The router, and the table of candidates, best first: kind, budget, gap closed. A split
+        without a gap leaves the first candidate.
+    """
+    budget = float(data.tokens[:, -1].mean()) / _BUDGET_SHARE
+    budget = max(budget, float(data.tokens[:, 0].mean()))
+    table: list[dict[str, Any]] = []
+    for kind, router in routers.items():
+        raw = router.predict_proba(rows)
+        found = Calibrator(data.scales, method).fit(raw, data.scores).transform(raw)
+        gap = measure_gap(data, cross_choose(found, data, budget))
+        table.append({"kind": kind, "budget": budget, "ogc": gap if np.isfinite(gap) else None})
+    table.sort(key=lambda row: -np.inf if row["ogc"] is None else -row["ogc"])
+    return routers[table[0]["kind"]], table

@@ -1,0 +1,110 @@
+"""Times training and routing of the default router on made-up rows of a real size.
+
+Run it by itself: `python -m scripts.benchmarks.router --json bench.json`. No model and no labels.
+"""
+
+import resource
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from m3_backbone.files import write_json
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option
+from scripts.terminal.output import print_table
+
+if TYPE_CHECKING:
+    from predictor.data import TrainData
+
+
+SCALES = (1, 9, 36, 144, 576)
+
+
+QUESTIONS_PER_IMAGE = 8
+
+
+@click.command(cls=OneLineCommand)
+@click.option("--rows", default=50_000, show_default=True, type=click.IntRange(100))
+@click.option("--routed", default=10_000, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--width", default=384, show_default=True, type=click.IntRange(4), help="Width of the tokens."
+)
+@click.option("--kind", default="boosted", show_default=True)
+@click.option("--tune/--no-tune", default=True, show_default=True)
+@json_option
+def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: Path | None) -> None:
+    """Time the training of a router and the routing of feature rows, and show the peak memory.
+
+    Example: python -m scripts.benchmarks.router --rows 50000
+    """
+    from predictor.policy.budgets import choose
+    from predictor.training.train import TrainSettings, train_bundle
+    from predictor.training.tuning import TuningSettings
+
+    settings = TrainSettings(kind=kind, tuning=TuningSettings() if tune else None)
+    train, calibration = make_rows(rows, width, 0), make_rows(max(rows // 10, 100), width, 1)
+    start, used = time.perf_counter(), time.process_time()
+    bundle = train_bundle(train, calibration, settings)
+    trained, used = time.perf_counter() - start, time.process_time() - used
+    known = calibration.take(_cycle(len(calibration), routed))
+    features = bundle.features.transform(known.coarse, known.question, known.extras)
+    start, lam = time.perf_counter(), bundle.lambda_for_budget(72.0)
+    found = bundle.calibrator.transform(bundle.router.predict_proba(features))
+    choose(found, known.tokens, lam)
+    result: dict[str, Any] = {
+        **{"kind": kind, "rows": rows, "width": width, "tuned": tune},
+        **{"train_s": round(trained, 2), "train_cpu_s": round(used, 2)},
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
+        **{"routed": routed, "route_s": round(time.perf_counter() - start, 5)},
+    }
+    print_table(tuple(result), [list(result.values())])
+    if json_file:
+        write_json(json_file, result)
+
+
+def make_rows(count: int, width: int, seed: int) -> "TrainData":
+    """Make questions about images whose needs depend on both.
+
+    Args:
+        count: questions.
+        width: width of a token.
+        seed: seed of everything random.
+
+    Returns:
+        The rows, eight questions an image.
+    """
+    import numpy as np
+
+    from predictor.data import TrainData
+
+    rng, world = np.random.default_rng(seed), np.random.default_rng(99)
+    image = np.arange(count) // QUESTIONS_PER_IMAGE
+    dense, asked = rng.normal(size=image[-1] + 1), rng.normal(size=count)
+    told = world.normal(size=(2, width)).astype(np.float32)
+    noise = rng.standard_normal((image[-1] + 1, 10, width), np.float32)
+    coarse = dense[:, None, None].astype(np.float32) * told[0] + noise
+    question = asked[:, None].astype(np.float32) * told[1]
+    question += rng.standard_normal((count, width), np.float32)
+    need = dense[image] + asked + 0.3 * rng.normal(size=count)
+    return TrainData(
+        sample_ids=np.array([f"{seed}-{k}" for k in range(count)]),
+        image_ids=np.array([f"{seed}-{k}" for k in image]),
+        groups=np.full(count, "made up"),
+        coarse=coarse[image],
+        question=question,
+        scores=(need[:, None] < np.linspace(-0.5, 3.0, len(SCALES))).astype(np.float64),
+        tokens=np.tile(np.array(SCALES, np.float64), (count, 1)),
+        scales=SCALES,
+    )
+
+
+def _cycle(count: int, wanted: int) -> Any:
+    import numpy as np
+
+    return np.arange(wanted) % count
+
+
+if __name__ == "__main__":
+    main()

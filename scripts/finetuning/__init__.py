@@ -1,0 +1,1 @@
+"""The parts of `m3scale finetune`."""

@@ -1,0 +1,284 @@
+"""Turns scenes or a question set into training batches; a batch depends on its step alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm.auto import tqdm
+
+from labels.questions import QuestionSet, format_question
+from labels.scenes.benchmark import conversation, expected_text, render_scene
+from labels.scenes.dense_targets import dense_targets, ground_turns
+from labels.scenes.items import Scene
+from labels.scenes.splits import TRAINING, draw_image, make_scene
+from labels.sources.llava_conversations import Conversation
+from m3_backbone.hosts.anyres import CropLayout, Size, count_visual_tokens
+from m3_backbone.hosts.config import crop_layout
+from m3_backbone.hosts.llava import encode_pixels
+from m3_backbone.hosts.llava_next import check_processor, cut_image
+from m3_backbone.images import load_image
+from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.training.conversations import pack_conversations
+from m3_backbone.training.distributed import prefetch_batches
+from m3_backbone.training.finetune import Batch
+from m3_backbone.training.packing import pack_texts
+from m3_backbone.training.tower import DenseBatch
+from scripts.finetuning.start import Start
+
+Turns = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, what is asked about it, and what every patch shows where that is wanted."""
+
+    image: Image.Image
+    turns: Turns
+    dense: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    places: NDArray[np.int8] | None = None
+
+
+def scene_examples(
+    turns: int, seed: int, draws: int = 1, described: int = 0, dense: bool = False
+) -> Callable[[int], Example]:
+    """Serve scenes of the training split without end.
+
+    Args:
+        turns: most questions of a scene.
+        seed: seed of the benchmark.
+        draws: take the emptiest of so many scenes; more than one makes an easy start, from which
+            a fresh language model learns to look at the image at all.
+        described: descriptions in front of the questions.
+        dense: tell what every patch shows too.
+
+    Returns:
+        Index -> image and its (question, answer) pairs.
+    """
+
+    def example(index: int) -> Example:
+        drawn = range(index * draws, (index + 1) * draws)
+        if draws > 1:
+            index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed).items))
+        image = render_scene(TRAINING, index, seed)
+        asked = conversation(TRAINING, index, turns, seed, described)
+        shown = dense_targets(make_scene(TRAINING, index, seed)) if dense else {}
+        places = ground_turns(asked, TRAINING, index, turns, seed) if dense else None
+        return Example(image, asked, shown, places)
+
+    return example
+
+
+@lru_cache(maxsize=2)
+def shuffle_epoch(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Give the order of one epoch; kept, as all of it is needed one place at a time."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def shuffled_place(count: int, seed: int, index: int) -> int:
+    """Find what comes at an index of endless epochs over `count` things, each in an order anew."""
+    epoch, place = divmod(index, count)
+    return int(shuffle_epoch(count, seed, epoch)[place])
+
+
+def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable[[int], Example]:
+    """Serve the images of a question set in a new order each epoch.
+
+    Args:
+        questions: the set to train on.
+        turns: most questions of an image in one step.
+        seed: seed of the order.
+
+    Returns:
+        Index -> image and its (question, answer) pairs.
+    """
+    groups = questions.by_image()
+
+    def example(index: int) -> Example:
+        group = groups[shuffled_place(len(groups), seed, index)][:turns]
+        image = questions.image(group[0].image_id)
+        return Example(image, [(format_question(one), expected_text(one)) for one in group])
+
+    return example
+
+
+def image_batches(
+    example: Callable[[int], Example], processor: Any, size: int
+) -> Callable[[int], tuple[torch.Tensor, list[Example]]]:
+    """Preprocess examples: step -> pixel values [size, 3, H, W] and the examples."""
+
+    def draw(step: int) -> tuple[torch.Tensor, list[Example]]:
+        chosen = [example(step * size + place) for place in range(size)]
+        pixels = processor(images=[one.image for one in chosen], return_tensors="pt")
+        return pixels["pixel_values"], chosen
+
+    return draw
+
+
+def stack_dense(chosen: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Stack what the patches of each image show: target name -> [B, N]."""
+    return {
+        name: torch.from_numpy(np.stack([one.dense[name].reshape(-1) for one in chosen]))
+        for name in chosen[0].dense
+    }
+
+
+def stack_places(chosen: Sequence[Example]) -> torch.Tensor | None:
+    """Stack where what is asked lies: [B, questions, N], filled up with questions about nothing."""
+    known = [torch.from_numpy(one.places) for one in chosen if one.places is not None]
+    return torch.nn.utils.rnn.pad_sequence(known, batch_first=True) if known else None
+
+
+def finetune_batches(
+    example: Callable[[int], Example], processor: Any, prompts: PromptBuilder, size: int
+) -> Callable[[int], Batch]:
+    """Batch examples for `m3_backbone.training.finetune`.
+
+    Args:
+        example: index -> image and its (question, answer) pairs.
+        processor: the checkpoint's image processor.
+        prompts: the checkpoint's template and tokenizer.
+        size: images a step.
+
+    Returns:
+        Step -> batch.
+    """
+    draw_images = image_batches(example, processor, size)
+
+    def draw(step: int) -> Batch:
+        pixels, chosen = draw_images(step)
+        text = pack_texts(prompts, [one.turns for one in chosen])
+        sizes = tuple(one.image.size for one in chosen)
+        return Batch(pixels, text, stack_dense(chosen), stack_places(chosen), sizes)
+
+    return draw
+
+
+def cached_batches(
+    model: Any,
+    draw_images: Callable[[int], tuple[torch.Tensor, list[Example]]],
+    prompts: PromptBuilder,
+    count: int,
+    seed: int,
+    quiet: bool = False,
+) -> Callable[[int], Batch]:
+    """Encode images once with a frozen tower and batch their features anew each epoch.
+
+    Args:
+        model: the stock model.
+        draw_images: what `image_batches` gave.
+        prompts: the checkpoint's template and tokenizer.
+        count: batches to encode; an image takes N x width x 2 bytes of memory.
+        seed: seed of the order.
+        quiet: hide the progress bar.
+
+    Returns:
+        Step -> batch of features.
+    """
+    features, turns = [], []
+    drawn = prefetch_batches(draw_images, 0, count, workers=1)
+    for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
+        if pixels.ndim != 4:
+            raise ValueError(
+                "a model that cuts images into crops cannot train on features of whole images: "
+                "leave out --cached"
+            )
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
+            encoded = encode_pixels(model, pixels.to(model.device))
+            # In the processor's memory, where workers can read them.
+            features.append(encoded.to("cpu", torch.bfloat16))
+        turns += [one.turns for one in chosen]
+    table, size = torch.cat(features), len(features[0])
+
+    def shuffled(step: int) -> Batch:
+        epoch, place = divmod(step, count)
+        order = np.random.default_rng([seed, epoch]).permutation(len(table))
+        rows = order[place * size : (place + 1) * size]
+        text = pack_texts(prompts, [turns[int(row)] for row in rows])
+        return Batch(table[torch.from_numpy(rows)].float(), text)
+
+    return shuffled
+
+
+def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:
+    """Take the fuller of two training scenes: the more there is to see, the more a tower learns."""
+    pair = [(make_scene(TRAINING, i, seed), i) for i in (2 * index, 2 * index + 1)]
+    return max(pair, key=lambda one: len(one[0].items))
+
+
+def dense_batches(processor: Any, size: int, seed: int) -> Callable[[int], DenseBatch]:
+    """Batch training scenes and what every patch shows, for `m3_backbone.training.tower`."""
+
+    def example(index: int) -> Example:
+        scene, number = crowded_scene(index, seed)
+        image = draw_image(scene, TRAINING, number, seed)
+        return Example(image, [], dense_targets(scene))
+
+    draw_images = image_batches(example, processor, size)
+
+    def draw(step: int) -> DenseBatch:
+        pixels, chosen = draw_images(step)
+        return pixels, stack_dense(chosen)
+
+    return draw
+
+
+def conversation_batches(
+    start: Start, conversations: Sequence[Conversation], size: int, max_length: int, seed: int
+) -> Callable[[int], Batch]:
+    """Batch conversations for `m3_backbone.training.finetune`, in a new order each epoch.
+
+    Args:
+        start: the model and what prepares its images and text.
+        conversations: what to train on.
+        size: conversations a batch.
+        max_length: most tokens of one, its visual tokens at the largest scale included.
+        seed: seed of the order.
+
+    Returns:
+        Number -> batch.
+    """
+    prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
+    layout, finest = crop_layout(start.model.config), max(start.scales)
+    if layout:
+        check_processor(start.image_processor, layout)
+
+    def count_visual(image_size: Size) -> int:
+        return count_visual_tokens(image_size, finest, layout)
+
+    def draw(number: int) -> Batch:
+        places = range(number * size, (number + 1) * size)
+        chosen = [conversations[shuffled_place(len(conversations), seed, i)] for i in places]
+        images = [[load_image(path) for path in one.images] for one in chosen]
+        sized = [
+            (one.turns, [image.size for image in shown])
+            for one, shown in zip(chosen, images, strict=True)
+        ]
+        text = pack_conversations(prompts, sized, count_visual, max_length)
+        kept = [
+            image
+            for shown, (ids, _) in zip(images, text.rows, strict=True)
+            for image in shown[: ids.count(prompts.image_token_id)]
+        ]
+        return Batch(read_pixels(start.image_processor, kept, layout), text)
+
+    return draw
+
+
+def read_pixels(
+    processor: Any, images: Sequence[Image.Image], layout: CropLayout | None
+) -> torch.Tensor:
+    """Preprocess images: pixel values of all crops [B, 3, H, W].
+
+    Where there is no image a black one stands in, so that every batch passes the vision tower; see
+    `Batch`.
+    """
+    shown = list(images) or [Image.new("RGB", (64, 64))]
+    if layout:
+        return torch.cat([cut_image(processor, image, layout) for image in shown])
+    pixels: torch.Tensor = processor(images=shown, return_tensors="pt")["pixel_values"]
+    return pixels

@@ -1,0 +1,166 @@
+"""The steps of `m3scale finetune`: open a start, train it, write a stock checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from labels.scenes.dense_targets import DENSE_TARGETS
+from labels.scenes.items import CONTENTS
+from labels.scenes.vocabulary import GLYPHS, WORDS
+from labels.sources.llava_conversations import read_conversations
+from labels.sources.loading import load_questions
+from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.training.finetune import Batch, finetune
+from m3_backbone.training.loop import LoopSettings
+from m3_backbone.training.settings import FinetuneSettings, add_adapter
+from m3_backbone.training.tower import pretrain_tower
+from scripts.finetuning.batches import (
+    Example,
+    cached_batches,
+    conversation_batches,
+    dense_batches,
+    finetune_batches,
+    image_batches,
+    question_examples,
+    scene_examples,
+)
+from scripts.finetuning.start import Start, unfinished, write_checkpoint
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to train on.
+
+    Attributes:
+        data: "scenes", a source of `label`, or a JSON file of LLaVA's conversations.
+        images: folder of the images of the conversations; None for anything else.
+        split: split of a source.
+        turns: most questions of an image in one step.
+        easy: take the emptiest of so many scenes.
+        described: descriptions in front of the questions about a scene.
+    """
+
+    data: str
+    images: Path | None
+    split: str
+    turns: int
+    easy: int
+    described: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of it goes into a batch.
+
+    Attributes:
+        batch: images or conversations a batch.
+        cached: images to encode once and use again each epoch; 0 encodes anew every step.
+        max_length: most tokens of a conversation.
+    """
+
+    batch: int
+    cached: int = 0
+    max_length: int = 2048
+
+
+def draw_batches(
+    start: Start, source: Source, sizes: Sizes, loop: LoopSettings, dense: bool
+) -> Callable[[int], Batch]:
+    """Make batches for `m3_backbone.training.finetune`.
+
+    Args:
+        start: the model and what prepares its images and text.
+        source: what to train on.
+        sizes: how much of it.
+        loop: seed and quietness.
+        dense: tell what every patch of a scene shows too.
+
+    Returns:
+        Number -> batch.
+    """
+    if source.images:
+        read = read_conversations(Path(source.data), source.images)
+        return conversation_batches(start, read, sizes.batch, sizes.max_length, loop.seed)
+    example = open_examples(source, loop.seed, dense)
+    prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
+    if not sizes.cached:
+        return finetune_batches(example, start.image_processor, prompts, sizes.batch)
+    draw = image_batches(example, start.image_processor, sizes.batch)
+    count = max(sizes.cached // sizes.batch, 1)
+    return cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
+
+
+def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Example]:
+    """Open endless scenes, or the epochs of any question set."""
+    if source.data == "scenes":
+        return scene_examples(source.turns, seed, source.easy, source.described, dense)
+    return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
+
+
+def train_tower(
+    start: Start, out: Path, loop: LoopSettings, rate: float, batch: int
+) -> dict[str, float]:
+    """Pretrain the vision tower on dense targets and write the model with it."""
+    result = pretrain_tower(
+        start.model.model.vision_tower,
+        DENSE_TARGETS,
+        dense_batches(start.image_processor, batch, loop.seed),
+        loop,
+        unfinished(out),
+        rate,
+    )
+    write_checkpoint(start, out)
+    return result
+
+
+def train_answers(
+    start: Start,
+    draw: Callable[[int], Batch],
+    out: Path,
+    loop: LoopSettings,
+    rates: FinetuneSettings,
+    adapter: bool,
+) -> dict[str, float]:
+    """Fine-tune on questions and answers and write what `adapter` asks for.
+
+    Args:
+        start: what to train.
+        draw: number -> batch.
+        out: folder to write.
+        loop: how long.
+        rates: what is trained.
+        adapter: write the LoRA and the other trained weights, not the merged model.
+
+    Returns:
+        The losses at the end, and how much was too long to learn from.
+    """
+    model = start.model
+    adapted = None
+    if rates.align_weight:
+        rates = replace(rates, align_ids=content_ids(start.tokenizer))
+    if rates.lora_rank:
+        adapted = add_adapter(model, rates.lora_rank, rates.lora_alpha, loop.seed)
+        # The language model may be half as precise while frozen; what is trained must not be.
+        model.model.vision_tower.float()
+        model.model.multi_modal_projector.float()
+    done = finetune(model, draw, start.scales, rates, loop, unfinished(out))
+    # So that a LLaVA that was none before is known as a Matryoshka model.
+    if not getattr(model.config, "matryoshka_vis_token_scale", None):
+        model.config.update({"matryoshka_vis_token_scale": list(start.scales)})
+    if adapted is not None and not adapter:
+        adapted.merge_and_unload()
+        model.to(model.lm_head.weight.dtype)
+        adapted = None
+    write_checkpoint(start, out, adapted)
+    losses = {f"loss at {scale}": loss for scale, loss in done.losses.items()}
+    return {**losses, "dropped": done.dropped} if done.dropped else losses
+
+
+def content_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Find the token of each thing a patch can show, -1 where it has none of its own."""
+    found = []
+    for name in CONTENTS:
+        ids = tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
+        found.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""What a fine-tuning starts from, and the folder that it ends in."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
+
+from labels.scenes.benchmark import conversation
+from labels.scenes.splits import TRAINING
+from m3_backbone.checkpoints.conversion import save_stock
+from m3_backbone.checkpoints.loading import open_checkpoint
+from m3_backbone.checkpoints.placement import find_device
+from m3_backbone.hosts.config import trained_scales
+from m3_backbone.scales import check_scale
+from m3_backbone.training.distributed import group_rank
+from m3_backbone.training.finetune import LOG
+from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.training.settings import write_adapter
+
+TOKENIZER_SCENES = 2000
+
+
+TURNS_PER_SCENE = 8
+
+
+TRAINABLE = ("llava", "llava_next")
+
+
+CHECKPOINT = "unfinished.pt"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes:
+        model: a stock model.
+        tokenizer: its tokenizer.
+        image_processor: its image processor.
+        scales: the scales to train.
+    """
+
+    model: Any
+    tokenizer: Any
+    image_processor: Any
+    scales: tuple[int, ...]
+
+
+def open_start(
+    name: str | None, seed: int, device: str, dtype: str = "float32", scales: tuple[int, ...] = ()
+) -> Start:
+    """Open a checkpoint, stock or official, or make a fresh m3-mini where no name is given.
+
+    Args:
+        name: folder, Hub name or m3-mini.
+        seed: seed of fresh weights.
+        device: torch device.
+        dtype: number format of a checkpoint's weights.
+        scales: scales to train; empty for all that the model offers.
+
+    Returns:
+        The start.
+    """
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if name is not None:
+        opened = open_checkpoint(name, device, dtype)
+        check_trainable(opened.model.config.model_type, name)
+        model, tokenizer, images = opened.model, opened.tokenizer, opened.image_processor
+    else:
+        model, tokenizer, images = fresh_mini(seed)
+        model.to(find_device(device))
+    offered = trained_scales(model.config)
+    chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
+    return Start(model, tokenizer, images, chosen)
+
+
+def check_trainable(model_type: str, name: str) -> None:
+    """Refuse models of other families, which are pooled at inference only.
+
+    Raises:
+        ValueError: if the training code does not know the family.
+    """
+    if model_type not in TRAINABLE:
+        raise ValueError(
+            f"only LLaVA-1.5 and LLaVA-NeXT can be trained here, {name} holds a model of type "
+            f"{model_type!r}"
+        )
+
+
+def fresh_mini(seed: int) -> tuple[Any, Any, Any]:
+    """Make an untrained m3-mini with its tokenizer and image processor."""
+    pairs = (
+        pair
+        for index in range(TOKENIZER_SCENES)
+        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed)
+    )
+    tokenizer = train_tokenizer(pairs)
+    processor: Any = build_processor(tokenizer)
+    return build_mini(tokenizer, seed), tokenizer, processor.image_processor
+
+
+def unfinished(out: Path) -> Path:
+    """Name the file that holds a run until it is finished."""
+    return out.with_name(out.name + ".unfinished") / CHECKPOINT
+
+
+def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
+    """Write the trained folder in one step, and remove what the unfinished run left.
+
+    Of processes that train together the first one writes.
+
+    Args:
+        start: the model, trained by now.
+        out: the folder: a stock checkpoint, or an adapter and what goes with it.
+        adapted: the model in peft's wrapper, where its adapter is to be written alone.
+    """
+    if group_rank() > 0:
+        return
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if adapted is None:
+        save_stock(start.model, start.tokenizer, start.image_processor, partial)
+    else:
+        write_adapter(adapted, partial)
+        start.model.config.save_pretrained(partial)
+    log = unfinished(out).with_name(LOG)
+    if log.is_file():
+        shutil.copyfile(log, partial / LOG)
+    os.replace(partial, out)
+    shutil.rmtree(unfinished(out).parent)

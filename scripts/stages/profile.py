@@ -1,0 +1,149 @@
+"""How long a checkpoint takes at each scale on this machine, measured and read.
+
+Not a benchmark of the model: a table of prices for the policy. A question's time is that of
+encoding the image, of reading the prompt and of writing the answer, one question at a time.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from labels.questions import QuestionSet
+    from m3_backbone.backbone import M3Backbone, Pyramid
+
+
+QUESTIONS = 2
+"""Questions that are asked about each image."""
+
+
+def measure_profile(
+    backbone: "M3Backbone", questions: "QuestionSet", repeats: int, max_new_tokens: int
+) -> dict[str, Any]:
+    """Measure a model at every scale.
+
+    Args:
+        backbone: the model.
+        questions: what it is asked; the first two of each image.
+        repeats: runs of each kind; the median counts, after one that is not counted.
+        max_new_tokens: longest answer [tokens].
+
+    Returns:
+        `encode_ms` an image, scale to `prefill_ms`, `decode_ms` a token, `answer_tokens` and the
+        sum of it all, `total_ms`; and what the router's optional features cost, `extras_ms`.
+    """
+    groups = [group[:QUESTIONS] for group in questions.by_image()]
+    images = [questions.image(group[0].image_id) for group in groups]
+    asked = [question.question for group in groups for question in group]
+    seen = backbone.encode(images)
+    pyramids = [pyramid for pyramid, group in zip(seen, groups, strict=True) for _ in group]
+    encode = _time(lambda: [backbone.encode([image]) for image in images], repeats) / len(images)
+
+    def answer(scale: int, tokens: int) -> list[int]:
+        found = [
+            backbone.generate([pyramid], [text], scale, max_new_tokens=tokens)[0]
+            for pyramid, text in zip(pyramids, asked, strict=True)
+        ]
+        return [one.output_tokens for one in found]
+
+    def measure(scale: int) -> dict[str, float]:
+        written = sum(answer(scale, max_new_tokens)) / len(asked)
+        whole = _time(lambda: answer(scale, max_new_tokens), repeats) / len(asked)
+        first = _time(lambda: answer(scale, 1), repeats) / len(asked)
+        later = max(whole - first, 0.0)
+        return {
+            "prefill_ms": round(first, 3),
+            "decode_ms": round(later / max(written - 1, 1e-9), 3) if written > 1 else 0.0,
+            "answer_tokens": round(written, 3),
+            "total_ms": round(encode + first + later, 3),
+        }
+
+    scales = {str(scale): measure(scale) for scale in backbone.scales}
+    found = {"encode_ms": round(encode, 3), "questions": len(asked), "scales": scales}
+    return {**found, "extras_ms": _measure_extras(backbone, images, (pyramids, asked), repeats)}
+
+
+def _measure_extras(
+    backbone: "M3Backbone",
+    images: "list[Image.Image]",
+    pairs: "tuple[list[Pyramid], list[str]]",
+    repeats: int,
+) -> dict[str, float]:
+    """Measure what the optional features of a question cost, one at a time [ms]."""
+    asked = list(zip(*pairs, strict=True))
+    pixels = _time(lambda: [backbone.image_statistics(image) for image in images], repeats)
+    state = _time(lambda: [backbone.prompt_states([p], [text]) for p, text in asked], repeats)
+    return {"pixels": round(pixels / len(images), 3), "state": round(state / len(asked), 3)}
+
+
+def _time(work: Callable[[], object], repeats: int) -> float:
+    """Give the median time of some work [ms]."""
+    taken = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        taken.append(1000 * (time.perf_counter() - start))
+    return float(sorted(taken[1:])[repeats // 2])
+
+
+def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
+    """Tell whether a profile is that of a checkpoint.
+
+    Args:
+        path: the file.
+        checkpoint: fingerprint of the model.
+        dtype: number format of its weights.
+
+    Returns:
+        True if there is nothing to measure.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def read_profile(path: Path) -> dict[str, float]:
+    """Read what `m3scale profile` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Scale to its whole time [ms].
+
+    Raises:
+        click.BadParameter: if the file is no profile.
+    """
+    try:
+        scales = _read(path)["scales"]
+        return {str(scale): float(times["total_ms"]) for scale, times in scales.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise click.BadParameter(f"{path} is no profile; m3scale profile makes one") from error
+
+
+def read_extras(path: Path) -> dict[str, float]:
+    """Read what the optional features cost on the profile's machine.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Block to its time [ms]; nothing in a profile from before they were measured.
+    """
+    read_profile(path)
+    return {str(name): float(ms) for name, ms in _read(path).get("extras_ms", {}).items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,272 @@
+"""What the commands do, as functions with plain arguments; `demo` is these in a row.
+
+No options and no printing here; heavy imports stand inside the functions, so that help is quick.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m3_backbone.files import clean_numbers
+from predictor.evaluation.sections.unseen import report_certified, report_fallback, report_outside
+from scripts.stages.gallery import make_gallery
+from scripts.stages.label import read_seconds
+from scripts.stages.profile import read_profile
+from scripts.stages.provenance import describe_code, describe_command, describe_hardware
+from scripts.stages.run_folder import OUTSIDE, REPHRASED, SPLITS, RunFolder
+from scripts.stages.splits import LabelledSplit, read_splits
+
+if TYPE_CHECKING:
+    from predictor.bundle.bundle import RouterBundle
+    from predictor.evaluation.experiment import ExperimentSettings, Progress
+    from predictor.training.train import TrainSettings
+if TYPE_CHECKING:
+    from predictor.bundle.bundle import RouterBundle
+    from predictor.evaluation.experiment import ExperimentSettings
+    from predictor.training.train import TrainSettings
+
+
+RESULTS = "results.json"
+
+
+PAGE = "index.html"
+
+
+def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "ExperimentSettings":
+    """Plan what a report measures.
+
+    Args:
+        seeds: trainings of each kind.
+        studies: whether to tune and compare every kind of router, and to leave features and
+            families out in turn.
+        kind: name of the router.
+
+    Returns:
+        The settings of the experiment.
+    """
+    from predictor.evaluation.experiment import ExperimentSettings
+    from predictor.training.train import TrainSettings
+    from predictor.training.tuning import TuningSettings
+
+    train = TrainSettings(kind=kind, tuning=TuningSettings() if studies else None)
+    return ExperimentSettings(tuple(range(seeds)), train, studies=studies)
+
+
+def _report_extras(
+    bundle: "RouterBundle", splits: dict[str, LabelledSplit], settings: "ExperimentSettings"
+) -> dict[str, Any]:
+    """Give the sections about content and words that the router has not seen."""
+    from predictor.evaluation.sections.transfer import rephrase
+
+    budget, test = settings.evaluation.headline, splits["test"].data
+    found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
+    outside = splits[OUTSIDE].data if OUTSIDE in splits else None
+    if outside is not None:
+        found["ood"] = report_outside(bundle, outside, settings.evaluation)
+        found["fallback_ood"] = report_fallback(bundle, outside, budget)
+    found["fallback_certified"] = report_certified(bundle, test, outside)
+    if REPHRASED in splits:
+        found["paraphrase"] = rephrase([bundle], test, splits[REPHRASED].data, budget)
+    return found
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Read the results of a report.
+
+    Args:
+        folder: the report's folder.
+
+    Returns:
+        What results.json holds; nothing if the report is not whole.
+    """
+    if not (folder / PAGE).is_file():
+        return {}
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return results if isinstance(results, dict) else {}
+
+
+def _label_times(folders: dict[str, Path]) -> dict[str, float]:
+    return {f"label_{path.name}_s": round(read_seconds(path), 1) for path in folders.values()}
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """The folders that a report is made from.
+
+    Attributes:
+        train: label folder that the router learns from.
+        calibration: label folder for calibration and lambda.
+        test: label folder that is reported.
+        router: saved router, trained on the first two.
+        outside: label folder with unseen content, if there is one.
+        rephrased: label folder with questions of the test split in other words, if there is one.
+        profile: what `m3scale profile` wrote, for times of this machine; the labels' if None.
+    """
+
+    train: Path
+    calibration: Path
+    test: Path
+    router: Path
+    outside: Path | None = None
+    rephrased: Path | None = None
+    profile: Path | None = None
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The label folders by name, those that are not there left out."""
+        found = {
+            **{"train": self.train, "calibration": self.calibration, "test": self.test},
+            **{OUTSIDE: self.outside, REPHRASED: self.rephrased},
+        }
+        return {name: folder for name, folder in found.items() if folder is not None}
+
+    def read(self) -> dict[str, LabelledSplit]:
+        """Read the label folders.
+
+        Returns:
+            Name, as in `folders`, to split.
+        """
+        times = None if self.profile is None else read_profile(self.profile)
+        return dict(zip(self.folders, read_splits([*self.folders.values()], times), strict=True))
+
+
+def find_inputs(run: RunFolder) -> ReportInputs:
+    """Name the folders of a run that its report is made from.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Its three splits, its router, and what else is labelled or measured.
+    """
+    train, calibration, test = (run.outcomes(split) for split in SPLITS)
+    extras = (run.outcomes(OUTSIDE), run.outcomes(REPHRASED), run.profile)
+    there = [path if path.exists() else None for path in extras]
+    return ReportInputs(train, calibration, test, run.router, *there)
+
+
+def identify_inputs(
+    inputs: ReportInputs, splits: dict[str, LabelledSplit], settings: "ExperimentSettings"
+) -> str:
+    """Name everything that decides what a report says.
+
+    Args:
+        inputs: labels and router.
+        splits: the labels, read.
+        settings: seeds and budgets.
+
+    Returns:
+        First 16 hex digits of a SHA-256.
+    """
+    names = [split.data.fingerprint() for split in splits.values()]
+    router = hashlib.sha256((inputs.router / "config.json").read_bytes()).hexdigest()
+    profile = "" if inputs.profile is None else inputs.profile.read_text("utf-8")
+    parts = [*names, splits["train"].checkpoint, router, describe_code(), profile, repr(settings)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSettings":
+    """Take over what a saved router was trained with, as far as a report trains it again.
+
+    Args:
+        bundle: the router.
+        settings: all other settings.
+
+    Returns:
+        Settings with its kind, blocks and tuned numbers; other kinds are still to be tuned.
+    """
+    from predictor.routers.boosted import BoostedSettings
+    from predictor.routers.linear import LinearSettings
+    from predictor.routers.mlp import MlpSettings
+    from predictor.routers.neighbours import NeighbourSettings
+
+    known = bundle.meta["settings"]
+    return replace(
+        settings,
+        kind=bundle.router.kind,
+        features=replace(settings.features, blocks=tuple(known["features"]["blocks"])),
+        boosted=BoostedSettings(**known["boosted"]),
+        linear=LinearSettings(**known["linear"]),
+        mlp=MlpSettings(**known["mlp"]),
+        neighbours=NeighbourSettings(**known["neighbours"]),
+    )
+
+
+def check_router(bundle: "RouterBundle", folder: Path, splits: dict[str, LabelledSplit]) -> None:
+    """Refuse a router that was not made of the labels of its report.
+
+    Args:
+        bundle: the router.
+        folder: where it lies, for the message.
+        splits: the labels.
+
+    Raises:
+        ValueError: if it belongs to another checkpoint or to other outcomes.
+    """
+    checkpoint = bundle.meta.get("checkpoint")
+    if checkpoint != splits["train"].checkpoint:
+        raise ValueError(
+            f"the router in {folder} belongs to checkpoint {checkpoint}, the labels come from "
+            f"{splits['train'].checkpoint}; train a router on these labels"
+        )
+    for name in ("train", "calibration"):
+        if bundle.meta[name]["fingerprint"] != splits[name].data.fingerprint():
+            raise ValueError(
+                f"the router in {folder} was made with other outcomes than the {name} split given "
+                "here; report it with the folders it was trained on"
+            )
+
+
+def run_report(
+    inputs: ReportInputs,
+    folder: Path,
+    settings: "ExperimentSettings",
+    progress: "Progress",
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Judge the router of a run on its test split and draw the report.
+
+    Args:
+        inputs: labels and router.
+        folder: where results.json, the page and the pictures go.
+        settings: seeds and budgets; the kind of router is that of the saved one.
+        progress: called after every training.
+        device: torch device that the labels were made on, for the description of the machine.
+
+    Returns:
+        What results.json holds.
+    """
+    from predictor.bundle.bundle import RouterBundle
+    from predictor.evaluation.experiment import measure_router, run_experiment
+    from predictor.report.report import write_report
+    from predictor.routing_metrics.headroom import audit_ladder
+
+    bundle = RouterBundle.load(inputs.router)
+    splits = inputs.read()
+    check_router(bundle, inputs.router, splits)
+    tested = max(len(bundle.meta.get("candidates", ())), 1)
+    settings = replace(settings, train=read_settings(bundle, settings.train), tested=tested)
+    train, calibration, test = (splits[name].data for name in ("train", "calibration", "test"))
+    results = run_experiment(train, calibration, test, settings, progress)
+    results["headline"].update(measure_router(bundle, test))
+    results.update(_report_extras(bundle, splits, settings))
+    budget = settings.evaluation.headline
+    results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
+    results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
+    results["meta"].update(
+        checkpoint=splits["test"].checkpoint,
+        code_version=describe_code(),
+        command=describe_command(),
+        hardware=describe_hardware(device),
+        inputs=identify_inputs(inputs, splits, settings),
+        profile=None if inputs.profile is None else json.loads(inputs.profile.read_text("utf-8")),
+    )
+    results["meta"]["timings"].update(_label_times(inputs.folders))
+    results = dict(clean_numbers(results))
+    write_report(results, folder, images)
+    return results

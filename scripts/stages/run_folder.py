@@ -1,0 +1,55 @@
+"""Where the parts of one run lie: outcomes, router and report under one folder.
+
+Not a place for work: only names of folders, so that commands which follow each other agree on them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_RUN = Path("runs/demo")
+
+
+SPLITS = ("router-train", "calibration", "test")
+
+
+OUTSIDE = "ood"
+
+
+REPHRASED = "rephrased"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run.
+
+    Attributes:
+        root: the folder; it need not exist.
+    """
+
+    root: Path
+
+    def outcomes(self, split: str) -> Path:
+        """Name the label folder of a split.
+
+        Args:
+            split: one of `SPLITS`, or a name of the user's.
+
+        Returns:
+            The folder that `m3scale label` writes.
+        """
+        return self.root / "outcomes" / split
+
+    @property
+    def router(self) -> Path:
+        """The folder that `m3scale train` writes."""
+        return self.root / "router"
+
+    @property
+    def profile(self) -> Path:
+        """The file that `m3scale profile` writes."""
+        return self.root / "profile.json"
+
+    @property
+    def report(self) -> Path:
+        """The folder that `m3scale report` writes."""
+        return self.root / "report"

@@ -1,0 +1,97 @@
+"""How many processes label into one folder, and which of them this one is."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from m3_backbone.files import write_json
+from scripts.stages.model import Opening
+from scripts.terminal.output import print_table
+
+if TYPE_CHECKING:
+    from labels.labelling.claims import Share
+
+
+def read_share(shard: str | None) -> "Share":
+    """Tell which parts this process makes.
+
+    Args:
+        shard: I/N to keep to the I-th of N shares, counted from 0; None to ask torchrun.
+
+    Returns:
+        The share: of torchrun's processes each helps the others when it is done.
+
+    Raises:
+        click.UsageError: if torchrun shares out already.
+        click.BadParameter: if `shard` is no such pair.
+    """
+    from labels.labelling.claims import Share
+
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if shard is None:
+        return Share(int(os.environ.get("RANK", "0")), size)
+    if size > 1:
+        raise click.UsageError("torchrun shares out by itself: leave --shard out")
+    number, _, count = shard.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise click.BadParameter(f"expected I/N such as 0/8, got {shard!r}", param_hint="--shard")
+    return Share(int(number), int(count), only=True)
+
+
+def take_device(opening: Opening) -> Opening:
+    """Give each process that torchrun started its own GPU.
+
+    Args:
+        opening: which checkpoint, and where to.
+
+    Returns:
+        The same with `cuda:0`, `cuda:1` and so on for `cuda`.
+    """
+    rank = os.environ.get("LOCAL_RANK")
+    return replace(opening, device=f"cuda:{rank}") if rank and opening.device == "cuda" else opening
+
+
+def show_status(folder: Path, json_file: Path | None) -> None:
+    """Print how far a run is.
+
+    Args:
+        folder: the run's folder.
+        json_file: where to write it as well.
+    """
+    from labels.labelling.status import read_status
+
+    status = read_status(folder)
+    for name in ("parts", "images", "questions"):
+        done, total = status[name]["done"], status[name]["all"]
+        click.echo(f"{name:<10}{done} of {total} ({100 * done / max(total, 1):.1f} %)")
+    header = ("worker", "parts", "questions", "questions/s", "at part", "last seen")
+    print_table(header, [_describe_worker(worker) for worker in status["workers"]])
+    click.echo(_describe_rest(status))
+    if json_file:
+        write_json(json_file, status)
+
+
+def _describe_worker(worker: dict[str, Any]) -> list[object]:
+    silent, last = worker["silent"], worker["last"]
+    seen = f"{silent:.0f} s ago" if silent is not None else _clock(last) if last else None
+    numbers = (worker[key] for key in ("parts", "questions", "speed", "at"))
+    return [worker["worker"], *numbers, seen]
+
+
+def _describe_rest(status: dict[str, Any]) -> str:
+    if status["finished"]:
+        return f"finished: {status['source']}"
+    left, seconds = status["questions"]["all"] - status["questions"]["done"], status["seconds_left"]
+    rest = f"{left} questions in {len(status['missing'])} parts are left"
+    if seconds is None:
+        return f"{rest}; nobody is at work whose speed is known: run m3scale label to go on"
+    return f"{rest}, about {seconds:.0f} s"
+
+
+def _clock(moment: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(moment).isoformat(" ", "seconds")

@@ -1,0 +1,170 @@
+"""Join label folders into the arrays that a router learns from.
+
+It stands here because `labels` and `predictor` never see each other. Nothing is trained or judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labels.outcomes.table import OutcomeTable
+    from labels.questions import Question
+    from predictor.data import FloatArray, NameArray, TrainData
+
+
+# What predictor.evaluation.experiment calls the number of options of a multiple-choice question.
+OPTIONS = "options"
+
+
+@dataclass(frozen=True)
+class LabelledSplit:
+    """One finished label folder, rows in the order of its table.
+
+    Attributes:
+        data: outcomes and features.
+        questions: the question of each row [n].
+        answers: what the model said at each scale [n, s], text.
+        checkpoint: fingerprint of the model that was labelled.
+    """
+
+    data: "TrainData"
+    questions: "list[Question]"
+    answers: "NameArray"
+    checkpoint: str
+
+
+def read_splits(
+    folders: Sequence[Path], profile: Mapping[str, float] | None = None
+) -> list[LabelledSplit]:
+    """Read label folders that belong together.
+
+    Args:
+        folders: finished label folders of one model.
+        profile: scale to its time [ms], as `m3scale profile` measured it; the mean times of the
+            labels if left out.
+
+    Returns:
+        One split a folder; all have the same scales and the same metadata columns.
+    """
+    answered = [read_answered(folder) for folder in folders]
+    names = _name_meta([table for table, _ in answered])
+    splits = [
+        LabelledSplit(
+            data=_make_data(folder, table, asked, names, profile),
+            questions=asked,
+            answers=table.answers,
+            checkpoint=_read_checkpoint(folder),
+        )
+        for folder, (table, asked) in zip(folders, answered, strict=True)
+    ]
+    for folder, split in zip(folders, splits, strict=True):
+        _check_alike(folders[0], splits[0], folder, split)
+    return splits
+
+
+def read_answered(folder: Path) -> "tuple[OutcomeTable, list[Question]]":
+    """Read outcomes with the questions they answer, and no features.
+
+    Args:
+        folder: a finished label folder.
+
+    Returns:
+        The outcomes, and the question of each of their rows [n].
+    """
+    from labels.outcomes.table import read_outcomes, read_questions
+
+    table = read_outcomes(folder)
+    by_id = {question.sample_id: question for question in read_questions(folder)}
+    return table, [by_id[str(sample_id)] for sample_id in table.sample_ids]
+
+
+def _read_checkpoint(folder: Path) -> str:
+    from labels.outcomes.manifest import read_manifest
+
+    return str(read_manifest(folder).settings["checkpoint"])
+
+
+def _make_data(
+    folder: Path,
+    table: "OutcomeTable",
+    questions: "list[Question]",
+    names: tuple[str, ...],
+    profile: Mapping[str, float] | None,
+) -> "TrainData":
+    import numpy as np
+
+    from labels.outcomes.table import read_extras, read_features
+    from predictor.data import TrainData
+
+    coarse, question = read_features(folder, table.sample_ids)
+    return TrainData(
+        sample_ids=table.sample_ids,
+        image_ids=table.image_ids,
+        groups=table.groups,
+        coarse=coarse,
+        question=question,
+        scores=table.scores,
+        tokens=table.visual_tokens,
+        scales=table.scales,
+        meta=_stack_meta(table, questions, names) if names else None,
+        meta_names=names,
+        confidence=table.mean_logprob,
+        lengths=np.array([len(asked.question) for asked in questions], np.float64),
+        costs=_list_costs(table, profile),
+        extras=read_extras(folder, table.sample_ids),
+    )
+
+
+def _list_costs(
+    table: "OutcomeTable", profile: Mapping[str, float] | None
+) -> "dict[str, FloatArray]":
+    """Give costs in GFLOP, and in milliseconds, where a scale's mean stands for every question."""
+    import numpy as np
+
+    times = table.wall_ms.mean(axis=0)
+    if profile is not None:
+        missing = [scale for scale in table.scales if str(scale) not in profile]
+        if missing:
+            raise ValueError(f"the profile does not know scale {missing[0]}; measure it again")
+        times = np.array([profile[str(scale)] for scale in table.scales])
+    found = {"flops": table.flops / 1e9, "ms": np.tile(times, (len(table.scores), 1))}
+    return {unit: cost for unit, cost in found.items() if np.isfinite(cost).all() and cost.any()}
+
+
+def _name_meta(tables: "Sequence[OutcomeTable]") -> tuple[str, ...]:
+    """Name the numeric metadata of all splits; none at all means no omniscient router."""
+    names = {name for table in tables for facts in table.meta for name in _numbers(facts)}
+    return (*sorted(names - {OPTIONS}), OPTIONS) if names else ()
+
+
+def _stack_meta(
+    table: "OutcomeTable", questions: "list[Question]", names: tuple[str, ...]
+) -> "FloatArray":
+    import numpy as np
+
+    rows = []
+    for facts, question in zip(table.meta, questions, strict=True):
+        known = {OPTIONS: float(len(question.choices) or np.nan), **_numbers(facts)}
+        rows.append([known.get(name, np.nan) for name in names])
+    return np.array(rows, dtype=np.float32)
+
+
+def _numbers(facts: Mapping[str, float | int | str]) -> dict[str, float]:
+    return {name: float(value) for name, value in facts.items() if not isinstance(value, str)}
+
+
+def _check_alike(
+    first_folder: Path, first: LabelledSplit, folder: Path, split: LabelledSplit
+) -> None:
+    if split.checkpoint != first.checkpoint:
+        raise ValueError(
+            f"{folder} was labelled with checkpoint {split.checkpoint}, {first_folder} with "
+            f"{first.checkpoint}; label all splits with one model"
+        )
+    if split.data.scales != first.data.scales:
+        raise ValueError(
+            f"{folder} holds the scales {split.data.scales}, {first_folder} {first.data.scales}; "
+            "label all splits at the same scales"
+        )

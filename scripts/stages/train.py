@@ -1,0 +1,91 @@
+"""The work of `m3scale train`: a router from labels, saved with its certificates."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.stages.provenance import describe_code
+from scripts.stages.splits import LabelledSplit
+
+if TYPE_CHECKING:
+    from predictor.bundle.bundle import RouterBundle
+    from predictor.training.train import TrainSettings
+if TYPE_CHECKING:
+    from predictor.policy.certificates import Certificate
+
+
+def run_train(
+    train: LabelledSplit,
+    calibration: LabelledSplit | None,
+    folder: Path,
+    settings: "TrainSettings",
+) -> "RouterBundle":
+    """Train a router and save it.
+
+    Args:
+        train: what it learns from.
+        calibration: what it is calibrated on; a share of `train` is held back if None.
+        folder: where it is saved.
+        settings: what to train.
+
+    Returns:
+        The router.
+    """
+    from predictor.training.train import train_bundle
+
+    bundle = train_bundle(
+        train.data,
+        calibration.data if calibration else None,
+        settings,
+        {"checkpoint": train.checkpoint, "code_version": describe_code()},
+    )
+    bundle.save(folder)
+    return bundle
+
+
+def is_trained(
+    folder: Path, train: LabelledSplit, calibration: LabelledSplit, kind: str, seed: int
+) -> bool:
+    """Tell whether a saved router is the one that `run_train` would make.
+
+    Args:
+        folder: where it would be saved.
+        train: what it would learn from.
+        calibration: what it would be calibrated on.
+        kind: name of the router.
+        seed: seed of everything random.
+
+    Returns:
+        True if there is nothing to do.
+    """
+    from predictor.bundle.bundle import RouterBundle
+
+    if not folder.exists():
+        return False
+    bundle = RouterBundle.load(folder)
+    facts, settings = bundle.meta, bundle.meta["settings"]
+    return (
+        facts["train"]["fingerprint"] == train.data.fingerprint()
+        and facts["calibration"]["fingerprint"] == calibration.data.fingerprint()
+        and facts["checkpoint"] == train.checkpoint
+        and facts.get("code_version") == describe_code()
+        and (settings["kind"], settings["seed"]) == (kind, seed)
+    )
+
+
+def describe_certificate(certificate: "Certificate") -> dict[str, Any]:
+    """Give what a user wants to know of a certificate.
+
+    Args:
+        certificate: the certificate.
+
+    Returns:
+        Column to value; no lambda means always the dearest scale.
+    """
+    return {
+        "alpha": certificate.alpha,
+        "delta": certificate.delta,
+        "lambda": certificate.lam,
+        "regressions": certificate.risk,
+        "tokens": certificate.tokens,
+        "images": certificate.images,
+    }

@@ -1,0 +1,1 @@
+"""What commands share with the person in front of them: options, output, errors."""

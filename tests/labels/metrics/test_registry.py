@@ -1,0 +1,216 @@
+import pytest
+
+from labels.metrics.anls import edit_distance
+from labels.metrics.pope import summarise_yes_no
+from labels.metrics.registry import METRICS, check_judgeable, judge, settle_reference
+from labels.metrics.score import Score
+from labels.questions import Question
+
+RIGHT, WRONG, UNREADABLE = Score(1.0, True), Score(0.0, True), Score(0.0, False)
+
+
+def ask(metric, answers, choices=()):
+    return Question("q0", "i0", "What?", tuple(answers), metric, tuple(choices))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Red", RIGHT),
+        ("  dark   RED. ", RIGHT),
+        ('"red"', RIGHT),
+        ("reddish", WRONG),
+        ("red car", WRONG),
+        ("", UNREADABLE),
+        (" . ", UNREADABLE),
+    ],
+)
+def test_exact(answer, expected):
+    assert judge(answer, ask("exact", ["red", "Dark red"])) == expected
+
+
+def test_vqa_counts_people():
+    question = ask("vqa", ["tea"] * 2 + ["milk"] * 8)
+    # Two of ten: eight people see 2 matches among the others, two see 1.
+    assert judge("Tea", question).score == pytest.approx((8 * 2 / 3 + 2 * 1 / 3) / 10)
+    assert judge("milk", question) == RIGHT
+    assert judge("rice", question) == WRONG
+    assert judge(" ", question) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("B", RIGHT),
+        ("b", RIGHT),
+        ("(B)", RIGHT),
+        ("B.", RIGHT),
+        ("B. a cat", RIGHT),
+        ("(B) cat", RIGHT),
+        ("The answer is B.", RIGHT),
+        ("Answer: B", RIGHT),
+        ("A cat", RIGHT),
+        ("a cat.", RIGHT),
+        ("A", WRONG),
+        ("a dog", WRONG),
+        ("C: bird", WRONG),
+        ("D", UNREADABLE),
+        ("I see nothing", UNREADABLE),
+        ("", UNREADABLE),
+    ],
+)
+@pytest.mark.parametrize("right", ["a cat", "B"])
+def test_choice(answer, expected, right):
+    assert judge(answer, ask("choice", [right], ["a dog", "a cat", "bird"])) == expected
+
+
+def test_choice_takes_the_text_of_the_right_answer_before_its_letter():
+    question = ask("choice", ["A"], ["B", "A"])
+    assert judge("B", question) == RIGHT  # the option lettered B reads "A"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("100", RIGHT),
+        ("95", RIGHT),
+        ("105.0", RIGHT),
+        ("$ 104.9", RIGHT),
+        ("94.9", WRONG),
+        ("105.1", WRONG),
+        ("10000%", RIGHT),
+        ("nan", UNREADABLE),
+        ("about 100", UNREADABLE),
+        ("", UNREADABLE),
+    ],
+)
+def test_relaxed_number(answer, expected):
+    assert judge(answer, ask("relaxed", ["100"])) == expected
+
+
+def test_relaxed_knows_thousands_and_zero_and_words():
+    assert judge("1,020", ask("relaxed", ["1000"])) == RIGHT
+    assert judge("0.0", ask("relaxed", ["0"])) == RIGHT
+    assert judge("0.01", ask("relaxed", ["0"])) == WRONG
+    assert judge("-98", ask("relaxed", ["-100"])) == RIGHT
+    assert judge("May", ask("relaxed", ["may"])) == RIGHT
+    assert judge("7", ask("relaxed", ["May"])) == WRONG
+
+
+def test_vqav2_keeps_what_textvqa_drops():
+    # A comma beside a blank vanishes in both; one inside a word is a blank for VQAv2 only.
+    assert judge("red,blue", ask("vqa", ["redblue"] * 10)) == RIGHT
+    assert judge("red,blue", ask("vqav2", ["red blue"] * 10)) == RIGHT
+    assert judge("1,000 x-rays", ask("vqav2", ["1000 xrays"] * 10)) == RIGHT
+    assert judge("x-ray", ask("vqav2", ["x ray"] * 10)) == RIGHT
+    assert judge(" ", ask("vqav2", ["x"] * 10)) == UNREADABLE
+
+
+def test_gqa_ignores_case_and_punctuation():
+    assert judge("T-shirt.", ask("gqa", ["tshirt"])) == RIGHT
+    assert judge("the shirt", ask("gqa", ["shirt"])) == WRONG
+    assert judge("...", ask("gqa", ["shirt"])) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Yes", RIGHT),
+        ("yes, there is. No more", RIGHT),
+        ("No", WRONG),
+        ("It is not there", WRONG),
+        ("Yes and no", WRONG),
+        ("nothing to see", UNREADABLE),
+        ("", UNREADABLE),
+    ],
+)
+def test_yes_no_reads_the_first_sentence(answer, expected):
+    assert judge(answer, ask("yes_no", ["yes"])) == expected
+
+
+def test_yes_no_over_a_set():
+    questions = [ask("yes_no", [right]) for right in ("yes", "yes", "yes", "no")]
+    # Three times yes, two of them right, of three that are: 2/3, 2/3.
+    found = summarise_yes_no(["Yes", "yes", "a dog", "Yes"], questions)
+    assert found == pytest.approx(
+        {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "yes_ratio": 0.75}
+    )
+    nothing = {"precision": 0, "recall": 0, "f1": 0, "yes_ratio": 0}
+    assert summarise_yes_no([], []) == nothing
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)],
+)
+def test_edit_distance(first, second, distance):
+    assert edit_distance(first, second) == edit_distance(second, first) == distance
+
+
+def test_anls_forgives_up_to_half_the_letters():
+    question = ask("anls", ["12 May 1999", "May 1999"])
+    assert judge("12 MAY  1999", question).score == 1
+    assert judge("May 1998", question).score == pytest.approx(1 - 1 / 8)
+    assert judge("June", question) == WRONG
+    assert judge("  ", question) == UNREADABLE
+    assert judge("ab", ask("anls", ["ax"])).score == 0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("3", RIGHT),
+        ("x = 3.0", RIGHT),
+        ("So the answer is 3 apples", RIGHT),
+        ("31", WRONG),
+        ("", UNREADABLE),
+    ],
+)
+def test_mmmu_open_answers(answer, expected):
+    assert judge(answer, ask("mmmu", ["3"])) == expected
+
+
+def test_mmmu_texts_and_options():
+    assert judge("It is a Doric column.", ask("mmmu", ["doric"])) == RIGHT
+    assert judge("cab", ask("mmmu", ["a"])) == WRONG  # a letter is a word of its own
+    assert judge("B", ask("mmmu", ["cat"], ["dog", "cat"])) == RIGHT
+    assert judge("none", ask("mmmu", ["cat"], ["dog", "cat"])) == UNREADABLE
+
+
+def test_reference_is_what_the_largest_scale_says():
+    question = ask("exact", ["red"])
+    assert settle_reference(question, "blue") is question
+    text = settle_reference(ask("reference", []), "Blue.")
+    assert (judge("blue", text), judge("red", text)) == (RIGHT, WRONG)
+    option = settle_reference(ask("reference", [], ["dog", "cat"]), "B")
+    assert (judge("a cat", option), judge("cat", option)) == (UNREADABLE, RIGHT)
+    lost = settle_reference(ask("reference", [], ["dog", "cat"]), "no idea")
+    assert (judge("No idea", lost), judge("A", lost)) == (RIGHT, WRONG)
+
+
+def test_check_accepts_what_can_be_judged():
+    check_judgeable(ask("exact", ["x"]))
+    check_judgeable(ask("vqa", ["x"] * 10))
+    check_judgeable(ask("choice", ["B"], ["dog", "cat"]))
+    check_judgeable(ask("yes_no", ["Yes"]))
+    check_judgeable(ask("mmmu", ["3"]))
+    check_judgeable(ask("reference", []))
+    open_ones = {"exact", "vqa", "vqav2", "gqa", "relaxed", "anls"}
+    assert set(METRICS) == open_ones | {"choice", "yes_no", "mmmu", "reference"}
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (ask("bleu", ["x"]), "unknown metric 'bleu'; known: exact, vqa, vqav2, gqa, choice"),
+        (ask("vqa", ["x"]), "has 1 answer.* use metric exact"),
+        (ask("vqav2", ["x"]), "metric vqav2 wants the ten of its people"),
+        (ask("yes_no", ["maybe"]), "the answer 'maybe'; expected yes or no"),
+        (ask("mmmu", ["C"], ["dog", "cat"]), "answer 'C' is neither a letter nor the text"),
+        (ask("choice", ["x"], ["x"]), "fewer than two choices"),
+        (ask("choice", ["C"], ["dog", "cat"]), "answer 'C' is neither a letter nor the text"),
+    ],
+)
+def test_check_refuses_what_cannot_be_judged(question, message):
+    with pytest.raises(ValueError, match=message):
+        check_judgeable(question)

@@ -1,0 +1,54 @@
+"""What a question is about lies where the generator drew it."""
+
+import re
+
+from labels.scenes.benchmark import conversation
+from labels.scenes.dense_targets import CONTENT_INDEX, dense_targets, ground_turns
+from labels.scenes.splits import make_scene
+from labels.scenes.vocabulary import GLYPHS, WORDS
+
+
+def test_marked_patches_show_what_the_question_names():
+    marked = 0
+    for index in range(40):
+        turns = conversation("train", index, 9, 0, 3)
+        places = ground_turns(turns, "train", index, 9, 0)
+        assert places.shape == (len(turns), 576)
+        content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
+        for (question, _), place in zip(turns, places, strict=True):
+            if not place.any():
+                continue
+            marked += 1
+            words = re.findall("[a-z]+", question)
+            named = {CONTENT_INDEX[word] for word in words if word in (*GLYPHS, *WORDS)}
+            # A bar and a number are asked for by another name.
+            named |= {CONTENT_INDEX[name] for name in ("bar", *"0123456789")}
+            # Neighbours of twelve pixels share patches, so more may be shown than was named.
+            assert named & set(content[place > 0].tolist())
+    assert marked > 100
+
+
+def test_a_question_about_the_whole_picture_marks_nothing():
+    for index in range(20):
+        turns = conversation("train", index, 9, 0, 0)
+        for (question, _), place in zip(
+            turns, ground_turns(turns, "train", index, 9, 0), strict=True
+        ):
+            if "background" in question or "rows" in question:
+                assert not place.any()
+
+
+def test_each_digit_of_a_number_is_marked_for_its_own_token():
+    asked = 0
+    for index in range(60):
+        turns = conversation("train", index, 9, 0, 0)
+        places = ground_turns(turns, "train", index, 9, 0)
+        content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
+        for (question, answer), place in zip(turns, places, strict=True):
+            if "number" not in question or "rows" in question:
+                continue
+            # From the end: the end token is the first, the last digit the second.
+            for from_end, digit in enumerate(reversed(answer), start=2):
+                assert set(content[place == from_end]) == {CONTENT_INDEX[digit]}
+            asked += 1
+    assert asked > 20

@@ -1,0 +1,82 @@
+"""Image cells that hold several pictures, and columns of them."""
+
+import pytest
+from PIL import Image
+
+from labels.questions import image_fingerprint, join_fingerprints
+from labels.sources.image_cells import list_pictures
+from labels.sources.rows import ImageColumn
+
+COLOURS = ["red", "green", "blue"]
+
+
+def paint(colour):
+    return Image.new("RGB", (8, 9), colour)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three still images, and the same three as frames of a GIF and of a folder."""
+    (tmp_path / "frames").mkdir()
+    for number, colour in enumerate(COLOURS):
+        paint(colour).save(tmp_path / f"{colour}.png")
+        paint(colour).save(tmp_path / "frames" / f"{number}.png")
+    first, *others = (paint(colour) for colour in COLOURS)
+    first.save(tmp_path / "clip.png", save_all=True, append_images=others)
+    return tmp_path
+
+
+def test_a_list_is_all_its_pictures_in_order(folder):
+    data = (folder / "blue.png").read_bytes()
+    cell = ["red.png", {"bytes": data, "path": None}, "green.png"]
+    found = list_pictures(cell, folder, None, "x")
+    assert [picture.read("x") for picture in found] == [
+        (folder / "red.png").read_bytes(),
+        data,
+        (folder / "green.png").read_bytes(),
+    ]
+
+
+@pytest.mark.parametrize("cell", ["clip.png", "frames"])
+def test_a_video_is_its_frames_where_frames_are_asked_for(folder, cell):
+    column = ImageColumn([{"image": cell}], "image", folder, frames=2)
+    image_id = column.register(0, cell, "x")
+    # Of three frames in two stretches, the middles are frames 0 and 2.
+    expected = tuple(image_fingerprint(paint(colour)) for colour in ("red", "blue"))
+    assert column.joined == {image_id: expected}
+    assert [column.load(one).getpixel((0, 0)) for one in expected] == [(255, 0, 0), (0, 0, 255)]
+
+
+def test_an_animated_file_is_its_first_picture_where_no_frames_are_asked_for(folder):
+    column = ImageColumn([{"image": "clip.png"}], "image", folder)
+    assert column.register(0, "clip.png", "x") == image_fingerprint(paint("red"))
+    assert column.joined == {}
+
+
+def test_rows_share_pictures_and_the_order_counts(folder):
+    cells = [["red.png", "blue.png"], ["blue.png", "red.png"], ["red.png"], "red.png"]
+    column = ImageColumn([{"image": cell} for cell in cells], "image", folder)
+    ids = [column.register(index, cell, "x") for index, cell in enumerate(cells)]
+    red, blue = (image_fingerprint(paint(colour)) for colour in ("red", "blue"))
+    assert ids == [join_fingerprints([red, blue]), join_fingerprints([blue, red]), red, red]
+    assert ids[0] != ids[1]
+    assert column.load(blue).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_several_columns_are_one_list(folder):
+    rows = [{"left": "red.png", "right": "blue.png"}]
+    column = ImageColumn(rows, ("left", "right"), folder)
+    column.register(0, ["red.png", "blue.png"], "x")
+    assert column.load(image_fingerprint(paint("blue"))).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_cells_without_a_picture_are_refused(folder):
+    with pytest.raises(ValueError, match="sample 'q1': expected at least one image, got an empty"):
+        list_pictures([], folder, None, "sample 'q1'")
+    with pytest.raises(ValueError, match="sample 'q1': expected an image .* got int"):
+        list_pictures(["red.png", 3], folder, None, "sample 'q1'")
+    (folder / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom")
+    with pytest.raises(ValueError, match="sample 'q1': the video is no animated GIF"):
+        list_pictures("clip.mp4", folder, 4, "sample 'q1'")
+    with pytest.raises(FileNotFoundError, match="sample 'q1': there is no image file .*gone.gif"):
+        list_pictures("gone.gif", folder, 4, "sample 'q1'")

@@ -1,0 +1,162 @@
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from labels.questions import image_fingerprint
+from labels.sources.rows import ImageColumn, decode_image, make_question
+
+DEFAULTS = {"image_id": "i0", "metric": "exact"}
+FIELDS = {field: field for field in ("question", "answers", "metric", "choices", "group")}
+
+
+def encode(image, kind="PNG", **options):
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RED = Image.new("RGB", (10, 12), "red")
+
+
+@pytest.fixture
+def red_file(tmp_path):
+    (tmp_path / "sub").mkdir()
+    path = tmp_path / "sub" / "red.png"
+    path.write_bytes(encode(RED))
+    return path
+
+
+def test_image_column_takes_every_kind_of_cell(tmp_path, red_file):
+    data = encode(RED)
+    cells = [
+        data,
+        "sub/red.png",
+        str(red_file),
+        {"bytes": data, "path": "elsewhere.png"},
+        {"bytes": None, "path": "sub/red.png"},
+    ]
+    rows = [{"picture": cell} for cell in cells]
+    for index, cell in enumerate(cells):
+        column = ImageColumn(rows, "picture", tmp_path)
+        image_id = column.register(index, cell, "sample")
+        assert image_id == image_fingerprint(RED)
+        assert column.load(image_id).tobytes() == RED.tobytes()
+
+
+def test_image_column_knows_the_same_picture_in_another_file(tmp_path):
+    rows = [{"image": encode(RED)}, {"image": encode(RED, "BMP")}]
+    column = ImageColumn(rows, "image", tmp_path)
+    assert len({column.register(index, row["image"], "x") for index, row in enumerate(rows)}) == 1
+
+
+def test_image_column_decodes_equal_bytes_once(tmp_path, monkeypatch):
+    column = ImageColumn([{"image": encode(RED)}] * 3, "image", tmp_path)
+    decoded = []
+    monkeypatch.setattr(
+        "labels.sources.rows.decode_image", lambda data, name, frame: decoded.append(name) or RED
+    )
+    for index in range(3):
+        column.register(index, encode(RED), f"sample {index}")
+    assert decoded == ["sample 0"]
+
+
+def test_image_column_names_the_missing_file(tmp_path):
+    column = ImageColumn([], "image", tmp_path)
+    with pytest.raises(FileNotFoundError, match="sample 'q3': there is no image file .*gone.png"):
+        column.register(0, "gone.png", "sample 'q3'")
+
+
+@pytest.mark.parametrize("cell", [None, 7, "", {"bytes": None, "path": None}])
+def test_image_column_refuses_what_is_no_image_cell(tmp_path, cell):
+    with pytest.raises(ValueError, match=r"sample 'q3': expected an image \(bytes, or a path"):
+        ImageColumn([], "image", tmp_path).register(0, cell, "sample 'q3'")
+
+
+def test_image_column_refuses_an_unknown_id(tmp_path):
+    with pytest.raises(ValueError, match="no image with the id 'abc'"):
+        ImageColumn([], "image", tmp_path).load("abc")
+
+
+def test_decode_turns_the_image_upright():
+    exif = Image.Exif()
+    exif[274] = 6  # orientation: rotate by a quarter turn
+    assert decode_image(encode(RED, "JPEG", exif=exif), "x").size == (12, 10)
+
+
+def test_decode_gives_rgb():
+    assert decode_image(encode(Image.new("P", (9, 9))), "x").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"just some text in a file named .png", "x: not an image that Pillow can read"),
+        (encode(Image.effect_noise((64, 64), 90))[:2000], "x is damaged or cut short"),
+        (encode(Image.new("RGB", (1, 1))), "x is 1x1 pixels: each side must be at least 8"),
+        (encode(Image.new("L", (30000, 20))), "x is 30000x20 pixels"),
+    ],
+)
+def test_decode_refuses_bad_images(data, message):
+    with pytest.raises(ValueError, match=message):
+        decode_image(data, "x")
+
+
+def test_decode_refuses_a_bomb(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match="x: the image cannot be opened: .*decompression bomb"):
+        decode_image(encode(RED), "x")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ("tea", ("tea",)),
+        (["tea", "a tea"], ("tea", "a tea")),
+        ([{"answer": "tea", "answer_confidence": "yes"}, {"answer": "milk"}], ("tea", "milk")),
+        (5, ("5",)),
+        ([3, None], ("3",)),
+    ],
+)
+def test_make_question_takes_every_kind_of_answers(answers, expected):
+    question = make_question({"question": "What?", "answers": answers}, _fields(2), "q0", DEFAULTS)
+    assert question.answers == expected
+    assert (question.metric, question.choices, question.group) == ("exact", (), "")
+
+
+def test_make_question_reads_optional_columns():
+    row = {
+        "question": "What?",
+        "answers": "B",
+        "metric": "choice",
+        "choices": ["tea", "milk"],
+        "group": "drinks",
+    }
+    question = make_question(row, FIELDS, "q0", DEFAULTS)
+    assert (question.metric, question.choices) == ("choice", ("tea", "milk"))
+    assert (question.group, question.image_id) == ("drinks", "i0")
+
+
+def test_make_question_names_the_sample_of_an_empty_question():
+    with pytest.raises(ValueError, match="sample 'q9' has an empty question"):
+        make_question({"question": None, "answers": "x"}, _fields(2), "q9", DEFAULTS)
+
+
+def _fields(count):
+    return dict(list(FIELDS.items())[:count])
+
+
+@pytest.mark.parametrize("index", [2, "-1", "B", None])
+def test_make_question_refuses_a_choice_that_is_not_there(index):
+    row = {"question": "Which?", "options": ["x", "y"], "right": index}
+    columns = {"question": "question", "choices": "options", "answer_index": "right"}
+    with pytest.raises(ValueError, match="number of one of its 2 choices"):
+        make_question(row, columns, "q9", DEFAULTS)
+
+
+@pytest.mark.parametrize("text", ["x or y", "[1", "7"])
+def test_make_question_refuses_choices_that_are_no_list(text):
+    row = {"question": "Which?", "answers": "x", "options": text}
+    columns = {"question": "question", "answers": "answers", "choices": "options"}
+    with pytest.raises(ValueError, match="sample 'q9': expected a list of choices, got the text"):
+        make_question(row, columns, "q9", DEFAULTS)

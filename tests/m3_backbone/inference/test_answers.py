@@ -1,0 +1,26 @@
+import torch
+
+from m3_backbone.inference.answers import BatchFacts, build_answers
+from m3_backbone.inference.decoding import GreedyOutput
+from m3_backbone.inference.prompts import TokenizedPrompt
+
+
+def test_answers_carry_text_counts_and_means(tokenizer):
+    red, cat, end = tokenizer.convert_tokens_to_ids(["red", "cat", "</s>"])
+    output = GreedyOutput(
+        token_ids=torch.tensor([[[red, cat, end], [cat, 0, 0]]]),
+        lengths=torch.tensor([[3, 1]]),
+        logprob=torch.tensor([[-1.5, -0.25]]),
+        margin=torch.tensor([[0.5, 2.0]]),
+    )
+    prompts = [[TokenizedPrompt((1, 5), (6, 7, 8)), TokenizedPrompt((1, 5), (9,))]]
+    facts = BatchFacts(scale=9, visual=[9], wall_ms=12.5, shape=(1, 2, 14))
+    [[first, second]] = build_answers(output, prompts, facts, tokenizer)
+    assert first.text == "red cat"
+    assert first.token_ids == (red, cat, end)
+    assert (first.scale, first.visual_tokens, first.prompt_tokens) == (9, 9, 2 + 9 + 3)
+    assert (first.output_tokens, first.mean_logprob, first.first_margin) == (3, -0.5, 0.5)
+    assert (second.text, second.token_ids, second.prompt_tokens) == ("cat", (cat,), 12)
+    assert second.mean_logprob == -0.25
+    assert first.wall_ms == second.wall_ms == 12.5
+    assert (first.batch_size, first.batch_shape) == (2, "1x2x14")

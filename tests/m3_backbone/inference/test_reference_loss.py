@@ -1,0 +1,32 @@
+import pytest
+
+from m3_backbone.training.losses import scale_loss
+from m3_backbone.training.packing import pack_texts
+
+TURNS = [("red cat ?", "w3"), ("where is the dog ?", "w5 w6 w7"), ("big ?", "w9")]
+
+
+@pytest.mark.parametrize("scale", [1, 36])
+def test_losses_are_those_of_fine_tuning_answer_by_answer(backbone, pyramids, scale):
+    questions, answers = zip(*TURNS, strict=True)
+    seen = [pyramids[i % len(pyramids)] for i in range(len(TURNS))]
+    found = backbone.reference_losses(seen, questions, answers, scale)
+    full = max(backbone.scales)
+    for loss, pyramid, turn in zip(found, seen, TURNS, strict=True):
+        text = pack_texts(backbone._engine.prompts, [[turn]])
+        alone = scale_loss(backbone.model, pyramid[full][None], text, scale)
+        assert loss == pytest.approx(alone.item(), rel=1e-4)
+
+
+def test_lists_must_match(backbone, pyramids):
+    with pytest.raises(ValueError, match="as many answers as questions"):
+        backbone.reference_losses(pyramids[:1], ["red ?"], [], 1)
+
+
+def test_a_model_that_reads_both_ways_is_refused(backbone, pyramids, monkeypatch):
+    class Both:
+        reads_both_ways = True
+
+    monkeypatch.setattr("m3_backbone.inference.reference_loss.find_host", lambda config: Both)
+    with pytest.raises(ValueError, match="llava, which reads a prompt both ways"):
+        backbone.reference_losses(pyramids[:1], ["red ?"], ["w1"], 1)

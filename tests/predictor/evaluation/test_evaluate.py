@@ -1,0 +1,181 @@
+"""Results of four questions and two trainings, every number worked by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from m3_backbone.files import plain
+from predictor.data import TrainData
+from predictor.evaluation.evaluate import evaluate
+from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun, Sweep
+from predictor.evaluation.sections.split import describe_split, families, histograms
+from predictor.evaluation.sections.unseen import outside_summary
+
+SETTINGS = EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=50)
+# Right everywhere, from 9 on, at 36 only, never.
+SCORES = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=float)
+
+
+@pytest.fixture
+def test_split():
+    return TrainData(
+        sample_ids=np.array(["a", "b", "c", "d"]),
+        image_ids=np.array(["p", "p", "q", "q"]),
+        groups=np.array(["gist", "gist", "reading", "reading"]),
+        coarse=np.zeros((4, 10, 2), np.float32),
+        question=np.zeros((4, 2), np.float32),
+        scores=SCORES,
+        tokens=np.tile([1.0, 9.0, 36.0], (4, 1)),
+        scales=(1, 9, 36),
+    )
+
+
+def make_run(seed, at, lam=0.01):
+    """Make a run whose curve is its targets and whose parity point is its last target."""
+    chosen = np.array(at).T
+    sweep = Sweep((9.0, 18.0), np.array([lam, lam / 2]), chosen)
+    return SeedRun(seed, sweep, sweep, Sweep((18.0,), np.array([lam / 2]), chosen[:, 1:]))
+
+
+@pytest.fixture
+def runs():
+    """Seed 0 is the oracle at both budgets; seed 1 takes 1 token, then 9 tokens, throughout."""
+    good = make_run(0, [[0, 1, 0, 0], [0, 1, 2, 0]], 0.02)
+    poor = make_run(1, [[0, 0, 0, 0], [1, 1, 1, 1]], 0.04)
+    return [good, poor]
+
+
+@pytest.fixture
+def results(test_split, runs):
+    others = {"question_only": [runs[1]], "omniscient": [runs[0]]}
+    return evaluate(test_split, {"router": runs, **others}, SETTINGS)
+
+
+def test_fixed_hull_and_oracles(results):
+    accuracy = {scale: point["accuracy"] for scale, point in results["fixed"].items()}
+    assert accuracy == {"1": 0.25, "9": 0.5, "36": 0.75}
+    # From (1, 1/4) over (9, 2/4): 1/32 a token, then (36, 3/4): 1/108 a token. All are corners.
+    assert results["hull"] == [[1, 0.25], [9, 0.5], [36, 0.75]]
+    rule = results["oracle"]["minimal-correct"]
+    assert (rule["accuracy"], rule["tokens"]) == (0.75, (1 + 9 + 36 + 1) / 4)
+    assert rule["tokens_dearest"] == (1 + 9 + 36 + 36) / 4
+    assert results["minimal_share"] == {"1": 0.25, "9": 0.25, "36": 0.25, "never": 0.25}
+    assert results["non_monotone_share"] == 0
+    assert results["oracle_curve"][0] == {"tokens": 1, "accuracy": 0.25}
+    assert results["oracle_curve"][-1] == {"tokens": 36, "accuracy": 0.75}
+    assert results["random_mixing"][-1] == {"tokens": 36, "accuracy": 0.75}
+
+
+def test_router_at_the_headline_budget(results):
+    at = results["router"]["at"]["9"]
+    good, poor = at["per_seed"]
+    # Seed 0: 12 tokens / 4 = 3 for 2 right of 4. Hull at 3: 1/4 + 2/32. Oracle at 3: 2/4.
+    assert (good["tokens"], good["accuracy"], good["ogc"]) == (3, 0.5, 1)
+    # Seed 1 is the cheapest scale: hull and oracle meet, there is no gap to close.
+    assert (poor["tokens"], poor["accuracy"], poor["ogc"]) == (1, 0.25, None)
+    assert at["tokens"] == 2 and at["accuracy"] == 0.375
+    assert at["hull"] == pytest.approx((0.25 + 2 / 32 + 0.25) / 2)
+    assert at["oracle"] == pytest.approx((0.5 + 0.25) / 2)
+    assert at["ogc"] == 1  # the mean over the seeds that have one
+    assert at["lambda"] == pytest.approx(0.03)
+    # Lost against 36 tokens: the third question with seed 0, the second and third with seed 1.
+    assert at["regression_rate"] == pytest.approx((1 / 4 + 2 / 4) / 2)
+    assert at["rescue_rate"] == 0
+    assert at["histogram"] == {"1": 7 / 8, "9": 1 / 8, "36": 0}
+
+
+def test_router_at_the_second_budget(results):
+    good, poor = results["router"]["at"]["18"]["per_seed"]
+    # Seed 0: (1 + 9 + 36 + 1) / 4 = 11.75 for 3 of 4: the oracle itself.
+    assert (good["tokens"], good["accuracy"], good["ogc"]) == (11.75, 0.75, 1)
+    # Seed 1: always 9 tokens, a corner of the hull.
+    assert (poor["tokens"], poor["accuracy"], poor["ogc"]) == (9, 0.5, 0)
+    assert results["router"]["at"]["18"]["ogc"] == 0.5
+
+
+def test_curve_averages_the_seeds_at_equal_budgets(results):
+    first, second = results["router"]["curve"]
+    assert (first["target"], first["tokens"], first["accuracy"]) == (9, 2, 0.375)
+    assert second["tokens"] == (11.75 + 9) / 2
+    assert second["regression_rate"] == pytest.approx((0 + 1 / 4) / 2)
+
+
+def test_headline(results):
+    head = results["headline"]
+    assert head["n"] == 4 and head["target"] == 9
+    assert head["ogc_9"] == results["router"]["at"]["9"]["ogc"]
+    assert head["ogc_9_low"] <= head["ogc_9"] <= head["ogc_9_high"]
+    assert head["parity_tokens"] == (11.75 + 9) / 2
+    assert head["parity_share"] == pytest.approx((11.75 + 9) / 2 / 36)
+    assert head["parity_drop"] == pytest.approx(0.75 - (0.75 + 0.5) / 2)
+    assert head["parity_drop_low"] <= head["parity_drop"] <= head["parity_drop_high"]
+    assert head["parity_tokens_curve"] is None  # the curve ends at 0.625, parity needs 0.745
+
+
+def test_parity_is_read_off_the_curve_where_it_gets_there(test_split, runs):
+    head = evaluate(test_split, {"router": runs[:1]}, SETTINGS)["headline"]
+    # From 3 tokens and 0.5 to 11.75 and 0.75; 0.745 is 0.98 of the way.
+    assert head["parity_tokens_curve"] == pytest.approx(0.02 * 3 + 0.98 * 11.75)
+    assert head["parity_drop"] == 0
+
+
+def test_controls_are_paired_with_the_router(results):
+    control = results["controls"]["question_only"]
+    assert control["tokens"] == 1 and control["ogc_9"] is None
+    assert "omniscient" not in results["controls"]
+    assert results["omniscient"]["at"]["18"]["ogc"] == 1
+
+
+def test_a_control_that_is_the_router_is_not_behind_it(test_split, runs):
+    twice = {"router": runs[:1], "linear": runs[:1]}
+    control = evaluate(test_split, twice, SETTINGS)["controls"]["linear"]
+    behind = [control[f"behind_router{end}"] for end in ("", "_low", "_high")]
+    assert behind == [0, 0, 0]
+
+
+def test_families_and_histograms(test_split, runs):
+    found = families(test_split, runs, SETTINGS)
+    assert found["gist"]["n"] == 2 and found["gist"]["1"] == 0.5 and found["gist"]["9"] == 1
+    assert found["reading"]["minimal_share"] == {"1": 0, "9": 0, "36": 0.5, "never": 0.5}
+    # gist at the headline budget: seed 0 right twice for 5 tokens, seed 1 once for 1 token.
+    assert found["gist"]["routed"] == {"accuracy": 0.75, "tokens": 3}
+    shares = histograms(test_split, runs, SETTINGS)
+    assert shares["gist"] == {"1": 3 / 4, "9": 1 / 4, "36": 0}
+    assert shares["reading"] == {"1": 1, "9": 0, "36": 0}
+
+
+def test_outside_summary(test_split):
+    found = outside_summary(test_split, np.array([0, 1, 0, 0]), SETTINGS)
+    assert found["n"] == 4 and found["fixed"]["36"] == {"accuracy": 0.75, "tokens": 36}
+    assert found["router_at_9"]["ogc"] == 1 and found["regression_rate"] == 0.25
+
+
+def test_results_are_json_and_the_same_every_time(test_split, runs, results):
+    again = evaluate(
+        test_split,
+        {"router": runs, "question_only": [runs[1]], "omniscient": [runs[0]]},
+        SETTINGS,
+    )
+    assert json.dumps(results, allow_nan=False) == json.dumps(again, allow_nan=False)
+
+
+def test_describe_split_gives_intervals_around_the_points(test_split):
+    fixed = describe_split(Bench.prepare(test_split, SETTINGS))["fixed"]
+    for point in fixed.values():
+        assert point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"]
+
+
+def test_plain_turns_numpy_into_json():
+    value = {1: np.float64(1 / 3), "b": np.array([1, 2]), "c": (np.nan, np.int64(4), None, "d")}
+    assert plain(value) == {"1": 0.3333333, "b": [1, 2], "c": [None, 4, None, "d"]}
+
+
+def test_evaluate_needs_a_router(test_split, runs):
+    with pytest.raises(ValueError, match=r'expected runs of "router", got \[\'linear\'\]'):
+        evaluate(test_split, {"linear": runs}, SETTINGS)
+
+
+def test_the_headline_has_to_be_a_target():
+    with pytest.raises(ValueError, match="headline budget must be one of"):
+        EvaluationSettings(targets=(36.0,), headline=72.0)

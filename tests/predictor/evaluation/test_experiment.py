@@ -1,0 +1,241 @@
+"""The whole protocol on a small world whose answer is known."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictor.data import TrainData
+from predictor.evaluation.contestants import Estimate, Splits, contestants
+from predictor.evaluation.experiment import ExperimentSettings, measure_router, run_experiment
+from predictor.evaluation.runs import EvaluationSettings
+from predictor.evaluation.sweeps import SweepSettings, choose_all
+from predictor.routers.boosted import BoostedSettings
+from predictor.routers.mlp import MlpSettings
+from predictor.training.train import TrainSettings, train_bundle
+
+SCALES = (1, 9, 36)
+FAST = TrainSettings(
+    boosted=BoostedSettings(trees=20, shared_trees=20, min_rows=10, threads=1),
+    mlp=MlpSettings(hidden=8, epochs=8),
+)
+ZOO = ["blend", "constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
+SETTINGS = ExperimentSettings(
+    seeds=(0, 1),
+    train=FAST,
+    evaluation=EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=100),
+    curve_points=8,
+)
+
+
+def make_world(n_images, seed, first):
+    """Make questions whose need is the sum of a bit in the picture and a bit in the question.
+
+    Neither bit alone gives the scale away: only both together do.
+    """
+    rng = np.random.default_rng(seed)
+    n, width = n_images * 4, 6
+    image = np.repeat(np.arange(n_images), 4)
+    seen, asked = rng.integers(0, 2, n_images)[image], rng.integers(0, 2, n)
+    coarse = rng.normal(0, 0.2, (n_images, 10, width))[image]
+    coarse[..., 0] += 2.0 * seen[:, None]
+    question = rng.normal(0, 0.2, (n, width))
+    question[:, 1] += 2.0 * asked
+    need = seen + asked
+    return TrainData(
+        sample_ids=np.array([f"{first}{row}" for row in range(n)]),
+        image_ids=np.array([f"{first}{k}" for k in image]),
+        groups=np.where(rng.random(n) < 0.5, "gist", "reading"),
+        coarse=coarse.astype(np.float32),
+        question=question.astype(np.float32),
+        scores=(np.arange(3)[None] >= need[:, None]).astype(float),
+        tokens=np.tile(np.array(SCALES, float), (n, 1)),
+        scales=SCALES,
+        meta=np.column_stack((need, np.where(asked, 2.0, np.nan))).astype(np.float32),
+        meta_names=("need", "options"),
+        confidence=-0.1 * (np.arange(3)[None] < need[:, None]) - 0.01,
+        lengths=np.full(n, 20.0),
+        costs={"ms": np.tile([10.0, 11.0, 40.0], (n, 1))},
+    )
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return make_world(100, 1, "train"), make_world(40, 2, "cal"), make_world(40, 3, "test")
+
+
+@pytest.fixture(scope="module")
+def outcome(splits):
+    seen = []
+    found = run_experiment(*splits, SETTINGS, lambda *call: seen.append(call))
+    return found, seen
+
+
+def test_the_router_finds_what_both_inputs_together_tell(outcome):
+    head = outcome[0]["headline"]
+    assert head["ogc_9"] > 0.8
+    assert head["parity_drop"] < 0.03 and head["parity_share"] < 0.6
+
+
+def test_the_omniscient_router_is_the_limit(outcome):
+    assert outcome[0]["omniscient"]["at"]["18"]["ogc"] > 0.95
+
+
+@pytest.mark.parametrize("name", ["question_only", "image_only", "family_only"])
+def test_half_blind_routers_are_behind(outcome, name):
+    control = outcome[0]["controls"][name]
+    assert control["behind_router"] > 0.1
+    assert control["behind_router_low"] > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["shuffled_labels", "shuffled_routing", "random_features", "length_only"]
+)
+def test_controls_close_no_gap(outcome, name):
+    assert (outcome[0]["controls"][name]["ogc_9"] or 0.0) < 0.15
+
+
+def test_a_perfect_judge_makes_a_cascade_that_pays_for_every_step(outcome):
+    """Needs 0, 1, 2 come 1 : 2 : 1, so going up costs (1 + 2 x 10 + 46) / 4 tokens, all right."""
+    dearest = outcome[0]["cascade"]["at"]["18"]
+    assert dearest["accuracy"] > 0.9
+    assert dearest["tokens"] == pytest.approx(16.75, abs=3)
+
+
+def test_certificates_that_need_more_images_are_named(outcome):
+    assert outcome[0]["certified"]["0.05,0.05"] == {
+        **{"alpha": 0.05, "delta": 0.05, "images": 40, "needed": 62},
+    }
+
+
+def test_every_contestant_is_reported_for_every_seed(outcome):
+    results, seen = outcome
+    names = ["router", *ZOO, "question_only", "image_only", "family_only"]
+    names += ["random_features", "shuffled_labels", "length_only"]
+    assert [name for name, _, _ in seen] == [*names, "omniscient"] * 2
+    assert [(done, total) for _, done, total in seen] == [(k, 32) for k in range(1, 33)]
+    assert list(results["baselines"]) == [*names[1:], "shuffled_routing"]
+    assert results["seeds"] == results["meta"]["seeds"] == [0, 1]
+    assert len(results["router"]["at"]["9"]["per_seed"]) == 2
+
+
+def test_results_are_json_with_the_stable_keys(outcome, splits):
+    results = outcome[0]
+    json.dumps(results, allow_nan=False)
+    wanted = {"meta", "fixed", "oracle", "omniscient", "router", "headline", "controls", "families"}
+    assert wanted <= set(results)
+    head = {"ogc_9", "ogc_9_low", "ogc_9_high", "parity_tokens", "parity_share", "regression_rate"}
+    assert head | {"router_ms", "router_mb", "n"} <= set(results["headline"])
+    assert results["meta"]["n_questions"] == 160 and results["meta"]["n_images"] == 40
+    assert results["meta"]["splits"]["train"]["fingerprint"] == splits[0].fingerprint()
+    timings = {"train_router_s", "train_all_s", "evaluate_s", "studies_s"}
+    assert set(results["meta"]["timings"]) == timings
+
+
+def test_the_zoo_is_sorted_by_the_calibration_split(outcome):
+    rows = outcome[0]["zoo"]
+    assert {row["name"] for row in rows} == {"boosted", *(name.replace("_", " ") for name in ZOO)}
+    gaps = [row["calibration_ogc_9"] or 0.0 for row in rows]
+    assert gaps == sorted(gaps, reverse=True)
+    [ours] = [row for row in rows if row["is_default"]]
+    assert ours["ogc_9"] == outcome[0]["headline"]["ogc_9"] and ours["behind_router"] is None
+    assert ours["parity_tokens"] == pytest.approx(outcome[0]["headline"]["parity_tokens"])
+    assert ours["settings"]["trees"] == 20 and ours["seeds"] == 2
+
+
+def test_blocks_and_families_are_left_out_in_turn(outcome):
+    """Neither bit alone gives the scale away, so a row without the question is worth little."""
+    results = outcome[0]
+    rows = {row["block"]: row for row in results["ablation"]["rows"]}
+    assert set(rows) == {"one", "grid", "statistics", "question", "interactions"}
+    assert rows["question"]["loss"] > 0.1 and rows["question"]["loss_low"] > 0
+    assert rows["interactions"]["ogc_9_alone"] > rows["one"]["ogc_9_alone"]
+    assert results["ablation"]["seeds"] == len(results["meta"]["seeds"])
+    assert set(results["leave_one_out"]) == {"gist", "reading"}
+    # The families of this world are names only: what is left out is known from the other.
+    assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6
+
+
+def test_costs_are_counted_in_every_unit(outcome):
+    """Two cheap scales cost nearly the same time, so a router in ms takes the second of them."""
+    costs = outcome[0]["costs"]
+    assert set(costs) == {"tokens", "ms"}
+    assert costs["tokens"]["parity"]["cost"] == pytest.approx(
+        outcome[0]["headline"]["parity_tokens"]
+    )
+    assert costs["ms"]["fixed"]["36"]["cost"] == 40.0
+    assert costs["ms"]["router"][0]["cost"] == 10.0
+    assert costs["ms"]["router"][-1]["cost"] <= 40.0
+    point = costs["ms"]["router"][3]
+    assert point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"]
+    assert 0 <= point["rescue_rate"] <= 1
+
+
+def test_the_luck_floor_comes_from_the_number_of_options(outcome, splits):
+    # Two options or none: 1 - (1/2)^3 for those that have them.
+    share = np.mean(splits[2].meta[:, 1] == 2)
+    assert outcome[0]["luck_floor"] == pytest.approx(7 / 8 * share)
+
+
+def test_without_metadata_there_is_no_omniscient_router(splits):
+    bare = [replace(part, meta=None, meta_names=()) for part in splits]
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
+    results = run_experiment(*bare, quick)
+    assert results["omniscient"] is None and results["luck_floor"] is None
+
+
+def test_the_test_split_may_share_no_image(splits):
+    train, calibration, test = splits
+    with pytest.raises(ValueError, match="shares 40 images"):
+        run_experiment(train, calibration, replace(test, image_ids=calibration.image_ids))
+
+
+def test_an_experiment_needs_a_seed_and_a_job(splits):
+    with pytest.raises(ValueError, match=r"at least one seed and one job, got seeds \(\)"):
+        run_experiment(*splits, replace(SETTINGS, seeds=()))
+    with pytest.raises(ValueError, match="and 0 jobs"):
+        run_experiment(*splits, replace(SETTINGS, jobs=0))
+
+
+def test_jobs_change_nothing_but_the_time(outcome, splits):
+    alone = run_experiment(*splits, replace(SETTINGS, jobs=1, studies=False))
+    for section in ("router", "omniscient", "families"):
+        assert alone[section] == outcome[0][section]
+    # Without the studies fewer kinds of router stand beside it.
+    for name, found in {**alone["baselines"], **alone["controls"]}.items():
+        assert found == {**outcome[0]["baselines"], **outcome[0]["controls"]}[name]
+
+
+def test_test_scores_do_not_reach_any_choice(splits):
+    """Other test outcomes, same choices: nothing is solved or picked on the test split."""
+    train, calibration, test = splits
+    other = replace(test, scores=1.0 - test.scores)
+    at = SweepSettings(targets=(9.0,), curve_points=4, parity_slack=0.0)
+    found = []
+    for part in (test, other):
+        all_three = Splits(train, calibration, part)
+        estimate = contestants(all_three)["linear"](all_three, FAST)
+        found.append(choose_all(estimate, all_three, at, seed=0))
+    for name in ("curve", "at", "parity"):
+        first, second = (getattr(run, name) for run in found)
+        np.testing.assert_array_equal(first.chosen, second.chosen)
+        np.testing.assert_array_equal(first.lambdas, second.lambdas)
+
+
+def test_no_parity_on_calibration_means_the_dearest_scale(splits):
+    """A router that believes in the cheapest scale only never gets there."""
+    all_three = Splits(*splits)
+    belief = np.tile([0.9, 0.1, 0.1], (160, 1))
+    at = SweepSettings(targets=(9.0,), curve_points=4, parity_slack=0.0)
+    run = choose_all(Estimate(belief, belief), all_three, at, seed=0)
+    assert run.parity.chosen.ravel().tolist() == [2] * 160
+    assert run.parity.budgets == (36.0,) and np.isnan(run.parity.lambdas[0])
+    assert (run.at.chosen == 0).all()
+
+
+def test_measure_router(splits):
+    bundle = train_bundle(*splits[:2], FAST)
+    found = measure_router(bundle, splits[2], repeats=2)
+    assert found["router_mb"] == round(bundle.size_bytes() / 1e6, 4)
+    assert 0 < found["router_ms"] < found["router_ms_single"] < 1000

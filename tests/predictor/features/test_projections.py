@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from predictor.data import image_folds
+from predictor.features.projections import fit_pca, fit_ridge
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_pca_gives_uncorrelated_columns_of_unit_variance(rng):
+    x = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 40)) * np.logspace(-2, 2, 40) + 5
+    center, to = fit_pca(x, 3, rng)
+    found = (x - center) @ to
+    assert found.T @ found / 500 == pytest.approx(np.eye(3), abs=0.02)
+    # Three hidden directions are all there is: they give the standardised columns back.
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    back = found @ np.linalg.lstsq(found, z, rcond=None)[0]
+    assert back == pytest.approx(z, abs=1e-2)
+
+
+def test_pca_ignores_directions_and_columns_that_are_not_there(rng):
+    x = np.column_stack([rng.normal(size=200), np.full(200, 3.0), np.zeros(200)])
+    center, to = fit_pca(x, 10, rng)
+    found = (x - center) @ to
+    assert found.shape == (200, 3)
+    assert found.std(axis=0) == pytest.approx([1, 0, 0], abs=1e-3)
+
+
+def test_pca_keeps_no_more_directions_than_rows(rng):
+    assert fit_pca(rng.normal(size=(5, 30)), 16, rng)[1].shape == (30, 5)
+
+
+def test_folds_keep_images_whole_and_even(rng):
+    images = np.repeat(np.arange(20), 4)
+    folds = image_folds(images, 5, rng)
+    assert all(len(set(folds[images == image])) == 1 for image in range(20))
+    assert np.bincount(folds).tolist() == [16] * 5
+
+
+def test_folds_need_enough_images(rng):
+    with pytest.raises(ValueError, match="training needs at least 5 images, got 2"):
+        image_folds(np.array(["a", "b", "b"]), 5, rng)
+
+
+def test_ridge_finds_a_line_and_predicts_out_of_fold(rng):
+    slope = rng.normal(size=(400, 2))
+    design = np.column_stack([np.ones(400), slope])
+    target = np.column_stack([0.5 + 0.1 * slope[:, 0], 0.2 - 0.1 * slope[:, 1]])
+    found, weights = fit_ridge(design, target, np.arange(400) % 4)
+    # The smallest penalty, 30 against 400 rows of unit variance, shrinks slopes by 30 / 430.
+    assert weights == pytest.approx(np.array([[0.5, 0.2], [0.093, 0], [0, -0.093]]), abs=0.01)
+    assert np.abs(found - target).max() < 0.05
+
+
+def test_ridge_on_noise_expects_the_mean(rng):
+    design = np.column_stack([np.ones(300), rng.normal(size=(300, 50))])
+    target = rng.integers(0, 2, size=(300, 1)).astype(float)
+    found, _ = fit_ridge(design, target, np.arange(300) % 5)
+    assert found.std() < 0.1
+    assert abs(np.corrcoef(found[:, 0], target[:, 0])[0, 1]) < 0.2

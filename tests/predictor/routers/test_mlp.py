@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from predictor.routers.mlp import MlpRouter, MlpSettings
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """Right at 9 tokens outside of a circle: no line tells."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(800, 2))
+    outside = ((x**2).sum(axis=1) > 1.4).astype(float)
+    return x, np.column_stack([outside, np.ones(800)])
+
+
+def test_it_learns_what_no_line_can(ring):
+    x, y = ring
+    found = MlpRouter((9, 36)).fit(x[:600], y[:600]).predict_proba(x[600:])
+    assert ((found[:, 0] > 0.5) == y[600:, 0]).mean() > 0.9
+
+
+@pytest.mark.parametrize("loss", ["rank", "cost"])
+def test_the_other_losses_order_the_scales(ring, loss):
+    x, y = ring
+    router = MlpRouter((9, 36), MlpSettings(loss=loss, price=0.4)).fit(x[:600], y[:600])
+    found = router.predict_proba(x[600:])
+    assert found.sum(axis=1) == pytest.approx(np.ones(200))
+    # The cheaper scale is first among equals, and the other one where it alone is right.
+    assert ((found[:, 0] > found[:, 1]) == y[600:, 0]).mean() > 0.85
+    loaded = MlpRouter.from_files(router.to_files(), (9, 36))
+    assert np.array_equal(loaded.predict_proba(x), router.predict_proba(x))
+
+
+def test_it_stops_when_held_out_rows_get_no_better(ring):
+    x, _ = ring
+    noise = np.random.default_rng(1).integers(0, 2, (800, 2)).astype(float)
+    found = MlpRouter((9, 36)).fit(x, noise).predict_proba(x)
+    assert np.abs(found - 0.5).max() < 0.3
+
+
+def test_networks_start_differently_and_are_averaged(ring):
+    x, y = ring
+    alone = MlpRouter((9, 36), MlpSettings(networks=1, epochs=3)).fit(x, y)
+    pair = MlpRouter((9, 36), MlpSettings(networks=2, epochs=3)).fit(x, y)
+    first, second = pair.layers_["in"]
+    assert np.array_equal(first, alone.layers_["in"][0]) and not np.allclose(first, second)
+    names = ("in", "in.bias", "out", "out.bias")
+    each = []
+    for network in range(2):
+        only = {name: pair.layers_[name][[network]] for name in names}
+        alone.layers_ = {**pair.layers_, **only}
+        each.append(alone.predict_proba(x))
+    assert pair.predict_proba(x) == pytest.approx(np.mean(each, axis=0))
+
+
+def test_no_network_is_refused():
+    with pytest.raises(ValueError, match="networks must be at least 1, got 0"):
+        MlpSettings(networks=0)
+
+
+def test_one_row_is_enough():
+    found = MlpRouter((9, 36)).fit(np.ones((1, 2)), np.array([[0.0, 1.0]]))
+    assert found.predict_proba(np.ones((1, 2))).shape == (1, 2)
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="loss must be one of .*got 'hinge'"):
+        MlpSettings(loss="hinge")
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="takes no NaN"):
+        MlpRouter((9,)).fit(np.full((2, 1), np.nan), np.ones((2, 1)))

@@ -1,0 +1,203 @@
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictor.data import TrainData
+from predictor.features.blocks import PICTURE, FeatureSettings
+from predictor.policy.budgets import choose, solve_lambda
+from predictor.routers.boosted import BoostedSettings
+from predictor.training.cross_validation import cross_choose, measure_gap
+from predictor.training.train import TrainSettings, train_bundle
+from predictor.training.tuning import CANDIDATES, TuningSettings
+
+SCALES = (1, 9, 36, 144, 576)
+FAMILIES = 4
+WIDTH = 32
+SLIM = FeatureSettings(question_width=12, product_grid=6, product_spread=4, product_question=8)
+TREES = BoostedSettings(trees=50, shared_trees=50, learning_rate=0.08, threads=1)
+QUICK = TrainSettings(features=SLIM, boosted=TREES)
+
+
+def make_world(n_images, seed, questions=8):
+    """Questions whose minimal scale is (density of the picture) x (family of the question).
+
+    A picture's density in [0, 2.5] and a question's family are embedded linearly in noise. Family
+    0 needs 1 token whatever the picture; the others need more the denser it is, from different
+    starts. In the units of log4(tokens): 0, 1.6, 2.6, 3.6 and 4.6 for the five scales.
+    """
+    world, rng = np.random.default_rng(99), np.random.default_rng(seed)
+    dense, asked = world.normal(size=(2, WIDTH)), world.normal(size=(FAMILIES, WIDTH))
+    density = rng.uniform(0, 2.5, n_images)
+    known = np.column_stack([density - 1.25, np.sin(2 * density)])
+    nine = (known @ dense)[:, None] + rng.normal(size=(n_images, 9, WIDTH))
+    coarse = np.concatenate([nine.mean(axis=1, keepdims=True), nine], axis=1)
+    image = np.repeat(np.arange(n_images), questions)
+    family = rng.integers(FAMILIES, size=len(image))
+    start, slope = np.array([-2.0, 0.3, 1.3, 2.2]), np.array([0.0, 1.6, 1.2, 0.8])
+    needed = start[family] + slope[family] * density[image]
+    odds = 6 * (np.log(SCALES) / np.log(4) - needed[:, None])
+    right = rng.random(len(image))[:, None] < 0.05 + 0.93 / (1 + np.exp(-odds))
+    return TrainData(
+        sample_ids=np.array([f"{seed}-{row}" for row in range(len(image))]),
+        image_ids=np.array([f"{seed}-{number}" for number in image]),
+        groups=family.astype(str),
+        coarse=coarse[image].astype(np.float32),
+        question=(asked[family] + rng.normal(size=(len(image), WIDTH))).astype(np.float32),
+        scores=right.astype(np.float64),
+        tokens=np.tile(np.array(SCALES, np.float64), (len(image), 1)),
+        scales=SCALES,
+    )
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return make_world(250, seed=1), make_world(100, seed=2), make_world(200, seed=3)
+
+
+@pytest.fixture(scope="module")
+def bundle(splits):
+    return train_bundle(splits[0], splits[1], QUICK, meta={"checkpoint": "abc"})
+
+
+def accuracy_at(bundle, splits, budget):
+    """Solve lambda on the calibration split; give accuracy and mean tokens on the test split."""
+    _, calibration, test = splits
+    lam = bundle.lambda_for_budget(budget)
+    chosen = choose(bundle.predict_proba(test.coarse, test.question), test.tokens, lam)
+    rows = np.arange(len(test))
+    return test.scores[rows, chosen].mean(), test.tokens[rows, chosen].mean()
+
+
+def test_the_router_beats_picture_only_and_question_only(splits, bundle):
+    found = {"both": accuracy_at(bundle, splits, 72.0)}
+    for blocks in (PICTURE, ("question",)):
+        settings = replace(QUICK, features=replace(SLIM, blocks=blocks))
+        found[blocks[-1]] = accuracy_at(train_bundle(*splits[:2], settings), splits, 72.0)
+    assert found["both"][0] > found["question"][0] + 0.03
+    assert found["both"][0] > found["statistics"][0] + 0.03
+    assert all(tokens < 72.0 * 1.15 for _, tokens in found.values())
+
+
+def test_the_boosted_router_beats_the_linear_one(splits, bundle):
+    linear = train_bundle(*splits[:2], replace(QUICK, kind="linear"))
+    test = splits[2]
+    error = [
+        np.mean((found.predict_proba(test.coarse, test.question) - test.scores) ** 2)
+        for found in (bundle, linear)
+    ]
+    assert error[0] < error[1]
+
+
+def test_it_saves_most_of_the_tokens_at_the_accuracy_of_the_largest_scale(splits, bundle):
+    accuracy, tokens = accuracy_at(bundle, splits, 200.0)
+    assert accuracy > splits[2].scores[:, -1].mean() - 0.03
+    assert tokens < 230
+
+
+def test_probabilities_are_calibrated(splits, bundle):
+    test = splits[2]
+    found = bundle.predict_proba(test.coarse, test.question)
+    assert found.mean(axis=0) == pytest.approx(test.scores.mean(axis=0), abs=0.04)
+
+
+def test_the_table_agrees_with_the_exact_solution(splits, bundle):
+    calibration = splits[1]
+    found = bundle.predict_proba(calibration.coarse, calibration.question)
+    lam = solve_lambda(found, calibration.tokens, 72.0)
+    exact, table = (
+        calibration.tokens[0][choose(found, calibration.tokens, value)].mean()
+        for value in (lam, bundle.lambda_for_budget(72.0))
+    )
+    assert table <= exact <= 72.0
+    assert table > exact - 2.0
+
+
+def test_shuffled_scores_teach_nothing(splits):
+    train, calibration, test = splits
+    rng = np.random.default_rng(0)
+    shuffled = [
+        replace(part, scores=part.scores[rng.permutation(len(part))])
+        for part in (train, calibration)
+    ]
+    found = train_bundle(*shuffled, QUICK).predict_proba(test.coarse, test.question)
+    assert found.std(axis=0).max() < 0.1
+
+
+def test_the_same_seed_gives_the_same_files(splits):
+    quick = replace(QUICK, boosted=replace(TREES, trees=5, shared_trees=5))
+    first, again, other = (
+        train_bundle(*splits[:2], replace(quick, seed=seed)).to_files() for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first["head-00036.txt"] != other["head-00036.txt"]
+
+
+def test_meta_says_what_it_was_trained_on(splits, bundle):
+    assert bundle.meta["checkpoint"] == "abc"
+    assert bundle.meta["train"] == {
+        "questions": 2000,
+        "images": 250,
+        "fingerprint": splits[0].fingerprint(),
+    }
+    assert bundle.meta["settings"]["boosted"]["trees"] == 50
+    assert bundle.scales == SCALES
+
+
+def test_calibration_is_held_back_by_image_when_none_is_given(splits):
+    quick = replace(QUICK, kind="linear", calibration_share=0.2)
+    found = train_bundle(splits[0], settings=quick)
+    assert found.meta["train"]["images"] == 200
+    assert found.meta["calibration"]["images"] == 50
+
+
+def test_auto_keeps_what_wins_on_the_calibration_split(splits):
+    train, calibration, test = splits
+    quick = replace(QUICK, boosted=replace(TREES, trees=5, shared_trees=5), certify=((0.3, 0.3),))
+    found = train_bundle(train, calibration, replace(quick, kind="auto"))
+    table = found.meta["candidates"]
+    assert sorted(row["kind"] for row in table) == sorted(CANDIDATES)
+    assert [row["ogc"] for row in table] == sorted((row["ogc"] for row in table), reverse=True)
+    assert (found.router.kind, found.meta["settings"]["kind"]) == (table[0]["kind"], "auto")
+    for row in table:
+        alone = train_bundle(train, calibration, replace(quick, kind=row["kind"]))
+        believed = alone.predict_proba(calibration.coarse, calibration.question)
+        gap = measure_gap(calibration, cross_choose(believed, calibration, 72.0))
+        assert row == {"kind": row["kind"], "budget": 72.0, "ogc": gap}
+        if row["kind"] == found.router.kind:
+            seen = [one.predict_raw(test.coarse, test.question) for one in (found, alone)]
+            assert np.array_equal(*seen)
+    assert found.certificates[0].tested == len(CANDIDATES)
+
+
+def test_auto_on_a_split_without_a_gap_keeps_the_first_candidate(splits):
+    alike = [replace(part, scores=np.ones_like(part.scores)) for part in splits[:2]]
+    found = train_bundle(*alike, replace(QUICK, kind="auto"))
+    assert found.router.kind == CANDIDATES[0]
+    assert {row["ogc"] for row in found.meta["candidates"]} == {None}
+
+
+def test_auto_and_blend_tune_their_parts(splits):
+    slow = replace(QUICK, tuning=TuningSettings(folds=2, most_rows=200), boosted=TREES)
+    grid = {"boosted": 4, "mlp": 4}
+    for kind, more in (("blend", {}), ("auto", {"linear": 6})):
+        tried = train_bundle(*splits[:2], replace(slow, kind=kind)).meta["tuning"]
+        assert Counter(one["kind"] for one in tried) == {**grid, **more}
+
+
+def test_splits_that_share_an_image_are_refused(splits):
+    with pytest.raises(ValueError, match="train and calibration share 250 images"):
+        train_bundle(splits[0], splits[0], QUICK)
+
+
+def test_splits_of_different_scales_are_refused(splits):
+    train, calibration, _ = splits
+    fewer = replace(
+        calibration,
+        scales=SCALES[:2],
+        scores=calibration.scores[:, :2],
+        tokens=calibration.tokens[:, :2],
+    )
+    with pytest.raises(ValueError, match="train has scales .* calibration .1, 9."):
+        train_bundle(train, fewer, QUICK)

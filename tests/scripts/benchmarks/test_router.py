@@ -1,0 +1,20 @@
+import json
+
+from scripts.benchmarks.router import main, make_rows
+
+
+def test_the_bench_times_a_small_router(runner, tmp_path):
+    path = tmp_path / "bench.json"
+    arguments = ["--rows", "200", "--routed", "300", "--width", "8", "--kind", "linear"]
+    result = runner.invoke(main, [*arguments, "--no-tune", "--json", str(path)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(path.read_text())
+    assert found["rows"] == 200 and found["routed"] == 300
+    assert found["train_s"] > 0 and found["route_s"] > 0 and found["peak_gb"] > 0
+
+
+def test_rows_need_more_tokens_for_some_than_for_others():
+    data = make_rows(800, 8, 0)
+    accuracy = data.scores.mean(axis=0)
+    assert (accuracy[1:] > accuracy[:-1]).all() and accuracy[0] < 0.5 < accuracy[-1]
+    assert len(set(data.image_ids)) == 100

@@ -1,0 +1,95 @@
+"""Training batches depend on their number alone and hold what the generator drew."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
+from labels.scenes.splits import make_scene
+from labels.sources.loading import load_questions
+from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
+from scripts.finetuning.batches import (
+    cached_batches,
+    dense_batches,
+    finetune_batches,
+    image_batches,
+    question_examples,
+    scene_examples,
+)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    tokenizer = train_tokenizer([("What colour is it?", "red")])
+    model = build_mini(tokenizer)
+    prompts = PromptBuilder(tokenizer, model.config.image_token_id)
+    return model, build_processor(tokenizer).image_processor, prompts
+
+
+def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
+    example = scene_examples(turns=4, seed=3, described=2, dense=True)(5)
+    assert example.image.size == (192, 192)
+    assert 3 <= len(example.turns) <= 4 + 2
+    expected = dense_targets(make_scene("train", 5, 3))
+    assert all(np.array_equal(example.dense[name], expected[name]) for name in DENSE_TARGETS)
+    assert scene_examples(turns=4, seed=3)(5).dense == {}
+
+
+def test_an_easy_start_takes_the_emptiest_of_several_scenes():
+    easy = scene_examples(turns=20, seed=0, draws=6)
+    sizes = [len(make_scene("train", index, 0).items) for index in range(12, 18)]
+    emptiest = 12 + int(np.argmin(sizes))
+    plain = scene_examples(turns=20, seed=0)(emptiest)
+    assert np.array_equal(np.asarray(easy(2).image), np.asarray(plain.image))
+
+
+def test_a_batch_depends_on_its_number_alone(parts):
+    _, processor, prompts = parts
+    draw = finetune_batches(scene_examples(3, 1, dense=True), processor, prompts, 2)
+    later, again = draw(7), draw(7)
+    draw(0)
+    assert torch.equal(later.images, again.images)
+    assert torch.equal(later.text.ids, again.text.ids)
+    assert later.images.shape == (2, 3, 192, 192)
+    assert {name: tuple(target.shape) for name, target in later.dense.items()} == {
+        name: (2, 576) for name in DENSE_TARGETS
+    }
+
+
+def test_a_question_set_is_gone_through_once_an_epoch(write_source, tmp_path):
+    questions = load_questions(str(write_source(tmp_path / "data", 3, 0)), split="train")
+    example = question_examples(questions, turns=1, seed=0)
+    pixels = [np.asarray(example(index).image).tobytes() for index in range(6)]
+    assert len(set(pixels[:3])) == len(set(pixels[3:])) == 3
+    assert all(len(example(index).turns) == 1 for index in range(3))
+
+
+def test_dense_batches_have_a_target_for_every_patch(parts):
+    pixels, targets = dense_batches(parts[1], 2, 0)(4)
+    assert pixels.shape == (2, 3, 192, 192)
+    for name, classes in DENSE_TARGETS.items():
+        assert targets[name].shape == (2, 576)
+        assert -1 <= int(targets[name].min()) <= int(targets[name].max()) < classes
+
+
+def test_cached_batches_hold_the_features_of_each_image_once_an_epoch(parts):
+    model, processor, prompts = parts
+    draw = image_batches(scene_examples(2, 0), processor, 2)
+    batches = cached_batches(model, draw, prompts, 2, seed=0, quiet=True)
+    assert batches(0).images.shape == (2, 576, 192)
+    rows = [row for step in (0, 1) for row in batches(step).images]
+    assert len({row.numpy().tobytes() for row in rows}) == 4
+    again = [row.numpy().tobytes() for step in (2, 3) for row in batches(step).images]
+    assert set(again) == {row.numpy().tobytes() for row in rows}
+
+
+def test_crops_are_not_cached():
+    def draw(step):
+        return torch.zeros(1, 2, 3, 8, 8), []
+
+    model = SimpleNamespace(device=torch.device("cpu"))
+    with pytest.raises(ValueError, match="cannot train on features of whole images: leave out --c"):
+        cached_batches(model, draw, None, count=1, seed=0, quiet=True)

@@ -1,0 +1,91 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from labels.outcomes.formats import pack_questions
+from labels.outcomes.manifest import QUESTIONS_FILE, Manifest, write_manifest
+from labels.questions import fingerprint_questions
+from scripts.stages.label import (
+    REQUEST,
+    LabelRequest,
+    is_labelled,
+    read_request,
+    read_seconds,
+    write_request,
+)
+
+ASKED = LabelRequest(
+    source="x.jsonl", limit=3, columns={"question": "prompt"}, image_folder="images", scales=(1, 9)
+)
+MODEL = {"checkpoint": "a" * 16, "dtype": "float32"}
+
+
+def test_request_round_trip(tmp_path):
+    write_request(tmp_path, ASKED, 1.5)
+    assert read_request(tmp_path) == ASKED
+
+
+def test_seconds_of_sessions_add_up(tmp_path):
+    assert read_seconds(tmp_path) == 0
+    write_request(tmp_path, ASKED, 1.5)
+    write_request(tmp_path, ASKED, 2.0)
+    assert read_seconds(tmp_path) == 3.5
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"request": {"sauce": 1, "scales": []}}'])
+def test_a_note_that_cannot_be_read_is_no_note(tmp_path, content):
+    (tmp_path / REQUEST).write_text(content, encoding="utf-8")
+    assert read_request(tmp_path) is None
+
+
+@pytest.fixture
+def labelled(tmp_path, write_source):
+    """A function that makes a run of a source look finished; gives its folder and request."""
+
+    def make(finished=True):
+        request = LabelRequest(source=str(write_source(tmp_path / "source", 2, seed=0)))
+        questions = request.load_questions()
+        settings = {**MODEL, "questions": fingerprint_questions(questions)}
+        folder = tmp_path / "run"
+        folder.mkdir()
+        write_manifest(folder, Manifest("x", settings, 4, 2, 1, finished=finished))
+        (folder / QUESTIONS_FILE).write_bytes(pack_questions(questions))
+        write_request(folder, request, 1.0)
+        return folder, request
+
+    return make
+
+
+def test_is_labelled_when_all_is_the_same(labelled):
+    folder, request = labelled()
+    assert is_labelled(folder, request, MODEL)
+    assert not is_labelled(folder, replace(request, suffix="One word."), MODEL)
+    assert not is_labelled(folder, request, {**MODEL, "checkpoint": "b" * 16})
+    assert not is_labelled(folder, request, {**MODEL, "dtype": "bfloat16"})
+
+
+def test_is_not_labelled_when_the_questions_changed(labelled, write_source, tmp_path):
+    folder, request = labelled()
+    write_source(tmp_path / "source", 2, seed=1)
+    assert not is_labelled(folder, request, MODEL)
+
+
+def test_is_not_labelled_before_the_end(labelled, tmp_path):
+    assert not is_labelled(tmp_path, ASKED, MODEL)
+    folder, request = labelled(finished=False)
+    assert not is_labelled(folder, request, MODEL)
+
+
+def test_request_loads_its_questions_and_settings(tmp_path, write_source):
+    source = write_source(tmp_path, 2, seed=0)
+    request = LabelRequest(source=str(source), limit=3, scales=(9,), suffix="One word.")
+    questions = request.load_questions()
+    assert [question.sample_id for question in questions] == ["0-what", "0-where", "1-what"]
+    settings = request.settings()
+    assert (settings.scales, settings.suffix, settings.max_new_tokens) == ((9,), "One word.", 16)
+
+
+def test_image_folder_is_kept_as_text():
+    # JSON knows no paths, and a request must be equal to itself after a round trip.
+    assert not isinstance(ASKED.image_folder, Path)
