@@ -36,7 +36,7 @@ def minimal_correct(
     Args:
         scores: score of every scale, ascending scales [n, s], each in [0, 1].
         threshold: scores of at least this much count as right.
-        wrong: what a question gets that no scale answers: the cheapest scale, the dearest, or
+        wrong: what a question gets that no scale answers: the cheapest scale, the largest, or
             `DROPPED`.
 
     Returns:
@@ -54,7 +54,7 @@ def stable(
         scores: score of every scale, ascending scales [n, s], each in [0, 1].
         threshold: scores of at least this much count as right.
         wrong: what a question gets that the largest scale does not answer: the cheapest scale,
-            the dearest, or `DROPPED`.
+            the largest, or `DROPPED`.
 
     Returns:
         Index of the scale [n], or `DROPPED`.

@@ -40,7 +40,7 @@ class AdaptiveAnswer:
         router_ms: time of routing one question of this call, features included [ms].
         answer: the model's answer with all its numbers.
         fell_back: whether image or question were too unlike the training split, so that the
-            dearest scale was taken instead of the router's.
+            largest scale was taken instead of the router's.
     """
 
     text: str
@@ -59,7 +59,7 @@ class AdaptiveM3:
         backbone: the model.
         router: the router.
         outlier: what is farther out than all but this share of the calibration split is answered
-            at the dearest scale.
+            at the largest scale.
     """
 
     def __init__(self, backbone: M3Backbone, router: RouterBundle, *, outlier: float = 0.0) -> None:

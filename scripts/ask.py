@@ -64,7 +64,7 @@ from scripts.terminal.options import Level, json_option, model_options
     default=0.0,
     show_default=True,
     help="Share of the calibration split, such as 0.01: what is farther out than all others gets "
-    "the dearest scale.",
+    "the largest scale.",
 )
 @click.option("--scale", type=int, help="Answer at this scale; no router is needed.")
 @click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))

@@ -142,7 +142,7 @@ class RouterBundle:
         """Turn a largest loss of accuracy into a price.
 
         Args:
-            drop: loss against always the dearest scale, on the calibration split.
+            drop: loss against always the largest scale, on the calibration split.
 
         Returns:
             The price.

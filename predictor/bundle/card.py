@@ -85,7 +85,7 @@ def write_card(
             for c in certificates
         ]
         told = (
-            "Of an image's questions, a share of at most alpha is right at the dearest scale and "
+            "Of an image's questions, a share of at most alpha is right at the largest scale and "
             "wrong as routed, but for a chance of delta. `m3scale verify` proves it again."
         )
         head = ("alpha", "delta", policy.unit, "share seen", "images")

@@ -188,12 +188,12 @@ def _headline(bench: Bench, runs: Sequence[SeedRun], routers: Mapping[str, Secti
 
 
 def _parity(bench: Bench, runs: Sequence[SeedRun], curve: Sequence[Section]) -> Section:
-    """Measure the point that the calibration split calls as good as the dearest scale."""
+    """Measure the point that the calibration split calls as good as the largest scale."""
     chosen = np.column_stack([run.parity.chosen[:, 0] for run in runs])
     point, drawn = bench.points(chosen), bench.draws(chosen)
-    dearest = np.asarray(bench.test.scores, np.float64)[:, -1:]
-    best, most = float(dearest.mean()), float(np.mean(bench.test.tokens[:, -1]))
-    drop = mean_draws(bench.resamples, dearest) - drawn.accuracy
+    largest = np.asarray(bench.test.scores, np.float64)[:, -1:]
+    best, most = float(largest.mean()), float(np.mean(bench.test.tokens[:, -1]))
+    drop = mean_draws(bench.resamples, largest) - drawn.accuracy
     low, high = interval(drop, bench.settings.level)
     tokens_low, tokens_high = interval(drawn.tokens, bench.settings.level)
     enough = best - bench.settings.parity_drop - 1e-12

@@ -18,7 +18,7 @@ class SweepSettings:
     Attributes:
         targets: mean budgets to compare at [visual tokens].
         curve_points: budgets on the curve, evenly spread on a logarithmic axis.
-        parity_slack: loss of accuracy against the dearest scale that the parity point may show on
+        parity_slack: loss of accuracy against the largest scale that the parity point may show on
             the calibration split [share of questions].
     """
 
@@ -94,7 +94,7 @@ def _sweep(estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[floa
 def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Sweep:
     """Find the cheapest behaviour that loses nothing on the calibration split.
 
-    Where there is none, the dearest scale for every question is what a careful user is left with.
+    Where there is none, the largest scale for every question is what a careful user is left with.
     """
     known, costs = splits.calibration, splits.calibration.cost(unit)
     table = operating_table(estimate.calibration, costs, known.scores)

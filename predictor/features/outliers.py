@@ -2,7 +2,7 @@
 
 A rank, not a probability of being wrong. Unseen content leaves the few directions in which the
 training rows vary; what is left over there is measured, for the picture's 1-token level and for
-the question. A router knows nothing out there, so the policy may go to the dearest scale instead,
+the question. A router knows nothing out there, so the policy may go to the largest scale instead,
 which loses no answer against itself.
 """
 

@@ -16,6 +16,9 @@ from predictor.data import FloatArray, IntArray
 # Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
 _TIE = 1e-12
 
+_SAVED_NAMES = {"largest_accuracy": "dearest"}
+"""Field of an operating table to its name in saved routers, where that differs."""
+
 
 def _broadcast(probabilities: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
     p = np.asarray(probabilities, np.float64)
@@ -163,7 +166,7 @@ class OperatingTable:
         costs: mean cost at each lambda [m], rising.
         accuracies: mean score at each lambda [m].
         unit: unit of the costs.
-        dearest: mean score of always the dearest scale; None in tables that do not know it.
+        largest_accuracy: mean score of always the largest scale; None in tables that do not know it.
         questions: questions that were averaged over; 0 in tables that do not know it.
     """
 
@@ -171,7 +174,7 @@ class OperatingTable:
     costs: tuple[float, ...]
     accuracies: tuple[float, ...]
     unit: str = "visual tokens"
-    dearest: float | None = None
+    largest_accuracy: float | None = None
     questions: int = 0
 
     def __post_init__(self) -> None:
@@ -198,7 +201,7 @@ class OperatingTable:
         return _within(np.array(self.lambdas), np.array(self.costs), budget)
 
     def lambda_for_drop(self, drop: float) -> float:
-        """Find the lambda of least cost whose accuracy stayed near that of the dearest scale.
+        """Find the lambda of least cost whose accuracy stayed near that of the largest scale.
 
         Args:
             drop: largest loss of accuracy on the calibration split [share of questions].
@@ -210,7 +213,7 @@ class OperatingTable:
             ValueError: if the drop is no share, or so small that the calibration split, or this
                 table, cannot tell it from none.
         """
-        if not 0 < drop < 1 or self.dearest is None:
+        if not 0 < drop < 1 or self.largest_accuracy is None:
             raise ValueError(f"a drop must lie strictly between 0 and 1, got {drop:g}")
         needed = math.ceil(1 / drop * (1 - 1e-12))
         if self.questions < needed:
@@ -218,7 +221,7 @@ class OperatingTable:
                 f"a drop of {drop:g} needs at least {needed} calibration questions, got "
                 f"{self.questions}; label more or allow a larger drop"
             )
-        enough = np.array(self.accuracies) >= self.dearest - drop - 1e-12
+        enough = np.array(self.accuracies) >= self.largest_accuracy - drop - 1e-12
         return self.lambdas[int(enough.argmax())] if enough.any() else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,7 +231,8 @@ class OperatingTable:
             Its fields.
         """
         columns = ("lambdas", "costs", "accuracies")
-        return {**asdict(self), **{name: list(getattr(self, name)) for name in columns}}
+        fields = {**asdict(self), **{name: list(getattr(self, name)) for name in columns}}
+        return {_SAVED_NAMES.get(name, name): value for name, value in fields.items()}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "OperatingTable":
@@ -245,7 +249,10 @@ class OperatingTable:
         """
         try:
             columns = [tuple(map(float, record[k])) for k in ("lambdas", "costs", "accuracies")]
-            rest = {name: record[name] for name in ("dearest", "questions") if name in record}
+            saved = {
+                name: _SAVED_NAMES.get(name, name) for name in ("largest_accuracy", "questions")
+            }
+            rest = {name: record[key] for name, key in saved.items() if key in record}
             return cls(columns[0], columns[1], columns[2], unit=str(record["unit"]), **rest)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an operating table: {error!r}") from error
@@ -285,6 +292,6 @@ def operating_table(
         costs=tuple(float(c[rows, pick].mean()) for pick in picks),
         accuracies=tuple(float(y[rows, pick].mean()) for pick in picks),
         unit=unit,
-        dearest=float(y[:, -1].mean()),
+        largest_accuracy=float(y[:, -1].mean()),
         questions=len(y),
     )

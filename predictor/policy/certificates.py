@@ -1,6 +1,6 @@
 """A proven bound on what routing loses: fixed-sequence Learn-then-Test on regressions.
 
-A regression is a question that the dearest scale gets right and the routed one does not. The risk
+A regression is a question that the largest scale gets right and the routed one does not. The risk
 is the expected share of regressions among the questions of an image, images drawn at random: an
 image counts once, because its questions depend on each other and only images are exchangeable.
 With probability 1 - delta over the calibration images, the risk of the certified choice is at most
@@ -32,7 +32,7 @@ class Certificate:
     Attributes:
         alpha: bound on the risk [share of an image's questions].
         delta: chance that the bound does not hold.
-        lam: the last lambda that passed; None means always the dearest scale.
+        lam: the last lambda that passed; None means always the largest scale.
         images: calibration images n.
         questions: questions about them.
         split: fingerprint of the calibration split.
@@ -97,12 +97,12 @@ class Certificate:
 
 
 def choose_at(probabilities: FloatArray, costs: FloatArray, lam: float | None) -> IntArray:
-    """Pick a scale for every row, the dearest where no lambda passed.
+    """Pick a scale for every row, the largest where no lambda passed.
 
     Args:
         probabilities: P(correct) [n, s].
         costs: visual tokens, [s] or [n, s].
-        lam: price of a visual token; None for always the dearest scale.
+        lam: price of a visual token; None for always the largest scale.
 
     Returns:
         Column index of the chosen scale [n].
@@ -120,7 +120,7 @@ def image_losses(
     Args:
         probabilities: the router's own P(correct) [n, s].
         data: the split.
-        lam: price of a visual token; None for always the dearest scale.
+        lam: price of a visual token; None for always the largest scale.
 
     Returns:
         Share of regressions of each image [i] and mean visual tokens a question.
@@ -179,7 +179,7 @@ def certify(
             f"certifying alpha {alpha:g} at delta {delta:g} needs at least {needed} calibration "
             f"images, got {images}; label more or ask for less"
         )
-    # Always the dearest scale comes first; it loses nothing, and its p-value is the check above.
+    # Always the largest scale comes first; it loses nothing, and its p-value is the check above.
     order = [float(lam) for lam in lambdas]
     test = RiskTest(alpha, delta / tested, images, len(data))
     found = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)

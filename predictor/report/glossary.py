@@ -24,7 +24,7 @@ def explanation(results: Results) -> Terms:
 
 def _measures(results: Results) -> dict[str, str]:
     settings = results.get("settings", {})
-    dearest = results["scales"][-1]
+    largest = results["scales"][-1]
     return {
         "Gap closed (OGC)": (
             "(router - hull) / (oracle - hull), all three at the router's own mean cost on the "
@@ -42,12 +42,12 @@ def _measures(results: Results) -> dict[str, str]:
         ),
         "Tokens to parity": (
             "Mean test cost of the cheapest setting that on the calibration split loses at most "
-            f"{percent(settings.get('parity_slack'), 2)} against always {dearest} tokens. The loss "
+            f"{percent(settings.get('parity_slack'), 2)} against always {largest} tokens. The loss "
             "beside it is measured on the test split, where at most "
             f"{percent(settings.get('parity_drop'))} counts as parity."
         ),
         "Regressions and rescues": (
-            f"Share of all questions that are right at {dearest} tokens and wrong as routed, and "
+            f"Share of all questions that are right at {largest} tokens and wrong as routed, and "
             f"the other way round. Right means a score of at least {CORRECT:g}."
         ),
     }
@@ -59,7 +59,7 @@ def _comparisons(results: Results) -> dict[str, str]:
         "Oracle rules": (
             f"{rules}. Where the rule finds no scale, accuracy and the first column of tokens "
             f"count the {results.get('settings', {}).get('always_wrong', 'cheapest')} scale; the "
-            "other columns count the dearest or leave the question out. This alone moves the mean "
+            "other columns count the largest or leave the question out. This alone moves the mean "
             "by far, so it is always printed."
         ),
         "Omniscient router": (
@@ -82,7 +82,7 @@ def _comparisons(results: Results) -> dict[str, str]:
     mixed = results.get("non_monotone_share")
     if mixed is not None:
         told["More is not always better"] = (
-            f"{percent(mixed)} of the questions are right at some scale and wrong at a dearer one."
+            f"{percent(mixed)} of the questions are right at some scale and wrong at a larger one."
         )
     return told
 
@@ -105,7 +105,7 @@ def _trust(results: Results) -> dict[str, str]:
             "below a threshold solved on the calibration split. All scales that ran are paid."
         ),
         "APGR, CPT, AIQ, nAUC, QNC": (
-            "Gap between the cheapest and the dearest scale that is recovered, averaged over the "
+            "Gap between the cheapest and the largest scale that is recovered, averaged over the "
             "cost; share of the cost that recovers half and 80 % of it (RouteLLM); area under the "
             "hull of the curve (RouterBench) and under its Pareto front, over the range of costs; "
             "cost that equals the best fixed scale, relative to it (MMR-Bench)."

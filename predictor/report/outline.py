@@ -72,7 +72,7 @@ def _lead(results: Results) -> str:
 
 def _tiles(results: Results) -> list[Tile]:
     head, key, target = results["headline"], head_key(results), head_budget(results)
-    dearest = results["scales"][-1]
+    largest = results["scales"][-1]
     interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
     omniscient = head.get("of_omniscient")
     share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
@@ -85,19 +85,19 @@ def _tiles(results: Results) -> list[Tile]:
         Tile(
             f"Accuracy at {target} tokens",
             percent(head.get("accuracy")),
-            f"{number(head.get('tokens'))} tokens used; always {dearest}: "
+            f"{number(head.get('tokens'))} tokens used; always {largest}: "
             f"{percent(head.get('accuracy_dearest'))}",
         ),
         Tile(
             "Tokens to parity",
             number(head.get("parity_tokens"), 0),
-            f"{percent(head.get('parity_share'))} of the dearest scale; accuracy "
+            f"{percent(head.get('parity_share'))} of the largest scale; accuracy "
             f"{points(head.get('parity_drop'))} points ({lost})",
         ),
         Tile(
             f"Regressions at {target} tokens",
             percent(head.get("regression_rate")),
-            f"right at {dearest}, wrong as routed; the other way round: "
+            f"right at {largest}, wrong as routed; the other way round: "
             f"{percent(head.get('rescue_rate'))}",
         ),
         Tile(

@@ -54,7 +54,7 @@ class MlpSettings:
         patience: passes without a better held-out loss before it stops.
         margin: margin of the ranking loss for neighbouring ranks.
         choice_weight: weight of the cross-entropy beside the ranking loss.
-        price: loss of accuracy that the dearest scale's cost is worth, for `cost`.
+        price: loss of accuracy that the largest scale's cost is worth, for `cost`.
         seed: seed of the start and of the batches.
     """
 

@@ -61,7 +61,7 @@ def hull_points(tokens: FloatArray, accuracy: FloatArray) -> tuple[FloatArray, F
     """Return the corners of the upper hull of fixed scales, cheapest first.
 
     Every point of the hull is reachable without a router, by mixing two scales at random. The hull
-    ends at the best accuracy: a dearer scale that is no better is not part of it.
+    ends at the best accuracy: a larger scale that is no better is not part of it.
 
     Args:
         tokens: mean tokens of the fixed scales [s].
@@ -125,7 +125,7 @@ def hull_at(tokens: FloatArray, accuracy: FloatArray, at: FloatArray) -> FloatAr
 def random_mixing(
     tokens: FloatArray, accuracy: FloatArray, n_points: int = 25
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the line of tossing a coin between the cheapest and the dearest scale.
+    """Return the line of tossing a coin between the cheapest and the largest scale.
 
     Args:
         tokens: mean tokens of the fixed scales [s].

@@ -1,7 +1,7 @@
 """Whether a ladder of scales is worth routing over, judged before any router is trained.
 
 The oracle alone cannot tell: it profits from every lucky answer, so five scales that guess look
-like a ladder. What counts here is what the dearer scales keep: a question is given the smallest
+like a ladder. What counts here is what the larger scales keep: a question is given the smallest
 scale from which on no scale does worse than the best one, and is credited with no more than what
 the best scale scores. Two scales that win and lose by chance gain nothing that way.
 

@@ -1,8 +1,8 @@
 """What other routing work measures of a curve: PGR, APGR, CPT, AIQ, nAUC and QNC.
 
-A curve is points of mean cost and accuracy. Nothing is clipped: where the dearest scale is no
+A curve is points of mean cost and accuracy. Nothing is clipped: where the largest scale is no
 better than the cheapest, PGR does not exist and is NaN; where a middle scale is better than the
-dearest, it may exceed 1.
+largest, it may exceed 1.
 """
 
 from typing import Any, TypeAlias
@@ -14,19 +14,19 @@ from predictor.routing_metrics.gap import fixed_points, hull_points
 from predictor.routing_metrics.regressions import NEVER, minimal_index
 
 Ends: TypeAlias = tuple[float, float]
-"""A number for the cheapest and one for the dearest."""
+"""A number for the cheapest and one for the largest."""
 
 
 def recovered_gain(accuracy: FloatArray, weak: float, strong: float) -> FloatArray:
-    """Give the performance gap recovered (PGR): 0 at the cheapest scale, 1 at the dearest.
+    """Give the performance gap recovered (PGR): 0 at the cheapest scale, 1 at the largest.
 
     Args:
         accuracy: accuracies [q].
         weak: accuracy of always the cheapest scale.
-        strong: accuracy of always the dearest scale.
+        strong: accuracy of always the largest scale.
 
     Returns:
-        PGR [q]; NaN if the dearest scale is no better.
+        PGR [q]; NaN if the largest scale is no better.
 
     Source: RouteLLM (arXiv 2406.18665), equation 3.
     """
@@ -38,13 +38,13 @@ def recovered_gain(accuracy: FloatArray, weak: float, strong: float) -> FloatArr
 def average_gain(tokens: FloatArray, accuracy: FloatArray, ends: Ends, fixed: Ends) -> float:
     """Give the average PGR (APGR) over all shares of the cost; a coin toss has 1/2.
 
-    The share of calls to the strong model of two becomes (t - cheapest) / (dearest - cheapest).
+    The share of calls to the strong model of two becomes (t - cheapest) / (largest - cheapest).
 
     Args:
         tokens: mean costs, any order [q].
         accuracy: accuracies there [q].
-        ends: mean cost of the cheapest and of the dearest scale.
-        fixed: accuracy of always the cheapest and of always the dearest scale.
+        ends: mean cost of the cheapest and of the largest scale.
+        fixed: accuracy of always the cheapest and of always the largest scale.
 
     Returns:
         APGR, by the trapezoid rule between the two fixed ends.
@@ -63,8 +63,8 @@ def call_threshold(
     Args:
         tokens: mean costs, any order [q].
         accuracy: accuracies there [q].
-        ends: mean cost of the cheapest and of the dearest scale.
-        fixed: accuracy of always the cheapest and of always the dearest scale.
+        ends: mean cost of the cheapest and of the largest scale.
+        fixed: accuracy of always the cheapest and of always the largest scale.
         wanted: part of the gap in (0, 1], 0.5 for CPT(50 %).
 
     Returns:
@@ -76,7 +76,7 @@ def call_threshold(
     gain = recovered_gain(scores, *fixed)
     if np.isnan(gain).any():
         return float("nan")
-    first = int(np.argmax(gain >= wanted))  # the dearest end has 1
+    first = int(np.argmax(gain >= wanted))  # the largest end has 1
     part = (wanted - gain[first - 1]) / (gain[first] - gain[first - 1])
     return float(share[first - 1] + part * (share[first] - share[first - 1]))
 

@@ -25,7 +25,7 @@ NEVER: Final = -1
 
 ORACLE_RULES: Final = {
     "minimal-correct": "the cheapest scale whose answer is right",
-    "stable": "the cheapest scale that is right and all dearer ones are right too",
+    "stable": "the cheapest scale that is right and all larger ones are right too",
 }
 
 
@@ -60,7 +60,7 @@ def oracle_summary(scores: FloatArray, tokens: FloatArray, rule: str) -> dict[st
 
     Returns:
         `accuracy` and `tokens` with always-wrong questions at the cheapest scale, `tokens_dearest`
-        with them at the dearest, `tokens_drop` over the other questions only, `never` their share.
+        with them at the largest, `tokens_drop` over the other questions only, `never` their share.
     """
     picked = minimal_index(scores, rule)
     rows, never = np.arange(len(scores)), picked == NEVER
@@ -94,10 +94,10 @@ def index_shares(
 
 
 def regressed(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
-    """Mark the questions that the dearest scale gets right and the chosen one does not.
+    """Mark the questions that the largest scale gets right and the chosen one does not.
 
     Args:
-        scores: scores [n, s], dearest scale last.
+        scores: scores [n, s], largest scale last.
         chosen: index of the chosen scale [n].
 
     Returns:
@@ -108,10 +108,10 @@ def regressed(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
 
 
 def rescued(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
-    """Mark the questions that the dearest scale gets wrong and the chosen one right.
+    """Mark the questions that the largest scale gets wrong and the chosen one right.
 
     Args:
-        scores: scores [n, s], dearest scale last.
+        scores: scores [n, s], largest scale last.
         chosen: index of the chosen scale [n].
 
     Returns:
@@ -122,7 +122,7 @@ def rescued(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
 
 
 def non_monotone_share(scores: FloatArray) -> float:
-    """Return the share of questions that some scale gets right and a dearer one wrong.
+    """Return the share of questions that some scale gets right and a larger one wrong.
 
     Args:
         scores: scores [n, s].

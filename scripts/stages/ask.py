@@ -32,7 +32,7 @@ class AskSettings:
         drop: largest loss of accuracy on the calibration split.
         lam: price of a visual token.
         certified: alpha and delta of one of the router's certificates.
-        outlier: share of the calibration split beyond which the dearest scale is taken.
+        outlier: share of the calibration split beyond which the largest scale is taken.
         scale: one scale for all questions; no router is used.
         max_new_tokens: longest answer [tokens].
     """
@@ -202,5 +202,5 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"P(correct) {told}")
             click.echo(f"router     {row['router_ms']:.2f} ms")
         if row.get("fell_back"):
-            click.echo("fell back  unlike what the router was trained on: the dearest scale")
+            click.echo("fell back  unlike what the router was trained on: the largest scale")
         click.echo("")

@@ -79,7 +79,7 @@ def describe_certificate(certificate: "Certificate") -> dict[str, Any]:
         certificate: the certificate.
 
     Returns:
-        Column to value; no lambda means always the dearest scale.
+        Column to value; no lambda means always the largest scale.
     """
     return {
         "alpha": certificate.alpha,

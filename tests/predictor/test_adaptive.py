@@ -153,7 +153,7 @@ def test_a_budget_becomes_the_lambda_of_the_calibration_split(backbone, router, 
 def test_a_certificate_prices_what_the_router_itself_believes(
     backbone, router, images, lam, expected
 ):
-    # Raw, the last two questions are best at 1 token too; no lambda means always the dearest.
+    # Raw, the last two questions are best at 1 token too; no lambda means always the largest.
     facts = {"images": 200, "questions": 800, "split": "", "risk": 0.0, "tokens": 1.0}
     proven = Certificate(0.02, 0.1, lam, lambdas=(), p_values=(), **facts)
     answers = AdaptiveM3(backbone, router).generate(images, QUESTIONS, lam=proven, max_new_tokens=1)
@@ -161,7 +161,7 @@ def test_a_certificate_prices_what_the_router_itself_believes(
     assert answers[1].probabilities[576] == 0.8
 
 
-def test_what_is_unlike_the_training_split_gets_the_dearest_scale(backbone, router, images):
+def test_what_is_unlike_the_training_split_gets_the_largest_scale(backbone, router, images):
     router.gate = FakeGate()
     adaptive = AdaptiveM3(backbone, router, outlier=0.01)
     answers = adaptive.generate(images, QUESTIONS, lam=1.0, max_new_tokens=1)

@@ -1,7 +1,7 @@
 """The confidence cascade: answer at the cheapest scale, go up while the answer is unsure.
 
 The baseline that needs no router. Its cost is honest: every scale that it ran is paid, so some
-questions cost more than the dearest scale alone. Its threshold is solved on the calibration split.
+questions cost more than the largest scale alone. Its threshold is solved on the calibration split.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def run_cascade(
     Args:
         confidence: how sure the model was of its answer at each scale [n, s].
         tokens: visual tokens [n, s], scales in ascending order of cost.
-        threshold: what is sure enough; the dearest scale always is.
+        threshold: what is sure enough; the largest scale always is.
 
     Returns:
         Index of the last scale that ran [n] and the visual tokens of all that ran [n].
@@ -77,8 +77,8 @@ def describe_cascade(
         last, paid = run_cascade(sure, test.tokens, threshold)
         return {"target": budget, "threshold": threshold, **_measure(test, last, paid)}
 
-    dearest = np.cumsum(calibration.tokens, axis=1)[:, -1].mean()
-    budgets = np.geomspace(calibration.tokens[:, 0].mean(), dearest, points)
+    largest = np.cumsum(calibration.tokens, axis=1)[:, -1].mean()
+    budgets = np.geomspace(calibration.tokens[:, 0].mean(), largest, points)
     return {
         "curve": [measure(budget) for budget in budgets],
         "at": {f"{target:g}": measure(target) for target in targets},

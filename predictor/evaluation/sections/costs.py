@@ -110,16 +110,16 @@ def _parity(
     sweeps: Sequence[Sweep],
     measured: tuple[EvaluationSettings, Resamples],
 ) -> Section:
-    """Measure the point that the calibration split calls as good as the dearest scale."""
+    """Measure the point that the calibration split calls as good as the largest scale."""
     settings, draws = measured
     costs, right = _mean(priced.tokens, sweeps), _mean(priced.scores, sweeps)
     low, high = interval(mean_draws(draws, costs), settings.level)
-    dearest, accuracy = float(priced.tokens[:, -1].mean()), float(right.mean())
+    largest, accuracy = float(priced.tokens[:, -1].mean()), float(right.mean())
     return {
         "cost": costs.mean(),
         "cost_low": low,
         "cost_high": high,
-        "share": costs.mean() / dearest,
+        "share": costs.mean() / largest,
         "accuracy": accuracy,
         "drop": float(priced.scores[:, -1].mean()) - accuracy,
     }

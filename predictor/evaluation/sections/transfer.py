@@ -37,7 +37,7 @@ def leave_one_out(
         settings: what to train.
         seen: scale that the usual router chose for every test question [n].
         budget: mean visual tokens, over the families that were seen.
-        outlier: share of the calibration split beyond which the fallback takes the dearest scale.
+        outlier: share of the calibration split beyond which the fallback takes the largest scale.
         jobs: trainings at a time.
 
     Returns:

@@ -59,7 +59,7 @@ def outside_summary(data: TrainData, chosen: IntArray, settings: EvaluationSetti
 def fallback_summary(
     data: TrainData, chosen: IntArray, outside: NDArray[np.bool_], outlier: float
 ) -> Section:
-    """Compare routing with and without a fallback to the dearest scale.
+    """Compare routing with and without a fallback to the largest scale.
 
     Args:
         data: the split.
@@ -85,7 +85,7 @@ def fallback_summary(
 
 
 OUTLIER = 0.01
-"""Share of the calibration split beyond which the report's fallback takes the dearest scale."""
+"""Share of the calibration split beyond which the report's fallback takes the largest scale."""
 
 
 def report_outside(

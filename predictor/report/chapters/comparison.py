@@ -89,7 +89,7 @@ def zoo(results: Results) -> list[Block]:
 
 
 def costs_table(results: Results) -> Table:
-    """Make the table of parity with the dearest scale in every unit.
+    """Make the table of parity with the largest scale in every unit.
 
     Args:
         results: results.json.
@@ -99,12 +99,12 @@ def costs_table(results: Results) -> Table:
     """
     rows: list[Row] = []
     for cost in results["costs"].values():
-        parity, dearest = cost.get("parity") or {}, list(cost["fixed"].values())[-1]
+        parity, largest = cost.get("parity") or {}, list(cost["fixed"].values())[-1]
         value, low, high = (short(parity.get(key)) for key in ("cost", "cost_low", "cost_high"))
         paid = Cell(value, span(low, high))
         share, lost = percent(parity.get("share")), points(parity.get("drop"))
-        rows.append([cost["unit"], short(dearest["cost"]), paid, share, lost])
-    head = ("unit", "always the dearest", "at parity", "share", "accuracy, points")
+        rows.append([cost["unit"], short(largest["cost"]), paid, share, lost])
+    head = ("unit", "always the largest", "at parity", "share", "accuracy, points")
     return Table(head, rows)
 
 

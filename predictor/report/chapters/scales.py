@@ -30,7 +30,7 @@ def granularity(results: Results) -> list[Block]:
     blocks: list[Block] = [drawing("scales")]
     blocks += [Heading("Cheapest scale that is right"), needed_table(results)]
     if ladder := results.get("ladder"):
-        told = f"{ladder['sentence']} A gain counts what stays right at all dearer scales too."
+        told = f"{ladder['sentence']} A gain counts what stays right at all larger scales too."
         blocks += [Heading("What a perfect choice gains over mixing fixed scales")]
         blocks += [Paragraph(told), headroom_table(ladder)]
     return blocks
@@ -51,7 +51,7 @@ def families(results: Results) -> list[Block]:
         told = (
             "For each family the router is trained and calibrated on all others, so the family is "
             "a data set it has never seen; beside it the router that has seen it, and the one that "
-            "falls back to the dearest scale where a question is unlike its training split."
+            "falls back to the largest scale where a question is unlike its training split."
         )
         blocks += [Heading("Left out of training, one at a time"), Paragraph(told)]
         blocks += [left_out_table(results)]
@@ -151,7 +151,7 @@ def oracles_table(results: Results) -> Table:
     return Table(
         (
             *("oracle rule", "accuracy", "mean tokens, no scale right: cheapest"),
-            *("… dearest", "… left out", "share with no scale right"),
+            *("… largest", "… left out", "share with no scale right"),
         ),
         rows,
     )

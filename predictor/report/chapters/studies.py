@@ -122,6 +122,6 @@ def paraphrase_table(results: Results) -> Table:
             for name, write in pairs
         ),
         ["gap closed, other words", gap(found.get(f"ogc_{budget}_rephrased"))],
-        ["answers of the dearest scale that flip", percent(found.get("fixed_changed"))],
+        ["answers of the largest scale that flip", percent(found.get("fixed_changed"))],
     ]
     return Table(("other words", "value"), rows)

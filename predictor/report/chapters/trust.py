@@ -42,7 +42,7 @@ def promises(results: Results) -> list[Block]:
     draws = max(level.get("draws", 0) for level in results["certified"].values())
     told = (
         "A certificate says that of an image's questions at most a share alpha is right at the "
-        "dearest scale and wrong as routed, but for a chance of delta that it is not so. Kept or "
+        "largest scale and wrong as routed, but for a chance of delta that it is not so. Kept or "
         f"broken is counted over {draws} calibration splits drawn anew."
     )
     return [Paragraph(told), certified_table(results)]
@@ -235,7 +235,7 @@ def fallback_table(results: Results) -> Table:
     """
     rows: list[Row] = [
         [
-            Cell(title, f"routed; dearest scale beyond the outermost {percent(found['outlier'])}"),
+            Cell(title, f"routed; largest scale beyond the outermost {percent(found['outlier'])}"),
             percent(found["share"]),
             *(
                 f"{write(found['without'][key])} / {write(found['with'][key])}"

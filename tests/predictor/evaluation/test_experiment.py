@@ -98,9 +98,9 @@ def test_controls_close_no_gap(outcome, name):
 
 def test_a_perfect_judge_makes_a_cascade_that_pays_for_every_step(outcome):
     """Needs 0, 1, 2 come 1 : 2 : 1, so going up costs (1 + 2 x 10 + 46) / 4 tokens, all right."""
-    dearest = outcome[0]["cascade"]["at"]["18"]
-    assert dearest["accuracy"] > 0.9
-    assert dearest["tokens"] == pytest.approx(16.75, abs=3)
+    largest = outcome[0]["cascade"]["at"]["18"]
+    assert largest["accuracy"] > 0.9
+    assert largest["tokens"] == pytest.approx(16.75, abs=3)
 
 
 def test_certificates_that_need_more_images_are_named(outcome):
@@ -223,7 +223,7 @@ def test_test_scores_do_not_reach_any_choice(splits):
         np.testing.assert_array_equal(first.lambdas, second.lambdas)
 
 
-def test_no_parity_on_calibration_means_the_dearest_scale(splits):
+def test_no_parity_on_calibration_means_the_largest_scale(splits):
     """A router that believes in the cheapest scale only never gets there."""
     all_three = Splits(*splits)
     belief = np.tile([0.9, 0.1, 0.1], (160, 1))

@@ -28,7 +28,7 @@ def make_table(n_images, seed, questions=4):
     odds = np.array([-0.5, 1.5, 3.5]) - 1.5 * hard[:, None]
     chance = 1 / (1 + np.exp(-odds))
     seen = 1 / (1 + np.exp(-odds - rng.normal(0, 0.7, size=(n, 1))))
-    # One draw a question: what a scale gets right, dearer ones do too.
+    # One draw a question: what a scale gets right, larger ones do too.
     scores = (rng.random((n, 1)) < chance).astype(float)
     data = TrainData(
         sample_ids=np.array([f"q{row}" for row in range(n)]),
@@ -70,7 +70,7 @@ def test_the_last_lambda_that_passes_is_certified(table):
     assert (found.images, found.questions, found.split) == (400, 1600, data.fingerprint())
 
 
-def test_a_first_failure_leaves_the_dearest_scale(table):
+def test_a_first_failure_leaves_the_largest_scale(table):
     data, seen = table
     found = certify(seen, data, np.array([0.1, 0.0]), (0.05, 0.1))
     assert (found.lam, found.lambdas, found.tokens, found.risk) == (None, (0.1,), 36.0, 0.0)
@@ -84,7 +84,7 @@ def test_all_lambdas_may_pass(table):
 
 
 def test_losses_by_hand():
-    # Image a: regression at 1 token, then none. Image b: the dearest is wrong too.
+    # Image a: regression at 1 token, then none. Image b: the largest is wrong too.
     data, _ = make_table(2, seed=0, questions=2)
     scores = np.array([[0, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 0]], dtype=float)
     data, belief = replace(data, scores=scores), np.tile([0.9, 0.8, 0.7], (4, 1))

@@ -17,7 +17,7 @@ def test_prices_are_lines_between_the_scales_and_beyond():
     assert one.price(np.array([[8.0]])).tolist() == [[4.0]]
 
 
-def test_what_is_no_dearer_is_taken_freely():
+def test_what_is_no_larger_is_taken_freely():
     belief, tokens = np.array([[0.5, 0.6, 0.65]]), np.array([[1.0, 9.0, 36.0]])
     # In milliseconds the second scale costs nothing more; in tokens 8 of them, 0.1 a token.
     assert Price(0.1, PRICES).choose(belief, tokens).tolist() == [1]
@@ -51,4 +51,8 @@ def test_lists_are_made_for_every_unit_of_the_calibration_split():
     # The step is worth 0.6 for 20 ms.
     assert (prices.table.costs, prices.table.accuracies) == ((10.0, 30.0), (0.0, 1.0))
     assert 0.03 < prices.table.lambdas[0] <= 0.06
-    assert (prices.table.unit, prices.table.dearest, prices.table.questions) == ("ms", 1.0, 4)
+    assert (prices.table.unit, prices.table.largest_accuracy, prices.table.questions) == (
+        "ms",
+        1.0,
+        4,
+    )

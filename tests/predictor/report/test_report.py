@@ -126,7 +126,7 @@ def test_rules_convention_seeds_and_floor_are_printed(page):
     text = read(page).text()
     for wanted in (
         "minimal-correct: the cheapest scale whose answer is right",
-        "stable: the cheapest scale that is right and all dearer ones are right too",
+        "stable: the cheapest scale that is right and all larger ones are right too",
         "cheapest scale",
         "each of the seeds 7",
         "oracle accuracy of 9.9 %",
@@ -241,7 +241,7 @@ def test_a_decision_is_explained_by_its_neighbours(page):
     assert "36 would add 0.071 in P, for a price of 0.112." in text
 
 
-def test_a_dearer_scale_that_is_less_likely_right_adds_nothing(results):
+def test_a_larger_scale_that_is_less_likely_right_adds_nothing(results):
     results["gallery"][0]["scales"]["36"].update(probability=0.8, net=0.6729)
     text = read(make_page(results)).text("article")
     assert "36 would add nothing, for a price of 0.112." in text

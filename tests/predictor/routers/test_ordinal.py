@@ -7,7 +7,7 @@ SCALES = (1, 9, 36)
 
 
 def make_rows(n, seed):
-    """Make one need a question, linear in the features; what a scale gets right dearer ones do."""
+    """Make one need a question, linear in the features; what a scale gets right larger ones do."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 6))
     need = x[:, :2].sum(axis=1) + rng.logistic(size=n)

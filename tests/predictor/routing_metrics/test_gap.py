@@ -73,7 +73,7 @@ def test_hull_at_agrees_with_the_corners_on_many_tables_at_once():
 
 def test_random_mixing_joins_the_ends():
     tokens, accuracy = random_mixing(SCALES, np.array([0.1, 0.5, 0.6]), 3)
-    # The geometric middle of 1 and 36 is 6: a share of 5 / 35 goes to the dearest.
+    # The geometric middle of 1 and 36 is 6: a share of 5 / 35 goes to the largest.
     np.testing.assert_allclose(tokens, [1, 6, 36])
     np.testing.assert_allclose(accuracy, [0.1, 0.1 + 0.5 * 5 / 35, 0.6])
 
@@ -95,7 +95,7 @@ def test_oracle_skips_a_scale_below_the_questions_own_hull():
     assert steps.cost.tolist() == [35] and steps.gain.tolist() == [0.9]
 
 
-def test_oracle_does_not_buy_a_dearer_scale_that_is_worse():
+def test_oracle_does_not_buy_a_larger_scale_that_is_worse():
     steps = oracle_steps(np.array([[1.0, 0.0, 1.0]]), SCALES)
     assert len(steps.cost) == 0
     assert oracle_at([[1.0, 0.0, 1.0]], SCALES, [1, 36]).tolist() == [1, 1]

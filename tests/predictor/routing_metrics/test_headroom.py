@@ -68,7 +68,7 @@ def test_few_questions_are_no_verdict():
     assert "4 questions are too few" in result["sentence"]
 
 
-def test_best_scale_need_not_be_the_dearest():
+def test_best_scale_need_not_be_the_largest():
     scores = needing(np.arange(N) % 2 * 3)
     scores[:40, 4] = 0  # 576 tokens lose a tenth again
     stable = audit(scores)["stable"]

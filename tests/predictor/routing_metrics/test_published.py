@@ -48,7 +48,7 @@ def test_aiq_by_hand():
 
 
 def test_nauc_by_hand():
-    # Stairs: 0.5 up to 2, 0.6 up to 5, 0.9 up to 10; a worse and dearer point adds nothing.
+    # Stairs: 0.5 up to 2, 0.6 up to 5, 0.9 up to 10; a worse and larger point adds nothing.
     tokens, accuracy = np.r_[0.0, TOKENS, 7.0], np.r_[0.5, ACCURACY, 0.8]
     assert front_area(tokens, accuracy, ENDS) == pytest.approx((1.0 + 1.8 + 4.5) / 10)
 

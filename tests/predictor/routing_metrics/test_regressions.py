@@ -67,7 +67,7 @@ def test_regressed_and_rescued():
 
 
 def test_non_monotone_share():
-    # Only the lucky question is right somewhere and wrong at a dearer scale.
+    # Only the lucky question is right somewhere and wrong at a larger scale.
     assert non_monotone_share(SCORES) == pytest.approx(1 / 5)
 
 
