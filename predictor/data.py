@@ -22,6 +22,10 @@ IntArray = NDArray[np.int64]
 NameArray = NDArray[Any]
 
 
+Results = dict[str, Any]
+"""A part of results.json."""
+
+
 Extras = Mapping[str, FloatArray]
 """Features that were only measured if asked for: name of their block to rows [n, width]."""
 
