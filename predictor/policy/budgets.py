@@ -166,7 +166,7 @@ class OperatingTable:
         costs: mean cost at each lambda [m], rising.
         accuracies: mean score at each lambda [m].
         unit: unit of the costs.
-        largest_accuracy: mean score of always the largest scale; None in tables that do not know it.
+        largest_accuracy: mean score of always the largest scale; None in tables without it.
         questions: questions that were averaged over; 0 in tables that do not know it.
     """
 
