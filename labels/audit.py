@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from labels.metrics.choice import read_option, right_options
 from labels.metrics.registry import judge
+from labels.oracle import CORRECT
 from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, Question
-
-CORRECT = 0.5
-"""A score of at least this counts as right [score in 0..1]."""
 
 
 def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:

@@ -22,6 +22,13 @@ Section = dict[str, Any]
 PRICE = 0.0002
 
 
+class _Convention(click.Choice[str]):
+    """What an always-wrong question gets; the older name of the largest scale is understood."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("largest" if value == "dearest" else value, param, ctx)
+
+
 @click.command(cls=OneLineCommand)
 @click.option(
     "--outcomes",
@@ -40,7 +47,7 @@ PRICE = 0.0002
 )
 @click.option(
     "--always-wrong",
-    type=click.Choice(["cheapest", "dearest", "drop"]),
+    type=_Convention(["cheapest", "largest", "drop"]),
     default="cheapest",
     show_default=True,
     help="The scale of a question that no scale answers; M3 takes the cheapest.",
@@ -95,11 +102,16 @@ def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArra
 def _measure(
     table: "OutcomeTable", rows: "IntArray", wrong: "AlwaysWrong", price: float
 ) -> Section:
+    import numpy as np
+
+    from labels.metrics.score import normalise_text
     from labels.oracle import granularity, pick_by_rules, summarise_picks
 
     scores, tokens = table.scores[rows], table.visual_tokens[rows]
     losses = None if table.losses is None else table.losses[rows]
-    picked = pick_by_rules(scores, tokens, table.answers[rows], wrong, price, losses)
+    # Upper case or a final full stop does not make another answer. [n, s]
+    texts = np.vectorize(normalise_text, otypes=[object])(table.answers[rows])
+    picked = pick_by_rules(scores, tokens, texts, wrong, price, losses)
     return {
         "n": len(rows),
         "fixed": {

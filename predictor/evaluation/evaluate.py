@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from labels.oracle import index_shares
 from m3_backbone.files import plain
 from predictor.data import FloatArray, IntArray, TrainData
 from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun
@@ -22,7 +23,7 @@ from predictor.evaluation.sections.metrics import (
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.routing_metrics.bootstrap import interval, mean_draws
-from predictor.routing_metrics.regressions import index_shares, regressed, rescued
+from predictor.routing_metrics.regressions import regressed, rescued
 
 Section = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from labels.oracle import CORRECT, ORACLE_RULES
 from predictor.report.document import Terms
 from predictor.report.wording import gap, percent
-from predictor.routing_metrics.regressions import CORRECT, ORACLE_RULES
 
 Results = Mapping[str, Any]
 

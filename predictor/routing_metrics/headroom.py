@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from labels.oracle import CORRECT
 from predictor.data import FloatArray, NameArray
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
 from predictor.routing_metrics.gap import check_table, fixed_points, hull_at, hull_points, oracle_at
-from predictor.routing_metrics.regressions import CORRECT, non_monotone_share
+from predictor.routing_metrics.regressions import non_monotone_share
 
 WORTH: Final = 0.02
 """A gain over mixing fixed scales that is worth a router [share of questions]."""

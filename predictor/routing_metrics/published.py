@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from labels.oracle import DROPPED, minimal_correct
 from predictor.data import FloatArray, IntArray, NameArray
 from predictor.routing_metrics.gap import fixed_points, hull_points
-from predictor.routing_metrics.regressions import NEVER, minimal_index
 
 Ends: TypeAlias = tuple[float, float]
 """A number for the cheapest and one for the largest."""
@@ -218,8 +218,8 @@ def token_regret(scores: FloatArray, tokens: FloatArray, chosen: IntArray) -> di
         were; `over` and `under`, the shares that got more and fewer than that; NaN if no question
         has a right scale.
     """
-    best = minimal_index(scores)
-    rows = np.flatnonzero(best != NEVER)
+    best = minimal_correct(scores, wrong="drop")
+    rows = np.flatnonzero(best != DROPPED)
     if len(rows) == 0:
         return dict.fromkeys(("token_regret", "over", "under"), float("nan"))
     extra = tokens[rows, chosen[rows]] - tokens[rows, best[rows]]

@@ -9,17 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from labels.oracle import ORACLE_RULES, index_shares, minimal_correct, oracle_summary
 from predictor.data import FloatArray, TrainData
 from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun
 from predictor.routing_metrics.bootstrap import interval, mean_draws
 from predictor.routing_metrics.gap import fixed_points, hull_points, oracle_at, random_mixing
-from predictor.routing_metrics.regressions import (
-    ORACLE_RULES,
-    index_shares,
-    minimal_index,
-    non_monotone_share,
-    oracle_summary,
-)
+from predictor.routing_metrics.regressions import non_monotone_share
 
 Section = dict[str, Any]
 
@@ -44,6 +39,7 @@ def describe_split(bench: Bench) -> Section:
             **{"accuracy": accuracy[k], "tokens": tokens[k]},
             **{"accuracy_low": low, "accuracy_high": high},
         }
+    minimal = minimal_correct(test.scores, wrong="drop")
     at = np.geomspace(max(tokens.min(), 1e-9), tokens.max(), 61)
     return {
         "fixed": fixed,
@@ -51,7 +47,7 @@ def describe_split(bench: Bench) -> Section:
         "random_mixing": _points(*random_mixing(tokens, accuracy)),
         "oracle": {rule: oracle_summary(test.scores, test.tokens, rule) for rule in ORACLE_RULES},
         "oracle_curve": _points(at, oracle_at(test.scores, test.tokens, at)),
-        "minimal_share": index_shares(minimal_index(test.scores), test.scales, never="never"),
+        "minimal_share": index_shares(minimal, test.scales, never="never"),
         "non_monotone_share": non_monotone_share(test.scores),
     }
 
@@ -68,7 +64,7 @@ def families(test: TrainData, runs: Sequence[SeedRun], settings: EvaluationSetti
         Family to its size, accuracy per scale, minimal scales, and what routing makes of it.
     """
     column = settings.targets.index(settings.headline)
-    minimal, answers = minimal_index(test.scores), {}
+    minimal, answers = minimal_correct(test.scores, wrong="drop"), {}
     for name in sorted(set(np.asarray(test.groups).astype(str).tolist())):
         rows = np.flatnonzero(np.asarray(test.groups).astype(str) == name)
         tokens, accuracy = fixed_points(test.scores[rows], test.tokens[rows])

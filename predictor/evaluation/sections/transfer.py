@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labels.oracle import CORRECT
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import FloatArray, IntArray, NameArray, TrainData
 from predictor.policy.budgets import choose
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
-from predictor.routing_metrics.regressions import CORRECT, regressed
+from predictor.routing_metrics.regressions import regressed
 from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from labels.oracle import CORRECT
 from predictor.report.document import Block, Card, Cell, Gallery, Paragraph, Row, Table
 from predictor.report.wording import gap, head_budget, number, tokens_text
-from predictor.routing_metrics.regressions import CORRECT
 
 Results = Mapping[str, Any]
 

@@ -1,9 +1,9 @@
 """Chapters on the scales themselves: fixed scales, oracles, question families, headroom."""
 
+from labels.oracle import ORACLE_RULES
 from predictor.report.chapters.studies import left_out_table
 from predictor.report.document import Block, Cell, Heading, Paragraph, Results, Row, Table
 from predictor.report.wording import _accuracy_span, _titled, drawing, number, percent, tokens_text
-from predictor.routing_metrics.regressions import ORACLE_RULES
 
 
 def fixed(results: Results) -> list[Block]:

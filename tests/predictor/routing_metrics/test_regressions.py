@@ -1,61 +1,17 @@
-"""Oracle rules, shares, regressions and luck on tables worked by hand."""
+"""Regressions, rescues and luck on tables worked by hand."""
 
 import numpy as np
 import pytest
 
 from predictor.routing_metrics.regressions import (
-    NEVER,
-    index_shares,
     luck_floor,
-    minimal_index,
     non_monotone_share,
-    oracle_summary,
     regressed,
     rescued,
 )
 
 # Right everywhere; lucky at 1 token only; right from 9 on; never; soft, right from 9 on.
 SCORES = np.array([[1, 1, 1], [1, 0, 0], [0, 1, 1], [0, 0, 0], [0.4, 0.5, 0.9]])
-TOKENS = np.broadcast_to(np.array([1.0, 9.0, 36.0]), (5, 3))
-
-
-def test_minimal_index():
-    assert minimal_index(SCORES).tolist() == [0, 0, 1, NEVER, 1]
-    assert minimal_index(SCORES, "stable").tolist() == [0, NEVER, 1, NEVER, 1]
-
-
-def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match="minimal-correct, stable"):
-        minimal_index(SCORES, "luckiest")
-
-
-def test_oracle_summary_prices_always_wrong_three_ways():
-    found = oracle_summary(SCORES, TOKENS, "minimal-correct")
-    assert found["accuracy"] == pytest.approx((1 + 1 + 1 + 0 + 0.5) / 5)
-    assert found["tokens"] == pytest.approx((1 + 1 + 9 + 1 + 9) / 5)
-    assert found["tokens_dearest"] == pytest.approx((1 + 1 + 9 + 36 + 9) / 5)
-    assert found["tokens_drop"] == pytest.approx((1 + 1 + 9 + 9) / 4)
-    assert found["never"] == pytest.approx(1 / 5)
-
-
-def test_the_stable_rule_sends_a_lucky_question_to_the_cheapest():
-    found = oracle_summary(SCORES, TOKENS, "stable")
-    assert found["never"] == pytest.approx(2 / 5)
-    # The lucky one happens to be right at 1 token.
-    assert found["accuracy"] == pytest.approx((1 + 1 + 1 + 0 + 0.5) / 5)
-    assert found["tokens_dearest"] == pytest.approx((1 + 36 + 9 + 36 + 9) / 5)
-
-
-def test_oracle_summary_without_any_right_answer():
-    found = oracle_summary(np.zeros((2, 3)), TOKENS[:2], "minimal-correct")
-    assert np.isnan(found["tokens_drop"])
-    assert found["tokens"] == 1 and found["tokens_dearest"] == 36
-
-
-def test_index_shares():
-    index = np.array([0, 0, 1, NEVER])
-    assert index_shares(index, (1, 9, 36)) == {"1": 0.5, "9": 0.25, "36": 0.0}
-    assert index_shares(index, (1, 9, 36), never="never")["never"] == 0.25
 
 
 def test_regressed_and_rescued():
