@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -26,7 +28,6 @@ from m3_backbone.hosts import config
 from m3_backbone.hosts.anyres import count_crops
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
-from m3_backbone.inference import reference_loss, router_inputs
 from m3_backbone.inference.answers import Answer
 from m3_backbone.inference.batching import TOKEN_BUDGET
 from m3_backbone.inference.encoding import PreparedImage, encode_images, prepare_image
@@ -39,6 +40,13 @@ from m3_backbone.inference.pyramids import (
     check_length,
     check_scales,
     read_level,
+)
+from m3_backbone.inference.reference_loss import reference_losses
+from m3_backbone.inference.router_inputs import (
+    average_embeddings,
+    join_coarse_tokens,
+    measure_image,
+    read_prompt_states,
 )
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
@@ -269,7 +277,7 @@ class M3Backbone:
         """
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
-        features = [self._read_level(pyramid, scale) for pyramid in pyramids]
+        features = self._read_levels(pyramids, scale)
         prompts = [
             self._engine.tokenize(group, [len(tokens)] * len(group), max_new_tokens)
             for group, tokens in zip(questions, features, strict=True)
@@ -279,12 +287,85 @@ class M3Backbone:
             prompts = [list(map(close, *pair)) for pair in zip(prompts, closing, strict=True)]
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
-    # What a router sees, and what labelling may measure, stand in files of their own.
-    question_embedding = router_inputs.question_embedding
-    coarse_tokens = router_inputs.coarse_tokens
-    prompt_states = router_inputs.prompt_states
-    image_statistics = router_inputs.image_statistics
-    reference_losses = reference_loss.reference_losses
+    def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
+        """Average the language model's input embeddings over each question's own tokens.
+
+        Args:
+            questions: what is asked; no template is added.
+
+        Returns:
+            Embeddings [n, D].
+        """
+        table: Any = self.model.get_input_embeddings().weight
+        return average_embeddings(table, self._engine.prompts.question_ids(questions))
+
+    def coarse_tokens(self, pyramids: Sequence[Seen]) -> NDArray[np.float32]:
+        """Join the base crop's tokens at the two smallest scales, the router's view of an image.
+
+        Args:
+            pyramids: what `encode` gave, one per question; or several, whose mean is taken.
+
+        Returns:
+            Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
+        """
+        return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
+
+    def prompt_states(
+        self, pyramids: Sequence[Seen], questions: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """Read each prompt at the second smallest scale, up to where its answer would begin.
+
+        That is 9 tokens where scales start 1, 9: a router does better with it than with 1, for a
+        third more time.
+
+        Args:
+            pyramids: what `encode` gave, one (or several) per question.
+            questions: what is asked.
+
+        Returns:
+            The last layer's hidden state at the last place of each prompt [n, D].
+        """
+        check_length("pyramids", pyramids, len(questions))
+        scale = self.scales[:2][-1]
+        return read_prompt_states(self._engine, questions, self._read_levels(pyramids, scale))
+
+    def image_statistics(self, image: Image.Image | PreparedImage) -> NDArray[np.float32]:
+        """Measure brightness, colours and edges of an image as the vision tower would see it.
+
+        Args:
+            image: a PIL image of any mode, or what `prepare` made of it.
+
+        Returns:
+            The numbers that `router_inputs.measure_image` lists [26].
+        """
+        return measure_image(image if isinstance(image, PreparedImage) else self.prepare(image))
+
+    def reference_losses(
+        self,
+        pyramids: Sequence[Seen],
+        questions: Sequence[str],
+        answers: Sequence[str],
+        scale: int,
+    ) -> list[float]:
+        """Measure the negative log-likelihood of given answers at one scale.
+
+        Args:
+            pyramids: what `encode` gave, one (or several) per question.
+            questions: what is asked.
+            answers: the answer to each question.
+            scale: visual tokens per image crop.
+
+        Returns:
+            Mean over the tokens of each answer and its end [nats], in the caller's order.
+        """
+        scale = check_scale(scale, self.scales)
+        check_length("pyramids", pyramids, len(questions))
+        check_length("answers", answers, len(questions))
+        features = self._read_levels(pyramids, scale)
+        return reference_losses(self._engine, questions, answers, features)
+
+    def _read_levels(self, pyramids: Sequence[Seen], scale: int) -> list[Tensor]:
+        return [self._read_level(pyramid, scale) for pyramid in pyramids]
 
     def _read_level(self, seen: Seen, scale: int) -> Tensor:
         return read_level(seen, scale, fixed=self.layout is None)

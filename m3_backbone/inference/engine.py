@@ -33,8 +33,10 @@ class AnswerEngine:
     """Reads prompts with the stock model and decodes greedily.
 
     Attributes:
+        model: the stock model.
         prompts: renders and tokenizes questions.
         eos_ids: tokens that end an answer.
+        pad_id: token that fills up short rows.
     """
 
     def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -47,7 +49,7 @@ class AnswerEngine:
         self.prompts = PromptBuilder(
             tokenizer, model.config.image_token_id, find_host(model.config).template
         )
-        self._model = model
+        self.model = model
         self._tokenizer = tokenizer
         self.eos_ids = _find_eos_ids(model, tokenizer)
         # Padding is never seen, but a place holder of the image would ask for a visual token.
@@ -75,7 +77,7 @@ class AnswerEngine:
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
         prompts = [self.prompts.tokenize(question) for question in questions]
-        limit = self._model.config.get_text_config().max_position_embeddings
+        limit = self.model.config.get_text_config().max_position_embeddings
         for question, prompt, count in zip(questions, prompts, visual, strict=True):
             needed = prompt.text_tokens() + count + max_new_tokens
             if needed > limit:
@@ -165,7 +167,7 @@ class AnswerEngine:
         visual = [len(tokens) for tokens in features]
         ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
         answers = self._run(
-            lambda: prefill_padded(self._model, ids, features, self.pad_id),
+            lambda: prefill_padded(self.model, ids, features, self.pad_id),
             [[prompt] for prompt in prompts],
             scale,
             visual,
@@ -229,7 +231,7 @@ class AnswerEngine:
         """
         flat = [prompt for row in prompts for prompt in row]
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
-        return alike and can_pack(self._model)
+        return alike and can_pack(self.model)
 
     def _answer_packed(
         self,
@@ -242,7 +244,7 @@ class AnswerEngine:
         beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
         endings = [[prompt.after for prompt in row] for row in prompts]
         return self._run(
-            lambda: prefill_packed(self._model, beginning, features, endings, self.pad_id),
+            lambda: prefill_packed(self.model, beginning, features, endings, self.pad_id),
             prompts,
             scale,
             visual,
@@ -258,11 +260,11 @@ class AnswerEngine:
         max_new_tokens: int,
     ) -> list[list[Answer]]:
         start = time.perf_counter()
-        with evaluating(self._model):
+        with evaluating(self.model):
             state = prefill()
             state.closing = _gather_closing(prompts).to(state.active.device)
             shape = *state.active.shape, state.owner.shape[1]
-            output = decode_greedily(self._model, state, self.eos_ids, max_new_tokens)
+            output = decode_greedily(self.model, state, self.eos_ids, max_new_tokens)
         wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
         facts = BatchFacts(scale, visual, wall_ms, shape)
         return build_answers(output, prompts, facts, self._tokenizer)

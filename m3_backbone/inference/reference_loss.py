@@ -1,11 +1,9 @@
-"""How surprising a given answer is to the model at one scale: its loss under teacher forcing.
+"""Negative log-likelihood of given answers: the loss that fine-tuning minimises, answer by answer.
 
-The same loss that fine-tuning minimises, answer by answer. What this is not: an answer; nothing is
-generated.
+Nothing is generated.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,64 +12,53 @@ from torch.nn import functional as F
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import bar_tokens
+from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.inference.prompts import IGNORED, pack_turn
-from m3_backbone.inference.pyramids import Seen, check_length, read_level
-from m3_backbone.scales import check_scale
-
-if TYPE_CHECKING:
-    from m3_backbone.backbone import M3Backbone
-
 
 ROWS = 32
 """Answers that are scored at once."""
 
 
 def reference_losses(
-    self: "M3Backbone",
-    pyramids: Sequence[Seen],
+    engine: AnswerEngine,
     questions: Sequence[str],
     answers: Sequence[str],
-    scale: int,
+    features: Sequence[Tensor],
 ) -> list[float]:
-    """Measure how surprising given answers are at one scale; a method of `M3Backbone`.
+    """Measure the negative log-likelihood of given answers.
 
     Args:
-        self: the backbone.
-        pyramids: what `encode` gave, one (or several) a question.
+        engine: holds the model and its prompts.
         questions: what is asked.
         answers: the answer to each question.
-        scale: visual tokens per image crop.
+        features: visual tokens of each question [n_visual, D].
 
     Returns:
-        Mean loss over the tokens of each answer and its end [nats], in the caller's order.
+        Mean over the tokens of each answer and its end [nats], in the caller's order.
 
     Raises:
-        ValueError: if the model reads prompts both ways, lengths disagree, or an answer cannot be
-            told from its question.
+        ValueError: if the model reads prompts both ways, or an answer cannot be told from its
+            question.
     """
-    if find_host(self.model.config).reads_both_ways:
+    model, prompts = engine.model, engine.prompts
+    if find_host(model.config).reads_both_ways:
         raise ValueError(
-            f"losses of given answers are not known for {self.model.config.model_type}, which reads"
+            f"losses of given answers are not known for {model.config.model_type}, which reads"
             " a prompt both ways"
         )
-    scale = check_scale(scale, self.scales)
-    check_length("pyramids", pyramids, len(questions))
-    check_length("answers", answers, len(questions))
-    features = [read_level(seen, scale, fixed=self.layout is None) for seen in pyramids]
-    prompts, image_id = self._engine.prompts, self.model.config.image_token_id
     rows = []
     for question, answer, tokens in zip(questions, answers, features, strict=True):
         behind, labels = pack_turn(prompts, question, answer)
-        before = [*prompts.tokenize(question).before, *[image_id] * len(tokens)]
+        before = [*prompts.tokenize(question).before, *[prompts.image_token_id] * len(tokens)]
         rows.append((before + behind, [label for label in labels if label != IGNORED]))
     # Rows of like length together, so that little is padded.
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
     losses: dict[int, float] = {}
     for start in range(0, len(order), ROWS):
         batch = order[start : start + ROWS]
-        found = _score_rows(self.model, [rows[i] for i in batch], [features[i] for i in batch])
-        losses.update(zip(batch, found, strict=True))
+        means = _score_rows(model, [rows[i] for i in batch], [features[i] for i in batch])
+        losses.update(zip(batch, means, strict=True))
     return [losses[i] for i in range(len(rows))]
 
 

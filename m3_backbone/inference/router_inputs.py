@@ -1,28 +1,21 @@
-"""What a router gets to see of a question and its image, as plain arrays.
-
-The first functions are methods of `M3Backbone`.
-"""
+"""What a router gets to see of a question and its image, as plain arrays."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from m3_backbone.inference.encoding import PreparedImage
+from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.inference.prefill import read_last_states
-from m3_backbone.inference.pyramids import Seen, check_length, read_level
+from m3_backbone.inference.pyramids import Seen
 from m3_backbone.pooling import Pyramid
 
-if TYPE_CHECKING:
-    from m3_backbone.backbone import M3Backbone
-
-LEVELS = (1, 2, 4, 8, 16)
+SQUARES = (1, 2, 4, 8, 16)
 """Pixels along the side of the squares that are averaged before edges are measured."""
 
 BINS = 32
@@ -35,65 +28,35 @@ ROWS = 32
 """Prompts that are read at once for their states."""
 
 
-def coarse_tokens(self: "M3Backbone", pyramids: Sequence[Seen]) -> NDArray[np.float32]:
-    """Join the base crop's tokens at the two smallest scales, the router's view of an image.
-
-    Args:
-        self: the backbone.
-        pyramids: what `encode` gave, one a question; or several, whose mean is taken.
-
-    Returns:
-        Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
-    """
-    return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
-
-
-def question_embedding(self: "M3Backbone", questions: Sequence[str]) -> NDArray[np.float32]:
-    """Average the language model's input embeddings over each question's own tokens.
-
-    Args:
-        self: the backbone.
-        questions: what is asked; no template is added.
-
-    Returns:
-        Embeddings [n, D].
-    """
-    ids = self._engine.prompts.question_ids(questions)
-    table: Any = self.model.get_input_embeddings().weight
-    return average_embeddings(table, ids)
-
-
-def prompt_states(
-    self: "M3Backbone", pyramids: Sequence[Seen], questions: Sequence[str]
+def read_prompt_states(
+    engine: AnswerEngine, questions: Sequence[str], features: Sequence[Tensor]
 ) -> NDArray[np.float32]:
-    """Read each prompt at the second smallest scale and take the state that would begin the answer.
-
-    That is 9 tokens where scales start 1, 9: a router does better with it than with 1, for a third
-    more time.
+    """Read each prompt and take the state that would begin its answer.
 
     Args:
-        self: the backbone.
-        pyramids: what `encode` gave, one (or several) a question.
+        engine: holds the model and its prompts.
         questions: what is asked.
+        features: visual tokens of each question [n_visual, D].
 
     Returns:
         The last layer's hidden state at the last place of each prompt [n, D].
     """
-    check_length("pyramids", pyramids, len(questions))
-    scale = self.scales[:2][-1]
-    shown = [read_level(seen, scale, fixed=self.layout is None) for seen in pyramids]
-    prompts = self._engine.tokenize(questions, list(map(len, shown)), 1)
-    image_id, pad_id = self.model.config.image_token_id, self._engine.pad_id
-    ids = [p.with_image(image_id, len(tokens)) for p, tokens in zip(prompts, shown, strict=True)]
+    model = engine.model
+    image_id = model.config.image_token_id
+    prompts = engine.tokenize(questions, list(map(len, features)), 1)
+    ids = [p.with_image(image_id, len(f)) for p, f in zip(prompts, features, strict=True)]
     # Rows of like length together, so that little is padded.
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    rows: dict[int, Tensor] = {}
+    states: dict[int, Tensor] = {}
     for start in range(0, len(order), ROWS):
         batch = order[start : start + ROWS]
-        with evaluating(self.model):
-            parts = ([ids[i] for i in batch], [shown[i] for i in batch])
-            rows.update(zip(batch, read_last_states(self.model, *parts, pad_id), strict=True))
-    return _as_array([rows[i] for i in range(len(ids))], (self.hidden_size,))
+        with evaluating(model):
+            rows = read_last_states(
+                model, [ids[i] for i in batch], [features[i] for i in batch], engine.pad_id
+            )  # [R, D]
+        states.update(zip(batch, rows, strict=True))
+    width = model.config.get_text_config().hidden_size
+    return _as_array([states[i] for i in range(len(ids))], (width,))
 
 
 def join_coarse_tokens(
@@ -145,27 +108,32 @@ def _as_array(rows: Sequence[Tensor], shape: tuple[int, ...]) -> NDArray[np.floa
     return array
 
 
-def image_statistics(self: "M3Backbone", image: Image.Image | PreparedImage) -> NDArray[np.float32]:
-    """Measure an image as the vision tower would see it; a method of `M3Backbone`.
+def measure_image(image: PreparedImage) -> NDArray[np.float32]:
+    """Measure an image as the vision tower would see it.
 
     Args:
-        self: the backbone.
-        image: a PIL image of any mode, or what `prepare` made of it.
+        image: the image, ready for the tower.
 
     Returns:
         Logarithms of width and height, mean and deviation of the brightness, its entropy [nats],
-        the logarithm of the number of colours, then for each of `LEVELS`, sideways and downwards,
+        the logarithm of the number of colours, then for each of `SQUARES`, sideways and downwards,
         the mean step between neighbours and the share of steps that are edges [26].
     """
-    ready = image if isinstance(image, PreparedImage) else self.prepare(image)
     # Of an image that is cut into crops, the first is the whole one.
-    pixels = (ready.pixels[0] if ready.pixels.ndim == 4 else ready.pixels).float().cpu()
-    grey = pixels.mean(0)
-    width, height = (float(np.log(side)) for side in ready.size)
-    found = [width, height, float(grey.mean()), float(grey.std()), _entropy(grey), _colours(pixels)]
-    for level in LEVELS:
-        found += _edges(F.avg_pool2d(grey[None], level)[0])
-    return np.array(found, np.float32)
+    pixels = (image.pixels[0] if image.pixels.ndim == 4 else image.pixels).float().cpu()
+    grey = pixels.mean(0)  # [H, W]
+    width, height = (float(np.log(side)) for side in image.size)
+    values = [
+        width,
+        height,
+        float(grey.mean()),
+        float(grey.std()),
+        _entropy(grey),
+        _colours(pixels),
+    ]
+    for side in SQUARES:
+        values += _edges(F.avg_pool2d(grey[None], side)[0])
+    return np.array(values, np.float32)
 
 
 def _entropy(grey: Tensor) -> float:

@@ -4,14 +4,14 @@ import torch
 from PIL import Image
 
 from m3_backbone.inference.encoding import PreparedImage
-from m3_backbone.inference.router_inputs import LEVELS
+from m3_backbone.inference.router_inputs import SQUARES
 
 SIDE = 32
 
 
 def measure(backbone, pixels, size=(20, 40)):
     found = backbone.image_statistics(PreparedImage(pixels, size))
-    return found[:6], found[6:].reshape(len(LEVELS), 2, 2)
+    return found[:6], found[6:].reshape(len(SQUARES), 2, 2)
 
 
 def test_a_plain_image_has_its_size_and_brightness_and_nothing_else(backbone):
