@@ -14,6 +14,8 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
+from m3_backbone.files import short_hash
+
 ImageLoader = Callable[[str], Image.Image]
 
 
@@ -217,7 +219,7 @@ def join_fingerprints(image_ids: Sequence[str]) -> str:
     """
     if len(image_ids) == 1:
         return image_ids[0]
-    return hashlib.sha256("+".join(image_ids).encode()).hexdigest()[:16]
+    return short_hash("+".join(image_ids))
 
 
 def format_question(question: Question, suffix: str = "", choice_suffix: str = "") -> str:

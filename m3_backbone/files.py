@@ -1,7 +1,8 @@
-"""Files and folders that are either whole or not there, whoever writes them and however they end.
+"""The one way to write: files and folders that replace the old ones in one step, and JSON.
 
-All is written under a name of the writing process and renamed: two that write the same thing never
-meet. What this is not: knowledge of what is in a file.
+All is written under a name of the writing process and renamed, so two processes that write the same
+thing never meet, and a kill leaves the old or the new, never half of either. Knows nothing of what
+is in a file.
 """
 
 import hashlib
@@ -12,14 +13,12 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 LEFTOVER = ".tmp"
-
 
 OLD = 3600.0
 """Nobody writes one file for so long [seconds]; what another machine left is swept after it."""
@@ -70,24 +69,56 @@ def leftover_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.{worker_name()}{LEFTOVER}")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+@contextmanager
+def replacing(target: Path, over_folder: bool = False) -> Iterator[Path]:
+    """Write a file or folder under another name; at the end it takes the target's place.
+
+    Args:
+        target: the file or folder. Its parents are made; what is there stays until the new one is
+            on disk, and for good if anything is raised.
+        over_folder: whether a folder that holds something may be replaced; else that is an error.
+
+    Yields:
+        The path to write to. Nothing is there yet; if nothing is there at the end either, the
+        target stays.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+        FileNotFoundError: if something that was to be read meanwhile is missing.
+    """
+    leftover = leftover_path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove(leftover)
+        yield leftover
+        if leftover.exists():
+            _sync(leftover)
+            if over_folder and target.is_dir():
+                _swap_folders(leftover, target)
+            else:
+                os.replace(leftover, target)  # fails on a folder that holds something
+    except FileNotFoundError:
+        raise  # of something that was to be read
+    except OSError as error:
+        raise OSError(explain(error, target)) from error
+    finally:
+        _remove(leftover)
+    _sync(target.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
     """Write a file so that it is never seen half-written, not even after a power cut.
 
     Args:
-        path: the file; replaced if there is one.
+        path: the file; replaced if there is one. Its folder is made.
         content: all of its bytes.
 
-    Raises:
-        OSError: if the file cannot be written; nothing is left behind.
+    Returns:
+        The file. An OSError says what could not be written; nothing is left behind then.
     """
-    leftover = leftover_path(path)
-    try:
-        _write(leftover, content)
-        os.replace(leftover, path)
-    except OSError as error:
-        leftover.unlink(missing_ok=True)
-        raise OSError(explain(error, path)) from error
-    _sync_folder(path.parent)
+    with replacing(path) as leftover:
+        leftover.write_bytes(content)
+    return path
 
 
 def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -102,16 +133,27 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     """
     leftover = leftover_path(path)
     try:
-        leftover.mkdir()
-        for name, content in contents.items():
-            _write(leftover / name, content)
-        _sync_folder(leftover)
+        write_files(leftover, contents)
+        _sync(leftover)
         os.replace(leftover, path)  # refuses to replace a folder that holds something
     except OSError as error:
-        shutil.rmtree(leftover, ignore_errors=True)
         if not path.is_dir():
             raise OSError(explain(error, path)) from error
-    _sync_folder(path.parent)
+    finally:
+        _remove(leftover)
+    _sync(path.parent)
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Make a folder and write files into it.
+
+    Args:
+        folder: the folder, which is not there yet.
+        contents: name of each file, and its bytes.
+    """
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
 
 
 def sweep(folder: Path, everything: bool = False) -> None:
@@ -123,10 +165,7 @@ def sweep(folder: Path, everything: bool = False) -> None:
     """
     for leftover in folder.glob(f"*{LEFTOVER}"):
         if everything or _is_abandoned(leftover):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+            _remove(leftover)
 
 
 def explain(error: OSError, path: Path) -> str:
@@ -145,48 +184,62 @@ def explain(error: OSError, path: Path) -> str:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def sha256(content: bytes) -> str:
+    """Hash content.
+
+    Args:
+        content: any bytes.
+
+    Returns:
+        SHA-256 in hex.
+    """
+    return hashlib.sha256(content).hexdigest()
 
 
-def _is_abandoned(leftover: Path) -> bool:
-    host = re.escape(socket.gethostname())
-    found = re.search(rf"\.({host}-\d+){LEFTOVER}$", leftover.name)
-    try:
-        return bool(found and is_gone(found[1])) or time.time() - leftover.stat().st_mtime > OLD
-    except FileNotFoundError:
-        return False  # its writer has just renamed it
+def short_hash(text: str) -> str:
+    """Hash a text to an id that a person can compare.
+
+    Args:
+        text: any text.
+
+    Returns:
+        16 hex digits of its SHA-256.
+    """
+    return sha256(text.encode())[:16]
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return  # Windows cannot open a folder, and renames there need no such help
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def json_ready(value: Any, digits: int | None = None) -> Any:
+    """Turn values into what strict JSON knows.
+
+    Args:
+        value: numbers, arrays, text, and dicts, lists and tuples of them; numpy's among them.
+        digits: significant digits of a float; all if None.
+
+    Returns:
+        The same as dicts with text for keys, lists, floats, ints, text and None, which also stands
+        for NaN and infinities.
+
+    >>> json_ready({1: (0.5, float("nan"))})
+    {'1': [0.5, None]}
+    >>> json_ready([1 / 3], digits=7)
+    [0.3333333]
+    """
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars; without importing numpy here
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): json_ready(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item, digits) for item in value]
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else float(f"{value:.{digits}g}")
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy values into what JSON knows, at seven digits; NaN and infinity become None.
-
-    Args:
-        value: numbers, arrays, text, and dicts, lists and tuples of them.
-
-    Returns:
-        The same in dicts, lists, floats, ints, text and None.
-    """
-    if isinstance(value, dict):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(part) for part in value]
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.7g}") if np.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value
+    """Round to seven digits; leaves when evaluation hands on numbers as they are."""
+    return json_ready(value, digits=7)
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -201,48 +254,58 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
-def sha256(content: bytes) -> str:
-    """Hash content.
-
-    Args:
-        content: any bytes.
-
-    Returns:
-        SHA-256 in hex.
-    """
-    return hashlib.sha256(content).hexdigest()
-
-
 def write_json(path: Path, content: object) -> Path:
-    """Write JSON under a temporary name, then rename.
+    """Write a JSON file in one step.
 
     Args:
         path: the file; its folder is made.
-        content: JSON-ready values; numbers that are not finite become null.
+        content: what `json_ready` takes, keys in the order in which they are to stand.
 
     Returns:
         The file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(clean_numbers(content), indent=1, ensure_ascii=False, allow_nan=False)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    fresh.write_text(text + "\n", encoding="utf-8")
-    os.replace(fresh, path)
-    return path
+    text = json.dumps(json_ready(content), indent=1, ensure_ascii=False, allow_nan=False)
+    return write_atomically(path, f"{text}\n".encode())
 
 
-def clean_numbers(value: Any) -> Any:
-    """Make a value fit for strict JSON.
+def _swap_folders(leftover: Path, target: Path) -> None:
+    # A folder that holds something cannot be replaced by a rename: it steps aside first.
+    aside = leftover.with_name(f"{leftover.name}{LEFTOVER}")
+    os.replace(target, aside)
+    try:
+        os.replace(leftover, target)
+    except OSError:
+        os.replace(aside, target)
+        raise
+    _remove(aside)
 
-    Args:
-        value: dicts, lists, strings and numbers, numpy's scalars among them.
 
-    Returns:
-        The same with plain Python numbers, null for NaN and infinities, and text for keys.
-    """
-    if isinstance(value, dict):
-        return {str(key): clean_numbers(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [clean_numbers(item) for item in value]
-    plain = value.item() if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_abandoned(leftover: Path) -> bool:
+    host = re.escape(socket.gethostname())
+    writer = re.search(rf"\.({host}-\d+){LEFTOVER}$", leftover.name)
+    try:
+        return bool(writer and is_gone(writer[1])) or time.time() - leftover.stat().st_mtime > OLD
+    except FileNotFoundError:
+        return False  # its writer has just renamed it
+
+
+def _sync(path: Path) -> None:
+    """Make sure that a file, or a folder and the files in it, is on disk."""
+    if path.is_dir():
+        if os.name != "posix":
+            return  # Windows cannot open a folder, and renames there need no such help
+        for file in path.rglob("*"):
+            if file.is_file():
+                _sync(file)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -4,7 +4,6 @@ Not a reader: whoever owns the outcome tables turns them into a `TrainData`, so 
 this package runs on plain arrays, without the model and without the label files.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from m3_backbone.files import sha256
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -160,10 +161,10 @@ class TrainData:
         Returns:
             First 16 hex digits of a SHA-256.
         """
-        digest = hashlib.sha256("\n".join(str(name) for name in self.sample_ids).encode())
-        digest.update(np.ascontiguousarray(self.scores, dtype="<f8").tobytes())
-        digest.update(repr(tuple(int(scale) for scale in self.scales)).encode())
-        return digest.hexdigest()[:16]
+        names = "\n".join(str(name) for name in self.sample_ids).encode()
+        scores = np.ascontiguousarray(self.scores, dtype="<f8").tobytes()
+        scales = repr(tuple(int(scale) for scale in self.scales)).encode()
+        return sha256(names + scores + scales)[:16]
 
 
 def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntArray, IntArray]:

@@ -6,7 +6,6 @@ again, so a run that was killed at any moment goes on where it stopped and ends 
 this is not: a model; it is handed an `Answerer`.
 """
 
-import hashlib
 import json
 import logging
 import time
@@ -52,7 +51,7 @@ from labels.outcomes.parts import (
     write_part,
 )
 from labels.questions import Question, QuestionSet, format_question
-from m3_backbone.files import sweep, worker_name, write_atomically
+from m3_backbone.files import short_hash, sweep, worker_name, write_atomically
 from m3_backbone.scales import check_scale
 
 FORMAT = 2
@@ -210,7 +209,7 @@ def _plan_asking(
             "dtype": answerer.dtype_name,
             "attention": answerer.attention,
             "checkpoint": answerer.fingerprint,
-            "prompt_id": hashlib.sha256(json.dumps(prompt).encode()).hexdigest()[:16],
+            "prompt_id": short_hash(json.dumps(prompt)),
             "code_version": package_version(),
         },
     )

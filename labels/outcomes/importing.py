@@ -6,7 +6,6 @@ images from such a table, but audits and oracles need none.
 """
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from labels.outcomes.manifest import (
 )
 from labels.outcomes.parts import FEATURES, TABLE, Part, prepare_folder, write_part
 from labels.questions import REFERENCE, Question, fingerprint_questions
-from m3_backbone.files import write_atomically
+from m3_backbone.files import sha256, write_atomically
 
 REQUIRED = ("sample_id", "scale", "answer", "score")
 
@@ -117,7 +116,7 @@ def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
     content = pack_outcomes(outcomes)
     settings: dict[str, str | int | list[int]] = {
         "questions": fingerprint_questions(questions),
-        "checkpoint": f"{IMPORTED}-{hashlib.sha256(content).hexdigest()[:16]}",
+        "checkpoint": f"{IMPORTED}-{sha256(content)[:16]}",
         "scales": scales,
         CODE_VERSION: package_version(),
     }

@@ -4,14 +4,13 @@ Two runs with different settings must never share a folder; the manifest is how 
 What this is not: a record of progress, which is the parts themselves.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from m3_backbone.files import write_atomically
+from m3_backbone.files import short_hash, write_atomically
 
 MANIFEST = "manifest.json"
 
@@ -59,8 +58,7 @@ class Manifest:
     @property
     def run(self) -> str:
         """Id of the run: a hash over its settings."""
-        plain = json.dumps(self.settings, sort_keys=True).encode()
-        return hashlib.sha256(plain).hexdigest()[:16]
+        return short_hash(json.dumps(self.settings, sort_keys=True))
 
 
 def package_version() -> str:

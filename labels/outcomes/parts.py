@@ -6,7 +6,6 @@ do no harm, the first one's stays. A folder may stand for several parts in a row
 `labels.outcomes.compact` has joined. What this is not: a reader of what the parts hold.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import leftover_path, sweep, write_folder
+from m3_backbone.files import leftover_path, sha256, sweep, write_folder
 
 PARTS = "parts"
 
@@ -169,7 +168,7 @@ def write_part(part: Part, run: str, contents: Mapping[str, bytes], work: Iterab
         shutil.rmtree(part.place, ignore_errors=True)  # a file was lost
     seal = {
         "run": run,
-        "sha256": {suffix: _hash(contents[suffix]) for suffix in (FEATURES, TABLE)},
+        "sha256": {suffix: sha256(contents[suffix]) for suffix in (FEATURES, TABLE)},
         "work": [dict(entry) for entry in work],
     }
     sealed = {**contents, SEAL: json.dumps({**seal, "seal": _hash_seal(seal)}, indent=1).encode()}
@@ -204,7 +203,7 @@ def read_part(part: Part, run: str, suffix: str) -> bytes:
     """
     hashes, path = _read_seal(part, run)["sha256"], part.file(suffix)
     content = path.read_bytes()
-    if hashes.get(suffix) != _hash(content):
+    if hashes.get(suffix) != sha256(content):
         raise ValueError(
             f"{path} is damaged (its SHA-256 is not the one in {part.name}{SEAL}); delete it "
             "and run m3scale label again to make it anew"
@@ -264,8 +263,4 @@ def _damaged_seal(path: Path) -> str:
 
 
 def _hash_seal(seal: Mapping[str, Any]) -> str:
-    return _hash(json.dumps(seal, sort_keys=True).encode())
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return sha256(json.dumps(seal, sort_keys=True).encode())

@@ -4,7 +4,6 @@ Not atomic by itself: the caller writes into a folder of another name and rename
 """
 
 import filecmp
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from transformers import LlavaNextProcessor, LlavaProcessor, PreTrainedTokenizer
 from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
 from m3_backbone.checkpoints.official.config import is_official, read_config
 from m3_backbone.checkpoints.official.export import save_official
+from m3_backbone.files import replacing
 from m3_backbone.hosts.config import StockModel
 
 
@@ -62,23 +62,20 @@ def convert_checkpoint(source: str, target: Path, kind: str) -> bool:
         raise ValueError(f"{folder} is in the {kind} format already: there is nothing to convert")
     if target.exists() and (not target.is_dir() or target.resolve() == folder.resolve()):
         raise ValueError(f"{target} is no folder to write to: name a new one")
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     opened = read_checkpoint(folder)
     save = save_official if kind == "official" else save_stock
-    partial.mkdir(parents=True)
-    save(opened.model, opened.tokenizer, opened.image_processor, partial)
-    for path in partial.iterdir():
-        # safetensors makes private files.
-        path.chmod(0o644)
-    if not target.exists() or not any(target.iterdir()):
-        os.replace(partial, target)
-        return False
-    alike = have_same_files(partial, target)
-    shutil.rmtree(partial)
-    if not alike:
-        raise ValueError(f"{target} holds other files: remove it or name a new folder")
-    return True
+    with replacing(target) as partial:
+        partial.mkdir()
+        save(opened.model, opened.tokenizer, opened.image_processor, partial)
+        for path in partial.iterdir():
+            # safetensors makes private files.
+            path.chmod(0o644)
+        there = target.exists() and any(target.iterdir())
+        if there and not have_same_files(partial, target):
+            raise ValueError(f"{target} holds other files: remove it or name a new folder")
+        if there:
+            shutil.rmtree(partial)
+    return there
 
 
 def have_same_files(first: Path, second: Path) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from m3_backbone.files import short_hash
+
 CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 """Files of a checkpoint that change what it answers; its documentation does not."""
 
@@ -48,7 +50,7 @@ def fingerprint_variant(weights: str, variant: str) -> str:
     Returns:
         16 hex digits.
     """
-    return hashlib.sha256(f"{weights} {variant}".encode()).hexdigest()[:16]
+    return short_hash(f"{weights} {variant}")
 
 
 def _fingerprint(parts: Iterable[tuple[str, Iterable[bytes]]]) -> str:

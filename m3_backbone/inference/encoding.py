@@ -1,6 +1,5 @@
 """Images to visual tokens: one pass of the vision tower for each distinct image."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from m3_backbone.files import sha256
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
@@ -119,4 +119,4 @@ def _encode(
 def _content_key(image: Image.Image | PreparedImage) -> str:
     if isinstance(image, PreparedImage):
         return str(id(image))  # whoever prepares images ahead knows which are equal
-    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+    return sha256(f"{image.size}".encode() + image.tobytes())

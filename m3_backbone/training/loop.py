@@ -6,7 +6,6 @@ that a resumed run sees what an undisturbed one would have seen.
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from m3_backbone.files import replacing, write_atomically
 from m3_backbone.training.distributed import average_gradients, group_rank, group_size
 from m3_backbone.training.optimizers import build_optimizers
 
@@ -118,7 +118,6 @@ class TrainingLoop:
         """
         if group_rank() > 0:
             return
-        partial = self.checkpoint.with_suffix(".tmp")
         state = {
             "identity": self.identity,
             "step": self.step,
@@ -130,9 +129,8 @@ class TrainingLoop:
             },
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
+        with replacing(self.checkpoint) as partial:
+            torch.save(state, partial)
         self.saved_at = time.monotonic()
 
     def steps(self, title: str) -> Iterator[tuple[int, "tqdm[int]"]]:
@@ -193,9 +191,7 @@ class StepLog:
             return
         # The line of a step is written before the step counts as done: these are all whole.
         kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
-        partial = path.with_suffix(".tmp")
-        partial.write_text("".join(kept), encoding="utf-8")
-        os.replace(partial, path)
+        write_atomically(path, "".join(kept).encode())
         if kept:
             self.dropped = int(json.loads(kept[-1])["dropped"])
 

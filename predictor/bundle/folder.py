@@ -1,16 +1,14 @@
 """A router's files on disk: written to the last byte, read against their hashes.
 
-Not the router: `store.py` says what is in them.
+Not the router: `bundle.py` says what is in them.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import sha256, to_json
+from m3_backbone.files import replacing, sha256, to_json, write_files
 
 CONFIG = "config.json"
 
@@ -30,33 +28,13 @@ def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
     """
     if target.exists() and not _is_replaceable(target):
         raise ValueError(f"{target} exists and is not a saved router; choose another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        _write_folder(fresh, files)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    with replacing(target, over_folder=True) as fresh:
+        write_files(fresh, files)
     return target
 
 
 def _is_replaceable(target: Path) -> bool:
     return target.is_dir() and ((target / CONFIG).is_file() or not any(target.iterdir()))
-
-
-def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir()
-    for name, content in files.items():
-        with (folder / name).open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
 
 
 def read_checked(

@@ -5,7 +5,6 @@ its own folder. It measures nothing.
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -133,7 +132,3 @@ def _read_pictures(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.tmp")
-    fresh.write_bytes(content)
-    os.replace(fresh, path)

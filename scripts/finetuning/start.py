@@ -1,6 +1,5 @@
 """What a fine-tuning starts from, and the folder that it ends in."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from labels.scenes.splits import TRAINING
 from m3_backbone.checkpoints.conversion import save_stock
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.placement import find_device
+from m3_backbone.files import replacing
 from m3_backbone.hosts.config import trained_scales
 from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
@@ -119,15 +119,13 @@ def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
     """
     if group_rank() > 0:
         return
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    if adapted is None:
-        save_stock(start.model, start.tokenizer, start.image_processor, partial)
-    else:
-        write_adapter(adapted, partial)
-        start.model.config.save_pretrained(partial)
     log = unfinished(out).with_name(LOG)
-    if log.is_file():
-        shutil.copyfile(log, partial / LOG)
-    os.replace(partial, out)
+    with replacing(out) as partial:
+        if adapted is None:
+            save_stock(start.model, start.tokenizer, start.image_processor, partial)
+        else:
+            write_adapter(adapted, partial)
+            start.model.config.save_pretrained(partial)
+        if log.is_file():
+            shutil.copyfile(log, partial / LOG)
     shutil.rmtree(unfinished(out).parent)

@@ -3,13 +3,12 @@
 No options and no printing here; heavy imports stand inside the functions, so that help is quick.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m3_backbone.files import clean_numbers
+from m3_backbone.files import json_ready, sha256, short_hash
 from predictor.evaluation.sections.unseen import report_certified, report_fallback, report_outside
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
@@ -164,10 +163,10 @@ def identify_inputs(
         First 16 hex digits of a SHA-256.
     """
     names = [split.data.fingerprint() for split in splits.values()]
-    router = hashlib.sha256((inputs.router / "config.json").read_bytes()).hexdigest()
+    router = sha256((inputs.router / "config.json").read_bytes())
     profile = "" if inputs.profile is None else inputs.profile.read_text("utf-8")
     parts = [*names, splits["train"].checkpoint, router, describe_code(), profile, repr(settings)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return short_hash("\n".join(parts))
 
 
 def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSettings":
@@ -267,6 +266,6 @@ def run_report(
         profile=None if inputs.profile is None else json.loads(inputs.profile.read_text("utf-8")),
     )
     results["meta"]["timings"].update(_label_times(inputs.folders))
-    results = dict(clean_numbers(results))
+    results = dict(json_ready(results, digits=7))
     write_report(results, folder, images)
     return results

@@ -3,7 +3,6 @@
 The questions are drawn at random, family by family, never picked by how well they look.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from m3_backbone.files import plain
+from m3_backbone.files import plain, short_hash
 from predictor.data import FloatArray, IntArray, NameArray, TrainData
 from predictor.policy.budgets import choose
 
@@ -119,4 +118,4 @@ def file_name(sample_id: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", sample_id)[:48]
     if safe == sample_id:
         return f"{safe}.png"
-    return f"{safe}-{hashlib.sha256(sample_id.encode()).hexdigest()[:8]}.png"
+    return f"{safe}-{short_hash(sample_id)[:8]}.png"

@@ -213,7 +213,7 @@ def test_a_failed_save_leaves_the_older_router_and_no_rubbish(bundle, folder, mo
     def fail(_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("predictor.bundle.folder.os.fsync", fail)
+    monkeypatch.setattr("m3_backbone.files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         bundle.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

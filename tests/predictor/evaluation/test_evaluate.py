@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from m3_backbone.files import plain
 from predictor.data import TrainData
 from predictor.evaluation.evaluate import evaluate
 from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun, Sweep
@@ -164,11 +163,6 @@ def test_describe_split_gives_intervals_around_the_points(test_split):
     fixed = describe_split(Bench.prepare(test_split, SETTINGS))["fixed"]
     for point in fixed.values():
         assert point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"]
-
-
-def test_plain_turns_numpy_into_json():
-    value = {1: np.float64(1 / 3), "b": np.array([1, 2]), "c": (np.nan, np.int64(4), None, "d")}
-    assert plain(value) == {"1": 0.3333333, "b": [1, 2], "c": [None, 4, None, "d"]}
 
 
 def test_evaluate_needs_a_router(test_split, runs):
