@@ -1,7 +1,7 @@
-"""What an outcome table owes to its judge, to luck and to the batch it ran in.
+"""Noise in an outcome table: lucky guesses, and answers that change with the batch.
 
-What this is not: a view on whether routing pays (`predictor.routing_metrics.headroom`); here
-questions and answers are looked at, there only scores and tokens.
+What this is not: a view on whether routing pays (`predictor.routing_metrics.headroom`). This looks
+at questions and answers, that only at scores and tokens.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labels.metrics.choice import read_option, right_options
-from labels.metrics.registry import judge
+from labels.metrics.registry import score_answer
 from labels.oracle import CORRECT
 from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, Question
@@ -19,9 +19,6 @@ from labels.questions import LETTERS, Question
 
 def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:
     """Give the chance of picking a right option blindly.
-
-    Args:
-        questions: the questions [n].
 
     Returns:
         Right options by options [n]; 1/2 for yes or no, 0 for an open question.
@@ -32,28 +29,32 @@ def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:
 def borrowed_scores(
     table: OutcomeTable, questions: Sequence[Question], draws: int = 32, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Judge every question by the answers to another one: what answers earn without being asked.
+    """Score every question with the answers to another one: what luck alone earns.
 
-    All scales borrow from the same question, so answers that agree across scales still do. A
-    lender has the same group and number of options; an option's text is lent as its letter.
+    All scales take the answers of the same other question, so answers that agree across scales
+    still do. It has the same group and number of options; an option's text becomes its letter.
 
     Args:
         table: the outcomes.
         questions: the question of each row [n].
-        draws: how often each question borrows.
-        seed: seed of who borrows from whom.
+        draws: how often the answers are shuffled.
+        seed: seed of the shuffling.
 
     Returns:
         Scores [draws, n, s]; 0 where a group has no other question.
     """
-    random, score = np.random.default_rng(seed), lru_cache(maxsize=None)(judge)
+    random = np.random.default_rng(seed)
+    score = lru_cache(maxsize=None)(score_answer)  # few different answers, scored many times
     scores = np.zeros((draws, len(questions), len(table.scales)))
     for pool in _pools(questions):
-        for draw in scores if len(pool) > 1 else ():
-            borrowers = random.permutation(pool)
-            for borrower, lender in zip(borrowers, np.roll(borrowers, 1), strict=True):
-                lent = (_lend(text, questions[lender]) for text in table.answers[lender])
-                draw[borrower] = [score(text, questions[borrower]).score for text in lent]
+        if len(pool) < 2:
+            continue
+        for draw in scores:  # [n, s]
+            receivers = random.permutation(pool)
+            # Shifted by one, so that no question gets its own answers.
+            for receiver, giver in zip(receivers, np.roll(receivers, 1), strict=True):
+                texts = (_name_option(text, questions[giver]) for text in table.answers[giver])
+                draw[receiver] = [score(text, questions[receiver]).score for text in texts]
     return scores
 
 
@@ -78,11 +79,12 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
     _, ours, theirs = np.intersect1d(first.sample_ids, second.sample_ids, return_indices=True)
     if not len(ours):
         raise ValueError("the two runs share no question; label the same source again")
-    right = first.scores[ours] >= CORRECT, second.scores[theirs] >= CORRECT
+    before = first.scores[ours] >= CORRECT
+    after = second.scores[theirs] >= CORRECT
     return {
         "n": len(ours),
         "answers": (first.answers[ours] != second.answers[theirs]).mean(axis=0).tolist(),
-        "verdicts": (right[0] != right[1]).mean(axis=0).tolist(),
+        "verdicts": (before != after).mean(axis=0).tolist(),
     }
 
 
@@ -93,13 +95,14 @@ def _guess_rate(question: Question) -> float:
 
 
 def _pools(questions: Sequence[Question]) -> list[list[int]]:
+    """Gather the rows of questions that may exchange their answers."""
     pools: dict[tuple[str, int], list[int]] = {}
     for row, question in enumerate(questions):
         pools.setdefault((question.group, len(question.choices)), []).append(row)
     return list(pools.values())
 
 
-def _lend(answer: str, question: Question) -> str:
+def _name_option(answer: str, question: Question) -> str:
     if not question.choices:
         return answer
     option = read_option(answer, question.choices)

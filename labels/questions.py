@@ -1,7 +1,7 @@
 """A question about an image, a set of them, and the fingerprints that keep splits apart.
 
-What this is not: a reader of files (`labels.sources.loading`) or a judge of answers
-(`labels.metrics.registry`). Images stay where they are until somebody asks for one.
+What this is not: a reader of files (`labels.sources.loading`) or a metric of answers
+(`labels.metrics.registry`). Images stay where they are until one is needed.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Question:
-    """One question about an image or several, with everything needed to judge an answer.
+    """One question about an image or several, with everything needed to score an answer.
 
     Attributes:
         sample_id: unique name of the question within its set.
@@ -42,10 +42,16 @@ class Question:
             `join_fingerprints`; splits are made by it.
         question: the text as a person would type it; no template, no options.
         answers: accepted answers; ten human ones for the metric `vqa`, none for `reference`.
-        metric: name of the judge, a key of `labels.metrics.registry.METRICS`.
+        metric: name of the metric, a key of `labels.metrics.registry.METRICS`.
         choices: options of a multiple-choice question, at most 26, else empty.
         group: family or dataset the question belongs to.
         meta: facts about the question that no router may see (size in pixels, ...).
+
+    >>> Question("q1", "i1", "What colour is the mug?", ("red",), "exact").choices
+    ()
+    >>> Question("q2", "i1", " ", ("red",), "exact")
+    Traceback (most recent call last):
+    ValueError: sample 'q2' has an empty question; give it a text
     """
 
     sample_id: str
@@ -58,7 +64,7 @@ class Question:
     meta: Mapping[str, float | int | str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be asked or judged.
+        """Refuse what cannot be asked or scored.
 
         Raises:
             ValueError: if there is no id, question or answer, or more choices than letters.
@@ -153,24 +159,13 @@ class QuestionSet(Sequence[Question]):
         return self._joined.get(image_id, (image_id,))
 
     def about(self, image_ids: Iterable[str]) -> "QuestionSet":
-        """Take the questions about some images.
-
-        Args:
-            image_ids: ids among `image_ids`.
-
-        Returns:
-            A set of its own, in the same order.
-        """
+        """Take the questions about some images, as a set of its own in the same order."""
         wanted = set(image_ids)
         questions = [question for question in self._questions if question.image_id in wanted]
         return QuestionSet(self.name, questions, self._load_image, self._joined)
 
     def by_image(self) -> list[list[Question]]:
-        """Gather the questions of each image, images in order of first appearance.
-
-        Returns:
-            One non-empty list of questions per distinct image.
-        """
+        """Gather the questions of each distinct image, images in order of first appearance."""
         groups: dict[str, list[Question]] = {}
         for question in self._questions:
             groups.setdefault(question.image_id, []).append(question)
@@ -194,10 +189,7 @@ class QuestionSet(Sequence[Question]):
 
 
 def image_fingerprint(image: Image.Image) -> str:
-    """Hash what an image shows, so that the same picture has the same id in any file.
-
-    Args:
-        image: any Pillow image; compared as RGB.
+    """Hash the pixels of an image, so that the same picture has the same id in any file.
 
     Returns:
         First 16 hex digits of SHA-256 over width, height and RGB bytes.
@@ -209,7 +201,7 @@ def image_fingerprint(image: Image.Image) -> str:
 
 
 def join_fingerprints(image_ids: Sequence[str]) -> str:
-    """Name what a question is about.
+    """Make the image id of a question.
 
     Args:
         image_ids: content hashes of its images in their order, at least one.
@@ -232,6 +224,13 @@ def format_question(question: Question, suffix: str = "", choice_suffix: str = "
 
     Returns:
         The user's turn, without image marker and chat template.
+
+    >>> what = Question("q", "i", "What is it?", ("a cat",), "choice", ("a dog", "a cat"))
+    >>> print(format_question(what, choice_suffix="Answer with the option's letter."))
+    What is it?
+    A. a dog
+    B. a cat
+    Answer with the option's letter.
     """
     options = [
         f"{letter}. {choice}" for letter, choice in zip(LETTERS, question.choices, strict=False)
@@ -242,10 +241,7 @@ def format_question(question: Question, suffix: str = "", choice_suffix: str = "
 
 
 def question_record(question: Question) -> dict[str, str | list[str]]:
-    """Spell a question out in text and lists of text, the form it is stored and hashed in.
-
-    Args:
-        question: the question.
+    """Write a question as text and lists of text, the form it is stored and hashed in.
 
     Returns:
         One value per field; `meta` as JSON with sorted keys.
@@ -264,14 +260,7 @@ def question_record(question: Question) -> dict[str, str | list[str]]:
 
 
 def fingerprint_questions(questions: Iterable[Question]) -> str:
-    """Hash all that questions say, in their order.
-
-    Args:
-        questions: the questions.
-
-    Returns:
-        First 16 hex digits of SHA-256.
-    """
+    """Hash the contents of questions in their order: the first 16 hex digits of SHA-256."""
     digest = hashlib.sha256()
     for question in questions:
         digest.update(json.dumps(question_record(question), sort_keys=True).encode())
@@ -286,10 +275,10 @@ def _unwrap_number(value: object) -> object:
 
 
 def _check_unique(name: str, questions: Sequence[Question]) -> None:
-    seen: set[str] = set()
+    known: set[str] = set()
     for question in questions:
-        if question.sample_id in seen:
+        if question.sample_id in known:
             raise ValueError(
                 f"{name}: sample_id {question.sample_id!r} occurs twice; sample ids must be unique"
             )
-        seen.add(question.sample_id)
+        known.add(question.sample_id)

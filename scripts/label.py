@@ -35,7 +35,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     type=click.Choice(list(PRESETS)),
     is_eager=True,
     callback=_fill_defaults,
-    help="Source, columns, judge and prompt of a known benchmark; other options win.",
+    help="Source, columns, metric and prompt of a known benchmark; other options win.",
 )
 @click.option(
     "--source",
@@ -45,7 +45,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
 @click.option("--limit", type=click.IntRange(1), help="Rows to take; images for scenes.")
 @columns_option
 @click.option(
-    "--metric", default="exact", show_default=True, help="Judge of questions that name none."
+    "--metric", default="exact", show_default=True, help="Metric of questions that name none."
 )
 @click.option(
     "--image-folder",

@@ -16,7 +16,7 @@ from PIL import Image
 
 from labels.labelling.answerer import Answerer, AnswerLike, Encoded, Ready
 from labels.metrics.choice import list_closing
-from labels.metrics.registry import judge, reference_text, settle_reference
+from labels.metrics.registry import reference_text, score_answer, settle_reference
 from labels.outcomes.formats import Cell, Features, to_half
 from labels.questions import Question
 
@@ -190,7 +190,7 @@ def _make_row(
     answer: AnswerLike,
     vision_flops: float,
 ) -> dict[str, Cell]:
-    score = judge(answer.text, question)
+    score = score_answer(answer.text, question)
     flops = asking.answerer.answer_flops(answer) + vision_flops
     return {
         "sample_id": question.sample_id,

@@ -20,7 +20,7 @@ from labels.labelling.answerer import Answerer
 from labels.labelling.asking import Asking, Group, Seen, ask_images
 from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
-from labels.metrics.registry import check_judgeable
+from labels.metrics.registry import check_scorable
 from labels.outcomes.formats import (
     EXTRAS,
     join_features,
@@ -128,7 +128,7 @@ def label(
         was to be kept to and others are not done with theirs.
     """
     for question in questions:
-        check_judgeable(question)
+        check_scorable(question)
     parts = _split(questions.by_image(), settings.images_per_part)
     wanted = _plan_run(questions, answerer, settings, len(parts))
     prepare_folder(folder)

@@ -1,6 +1,6 @@
-"""Judging short texts read off documents: ANLS, which forgives a few wrong letters.
+"""ANLS, for short texts read off documents: it forgives a few wrong letters.
 
-What this is not: a judge of meaning. Half the letters wrong, and the answer is worth nothing.
+What this is not: a measure of meaning. With half the letters wrong, an answer scores 0.
 """
 
 from labels.metrics.score import UNREADABLE, Score
@@ -9,12 +9,8 @@ from labels.questions import Question
 LEAST_SIMILARITY = 0.5
 
 
-def judge_anls(answer: str, question: Question) -> Score:
+def score_anls(answer: str, question: Question) -> Score:
     """Score by likeness to the most similar accepted answer (ANLS).
-
-    Args:
-        answer: what the model said.
-        question: what it was asked.
 
     Returns:
         1 less the edit distance per letter of the longer text, 0 below 0.5; an empty answer counts
@@ -32,13 +28,10 @@ def judge_anls(answer: str, question: Question) -> Score:
 def edit_distance(first: str, second: str) -> int:
     """Count the letters to insert, delete or replace to turn one text into the other.
 
-    Args:
-        first: a text.
-        second: another.
-
-    Returns:
-        The Levenshtein distance.
+    >>> edit_distance("kitten", "sitting")
+    3
     """
+    # One row of the Levenshtein table at a time: prefixes of `first` down, of `second` across.
     above = list(range(len(second) + 1))
     for row, letter in enumerate(first, start=1):
         current = [row]

@@ -1,4 +1,4 @@
-"""Judging multiple choice: which option an answer names, by its letter or by its text.
+"""Multiple choice: which option an answer names, by its letter or by its text.
 
 What this is not: a guess. An answer that names no option is unreadable and scores 0, where some
 benchmarks draw an option at random.
@@ -21,7 +21,7 @@ LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
 LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
 
 
-def judge_choice(answer: str, question: Question) -> Score:
+def score_choice(answer: str, question: Question) -> Score:
     """Read a letter or an option's text and compare with the right option.
 
     Args:
@@ -30,6 +30,12 @@ def judge_choice(answer: str, question: Question) -> Score:
 
     Returns:
         A score of 0 or 1; an answer that names no option is unreadable.
+
+    >>> which = Question("q", "i", "What is it?", ("a cat",), "choice", ("a dog", "a cat"))
+    >>> score_choice("The answer is B.", which)
+    Score(score=1.0, parse_ok=True)
+    >>> score_choice("I am not sure", which)
+    Score(score=0.0, parse_ok=False)
     """
     picked = read_option(answer, question.choices)
     if picked is None:
@@ -38,10 +44,7 @@ def judge_choice(answer: str, question: Question) -> Score:
 
 
 def right_options(question: Question) -> set[int]:
-    """Find the options that the accepted answers name.
-
-    Args:
-        question: a multiple-choice question; its answers are option texts or letters.
+    """Find the options that the accepted answers name, as texts or as letters.
 
     Returns:
         Numbers of the right options, from 0; empty if no answer names one.
@@ -59,12 +62,9 @@ def right_options(question: Question) -> set[int]:
 def list_closing(question: Question) -> tuple[str, ...]:
     """List the words that settle a question as soon as an answer begins with one.
 
-    Args:
-        question: any question.
-
     Returns:
-        Yes and No; or letters of options, but for those that an option's text begins with, which
-        may be the beginning of that text; nothing for an open question.
+        Yes and No; or the letters of the options, except a letter that some option's text begins
+        with, since it may be the beginning of that text; nothing for an open question.
     """
     if question.metric == "yes_no":
         return YES_NO
@@ -75,10 +75,6 @@ def list_closing(question: Question) -> tuple[str, ...]:
 
 def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
     """Read which option an answer names.
-
-    Args:
-        answer: what the model said.
-        choices: the options' texts.
 
     Returns:
         Number of the option, from 0, or None if it names none.
@@ -92,10 +88,11 @@ def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
 
 
 def _match_letter(pattern: re.Pattern[str], text: str, n_choices: int) -> int | None:
-    found = pattern.match(text.strip())
-    if found is None:
+    match = pattern.match(text.strip())
+    if match is None:
         return None
-    index = LETTERS.index(next(group for group in found.groups() if group).upper())
+    letter = next(group for group in match.groups() if group)
+    index = LETTERS.index(letter.upper())
     return index if index < n_choices else None
 
 

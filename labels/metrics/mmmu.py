@@ -1,4 +1,4 @@
-"""Judging MMMU: options where there are any, else a short text or number inside the answer.
+"""MMMU: options where there are any, else a short text or number inside the answer.
 
 What this is not: a guess. Where the official code draws an option at random for an answer that
 names none, such an answer is unreadable here.
@@ -6,7 +6,7 @@ names none, such an answer is unreadable here.
 
 import re
 
-from labels.metrics.choice import judge_choice
+from labels.metrics.choice import score_choice
 from labels.metrics.score import UNREADABLE, Score
 from labels.questions import Question
 
@@ -20,12 +20,8 @@ NUMBER_PATTERNS = (
 )
 
 
-def judge_mmmu(answer: str, question: Question) -> Score:
-    """Judge an option by `judge_choice`, an open answer by what its key phrases hold.
-
-    Args:
-        answer: what the model said.
-        question: what it was asked.
+def score_mmmu(answer: str, question: Question) -> Score:
+    """Score an option by `score_choice`, an open answer by the text behind its key phrases.
 
     Returns:
         A score of 0 or 1; an empty answer, or one that names no option, is unreadable.
@@ -33,19 +29,23 @@ def judge_mmmu(answer: str, question: Question) -> Score:
     Source: the open-answer rule of MMMU's evaluation (arXiv 2311.16502), rewritten.
     """
     if question.choices:
-        return judge_choice(answer, question)
+        return score_choice(answer, question)
     if not answer.strip():
         return UNREADABLE
-    found = _read_candidates(answer)
+    candidates = _read_candidates(answer)
     wanted = [form for accepted in question.answers for form in _normalise(accepted)]
-    return Score(float(any(_holds(said, wanted) for said in found)), True)
+    return Score(float(any(_holds(candidate, wanted) for candidate in candidates)), True)
 
 
 def _read_candidates(answer: str) -> list[str | float]:
     lines = answer.strip().strip(".").lower().split("\n")
     tails = [_take_tail(line, is_last=line is lines[-1]) for line in lines]
-    keys = [tail for tail in tails if tail and tail not in tuple(":,.!?;'")] or ["\n".join(lines)]
-    numbers = [number for key in keys for p in NUMBER_PATTERNS for number in re.findall(p, key)]
+    keys = [tail for tail in tails if tail and tail not in tuple(":,.!?;'")]
+    keys = keys or ["\n".join(lines)]  # without a key phrase the whole answer counts
+    numbers = []
+    for key in keys:
+        for pattern in NUMBER_PATTERNS:
+            numbers += re.findall(pattern, key)
     return [form for text in (*keys, *numbers) for form in _normalise(text)]
 
 
@@ -66,7 +66,7 @@ def _normalise(text: str) -> list[str | float]:
     return [f" {lowered}", f"{lowered} "] if len(lowered) == 1 else [lowered]
 
 
-def _holds(said: str | float, wanted: list[str | float]) -> bool:
-    if isinstance(said, float):
-        return said in wanted
-    return any(isinstance(form, str) and form in said for form in wanted)
+def _holds(candidate: str | float, wanted: list[str | float]) -> bool:
+    if isinstance(candidate, float):
+        return candidate in wanted
+    return any(isinstance(form, str) and form in candidate for form in wanted)

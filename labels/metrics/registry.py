@@ -1,47 +1,44 @@
-"""Judges by name: what an answer to a question is worth, between 0 and 1.
+"""Metrics by name: what an answer to a question scores, between 0 and 1.
 
-What this is not: a place for metrics that need another model. A judge sees one answer and the
-question it belongs to, and says besides the score whether the answer could be read at all.
+What this is not: a place for metrics that need another model. A metric sees one answer and the
+question it belongs to; besides the score it tells whether the answer could be read at all.
 """
 
 from collections import Counter
 from dataclasses import replace
 
-from labels.metrics.anls import judge_anls
-from labels.metrics.choice import judge_choice, read_option, right_options
-from labels.metrics.mmmu import judge_mmmu
-from labels.metrics.pope import judge_yes_no, read_yes_no
-from labels.metrics.relaxed_accuracy import judge_relaxed
-from labels.metrics.score import Judge, Score, judge_exact
-from labels.metrics.vqa import judge_gqa, judge_vqa, judge_vqav2
+from labels.metrics.anls import score_anls
+from labels.metrics.choice import read_option, right_options, score_choice
+from labels.metrics.mmmu import score_mmmu
+from labels.metrics.pope import read_yes_no, score_yes_no
+from labels.metrics.relaxed_accuracy import score_relaxed
+from labels.metrics.score import Metric, Score, score_exact
+from labels.metrics.vqa import score_gqa, score_vqa, score_vqav2
 from labels.questions import LETTERS, REFERENCE, Question
 
 LEAST_VQA_ANSWERS = 4  # each answer is left out once and three more must match for full marks
 
 
-METRICS: dict[str, Judge] = {
-    "exact": judge_exact,
-    "vqa": judge_vqa,
-    "vqav2": judge_vqav2,
-    "gqa": judge_gqa,
-    "choice": judge_choice,
-    "yes_no": judge_yes_no,
-    "relaxed": judge_relaxed,
-    "anls": judge_anls,
-    "mmmu": judge_mmmu,
-    REFERENCE: judge_exact,  # once `settle_reference` has said what is right
+METRICS: dict[str, Metric] = {
+    "exact": score_exact,
+    "vqa": score_vqa,
+    "vqav2": score_vqav2,
+    "gqa": score_gqa,
+    "choice": score_choice,
+    "yes_no": score_yes_no,
+    "relaxed": score_relaxed,
+    "anls": score_anls,
+    "mmmu": score_mmmu,
+    REFERENCE: score_exact,  # once `settle_reference` has said what is right
 }
 
 
-def judge(answer: str, question: Question) -> Score:
-    """Judge an answer with the metric that its question names.
+def score_answer(answer: str, question: Question) -> Score:
+    """Score an answer by the metric that its question names.
 
-    Args:
-        answer: what the model said.
-        question: what it was asked.
-
-    Returns:
-        The score.
+    >>> what = Question("q1", "i1", "What colour is it?", ("red", "dark red"), "exact")
+    >>> score_answer("Dark red.", what)
+    Score(score=1.0, parse_ok=True)
     """
     return METRICS[question.metric](answer, question)
 
@@ -54,8 +51,8 @@ def settle_reference(question: Question, answer: str) -> Question:
         answer: what the model said at the largest scale.
 
     Returns:
-        The question as it is unless its metric is `reference`; else one that is judged by that
-        answer: by the option it names, or by its text.
+        The question as it is unless its metric is `reference`; else one whose right answer is the
+        option that `answer` names, or its text.
     """
     if question.metric != REFERENCE:
         return question
@@ -65,11 +62,8 @@ def settle_reference(question: Question, answer: str) -> Question:
     return replace(question, answers=(LETTERS[option],), metric="choice")
 
 
-def check_judgeable(question: Question) -> None:
-    """Refuse a question whose answers could never be judged.
-
-    Args:
-        question: the question to look at.
+def check_scorable(question: Question) -> None:
+    """Refuse a question whose answers could never be scored.
 
     Raises:
         ValueError: if the metric is unknown, or the answers do not fit it.
@@ -103,10 +97,7 @@ def _check_options(question: Question, sample: str) -> None:
 
 
 def reference_text(question: Question) -> str:
-    """Pick the answer whose loss the rule loss-ranking looks at.
-
-    Args:
-        question: the question, its reference settled where it has no answers of its own.
+    """Pick the answer whose negative log-likelihood the rule loss-ranking looks at.
 
     Returns:
         The letter of the (first) right option; else the answer that most people gave, the first

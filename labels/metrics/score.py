@@ -1,7 +1,6 @@
-"""What a judge says of an answer, and the plain text comparison that several judges share.
+"""The score of an answer, and the plain text comparison that several metrics share.
 
-What this is not: all the judges. They stand by family in `vqa.py`, `choice.py`, `yes_no.py`,
-`numbers.py`, `documents.py` and `mmmu.py`, and `metrics.py` lists them.
+What this is not: all the metrics. There is one file per metric, and `registry.py` lists them.
 """
 
 from collections.abc import Callable
@@ -12,11 +11,11 @@ from labels.questions import Question
 
 @dataclass(frozen=True)
 class Score:
-    """What a judge says of one answer.
+    """What a metric gives one answer.
 
     Attributes:
-        score: how right it is, in [0, 1].
-        parse_ok: whether the judge could read it; False also means a score of 0.
+        score: how right the answer is, in [0, 1].
+        parse_ok: whether the answer could be read; False also means a score of 0.
     """
 
     score: float
@@ -26,7 +25,8 @@ class Score:
 UNREADABLE = Score(0.0, False)
 
 
-Judge = Callable[[str, Question], Score]
+Metric = Callable[[str, Question], Score]
+"""Scores an answer, given with the question that it belongs to."""
 
 
 def normalise_text(text: str) -> str:
@@ -37,16 +37,15 @@ def normalise_text(text: str) -> str:
 
     Returns:
         The text to compare.
+
+    >>> normalise_text('  "Dark   RED". ')
+    'dark red'
     """
     return " ".join(text.casefold().split()).strip("\"'`").rstrip(".!,;:").strip("\"'` ")
 
 
-def judge_exact(answer: str, question: Question) -> Score:
+def score_exact(answer: str, question: Question) -> Score:
     """Compare normalised texts; any of the accepted answers will do.
-
-    Args:
-        answer: what the model said.
-        question: what it was asked.
 
     Returns:
         A score of 0 or 1; an empty answer counts as unreadable.

@@ -60,57 +60,8 @@ CONTRACTIONS = {
 } | {"somebody'd": "somebodyd"}
 
 
-def judge_vqa(answer: str, question: Question) -> Score:
-    """Score by agreement with people, see `soft_accuracy`.
-
-    Args:
-        answer: what the model said.
-        question: what it was asked, with the answers of (officially ten) people.
-
-    Returns:
-        A score in [0, 1]; an empty answer counts as unreadable.
-    """
-    if not answer.strip():
-        return UNREADABLE
-    return Score(soft_accuracy(answer, question.answers), True)
-
-
-def judge_vqav2(answer: str, question: Question) -> Score:
-    """Score by agreement with people, with VQAv2's own, milder normalisation.
-
-    Args:
-        answer: what the model said.
-        question: what it was asked, with the answers of (officially ten) people.
-
-    Returns:
-        A score in [0, 1]; an empty answer counts as unreadable.
-    """
-    if not answer.strip():
-        return UNREADABLE
-    return Score(soft_accuracy(answer, question.answers, normalise_vqav2), True)
-
-
-def judge_gqa(answer: str, question: Question) -> Score:
-    """Compare texts without case and punctuation, as GQA is judged.
-
-    Args:
-        answer: what the model said.
-        question: what it was asked.
-
-    Returns:
-        A score of 0 or 1; an empty answer counts as unreadable.
-
-    Source: lmms-eval's exact_match with `ignore_case` and `ignore_punctuation`.
-    """
-    given = _only_words(answer)
-    return Score(float(given in map(_only_words, question.answers)), True) if given else UNREADABLE
-
-
 def normalise_vqa(text: str) -> str:
     """Bring an answer into the form that the official evaluation compares.
-
-    Args:
-        text: an answer as it was given.
 
     Returns:
         Lower case, number words as digits, no articles, no punctuation, apostrophes repaired.
@@ -123,9 +74,6 @@ def normalise_vqa(text: str) -> str:
 
 def normalise_vqav2(text: str) -> str:
     """Bring an answer into the form that VQAv2's evaluation compares.
-
-    Args:
-        text: an answer as it was given.
 
     Returns:
         As `normalise_vqa`, but commas, question marks and a possessive 's are punctuation like
@@ -144,9 +92,9 @@ def soft_accuracy(
     """Score an answer by how many people gave it, leaving each of them out once.
 
     Args:
-        answer: the answer to judge.
+        answer: the answer to score.
         references: the people's answers, officially ten.
-        normalise: what brings both into the form that is compared.
+        normalise: brings an answer into the form that is compared.
 
     Returns:
         Mean over references of min(1, matches among the others / 3), in [0, 1].
@@ -156,7 +104,49 @@ def soft_accuracy(
     given = normalise(answer)
     matches = [normalise(reference) == given for reference in references]
     total = sum(matches)
+    # Each person is left out once: `total - match` of the others agree with the answer.
     return sum(min(1.0, (total - match) / 3) for match in matches) / len(matches)
+
+
+def score_vqa(
+    answer: str, question: Question, normalise: Callable[[str], str] = normalise_vqa
+) -> Score:
+    """Score by agreement with people, see `soft_accuracy`.
+
+    Args:
+        answer: what the model said.
+        question: what it was asked, with the answers of (officially ten) people.
+        normalise: brings an answer into the form that is compared.
+
+    Returns:
+        A score in [0, 1]; an empty answer counts as unreadable.
+
+    >>> people = ("tea",) * 2 + ("milk",) * 8
+    >>> score_vqa("Milk.", Question("q", "i", "What is it?", people, "vqa"))
+    Score(score=1.0, parse_ok=True)
+    """
+    if not answer.strip():
+        return UNREADABLE
+    return Score(soft_accuracy(answer, question.answers, normalise), True)
+
+
+def score_vqav2(answer: str, question: Question) -> Score:
+    """Score by agreement with people, with VQAv2's own, milder normalisation."""
+    return score_vqa(answer, question, normalise_vqav2)
+
+
+def score_gqa(answer: str, question: Question) -> Score:
+    """Compare texts without case and punctuation.
+
+    Returns:
+        A score of 0 or 1; an empty answer counts as unreadable.
+
+    Source: lmms-eval's exact_match with `ignore_case` and `ignore_punctuation`.
+    """
+    given = _only_words(answer)
+    if not given:
+        return UNREADABLE
+    return Score(float(given in map(_only_words, question.answers)), True)
 
 
 def _strip_punctuation(text: str) -> str:

@@ -1,7 +1,7 @@
 """Outcomes that were measured elsewhere, as an outcome table like one of our own.
 
 Reads one lmms-eval sample log a scale, or any table with one row per sample and scale. What this is
-not: a judge; scores are taken as they come. Features are not there, so a router cannot learn its
+not: a metric; scores are taken as they come. Features are not there, so a router cannot learn its
 images from such a table, but audits and oracles need none.
 """
 

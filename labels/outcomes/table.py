@@ -47,7 +47,7 @@ class OutcomeTable:
         groups: family or dataset of each sample [n].
         scales: visual tokens, ascending; the columns of the arrays below.
         scores: what each answer is worth, in [0, 1] [n, s].
-        parse_ok: whether the judge could read each answer [n, s].
+        parse_ok: whether each answer could be read [n, s].
         visual_tokens: visual tokens that were really used [n, s].
         flops: cost of each answer, vision included [n, s].
         answers: text of each answer, as objects [n, s].

@@ -132,7 +132,7 @@ def conversation(
 
     Returns:
         Pairs of what is asked, options included, and what should be answered. A multiple-choice
-        question is answered with the option's text, which its judge accepts like the letter: a
+        question is answered with the option's text, which its metric accepts like the letter: a
         model of a few million parameters does not learn letters in the time it is given.
     """
     asked = ask_questions(split, index, count, seed)

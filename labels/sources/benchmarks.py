@@ -1,9 +1,9 @@
-"""How well-known benchmarks are asked and judged, as one table.
+"""How well-known benchmarks are asked and scored, as one table.
 
 What this is not: a loader. Sources and columns are those of the usual copies on the Hub; what is
 mapped otherwise wins. GQA keeps its images in a second data set, which has to be joined first.
 
-Source: prompts and judges of the task files of lmms-eval 0.7.3. Lengths are what these answers
+Source: prompts and metrics of the task files of lmms-eval 0.7.3. Lengths are what these answers
     need; some of its files allow more. Column names could not be compared with the Hub's copies
     here: where one differs, the error names the columns that are there.
 """
@@ -23,12 +23,12 @@ UNANSWERABLE = "When the provided information is insufficient, respond with 'Una
 
 @dataclass(frozen=True)
 class Preset:
-    """How one benchmark is asked and judged.
+    """How one benchmark is asked and scored.
 
     Attributes:
         source: its usual copy on the Hub.
         split: the split with answers that papers report.
-        metric: its judge, a key of `labels.metrics.registry.METRICS`.
+        metric: its metric, a key of `labels.metrics.registry.METRICS`.
         columns: FIELD=COLUMN where the copy's name is another, as `--column` takes it.
         suffix: instruction after an open question.
         max_new_tokens: longest answer, in tokens.
@@ -72,8 +72,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "dev",
             "choice",
             (
-                *("sample_id=index", "answers=answer", "choices=A,B,C,D"),
-                *("context=hint", "group=category"),
+                "sample_id=index",
+                "answers=answer",
+                "choices=A,B,C,D",
+                "context=hint",
+                "group=category",
             ),
         ),
         "seed": Preset(
@@ -81,7 +84,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "test",
             "choice",
             (
-                *("sample_id=question_id", "answers=answer", "group=question_type_id"),
+                "sample_id=question_id",
+                "answers=answer",
+                "group=question_type_id",
                 "choices=choice_a,choice_b,choice_c,choice_d",
             ),
         ),
@@ -113,8 +118,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "validation",
             "mmmu",
             (
-                *("sample_id=id", "image=image_1", "answers=answer"),
-                *("choices=options", "group=subfield"),
+                "sample_id=id",
+                "image=image_1",
+                "answers=answer",
+                "choices=options",
+                "group=subfield",
             ),
             max_new_tokens=128,
         ),

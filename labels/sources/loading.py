@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from labels.metrics.registry import METRICS, check_judgeable
+from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
 from labels.sources.rows import ImageColumn, image_cell, make_question
 
@@ -81,7 +81,7 @@ def load_questions(
         columns: our field -> the source's column, for fields with another name there; see
             `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`. Images may stand in several columns, named
             with commas between them, or in one as lists.
-        metric: judge of the questions that do not name their own, a key of `METRICS`.
+        metric: metric of the questions that do not name their own, a key of `METRICS`.
         files: where images lie, and whether they are videos.
 
     Returns:
@@ -212,7 +212,7 @@ def _read_rows(
         name = f"sample {sample_id!r}"
         image_id = images.register(index, image_cell(row, images.columns), name)
         question = make_question(row, fields, sample_id, {"image_id": image_id, "metric": metric})
-        check_judgeable(question)
+        check_scorable(question)
         yield question
 
 

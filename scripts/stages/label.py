@@ -32,7 +32,7 @@ class LabelRequest:
         split: split of the source.
         limit: rows at most; images for the built-in benchmark.
         columns: our field -> the source's column.
-        metric: judge of questions that name none.
+        metric: metric of questions that name none.
         image_folder: where relative image paths start.
         scales: scales to answer at; all of the model's if empty.
         max_new_tokens: longest answer [tokens].

@@ -79,7 +79,7 @@ def test_rows_and_features_of_a_batch():
     assert features.question[:, 0].tolist() == [4, 4, 6]  # one row a question
 
 
-def test_reference_judges_every_scale_by_the_largest():
+def test_reference_scores_every_scale_by_the_largest():
     answerer, said = Yes(), {1: "Red", 9: "blue."}
     usual = answerer.answer_images
 

@@ -108,7 +108,7 @@ def test_settings_refuse_zero(name):
         LabelSettings(**{name: 0})
 
 
-def test_unjudgeable_question_is_refused_before_anything_is_written(tmp_path, toy):
+def test_a_question_that_cannot_be_scored_is_refused_before_anything_is_written(tmp_path, toy):
     questions = QuestionSet("toy", [Question("q0", "i0", "What?", ("x",), "bleu")], toy.paint)
     with pytest.raises(ValueError, match="sample 'q0' has the unknown metric 'bleu'"):
         label(questions, toy.Answerer(), tmp_path / "run")

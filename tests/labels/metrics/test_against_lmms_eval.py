@@ -1,4 +1,4 @@
-"""The judges against the scoring functions of lmms-eval, where that is installed.
+"""The metrics against the scoring functions of lmms-eval, where that is installed.
 
 What differs on purpose is in docs/metrics.md; these answers are of kinds that must not differ.
 """
@@ -8,7 +8,7 @@ import random
 import pytest
 
 from labels.metrics.pope import summarise_yes_no
-from labels.metrics.registry import judge
+from labels.metrics.registry import score_answer
 from labels.questions import LETTERS, Question
 
 REASON = "lmms-eval is not installed; its scoring functions are what this compares with"
@@ -79,7 +79,7 @@ def compare(draw, metric, reference, choices=()):
     chance, different = random.Random(0), []
     for _ in range(N):
         said, accepted = draw(chance)
-        ours = judge(said, ask(metric, accepted, choices)).score
+        ours = score_answer(said, ask(metric, accepted, choices)).score
         if said.strip() and abs(ours - reference(said, accepted)) > 1e-9:
             different.append((said, accepted, ours))
     return different
@@ -158,7 +158,7 @@ def test_pope(theirs):
     said = chance.choices(("Yes", "no", "No ", "yes"), k=N)
     pairs = list(zip(said, chance.choices(("yes", "no"), k=N), strict=True))
     rows = [process({"answer": right, "question_id": 0}, [said]) for said, right in pairs]
-    ours = [judge(said, ask("yes_no", [right])).score for said, right in pairs]
+    ours = [score_answer(said, ask("yes_no", [right])).score for said, right in pairs]
     assert ours == [row["pope_accuracy"]["score"] for row in rows]
     found = summarise_yes_no(*zip(*((s, ask("yes_no", [r])) for s, r in pairs), strict=True))
     wanted = [total([row["pope_f1_score"] for row in rows]) for total in totals]

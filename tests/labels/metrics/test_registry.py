@@ -2,7 +2,7 @@ import pytest
 
 from labels.metrics.anls import edit_distance
 from labels.metrics.pope import summarise_yes_no
-from labels.metrics.registry import METRICS, check_judgeable, judge, settle_reference
+from labels.metrics.registry import METRICS, check_scorable, score_answer, settle_reference
 from labels.metrics.score import Score
 from labels.questions import Question
 
@@ -26,16 +26,16 @@ def ask(metric, answers, choices=()):
     ],
 )
 def test_exact(answer, expected):
-    assert judge(answer, ask("exact", ["red", "Dark red"])) == expected
+    assert score_answer(answer, ask("exact", ["red", "Dark red"])) == expected
 
 
 def test_vqa_counts_people():
     question = ask("vqa", ["tea"] * 2 + ["milk"] * 8)
     # Two of ten: eight people see 2 matches among the others, two see 1.
-    assert judge("Tea", question).score == pytest.approx((8 * 2 / 3 + 2 * 1 / 3) / 10)
-    assert judge("milk", question) == RIGHT
-    assert judge("rice", question) == WRONG
-    assert judge(" ", question) == UNREADABLE
+    assert score_answer("Tea", question).score == pytest.approx((8 * 2 / 3 + 2 * 1 / 3) / 10)
+    assert score_answer("milk", question) == RIGHT
+    assert score_answer("rice", question) == WRONG
+    assert score_answer(" ", question) == UNREADABLE
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_vqa_counts_people():
 )
 @pytest.mark.parametrize("right", ["a cat", "B"])
 def test_choice(answer, expected, right):
-    assert judge(answer, ask("choice", [right], ["a dog", "a cat", "bird"])) == expected
+    assert score_answer(answer, ask("choice", [right], ["a dog", "a cat", "bird"])) == expected
 
 
 def test_choice_takes_the_text_of_the_right_answer_before_its_letter():
     question = ask("choice", ["A"], ["B", "A"])
-    assert judge("B", question) == RIGHT  # the option lettered B reads "A"
+    assert score_answer("B", question) == RIGHT  # the option lettered B reads "A"
 
 
 @pytest.mark.parametrize(
@@ -85,31 +85,31 @@ def test_choice_takes_the_text_of_the_right_answer_before_its_letter():
     ],
 )
 def test_relaxed_number(answer, expected):
-    assert judge(answer, ask("relaxed", ["100"])) == expected
+    assert score_answer(answer, ask("relaxed", ["100"])) == expected
 
 
 def test_relaxed_knows_thousands_and_zero_and_words():
-    assert judge("1,020", ask("relaxed", ["1000"])) == RIGHT
-    assert judge("0.0", ask("relaxed", ["0"])) == RIGHT
-    assert judge("0.01", ask("relaxed", ["0"])) == WRONG
-    assert judge("-98", ask("relaxed", ["-100"])) == RIGHT
-    assert judge("May", ask("relaxed", ["may"])) == RIGHT
-    assert judge("7", ask("relaxed", ["May"])) == WRONG
+    assert score_answer("1,020", ask("relaxed", ["1000"])) == RIGHT
+    assert score_answer("0.0", ask("relaxed", ["0"])) == RIGHT
+    assert score_answer("0.01", ask("relaxed", ["0"])) == WRONG
+    assert score_answer("-98", ask("relaxed", ["-100"])) == RIGHT
+    assert score_answer("May", ask("relaxed", ["may"])) == RIGHT
+    assert score_answer("7", ask("relaxed", ["May"])) == WRONG
 
 
 def test_vqav2_keeps_what_textvqa_drops():
     # A comma beside a blank vanishes in both; one inside a word is a blank for VQAv2 only.
-    assert judge("red,blue", ask("vqa", ["redblue"] * 10)) == RIGHT
-    assert judge("red,blue", ask("vqav2", ["red blue"] * 10)) == RIGHT
-    assert judge("1,000 x-rays", ask("vqav2", ["1000 xrays"] * 10)) == RIGHT
-    assert judge("x-ray", ask("vqav2", ["x ray"] * 10)) == RIGHT
-    assert judge(" ", ask("vqav2", ["x"] * 10)) == UNREADABLE
+    assert score_answer("red,blue", ask("vqa", ["redblue"] * 10)) == RIGHT
+    assert score_answer("red,blue", ask("vqav2", ["red blue"] * 10)) == RIGHT
+    assert score_answer("1,000 x-rays", ask("vqav2", ["1000 xrays"] * 10)) == RIGHT
+    assert score_answer("x-ray", ask("vqav2", ["x ray"] * 10)) == RIGHT
+    assert score_answer(" ", ask("vqav2", ["x"] * 10)) == UNREADABLE
 
 
 def test_gqa_ignores_case_and_punctuation():
-    assert judge("T-shirt.", ask("gqa", ["tshirt"])) == RIGHT
-    assert judge("the shirt", ask("gqa", ["shirt"])) == WRONG
-    assert judge("...", ask("gqa", ["shirt"])) == UNREADABLE
+    assert score_answer("T-shirt.", ask("gqa", ["tshirt"])) == RIGHT
+    assert score_answer("the shirt", ask("gqa", ["shirt"])) == WRONG
+    assert score_answer("...", ask("gqa", ["shirt"])) == UNREADABLE
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_gqa_ignores_case_and_punctuation():
     ],
 )
 def test_yes_no_reads_the_first_sentence(answer, expected):
-    assert judge(answer, ask("yes_no", ["yes"])) == expected
+    assert score_answer(answer, ask("yes_no", ["yes"])) == expected
 
 
 def test_yes_no_over_a_set():
@@ -149,11 +149,11 @@ def test_edit_distance(first, second, distance):
 
 def test_anls_forgives_up_to_half_the_letters():
     question = ask("anls", ["12 May 1999", "May 1999"])
-    assert judge("12 MAY  1999", question).score == 1
-    assert judge("May 1998", question).score == pytest.approx(1 - 1 / 8)
-    assert judge("June", question) == WRONG
-    assert judge("  ", question) == UNREADABLE
-    assert judge("ab", ask("anls", ["ax"])).score == 0.5
+    assert score_answer("12 MAY  1999", question).score == 1
+    assert score_answer("May 1998", question).score == pytest.approx(1 - 1 / 8)
+    assert score_answer("June", question) == WRONG
+    assert score_answer("  ", question) == UNREADABLE
+    assert score_answer("ab", ask("anls", ["ax"])).score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -167,34 +167,34 @@ def test_anls_forgives_up_to_half_the_letters():
     ],
 )
 def test_mmmu_open_answers(answer, expected):
-    assert judge(answer, ask("mmmu", ["3"])) == expected
+    assert score_answer(answer, ask("mmmu", ["3"])) == expected
 
 
 def test_mmmu_texts_and_options():
-    assert judge("It is a Doric column.", ask("mmmu", ["doric"])) == RIGHT
-    assert judge("cab", ask("mmmu", ["a"])) == WRONG  # a letter is a word of its own
-    assert judge("B", ask("mmmu", ["cat"], ["dog", "cat"])) == RIGHT
-    assert judge("none", ask("mmmu", ["cat"], ["dog", "cat"])) == UNREADABLE
+    assert score_answer("It is a Doric column.", ask("mmmu", ["doric"])) == RIGHT
+    assert score_answer("cab", ask("mmmu", ["a"])) == WRONG  # a letter is a word of its own
+    assert score_answer("B", ask("mmmu", ["cat"], ["dog", "cat"])) == RIGHT
+    assert score_answer("none", ask("mmmu", ["cat"], ["dog", "cat"])) == UNREADABLE
 
 
 def test_reference_is_what_the_largest_scale_says():
     question = ask("exact", ["red"])
     assert settle_reference(question, "blue") is question
     text = settle_reference(ask("reference", []), "Blue.")
-    assert (judge("blue", text), judge("red", text)) == (RIGHT, WRONG)
+    assert (score_answer("blue", text), score_answer("red", text)) == (RIGHT, WRONG)
     option = settle_reference(ask("reference", [], ["dog", "cat"]), "B")
-    assert (judge("a cat", option), judge("cat", option)) == (UNREADABLE, RIGHT)
+    assert (score_answer("a cat", option), score_answer("cat", option)) == (UNREADABLE, RIGHT)
     lost = settle_reference(ask("reference", [], ["dog", "cat"]), "no idea")
-    assert (judge("No idea", lost), judge("A", lost)) == (RIGHT, WRONG)
+    assert (score_answer("No idea", lost), score_answer("A", lost)) == (RIGHT, WRONG)
 
 
-def test_check_accepts_what_can_be_judged():
-    check_judgeable(ask("exact", ["x"]))
-    check_judgeable(ask("vqa", ["x"] * 10))
-    check_judgeable(ask("choice", ["B"], ["dog", "cat"]))
-    check_judgeable(ask("yes_no", ["Yes"]))
-    check_judgeable(ask("mmmu", ["3"]))
-    check_judgeable(ask("reference", []))
+def test_check_accepts_what_can_be_scored():
+    check_scorable(ask("exact", ["x"]))
+    check_scorable(ask("vqa", ["x"] * 10))
+    check_scorable(ask("choice", ["B"], ["dog", "cat"]))
+    check_scorable(ask("yes_no", ["Yes"]))
+    check_scorable(ask("mmmu", ["3"]))
+    check_scorable(ask("reference", []))
     open_ones = {"exact", "vqa", "vqav2", "gqa", "relaxed", "anls"}
     assert set(METRICS) == open_ones | {"choice", "yes_no", "mmmu", "reference"}
 
@@ -211,6 +211,6 @@ def test_check_accepts_what_can_be_judged():
         (ask("choice", ["C"], ["dog", "cat"]), "answer 'C' is neither a letter nor the text"),
     ],
 )
-def test_check_refuses_what_cannot_be_judged(question, message):
+def test_check_refuses_what_cannot_be_scored(question, message):
     with pytest.raises(ValueError, match=message):
-        check_judgeable(question)
+        check_scorable(question)

@@ -81,7 +81,7 @@ def plain(question):
     return question.question.replace("?", " ").replace(".", " ")
 
 
-def test_expected_texts_are_judged_right():
+def test_expected_texts_score_full_marks():
     for index in range(40):
         for question in ask_questions("test", index, 8):
             assert METRICS[question.metric](expected_text(question), question).score == 1.0

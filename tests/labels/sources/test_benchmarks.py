@@ -2,7 +2,7 @@ import datasets
 import pytest
 from PIL import Image
 
-from labels.metrics.registry import METRICS, judge
+from labels.metrics.registry import METRICS, score_answer
 from labels.sources.benchmarks import PRESETS
 from labels.sources.loading import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, load_questions
 
@@ -74,13 +74,13 @@ def load(monkeypatch):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_preset_reads_and_judges_a_row_of_its_copy(load, name):
+def test_preset_reads_and_scores_a_row_of_its_copy(load, name):
     (question,) = load(name)
-    score = judge(RIGHT[name], question)
+    score = score_answer(RIGHT[name], question)
     assert score.parse_ok
     assert score.score == pytest.approx(6 / 7 if name == "docvqa" else 1)
     if question.choices:
-        assert judge("A", question).score == 0
+        assert score_answer("A", question).score == 0
 
 
 def test_hints_choices_and_groups(load):

@@ -260,7 +260,7 @@ def test_empty_question_is_named(jsonl):
         load_questions(str(write_jsonl(jsonl.with_name("b.jsonl"), [row])))
 
 
-def test_unjudgeable_question_is_named(jsonl):
+def test_a_question_that_cannot_be_scored_is_named(jsonl):
     with pytest.raises(ValueError, match="sample '0' has 1 answer.*metric vqa"):
         load_questions(str(jsonl), metric="vqa")
 
