@@ -13,7 +13,7 @@ import numpy as np
 from predictor.data import NOTHING, Extras, FloatArray, NameArray, image_folds
 from predictor.features.blocks import BLOCKS, EXTRAS, PICTURE, FeatureSettings
 from predictor.features.projections import fit_pca, fit_ridge
-from predictor.routers.base import pack_arrays, unpack_arrays
+from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 FEATURE_VERSION = 2
 
@@ -125,9 +125,7 @@ class FeatureMap:
         Raises:
             ValueError: if the content is no feature map.
         """
-        arrays = unpack_arrays(content)
-        if not {"shape", "products", "versions"} <= set(arrays):
-            raise ValueError("not a feature map; train the router again")
+        arrays = unpack_arrays(content, "feature map", ("shape", "products", "versions"))
         versions = dict(zip(BLOCKS, arrays["versions"].tolist(), strict=False))
         for name, version in versions.items():
             if version not in (0, BLOCKS[name].version):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from predictor.data import FloatArray, TrainData
 from predictor.features.projections import fit_pca
-from predictor.routers.base import pack_arrays, unpack_arrays
+from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 PARTS = ("picture", "question")
 
@@ -141,18 +141,5 @@ class DensityGate:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "DensityGate":
-        """Rebuild a gate.
-
-        Args:
-            content: what `to_bytes` gave.
-
-        Returns:
-            The gate.
-
-        Raises:
-            ValueError: if the content is no gate.
-        """
-        arrays = unpack_arrays(content)
-        if set(arrays) != set(_NAMES):
-            raise ValueError("not a density gate; train the router again")
-        return cls(arrays)
+        """Rebuild a gate from what `to_bytes` gave."""
+        return cls(unpack_arrays(content, "density gate", _NAMES))

@@ -1,25 +1,35 @@
-"""What every router offers, and the small checks and formats that they share.
+"""What every router offers, told once: the contract, its checks and the saved form of arrays.
 
-A router estimates P(correct) for every scale from a feature row. It knows nothing of cost, of
+A router estimates P(correct) at every scale from a feature row. It knows nothing of cost, of
 lambda or of where its features came from.
 """
 
-import io
-import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from predictor.data import FloatArray
+from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 
-class Router(Protocol):
-    """An estimator of the probability that each scale answers correctly."""
+class Router(ABC):
+    """An estimator of the probability that each scale answers correctly.
+
+    Attributes:
+        kind: name in `registry.ROUTERS`.
+        takes_missing: whether a feature may be NaN.
+        scales: the scales in column order [s].
+        width_: number of features d it learnt from; None before `fit`.
+    """
 
     kind: ClassVar[str]
-    scales: tuple[int, ...]
+    takes_missing: ClassVar[bool] = False
+
+    def __init__(self, scales: tuple[int, ...]) -> None:
+        self.scales = scales
+        self.width_: int | None = None
 
     def fit(
         self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
@@ -38,7 +48,12 @@ class Router(Protocol):
         Raises:
             ValueError: if shapes or values are wrong.
         """
-        ...
+        x, y, w = check_fit(features, correct, weights, self.scales)
+        if not self.takes_missing and not np.isfinite(x).all():
+            raise ValueError(f"the {self.kind} router takes no NaN or infinite feature")
+        self._learn(x, y, w)
+        self.width_ = x.shape[1]
+        return self
 
     def predict_proba(self, features: FloatArray) -> FloatArray:
         """Estimate P(correct) at every scale.
@@ -50,22 +65,21 @@ class Router(Protocol):
             Probabilities [n, s], float64.
 
         Raises:
-            ValueError: if the router is not fitted or the width is wrong.
+            ValueError: if the router is not fitted or d is not that of the training rows.
         """
-        ...
+        self._check_fitted()
+        x = np.ascontiguousarray(features, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.width_:
+            raise ValueError(f"features must have shape [n, {self.width_}], got {x.shape}")
+        return self._predict(x)
 
     def to_files(self) -> dict[str, bytes]:
-        """Give everything learnt as named files that cannot hold code.
-
-        Returns:
-            File name -> content.
-
-        Raises:
-            ValueError: if the router is not fitted.
-        """
-        ...
+        """Give everything learnt as named files that cannot hold code: file name -> content."""
+        self._check_fitted()
+        return self._pack()
 
     @classmethod
+    @abstractmethod
     def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "Router":
         """Rebuild a fitted router. The caller has checked the content's hash before.
 
@@ -79,7 +93,74 @@ class Router(Protocol):
         Raises:
             ValueError: if a file is missing or does not fit the scales.
         """
-        ...
+
+    def _check_fitted(self) -> None:
+        if self.width_ is None:
+            raise ValueError("this router is not fitted; call fit first or load a saved one")
+
+    @abstractmethod
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+        """Learn from checked features [n, d], scores [n, s] and what each score weighs [n, s]."""
+
+    @abstractmethod
+    def _predict(self, x: FloatArray) -> FloatArray:
+        """Give probabilities [n, s] for checked features [n, d]."""
+
+    @abstractmethod
+    def _pack(self) -> dict[str, bytes]:
+        """Give the files of a fitted router."""
+
+
+class ArrayRouter(Router):
+    """A router whose learnt numbers are arrays, saved in one .npz file.
+
+    Attributes:
+        file: name of the file.
+        shapes: name of each array to its axes: "n" rows, "s" scales, "d" features, other letters
+            for what belongs to one kind alone.
+        arrays_: everything learnt, by name; empty before `fit`.
+    """
+
+    file: ClassVar[str]
+    shapes: ClassVar[Mapping[str, str]]
+
+    def __init__(self, scales: tuple[int, ...]) -> None:
+        super().__init__(scales)
+        self.arrays_: dict[str, FloatArray] = {}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "ArrayRouter":
+        """Rebuild a fitted router; see `Router.from_files`.
+
+        Raises:
+            ValueError: if an array is missing or of another shape.
+        """
+        arrays = unpack_arrays(files.get(cls.file, b""))
+        sizes = {"s": len(scales)}
+        for name, axes in cls.shapes.items():
+            if name not in arrays or not _has_axes(arrays[name], axes, sizes):
+                raise ValueError(
+                    f"{cls.file} must hold {name} for {len(scales)} scales; train the router again"
+                )
+        router = cls(scales)
+        router.arrays_ = arrays
+        router.width_ = router._width()
+        return router
+
+    def _pack(self) -> dict[str, bytes]:
+        return {self.file: pack_arrays(self.arrays_)}
+
+    def _width(self) -> int:
+        """Read the number of features off the arrays."""
+        return len(self.arrays_["center"])
+
+
+def _has_axes(array: FloatArray, axes: str, sizes: dict[str, int]) -> bool:
+    # `sizes` gathers the length of each axis: it is the same in every array.
+    if array.ndim != len(axes):
+        return False
+    pairs = zip(axes, array.shape, strict=True)
+    return all(sizes.setdefault(axis, size) == size for axis, size in pairs)
 
 
 def check_fit(
@@ -112,120 +193,26 @@ def check_fit(
     w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
     if w.shape != (len(x),) or not np.all(np.isfinite(w) & (w >= 0)) or w.sum() == 0:
         raise ValueError(f"weights must be {len(x)} numbers >= 0, not all 0, got shape {w.shape}")
-    heard = np.where(known, w[:, None], 0.0)
-    mute = [scale for scale, total in zip(scales, heard.sum(axis=0), strict=True) if total == 0]
-    if mute:
-        raise ValueError(f"no row has a score at scale {mute[0]}; leave it out or label it")
-    return x, np.where(known, y, 0.0), heard
-
-
-def check_finite(features: FloatArray, kind: str) -> None:
-    """Refuse features that a router without a place for missing values cannot take.
-
-    Args:
-        features: feature rows [n, d].
-        kind: name of the router, for the message.
-
-    Raises:
-        ValueError: if a feature is NaN or infinite.
-    """
-    if not np.all(np.isfinite(features)):
-        raise ValueError(f"the {kind} router takes no NaN or infinite feature")
+    weighed = np.where(known, w[:, None], 0.0)  # [n, s]
+    totals = zip(scales, weighed.sum(axis=0), strict=True)
+    empty = [scale for scale, total in totals if total == 0]
+    if empty:
+        raise ValueError(f"no row has a score at scale {empty[0]}; leave it out or label it")
+    return x, np.where(known, y, 0.0), weighed
 
 
 def center_and_spread(features: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give what standardises features.
-
-    Args:
-        features: feature rows [n, d].
-
-    Returns:
-        Mean and standard deviation of every feature [d]; 1 where a feature never varies.
-    """
+    """Give what standardises features [n, d]: mean [d] and deviation [d], 1 for a constant."""
     spread = features.std(axis=0)
     return features.mean(axis=0), np.where(spread > 0, spread, 1.0)
 
 
-def check_width(features: FloatArray, width: int | None) -> FloatArray:
-    """Check what a router is asked to predict from.
-
-    Args:
-        features: feature rows [n, d].
-        width: the d that the router learnt from; None if it is not fitted.
-
-    Returns:
-        The features as float64, C order.
-
-    Raises:
-        ValueError: if the router is not fitted or the width differs.
-    """
-    if width is None:
-        raise ValueError("this router is not fitted; call fit first or load a saved one")
-    x = np.ascontiguousarray(features, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != width:
-        raise ValueError(f"features must have shape [n, {width}], got {x.shape}")
-    return x
-
-
 def sigmoid(logits: FloatArray) -> FloatArray:
-    """Turn log-odds into probabilities without overflow.
-
-    Args:
-        logits: log-odds, any shape.
-
-    Returns:
-        Probabilities, same shape.
-    """
+    """Turn log-odds of any shape into probabilities, without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64))))
 
 
 def log_odds(probabilities: FloatArray) -> FloatArray:
-    """Turn probabilities into log-odds, kept within about +-14.
-
-    Args:
-        probabilities: numbers in [0, 1], any shape.
-
-    Returns:
-        Log-odds, same shape.
-    """
+    """Turn probabilities of any shape into log-odds, kept within about +-14."""
     p = np.clip(np.asarray(probabilities, np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.log(p) - np.log1p(-p))
-
-
-def pack_arrays(arrays: Mapping[str, FloatArray]) -> bytes:
-    """Write arrays as the bytes of an .npz file; the same arrays give the same bytes.
-
-    Args:
-        arrays: name -> array of numbers.
-
-    Returns:
-        Content of the file.
-    """
-    buffer = io.BytesIO()
-    # Sorted, because the order in the archive would otherwise follow the caller's dict.
-    entries: dict[str, NDArray[np.generic]] = {name: arrays[name] for name in sorted(arrays)}
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in entries.items():
-            inner = io.BytesIO()
-            np.lib.format.write_array(inner, np.asarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), inner.getvalue())
-    return buffer.getvalue()
-
-
-def unpack_arrays(content: bytes) -> dict[str, FloatArray]:
-    """Read the bytes of an .npz file, never a pickle.
-
-    Args:
-        content: what `pack_arrays` gave.
-
-    Returns:
-        Name -> array.
-
-    Raises:
-        ValueError: if the content is not an .npz of plain arrays.
-    """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, AttributeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"not an .npz file of plain arrays: {error}") from error

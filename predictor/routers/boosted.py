@@ -15,7 +15,7 @@ import lightgbm as lgb
 import numpy as np
 
 from predictor.data import FloatArray
-from predictor.routers.base import check_fit, check_width, log_odds, sigmoid
+from predictor.routers.base import Router, log_odds, sigmoid
 
 INDEX = "boosted.json"
 
@@ -81,53 +81,36 @@ class BoostedSettings:
         }
 
 
-class BoostedRouter:
+class BoostedRouter(Router):
     """Per-scale heads averaged with shared trees; a scale whose scores are all alike is a constant.
 
     Attributes:
-        scales: the scales in column order [s].
         settings: what it was built with; a loaded router has the defaults here.
-        width_: features it learnt from; None before `fit`.
         heads_: a booster, or the log-odds of a constant, per scale [s].
         shared_: the shared trees; None if there are none.
     """
 
     kind: ClassVar[str] = "boosted"
+    takes_missing: ClassVar[bool] = True  # NaN is "does not apply"
 
     def __init__(self, scales: tuple[int, ...], settings: BoostedSettings | None = None) -> None:
-        self.scales = scales
+        super().__init__(scales)
         self.settings = settings or BoostedSettings()
-        self.width_: int | None = None
         self.heads_: list[Head] = []
         self.shared_: lgb.Booster | None = None
 
-    def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
-    ) -> "BoostedRouter":
-        """Learn from outcomes; see `Router.fit`. NaN features are taken as "does not apply".
-
-        Args:
-            features: feature rows [n, d].
-            correct: score of every scale [n, s], NaN where it was not tried.
-            weights: weight of each row [n].
-
-        Returns:
-            The router itself.
-        """
-        x, y, w = check_fit(features, correct, weights, self.scales)
-        self.width_ = x.shape[1]
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         # Binned once for all heads; only the target changes.
         rows = lgb.Dataset(x, params=self.settings.to_lightgbm(), free_raw_data=False)
         self.heads_ = [self._fit_head(rows, y[:, k], w[:, k]) for k in range(y.shape[1])]
         wanted = self.settings.shared_trees > 0 and any(self._varied())
         self.shared_ = self._fit_shared(x, y, w) if wanted else None
-        return self
 
     def _fit_head(self, rows: lgb.Dataset, target: FloatArray, weights: FloatArray) -> Head:
-        heard = target[weights > 0]
-        if np.ptp(heard) == 0:
+        known = target[weights > 0]
+        if np.ptp(known) == 0:
             # Smoothed as if half a row had gone each way: never quite 0 or 1.
-            return float(log_odds((heard.sum() + 0.5) / (len(heard) + 1)))
+            return float(log_odds((known.sum() + 0.5) / (len(known) + 1)))
         parameters = self.settings.to_lightgbm()
         return lgb.train(
             parameters, rows.set_label(target).set_weight(weights), self.settings.trees
@@ -147,56 +130,35 @@ class BoostedRouter:
     def _varied(self) -> list[bool]:
         return [not isinstance(head, float) for head in self.heads_]
 
-    def predict_proba(self, features: FloatArray) -> FloatArray:
-        """Estimate P(correct) at every scale; see `Router.predict_proba`.
-
-        Args:
-            features: feature rows [n, d].
-
-        Returns:
-            Probabilities [n, s].
-        """
-        x = check_width(features, self.width_)
-        own = np.column_stack([_predict(head, x) for head in self.heads_])
+    def _predict(self, x: FloatArray) -> FloatArray:
+        own = np.column_stack([_predict_head(head, x) for head in self.heads_])
         if self.shared_ is None:
             return own
-        shared = _predict(self.shared_, _cross(x, len(self.scales))).reshape(own.shape)
+        shared = _predict_head(self.shared_, _cross(x, len(self.scales))).reshape(own.shape)
         return np.where(self._varied(), 0.5 * (own + shared), own)
 
-    def to_files(self) -> dict[str, bytes]:
-        """Give one LightGBM text per booster and an index.
-
-        Returns:
-            File name -> content.
-
-        Raises:
-            ValueError: if the router is not fitted.
-        """
-        if self.width_ is None:
-            raise ValueError("this router is not fitted; call fit first")
-        named = {
-            _head_file(scale): head for scale, head in zip(self.scales, self.heads_, strict=True)
-        }
+    def _pack(self) -> dict[str, bytes]:
+        boosters: dict[str, lgb.Booster] = {}
+        constants: dict[str, float] = {}
+        for scale, head in zip(self.scales, self.heads_, strict=True):
+            if isinstance(head, float):
+                constants[_head_file(scale)] = head
+            else:
+                boosters[_head_file(scale)] = head
+        if self.shared_ is not None:
+            boosters[SHARED] = self.shared_
         index = {
             "width": self.width_,
             "shared": self.shared_ is not None,
-            "constants": {name: head for name, head in named.items() if isinstance(head, float)},
+            "constants": constants,
         }
-        boosters = {SHARED: self.shared_, **named}
-        texts = {n: b.model_to_string() for n, b in boosters.items() if isinstance(b, lgb.Booster)}
-        files = {INDEX: json.dumps(index, indent=1) + "\n", **texts}
-        return {name: text.encode() for name, text in files.items()}
+        texts = {name: booster.model_to_string() for name, booster in boosters.items()}
+        texts[INDEX] = json.dumps(index, indent=1) + "\n"
+        return {name: text.encode() for name, text in texts.items()}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "BoostedRouter":
         """Rebuild a fitted router; LightGBM's parser runs here, so hashes come first.
-
-        Args:
-            files: what `to_files` gave.
-            scales: the scales in column order [s].
-
-        Returns:
-            The router.
 
         Raises:
             ValueError: if a file is missing or a booster has another width than the index says.
@@ -204,17 +166,17 @@ class BoostedRouter:
         router = cls(scales)
         try:
             index = json.loads(files[INDEX])
-            router.width_ = int(index["width"])
-            names = [_head_file(scale) for scale in scales]
             constants = index["constants"]
-            router.heads_ = [
-                float(constants[n]) if n in constants else _parse(files[n], router.width_)
-                for n in names
-            ]
+            width = int(index["width"])
+            for name in map(_head_file, scales):
+                constant = constants.get(name)
+                head = _parse(files[name], width) if constant is None else float(constant)
+                router.heads_.append(head)
             if index["shared"]:
-                router.shared_ = _parse(files[SHARED], router.width_ + 1)
+                router.shared_ = _parse(files[SHARED], width + 1)
         except (KeyError, TypeError) as error:
             raise ValueError(f"boosted router lacks {error}; train it again") from error
+        router.width_ = width
         return router
 
 
@@ -237,9 +199,9 @@ def _parse(content: bytes, width: int) -> lgb.Booster:
     return booster
 
 
-def _predict(head: Head, x: FloatArray) -> FloatArray:
+def _predict_head(head: Head, x: FloatArray) -> FloatArray:
     if isinstance(head, float):
         return np.full(len(x), sigmoid(np.array(head)))
     # One thread: waking others takes longer than the rows of a batch.
-    found = head.predict(x, num_threads=1, predict_disable_shape_check=True)
-    return np.asarray(found, np.float64)
+    probabilities = head.predict(x, num_threads=1, predict_disable_shape_check=True)
+    return np.asarray(probabilities, np.float64)

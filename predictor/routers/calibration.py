@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from predictor.data import FloatArray
-from predictor.routers.base import log_odds, pack_arrays, sigmoid, unpack_arrays
+from predictor.routers.arrays import pack_arrays, unpack_arrays
+from predictor.routers.base import log_odds, sigmoid
 from predictor.routers.linear import LinearSettings, fit_logistic
 
 METHODS = ("platt", "isotonic")

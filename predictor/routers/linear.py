@@ -4,29 +4,16 @@ Its own Newton solver, because scores may be soft, because a fit is then the sam
 on every run, and because loading a router should not import scikit-learn.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from predictor.data import FloatArray
-from predictor.routers.base import (
-    center_and_spread,
-    check_finite,
-    check_fit,
-    check_width,
-    log_odds,
-    pack_arrays,
-    sigmoid,
-    unpack_arrays,
-)
+from predictor.routers.base import ArrayRouter, center_and_spread, log_odds, sigmoid
 
 # Makes the penalty on a threshold a ten-thousandth of that on a slope: thresholds are free.
 _FREE = 100.0
-
-
-WEIGHTS = "router.npz"
 
 
 @dataclass(frozen=True)
@@ -77,88 +64,41 @@ def fit_logistic(
     return beta
 
 
-class LinearRouter:
-    """Per-scale logistic regression on standardised features."""
+class LinearRouter(ArrayRouter):
+    """Logistic regression of each scale on standardised features.
+
+    Attributes:
+        settings: what it was built with; a loaded router has the defaults here.
+    """
 
     kind: ClassVar[str] = "linear"
+    file: ClassVar[str] = "router.npz"
+    shapes: ClassVar[dict[str, str]] = {"coefficients": "sc"}  # c is d + 1: the intercept is last
 
     def __init__(self, scales: tuple[int, ...], settings: LinearSettings | None = None) -> None:
-        self.scales = scales
+        super().__init__(scales)
         self.settings = settings or LinearSettings()
-        self.coefficients_: FloatArray | None = None
 
-    def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
-    ) -> "LinearRouter":
-        """Learn from outcomes; see `Router.fit`.
-
-        Args:
-            features: feature rows [n, d].
-            correct: score of every scale [n, s], NaN where it was not tried.
-            weights: weight of each row [n].
-
-        Returns:
-            The router itself.
-        """
-        x, y, w = check_fit(features, correct, weights, self.scales)
-        check_finite(x, "linear")
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         center, spread = center_and_spread(x)
         standard = (x - center) / spread
-        # One row a scale, folded back to raw features so that prediction is one product. A scale
-        # whose scores are all alike needs no special case: the penalty leaves it its intercept.
+        # A scale whose scores are all alike needs no special case: the penalty leaves it its
+        # intercept.
         heads = np.stack(
             [fit_logistic(standard, y[:, k], w[:, k], self.settings) for k in range(y.shape[1])]
-        )
-        slopes = heads[:, :-1] / spread
-        self.coefficients_ = np.column_stack([slopes, heads[:, -1] - slopes @ center])
-        return self
+        )  # [s, d + 1]
+        self._keep(heads[:, :-1] / spread, heads[:, -1], center)
 
-    def predict_proba(self, features: FloatArray) -> FloatArray:
-        """Estimate P(correct) at every scale; see `Router.predict_proba`.
+    def _keep(self, slopes: FloatArray, offsets: FloatArray, center: FloatArray) -> None:
+        # Folded back to raw features, so that prediction is one product.
+        self.arrays_ = {"coefficients": np.column_stack([slopes, offsets - slopes @ center])}
 
-        Args:
-            features: feature rows [n, d].
+    def _predict(self, x: FloatArray) -> FloatArray:
+        learnt = self.arrays_["coefficients"]
+        return sigmoid(x @ learnt[:, :-1].T + learnt[:, -1])
 
-        Returns:
-            Probabilities [n, s].
-        """
-        learnt = self.coefficients_
-        x = check_width(features, None if learnt is None else learnt.shape[1] - 1)
-        return np.zeros(0) if learnt is None else sigmoid(x @ learnt[:, :-1].T + learnt[:, -1])
-
-    def to_files(self) -> dict[str, bytes]:
-        """Give the coefficients as an .npz.
-
-        Returns:
-            File name -> content.
-
-        Raises:
-            ValueError: if the router is not fitted.
-        """
-        if self.coefficients_ is None:
-            raise ValueError("this router is not fitted; call fit first")
-        return {WEIGHTS: pack_arrays({"coefficients": self.coefficients_})}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "LinearRouter":
-        """Rebuild a fitted router.
-
-        Args:
-            files: what `to_files` gave.
-            scales: the scales in column order [s].
-
-        Returns:
-            The router.
-
-        Raises:
-            ValueError: if the file is missing or does not fit the scales.
-        """
-        coefficients = unpack_arrays(files.get(WEIGHTS, b"")).get("coefficients", np.zeros(0))
-        if coefficients.ndim != 2 or len(coefficients) != len(scales):
-            raise ValueError(f"{WEIGHTS} must hold coefficients for {len(scales)} scales")
-        router = cls(scales)
-        router.coefficients_ = coefficients
-        return router
+    def _width(self) -> int:
+        return int(self.arrays_["coefficients"].shape[1]) - 1
 
 
 class OrdinalRouter(LinearRouter):
@@ -166,32 +106,20 @@ class OrdinalRouter(LinearRouter):
 
     kind: ClassVar[str] = "ordinal"
 
-    def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
-    ) -> "OrdinalRouter":
-        """Learn from outcomes; see `Router.fit`.
-
-        Args:
-            features: feature rows [n, d].
-            correct: score of every scale [n, s], NaN where it was not tried.
-            weights: weight of each row [n].
-
-        Returns:
-            The router itself.
-        """
-        x, y, w = check_fit(features, correct, weights, self.scales)
-        check_finite(x, "ordinal")
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         center, spread = center_and_spread(x)
-        heard = w > 0
-        varied = np.flatnonzero([np.ptp(y[heard[:, k], k]) > 0 for k in range(y.shape[1])])
+        known = w > 0
+        varied = np.flatnonzero([np.ptp(y[known[:, k], k]) > 0 for k in range(y.shape[1])])
         # Half a row each way, as if it had been seen: an even score is never quite 0 or 1.
-        fixed = log_odds(((y * heard).sum(axis=0) + 0.5) / (heard.sum(axis=0) + 1))
-        slopes, thresholds = np.zeros((y.shape[1], x.shape[1])), fixed
+        thresholds = log_odds(((y * known).sum(axis=0) + 0.5) / (known.sum(axis=0) + 1))
+        slopes = np.zeros((y.shape[1], x.shape[1]))
         if len(varied):
-            asked = np.tile(_FREE * np.eye(len(varied)), (len(x), 1))
-            design = np.column_stack([np.repeat((x - center) / spread, len(varied), 0), asked])
-            found = fit_logistic(design, y[:, varied].ravel(), w[:, varied].ravel(), self.settings)
-            slopes[varied] = found[: x.shape[1]] / spread
-            thresholds[varied] = np.maximum.accumulate(found[-1] + _FREE * found[x.shape[1] : -1])
-        self.coefficients_ = np.column_stack([slopes, thresholds - slopes @ center])
-        return self
+            # Every row comes once per scale, with a column that marks the scale [n * v, d + v].
+            marks = np.tile(_FREE * np.eye(len(varied)), (len(x), 1))
+            design = np.column_stack([np.repeat((x - center) / spread, len(varied), 0), marks])
+            beta = fit_logistic(design, y[:, varied].ravel(), w[:, varied].ravel(), self.settings)
+            d = x.shape[1]
+            slopes[varied] = beta[:d] / spread
+            # A larger scale is never less likely to be right.
+            thresholds[varied] = np.maximum.accumulate(beta[-1] + _FREE * beta[d:-1])
+        self._keep(slopes, thresholds, center)

@@ -5,23 +5,13 @@ its cross-entropy; `cost` weighs the choice by the utility at stake, at one pric
 last two order the scales and make no probabilities: the calibration that follows every router does.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from predictor.data import FloatArray
-from predictor.routers.base import (
-    center_and_spread,
-    check_finite,
-    check_fit,
-    check_width,
-    log_odds,
-    pack_arrays,
-    sigmoid,
-    unpack_arrays,
-)
+from predictor.routers.base import ArrayRouter, center_and_spread, log_odds, sigmoid
 from predictor.routers.mlp_losses import (
     LOSSES,
     Mask,
@@ -30,9 +20,6 @@ from predictor.routers.mlp_losses import (
     softmax,
     weighted_choice,
 )
-
-WEIGHTS = "mlp.npz"
-
 
 Layers: TypeAlias = dict[str, FloatArray]
 
@@ -84,37 +71,33 @@ class MlpSettings:
             raise ValueError(f"networks must be at least 1, got {self.networks}")
 
 
-class MlpRouter:
+class MlpRouter(ArrayRouter):
     """Networks with one hidden layer of rectified units on standardised features, averaged.
 
+    With the losses `rank` and `cost` it predicts shares of preference.
+
     Attributes:
-        scales: the scales in column order [s].
         settings: what it was built with; a loaded router has the defaults here.
-        layers_: everything learnt, by name, stacked over networks; empty before `fit`.
     """
 
     kind: ClassVar[str] = "mlp"
+    file: ClassVar[str] = "mlp.npz"
+    # k networks of h hidden units
+    shapes: ClassVar[dict[str, str]] = {
+        "in": "kdh",
+        "in.bias": "kh",
+        "out": "khs",
+        "out.bias": "ks",
+        "center": "d",
+        "shrink": "d",
+        "softmax": "",
+    }
 
     def __init__(self, scales: tuple[int, ...], settings: MlpSettings | None = None) -> None:
-        self.scales = scales
+        super().__init__(scales)
         self.settings = settings or MlpSettings()
-        self.layers_: Layers = {}
 
-    def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
-    ) -> "MlpRouter":
-        """Train until the held-out rows get no better; see `Router.fit`.
-
-        Args:
-            features: feature rows [n, d].
-            correct: score of every scale [n, s], NaN where it was not tried.
-            weights: weight of each row [n].
-
-        Returns:
-            The router itself.
-        """
-        x, y, w = check_fit(features, correct, weights, self.scales)
-        check_finite(x, "mlp")
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         center, spread = center_and_spread(x)
         shrink = 1.0 / spread
         scaled, found = (x - center) * shrink, []
@@ -124,8 +107,7 @@ class MlpRouter:
             found.append(self._train(layers, scaled, y, w / w.max(axis=1).mean(), rng))
         stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
         soft = np.array(float(self.settings.loss != "bce"))
-        self.layers_ = {**stacked, "center": center, "shrink": shrink, "softmax": soft}
-        return self
+        self.arrays_ = {**stacked, "center": center, "shrink": shrink, "softmax": soft}
 
     def _start(self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator) -> Layers:
         rates = np.average(y, axis=0, weights=w)
@@ -204,54 +186,11 @@ class MlpRouter:
         decay = self.settings.decay if value.ndim == 2 else 0.0
         return np.asarray(value - self.settings.rate * (direction + decay * value))
 
-    def predict_proba(self, features: FloatArray) -> FloatArray:
-        """Estimate P(correct) at every scale; see `Router.predict_proba`.
-
-        Args:
-            features: feature rows [n, d].
-
-        Returns:
-            Probabilities [n, s]; with the losses `rank` and `cost`, shares of preference.
-        """
-        a = self.layers_
-        x = check_width(features, len(a["center"]) if a else None)
-        _, logits = _logits(a, (x - a["center"]) * a["shrink"])
-        found = softmax(logits) if a["softmax"] else sigmoid(logits)
-        return np.asarray(found.mean(axis=0))
-
-    def to_files(self) -> dict[str, bytes]:
-        """Give the weights as an .npz.
-
-        Returns:
-            File name -> content.
-
-        Raises:
-            ValueError: if the router is not fitted.
-        """
-        if not self.layers_:
-            raise ValueError("this router is not fitted; call fit first")
-        return {WEIGHTS: pack_arrays(self.layers_)}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "MlpRouter":
-        """Rebuild a fitted router.
-
-        Args:
-            files: what `to_files` gave.
-            scales: the scales in column order [s].
-
-        Returns:
-            The router.
-
-        Raises:
-            ValueError: if the file is missing or does not fit the scales.
-        """
-        layers = unpack_arrays(files.get(WEIGHTS, b""))
-        if np.shape(layers.get("out.bias", np.zeros(0)))[1:] != (len(scales),):
-            raise ValueError(f"{WEIGHTS} must hold weights for {len(scales)} scales")
-        router = cls(scales)
-        router.layers_ = layers
-        return router
+    def _predict(self, x: FloatArray) -> FloatArray:
+        a = self.arrays_
+        _, logits = _logits(a, (x - a["center"]) * a["shrink"])  # [k, n, s]
+        outputs = softmax(logits) if a["softmax"] else sigmoid(logits)
+        return np.asarray(outputs.mean(axis=0))
 
 
 def _logits(layers: Layers, x: FloatArray) -> tuple[FloatArray, FloatArray]:

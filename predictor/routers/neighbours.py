@@ -5,24 +5,13 @@ number of neighbours and the metric. Not fast on large splits: it compares with 
 kept.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from predictor.data import FloatArray, IntArray
-from predictor.routers.base import (
-    center_and_spread,
-    check_finite,
-    check_fit,
-    check_width,
-    pack_arrays,
-    unpack_arrays,
-)
-
-ROWS = "neighbours.npz"
-
+from predictor.routers.base import ArrayRouter, center_and_spread
 
 METRICS = ("euclidean", "cosine")
 
@@ -55,105 +44,54 @@ class NeighbourSettings:
             raise ValueError(f"metric must be one of {METRICS}, got {self.metric!r}")
 
 
-class NeighbourRouter:
+class NeighbourRouter(ArrayRouter):
     """Mean score of the k nearest training rows.
 
     Attributes:
-        scales: the scales in column order [s].
         settings: what it was built with; a loaded router has the defaults here.
-        arrays_: everything learnt, by name; empty before `fit`.
     """
 
     kind: ClassVar[str] = "knn"
+    file: ClassVar[str] = "neighbours.npz"
+    shapes: ClassVar[dict[str, str]] = {
+        "scores": "ns",
+        "weights": "ns",
+        "rows": "nd",
+        "center": "d",
+        "shrink": "d",
+        "prior": "",
+        "count": "",
+        "metric": "",
+    }
 
     def __init__(self, scales: tuple[int, ...], settings: NeighbourSettings | None = None) -> None:
-        self.scales = scales
+        super().__init__(scales)
         self.settings = settings or NeighbourSettings()
-        self.arrays_: dict[str, FloatArray] = {}
 
-    def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
-    ) -> "NeighbourRouter":
-        """Keep the rows; see `Router.fit`.
-
-        Args:
-            features: feature rows [n, d].
-            correct: score of every scale [n, s], NaN where it was not tried.
-            weights: weight of each row [n]; a row of weight 0 is not kept.
-
-        Returns:
-            The router itself.
-        """
-        x, y, w = check_fit(features, correct, weights, self.scales)
-        check_finite(x, "neighbour")
-        kept = np.flatnonzero(w.any(axis=1))
-        if len(kept) > self.settings.most_rows:
-            rng = np.random.default_rng(self.settings.seed)
-            kept = np.sort(rng.choice(kept, self.settings.most_rows, replace=False))
-        x, y, w = x[kept], y[kept], w[kept]
-        center, spread = center_and_spread(x)
-        shrink = 1.0 / spread
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         s = self.settings
+        kept = np.flatnonzero(w.any(axis=1))
+        if len(kept) > s.most_rows:
+            rng = np.random.default_rng(s.seed)
+            kept = np.sort(rng.choice(kept, s.most_rows, replace=False))
+        center, spread = center_and_spread(x[kept])
+        shrink = 1.0 / spread
         self.arrays_ = {
-            **{"center": center, "shrink": shrink},
-            **{"rows": ((x - center) * shrink).astype(np.float32)},
-            **{
-                "scores": y.astype(np.float32),
-                "weights": w,
-                "prior": np.array(s.prior),
-            },
-            **{"count": np.array(s.count), "metric": np.array(METRICS.index(s.metric))},
+            "center": center,
+            "shrink": shrink,
+            "rows": ((x[kept] - center) * shrink).astype(np.float32),
+            "scores": y[kept].astype(np.float32),
+            "weights": w[kept],
+            "prior": np.array(s.prior),
+            "count": np.array(s.count),
+            "metric": np.array(METRICS.index(s.metric)),
         }
-        return self
 
-    def predict_proba(self, features: FloatArray) -> FloatArray:
-        """Average the neighbours; see `Router.predict_proba`.
-
-        Args:
-            features: feature rows [n, d].
-
-        Returns:
-            Probabilities [n, s].
-        """
+    def _predict(self, x: FloatArray) -> FloatArray:
         a = self.arrays_
-        x = check_width(features, len(a["center"]) if a else None)
         metric = METRICS[int(a["metric"])]
         order = _nearest((x - a["center"]) * a["shrink"], a["rows"], int(a["count"]), metric)
         return _average(order, a["scores"], a["weights"], float(a["prior"]))
-
-    def to_files(self) -> dict[str, bytes]:
-        """Give the kept rows as an .npz.
-
-        Returns:
-            File name -> content.
-
-        Raises:
-            ValueError: if the router is not fitted.
-        """
-        if not self.arrays_:
-            raise ValueError("this router is not fitted; call fit first")
-        return {ROWS: pack_arrays(self.arrays_)}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "NeighbourRouter":
-        """Rebuild a fitted router.
-
-        Args:
-            files: what `to_files` gave.
-            scales: the scales in column order [s].
-
-        Returns:
-            The router.
-
-        Raises:
-            ValueError: if the file is missing or does not fit the scales.
-        """
-        arrays = unpack_arrays(files.get(ROWS, b""))
-        if np.shape(arrays.get("scores", np.zeros(0)))[1:] != (len(scales),):
-            raise ValueError(f"{ROWS} must hold scores for {len(scales)} scales")
-        router = cls(scales)
-        router.arrays_ = arrays
-        return router
 
 
 def _nearest(x: FloatArray, rows: FloatArray, count: int, metric: str) -> IntArray:

@@ -1,7 +1,5 @@
 """The routers by name; a new one is listed here and gets the contract test for free."""
 
-from typing import TypeAlias
-
 from predictor.routers.base import Router
 from predictor.routers.blend import BlendRouter
 from predictor.routers.boosted import BoostedRouter, BoostedSettings
@@ -10,35 +8,22 @@ from predictor.routers.linear import LinearRouter, LinearSettings, OrdinalRouter
 from predictor.routers.mlp import MlpRouter, MlpSettings
 from predictor.routers.neighbours import NeighbourRouter, NeighbourSettings
 
-RouterClass: TypeAlias = (
-    type[BlendRouter]
-    | type[BoostedRouter]
-    | type[ConstantRouter]
-    | type[LinearRouter]
-    | type[MlpRouter]
-    | type[NeighbourRouter]
+KINDS: tuple[type[Router], ...] = (
+    BlendRouter,
+    BoostedRouter,
+    ConstantRouter,
+    LinearRouter,
+    MlpRouter,
+    NeighbourRouter,
+    OrdinalRouter,
 )
 
 
-ROUTERS: dict[str, RouterClass] = {
-    BlendRouter.kind: BlendRouter,
-    BoostedRouter.kind: BoostedRouter,
-    ConstantRouter.kind: ConstantRouter,
-    LinearRouter.kind: LinearRouter,
-    MlpRouter.kind: MlpRouter,
-    NeighbourRouter.kind: NeighbourRouter,
-    OrdinalRouter.kind: OrdinalRouter,
-}
+ROUTERS = {router.kind: router for router in KINDS}
 
 
-def router_class(name: str) -> RouterClass:
-    """Look a router up.
-
-    Args:
-        name: one of `ROUTERS`.
-
-    Returns:
-        Its class.
+def router_class(name: str) -> type[Router]:
+    """Look a router's class up by its name in `ROUTERS`.
 
     Raises:
         ValueError: if there is no router of that name.
@@ -70,15 +55,17 @@ def make_router(
     Returns:
         The router.
     """
-    found = router_class(name)
-    if found is BlendRouter:
+    kind = router_class(name)
+    if kind is BlendRouter:
         return BlendRouter(scales, boosted, mlp)
-    if found is BoostedRouter:
+    if kind is BoostedRouter:
         return BoostedRouter(scales, boosted)
-    if found is MlpRouter:
+    if kind is MlpRouter:
         return MlpRouter(scales, mlp)
-    if found is NeighbourRouter:
+    if kind is NeighbourRouter:
         return NeighbourRouter(scales, neighbours)
-    if found is ConstantRouter:
-        return ConstantRouter(scales)
-    return OrdinalRouter(scales, linear) if found is OrdinalRouter else LinearRouter(scales, linear)
+    if kind is LinearRouter:
+        return LinearRouter(scales, linear)
+    if kind is OrdinalRouter:
+        return OrdinalRouter(scales, linear)
+    return kind(scales)

@@ -5,7 +5,7 @@ import pytest
 
 from predictor.features.blocks import BLOCKS, PICTURE, USUAL, Block, FeatureSettings
 from predictor.features.feature_map import FeatureMap
-from predictor.routers.base import pack_arrays
+from predictor.routers.arrays import pack_arrays
 
 SMALL = {"one_width": 4, "grid_width": 5, "spread_width": 3, "question_width": 6}
 

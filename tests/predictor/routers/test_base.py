@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 
-from predictor.routers.base import (
-    check_fit,
-    check_width,
-    log_odds,
-    pack_arrays,
-    sigmoid,
-    unpack_arrays,
-)
+from predictor.routers.arrays import pack_arrays
+from predictor.routers.base import check_fit, log_odds, sigmoid
+from predictor.routers.constant import ConstantRouter
+from predictor.routers.neighbours import NeighbourRouter
 
 SCALES = (1, 9)
 
@@ -58,12 +54,28 @@ def test_check_fit_refuses_bad_weights(weights):
         check_fit(np.ones((3, 4)), np.ones((3, 2)), weights, SCALES)
 
 
-def test_check_width_needs_a_fit_and_the_same_width():
+def test_prediction_needs_a_fit_and_the_same_width():
+    router = ConstantRouter(SCALES)
     with pytest.raises(ValueError, match="not fitted"):
-        check_width(np.ones((1, 2)), None)
+        router.predict_proba(np.ones((1, 2)))
+    router.fit(np.ones((2, 3)), np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"features must have shape \[n, 3\], got \(1, 2\)"):
-        check_width(np.ones((1, 2)), 3)
-    assert check_width(np.ones((1, 2), np.float32), 2).dtype == np.float64
+        router.predict_proba(np.ones((1, 2)))
+    assert router.predict_proba(np.ones((1, 3), np.float32)).dtype == np.float64
+
+
+@pytest.mark.parametrize("rates", [np.ones(3), np.ones((2, 1)), np.array(1.0)])
+def test_saved_arrays_must_have_the_axes_that_the_router_says(rates):
+    files = {"rates.npz": pack_arrays({"rates": rates, "width": np.array(3)})}
+    with pytest.raises(ValueError, match="rates.npz must hold rates for 2 scales; train"):
+        ConstantRouter.from_files(files, SCALES)
+
+
+def test_an_axis_is_as_long_in_one_saved_array_as_in_another():
+    router = NeighbourRouter(SCALES).fit(np.ones((4, 3)), np.ones((4, 2)))
+    files = {"neighbours.npz": pack_arrays({**router.arrays_, "center": np.ones(2)})}
+    with pytest.raises(ValueError, match="neighbours.npz must hold center for 2 scales"):
+        NeighbourRouter.from_files(files, SCALES)
 
 
 def test_sigmoid_and_log_odds_undo_each_other():
@@ -72,27 +84,3 @@ def test_sigmoid_and_log_odds_undo_each_other():
     assert sigmoid(np.array([-1000.0, 1000.0])).tolist() == [0.0, 1.0]
     # 0 and 1 are clipped at one in a million: ln(1e6) = 13.8.
     assert log_odds(np.array([0.0, 1.0])) == pytest.approx([-13.8155, 13.8155], abs=1e-3)
-
-
-def test_arrays_survive_packing():
-    arrays = {"b": np.arange(6.0).reshape(2, 3), "a": np.array([1], np.float32)}
-    back = unpack_arrays(pack_arrays(arrays))
-    assert set(back) == {"a", "b"}
-    assert np.array_equal(back["b"], arrays["b"])
-    assert back["a"].dtype == np.float32
-
-
-def test_packing_the_same_arrays_gives_the_same_bytes():
-    first = pack_arrays({"a": np.ones(3), "b": np.zeros(2)})
-    assert first == pack_arrays({"b": np.zeros(2), "a": np.ones(3)})
-
-
-def test_packing_refuses_objects():
-    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        pack_arrays({"a": np.array([{}], dtype=object)})
-
-
-@pytest.mark.parametrize("content", [b"", b"no zip at all", pack_arrays({"a": np.ones(9)})[:-30]])
-def test_unpacking_refuses_other_bytes(content):
-    with pytest.raises(ValueError, match="not an .npz file of plain arrays"):
-        unpack_arrays(content)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from predictor.routers.base import pack_arrays, sigmoid
+from predictor.routers.arrays import pack_arrays
+from predictor.routers.base import sigmoid
 from predictor.routers.linear import LinearRouter, LinearSettings, fit_logistic
 
 

@@ -42,13 +42,13 @@ def test_networks_start_differently_and_are_averaged(ring):
     x, y = ring
     alone = MlpRouter((9, 36), MlpSettings(networks=1, epochs=3)).fit(x, y)
     pair = MlpRouter((9, 36), MlpSettings(networks=2, epochs=3)).fit(x, y)
-    first, second = pair.layers_["in"]
-    assert np.array_equal(first, alone.layers_["in"][0]) and not np.allclose(first, second)
+    first, second = pair.arrays_["in"]
+    assert np.array_equal(first, alone.arrays_["in"][0]) and not np.allclose(first, second)
     names = ("in", "in.bias", "out", "out.bias")
     each = []
     for network in range(2):
-        only = {name: pair.layers_[name][[network]] for name in names}
-        alone.layers_ = {**pair.layers_, **only}
+        only = {name: pair.arrays_[name][[network]] for name in names}
+        alone.arrays_ = {**pair.arrays_, **only}
         each.append(alone.predict_proba(x))
     assert pair.predict_proba(x) == pytest.approx(np.mean(each, axis=0))
 

@@ -16,7 +16,7 @@ def make_rows(n, seed):
 
 def test_it_finds_slopes_and_thresholds():
     x, y = make_rows(4000, 0)
-    learnt = OrdinalRouter(SCALES).fit(x, y).coefficients_
+    learnt = OrdinalRouter(SCALES).fit(x, y).arrays_["coefficients"]
     assert learnt[:, :2] == pytest.approx(np.full((3, 2), -1.0), abs=0.12)
     assert learnt[:, 2:6] == pytest.approx(np.zeros((3, 4)), abs=0.1)
     assert learnt[:, 6] == pytest.approx([-1.0, 0.5, 2.0], abs=0.15)
