@@ -38,19 +38,36 @@ def load_image(path: str | Path, frame: int = 0) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no image file at {path}")
+    return decode_image(path, str(path), frame)
+
+
+def decode_image(source: Path | BytesIO, name: str, frame: int = 0) -> Image.Image:
+    """Decode an image file, upright and in RGB.
+
+    Args:
+        source: the file, or its content.
+        name: what to call it in an error.
+        frame: which picture to take of an animated file.
+
+    Returns:
+        The image in mode RGB, turned as its EXIF orientation says.
+
+    Raises:
+        ValueError: if it is not an image, is cut short, or has a size that is refused.
+    """
     try:
-        with Image.open(path) as image:
-            check_size(image.size, str(path))
+        with Image.open(source) as image:
+            check_size(image.size, name)
             image.seek(frame)
             image.load()
             return ImageOps.exif_transpose(image).convert("RGB")
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not an image that Pillow can read") from error
+        raise ValueError(f"{name} is not an image that Pillow can read") from error
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} has too many pixels to be decoded safely: {error}") from error
+        raise ValueError(f"{name} has too many pixels to be decoded safely: {error}") from error
     except (OSError, SyntaxError, EOFError) as error:
         # Pillow reports damaged PNG chunks as SyntaxError and missing bytes as OSError.
-        raise ValueError(f"{path} is damaged or cut short: {error}") from error
+        raise ValueError(f"{name} is damaged or cut short: {error}") from error
 
 
 def load_frames(path: str | Path, count: int) -> list[Image.Image]:

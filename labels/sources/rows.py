@@ -11,11 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from labels.questions import Question, image_fingerprint, join_fingerprints
 from labels.sources.image_cells import Picture, list_pictures
-from m3_backbone.images import check_image
+from m3_backbone.images import decode_image
 
 NOTHING = "nan"
 """How data sets that went through pandas write a cell without text."""
@@ -102,13 +102,13 @@ class ImageColumn:
         name = f"row {index}"
         cell = image_cell(self._rows[index], self.columns)
         picture = list_pictures(cell, self._folder, self._frames, name)[place]
-        return decode_image(picture.read(name), name, picture.frame)
+        return decode_image(BytesIO(picture.read(name)), name, picture.frame)
 
     def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> str:
         data = picture.read(name)
         key = hashlib.sha256(data).digest(), picture.frame
         if key not in self._known_files:
-            image_id = image_fingerprint(decode_image(data, name, picture.frame))
+            image_id = image_fingerprint(decode_image(BytesIO(data), name, picture.frame))
             self._known_files[key] = image_id
             self._first_place.setdefault(image_id, place)
         return self._known_files[key]
@@ -126,31 +126,6 @@ def image_cell(row: Row, columns: Sequence[str]) -> object:
     """
     cells = [row[column] for column in columns]
     return cells[0] if len(cells) == 1 else cells
-
-
-def decode_image(data: bytes, name: str, frame: int = 0) -> Image.Image:
-    """Decode an image file that is in memory.
-
-    Args:
-        data: content of the file.
-        name: what to call it in messages.
-        frame: which picture to take of an animated file.
-
-    Returns:
-        The image in RGB, upright.
-
-    Raises:
-        ValueError: if it is no image, is cut short, or has a size that no model takes.
-    """
-    try:
-        image = Image.open(BytesIO(data))
-        image.seek(frame)
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{name}: not an image that Pillow can read") from error
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name}: the image cannot be opened: {error}") from error
-    check_image(image, name)
-    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults: Row) -> Question:

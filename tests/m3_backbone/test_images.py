@@ -1,8 +1,10 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from m3_backbone.images import check_image, check_size, load_image
+from m3_backbone.images import check_image, check_size, decode_image, load_image
 
 
 @pytest.fixture
@@ -105,3 +107,44 @@ def test_more_pixels_than_can_be_decoded_safely(noise, tmp_path, monkeypatch):
 def test_what_is_no_image_object_is_refused():
     with pytest.raises(ValueError, match="expected a PIL image .*, got str"):
         check_image("a.png")
+
+
+def encode(image, kind="PNG", **options):
+    buffer = BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RED = Image.new("RGB", (10, 12), "red")
+
+
+def test_decode_turns_the_image_upright():
+    exif = Image.Exif()
+    exif[274] = 6  # orientation: rotate by a quarter turn
+    assert decode_image(BytesIO(encode(RED, "JPEG", exif=exif)), "x").size == (12, 10)
+
+
+def test_decode_gives_rgb():
+    assert decode_image(BytesIO(encode(Image.new("P", (9, 9)))), "x").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"just some text in a file named .png", "x is not an image that Pillow can read"),
+        (encode(Image.effect_noise((64, 64), 90))[:2000], "x is damaged or cut short"),
+        (encode(Image.new("RGB", (1, 1))), "x is 1x1 pixels: each side must be at least 8"),
+        (encode(Image.new("L", (30000, 20))), "x is 30000x20 pixels"),
+    ],
+)
+def test_decode_refuses_bad_images(data, message):
+    with pytest.raises(ValueError, match=message):
+        decode_image(BytesIO(data), "x")
+
+
+def test_decode_refuses_a_bomb(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(
+        ValueError, match="x has too many pixels to be decoded safely: .*decompression bomb"
+    ):
+        decode_image(BytesIO(encode(RED)), "x")

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from labels.questions import image_fingerprint
-from labels.sources.rows import ImageColumn, decode_image, make_question
+from labels.sources.rows import ImageColumn, make_question
 
 DEFAULTS = {"image_id": "i0", "metric": "exact"}
 FIELDS = {field: field for field in ("question", "answers", "metric", "choices", "group")}
@@ -76,36 +76,6 @@ def test_image_column_refuses_what_is_no_image_cell(tmp_path, cell):
 def test_image_column_refuses_an_unknown_id(tmp_path):
     with pytest.raises(ValueError, match="no image with the id 'abc'"):
         ImageColumn([], "image", tmp_path).load("abc")
-
-
-def test_decode_turns_the_image_upright():
-    exif = Image.Exif()
-    exif[274] = 6  # orientation: rotate by a quarter turn
-    assert decode_image(encode(RED, "JPEG", exif=exif), "x").size == (12, 10)
-
-
-def test_decode_gives_rgb():
-    assert decode_image(encode(Image.new("P", (9, 9))), "x").mode == "RGB"
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"just some text in a file named .png", "x: not an image that Pillow can read"),
-        (encode(Image.effect_noise((64, 64), 90))[:2000], "x is damaged or cut short"),
-        (encode(Image.new("RGB", (1, 1))), "x is 1x1 pixels: each side must be at least 8"),
-        (encode(Image.new("L", (30000, 20))), "x is 30000x20 pixels"),
-    ],
-)
-def test_decode_refuses_bad_images(data, message):
-    with pytest.raises(ValueError, match=message):
-        decode_image(data, "x")
-
-
-def test_decode_refuses_a_bomb(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(ValueError, match="x: the image cannot be opened: .*decompression bomb"):
-        decode_image(encode(RED), "x")
 
 
 @pytest.mark.parametrize(
