@@ -22,7 +22,7 @@ MAX_ASPECT = 100
 
 
 def load_image(path: str | Path, frame: int = 0) -> Image.Image:
-    """Open an image file, upright and in RGB.
+    """Open an image file, upright and in RGB; what is refused is said at `decode_image`.
 
     Args:
         path: the file.
@@ -33,7 +33,6 @@ def load_image(path: str | Path, frame: int = 0) -> Image.Image:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not an image, is cut short, or has a size that is refused.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The token scales: how many visual tokens an image crop may be pooled to.
+"""The token scales, to which an image crop may be pooled, and names that all packages share.
 
 The bottom of the project: nothing but the standard library, imported by everything else. It is not
 the pooling itself (`pooling.py`) and it never rounds: an illegal scale is an error, not the nearest
@@ -17,6 +17,11 @@ TOKEN_SCALES: tuple[int, ...] = (1, 9, 36, 144, 576)
 
 Source: Matryoshka Multimodal Models (arXiv 2405.17430).
 """
+
+
+EXTRAS = ("pixels", "state")
+"""Features that are measured only where asked for: statistics of the image's pixels, and the hidden
+state at the end of the prompt at the second smallest scale."""
 
 
 def legal_scales(side: int = GRID_SIDE) -> tuple[int, ...]:

@@ -34,6 +34,10 @@ Extras = Mapping[str, FloatArray]
 NOTHING: Extras = MappingProxyType({})
 
 
+OPTIONS = "options"
+"""Name of the metadata that counts the options of a multiple-choice question."""
+
+
 TOKENS = "tokens"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from m3_backbone.files import write_json
+from m3_backbone.scales import EXTRAS
 from scripts.stages.profile import read_extras
 from scripts.stages.run_folder import RunFolder
 from scripts.stages.splits import read_splits
@@ -57,7 +58,7 @@ def main(
     to measure them is known from a profile.
     """
     from predictor.evaluation.sections.ablation import AblationSettings, ablate
-    from predictor.features.blocks import EXTRAS, USUAL, FeatureSettings
+    from predictor.features.blocks import USUAL, FeatureSettings
     from predictor.training.train import TrainSettings
 
     parts = RunFolder(Path())

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import write_json
 from scripts.stages.ask import AskSettings, ask_router, print_answers
 from scripts.stages.label import LabelRequest, is_labelled, run_label
 from scripts.stages.model import Opening, open_backbone
 from scripts.stages.profile import is_profiled, read_profile
 from scripts.stages.report import PAGE, find_inputs, identify_inputs, read_report, run_report
-from scripts.stages.run_folder import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
+from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
 from scripts.stages.splits import read_splits
 from scripts.stages.train import is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
@@ -102,7 +103,7 @@ def main(
     """
     demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
     counts = (train_images, calibration_images, test_images, outside_images, rephrased_images)
-    demo.label(dict(zip((*SPLITS, OUTSIDE, REPHRASED), counts, strict=True)))
+    demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), counts, strict=True)))
     demo.profile()
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)

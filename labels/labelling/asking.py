@@ -48,7 +48,7 @@ class Asking:
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
         with_losses: whether to measure how surprising the reference answers are.
-        extras: which of `formats.EXTRAS` to measure.
+        extras: which of `EXTRAS` to measure.
     """
 
     answerer: Answerer

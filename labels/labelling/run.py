@@ -22,7 +22,6 @@ from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
 from labels.metrics.registry import check_scorable
 from labels.outcomes.formats import (
-    EXTRAS,
     join_features,
     pack_features,
     pack_outcomes,
@@ -52,7 +51,7 @@ from labels.outcomes.parts import (
 )
 from labels.questions import Question, QuestionSet, format_question
 from m3_backbone.files import short_hash, sweep, worker_name, write_atomically
-from m3_backbone.scales import check_scale
+from m3_backbone.scales import EXTRAS, check_scale
 
 FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
@@ -75,7 +74,7 @@ class LabelSettings:
         suffix: instruction after an open question, such as "Answer in one word."
         choice_suffix: instruction after a multiple-choice question.
         losses: whether to measure how surprising the right answer is at each scale.
-        extras: which of `formats.EXTRAS` to measure for routers beside the usual features.
+        extras: which of `EXTRAS` to measure for routers beside the usual features.
     """
 
     scales: tuple[int, ...] = ()

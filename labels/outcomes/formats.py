@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labels.questions import Question, question_record
+from m3_backbone.scales import EXTRAS
 
 OUTCOME_TYPES: dict[str, pa.DataType] = {
     "sample_id": pa.string(),
@@ -53,11 +54,6 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
     "group": pa.string(),
     "meta": pa.string(),
 }
-
-
-EXTRAS = ("pixels", "state")
-"""Features that are only measured when asked for: statistics of the image's pixels, and the hidden
-state at the end of a prompt at the second smallest scale."""
 
 
 LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -177,7 +177,7 @@ def read_extras(
         sample_ids: samples of the run, in the order wanted [n].
 
     Returns:
-        Some of `labels.outcomes.formats.EXTRAS`, each [n, width]; nothing if nothing was asked for.
+        Some of `EXTRAS`, each [n, width]; nothing if nothing was asked for.
     """
     manifest = _read_finished(folder)
     measured = [name for name in str(manifest.settings.get("extras", "")).split(",") if name]

@@ -13,7 +13,6 @@ from labels.scenes.items import Scene
 from labels.scenes.questions import Draft, ask_scene, word_question
 from labels.scenes.splits import (
     DESCRIPTION_STREAM,
-    OUT_OF_DISTRIBUTION,
     QUESTION_STREAM,
     TRAINING,
     draw_image,
@@ -21,7 +20,7 @@ from labels.scenes.splits import (
     open_stream,
 )
 from labels.scenes.templates import TEMPLATES
-from labels.scenes.vocabulary import KINDS
+from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, REPHRASED
 
 QUESTIONS_PER_IMAGE = 6
 
@@ -107,8 +106,8 @@ def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = Fals
     def load_image(image_id: str) -> Image.Image:
         return render_scene(split, places[image_id], seed)
 
-    name = f"scenes:{split}:{seed}:{n_images}{':rephrased' if rephrased else ''}"
-    return QuestionSet(name, questions, load_image)
+    words = f":{REPHRASED}" if rephrased else ""
+    return QuestionSet(f"scenes:{split}:{seed}:{n_images}{words}", questions, load_image)
 
 
 def expected_text(question: Question) -> str:

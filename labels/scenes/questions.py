@@ -17,7 +17,7 @@ Random = np.random.Generator
 LARGEST_ADDRESSED = 8
 
 
-OPTIONS = 4
+CHOICES = 4
 
 
 TRIES_PER_QUESTION = 4
@@ -190,8 +190,8 @@ def ask_choice(scene: Scene, random: Random) -> Draft | None:
         pool = tuple(str(n) for n in range(1, HIGHEST_VALUE + 1) if str(n) != draft.answer)
     else:
         pool = tuple(name for name in COLOURS if name != draft.answer)
-    options = [*pick_many(random, pool, OPTIONS - 1), draft.answer]
-    choices = tuple(pick_many(random, tuple(options), OPTIONS))
+    options = [*pick_many(random, pool, CHOICES - 1), draft.answer]
+    choices = tuple(pick_many(random, tuple(options), CHOICES))
     return Draft("choice", draft.template, draft.slots, draft.answer, draft.item_pixels, choices)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from labels.scenes.drawing import draw_scene
 from labels.scenes.items import Scene
 from labels.scenes.layouts import MAKERS
-from labels.scenes.vocabulary import KINDS, SPLITS
+from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, SPLITS
 
 KIND_WEIGHTS = (0.325, 0.175, 0.14, 0.095, 0.12, 0.145)
 
@@ -18,9 +18,6 @@ TRAINING_KIND_WEIGHTS = (0.28, 0.09, 0.15, 0.1, 0.1, 0.28)
 
 
 TRAINING = "train"
-
-
-OUT_OF_DISTRIBUTION = "ood"
 
 
 # Separate random streams, so that a new question template does not change any image.

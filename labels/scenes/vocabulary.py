@@ -6,7 +6,14 @@ IMAGE_SIDE = 192
 KINDS = ("grid", "scene", "menu", "chart", "page", "list")
 
 
-SPLITS = ("train", "router-train", "calibration", "test", "ood")
+OUT_OF_DISTRIBUTION = "ood"
+
+
+SPLITS = ("train", "router-train", "calibration", "test", OUT_OF_DISTRIBUTION)
+
+
+REPHRASED = "rephrased"
+"""Questions of a split in words that are held out of training."""
 
 
 # Pictograms are solid DejaVu glyphs that stay distinct at ten pixels.

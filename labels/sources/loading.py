@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
+from labels.scenes.vocabulary import REPHRASED
 from labels.sources.rows import ImageColumn, image_cell, make_question
 
 REQUIRED_COLUMNS = ("image", "question", "answers")
@@ -31,9 +32,6 @@ FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 
 
 SCENES = "scenes"
-
-
-REPHRASED = "rephrased"
 
 
 SCENES_IMAGES = 100

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from m3_backbone.files import sha256, to_json
+from m3_backbone.scales import EXTRAS
 from predictor.bundle.card import write_card
 from predictor.bundle.folder import CONFIG, read_checked, write_router
 from predictor.data import NOTHING, TOKENS, Extras, FloatArray
-from predictor.features.blocks import EXTRAS
 from predictor.features.feature_map import FEATURE_VERSION, FeatureMap
 from predictor.features.outliers import DensityGate
 from predictor.policy.budgets import OperatingTable
@@ -71,7 +71,7 @@ class RouterBundle:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """The optional blocks that it looks at, some of `blocks.EXTRAS`."""
+        """The optional blocks that it looks at, some of `EXTRAS`."""
         return tuple(name for name in EXTRAS if name in self.features.settings.blocks)
 
     def predict_proba(

@@ -16,7 +16,7 @@ import numpy as np
 
 from m3_backbone.files import plain
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import TrainData
+from predictor.data import OPTIONS, TrainData
 from predictor.evaluation.contestants import (
     ROUTER,
     Splits,
@@ -40,10 +40,6 @@ from predictor.training.cross_validation import cross_choose, measure_gap
 from predictor.training.train import TrainSettings, fit_features, tune_settings
 
 _LOG = logging.getLogger(__name__)
-
-
-OPTIONS = "options"
-"""Name of the column of `TrainData.meta` that holds the number of options, if there is one."""
 
 
 ABLATION_SEEDS = 2

@@ -6,6 +6,8 @@ meaning; a saved router is refused where they differ.
 
 from dataclasses import dataclass
 
+from m3_backbone.scales import EXTRAS
+
 
 @dataclass(frozen=True)
 class Block:
@@ -31,11 +33,8 @@ BLOCKS = {
 }
 
 
-EXTRAS = ("pixels", "state")
-"""The blocks that labels only have if they were asked for, and that cost more at run time."""
-
-
 USUAL = tuple(name for name in BLOCKS if name not in EXTRAS)
+"""The blocks of all labels; `EXTRAS` must be asked for and cost more at run time."""
 
 
 PICTURE = ("one", "grid", "statistics")

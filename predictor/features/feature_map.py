@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from m3_backbone.scales import EXTRAS
 from predictor.data import NOTHING, Extras, FloatArray, NameArray, image_folds
-from predictor.features.blocks import BLOCKS, EXTRAS, PICTURE, FeatureSettings
+from predictor.features.blocks import BLOCKS, PICTURE, FeatureSettings
 from predictor.features.projections import fit_pca, fit_ridge
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 

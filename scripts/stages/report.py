@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import json_ready, sha256, short_hash
 from predictor.evaluation.sections.unseen import report_certified, report_fallback, report_outside
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
 from scripts.stages.profile import read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
-from scripts.stages.run_folder import OUTSIDE, REPHRASED, SPLITS, RunFolder
+from scripts.stages.run_folder import SPLITS, RunFolder
 from scripts.stages.splits import LabelledSplit, read_splits
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _report_extras(
 
     budget, test = settings.evaluation.headline, splits["test"].data
     found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
-    outside = splits[OUTSIDE].data if OUTSIDE in splits else None
+    outside = splits[OUT_OF_DISTRIBUTION].data if OUT_OF_DISTRIBUTION in splits else None
     if outside is not None:
         found["ood"] = report_outside(bundle, outside, settings.evaluation)
         found["fallback_ood"] = report_fallback(bundle, outside, budget)
@@ -120,7 +121,7 @@ class ReportInputs:
         """The label folders by name, those that are not there left out."""
         found = {
             **{"train": self.train, "calibration": self.calibration, "test": self.test},
-            **{OUTSIDE: self.outside, REPHRASED: self.rephrased},
+            **{OUT_OF_DISTRIBUTION: self.outside, REPHRASED: self.rephrased},
         }
         return {name: folder for name, folder in found.items() if folder is not None}
 
@@ -144,7 +145,7 @@ def find_inputs(run: RunFolder) -> ReportInputs:
         Its three splits, its router, and what else is labelled or measured.
     """
     train, calibration, test = (run.outcomes(split) for split in SPLITS)
-    extras = (run.outcomes(OUTSIDE), run.outcomes(REPHRASED), run.profile)
+    extras = (run.outcomes(OUT_OF_DISTRIBUTION), run.outcomes(REPHRASED), run.profile)
     there = [path if path.exists() else None for path in extras]
     return ReportInputs(train, calibration, test, run.router, *there)
 

@@ -12,12 +12,6 @@ DEFAULT_RUN = Path("runs/demo")
 SPLITS = ("router-train", "calibration", "test")
 
 
-OUTSIDE = "ood"
-
-
-REPHRASED = "rephrased"
-
-
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run.

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from predictor.data import FloatArray, NameArray, TrainData
 
 
-# What predictor.evaluation.experiment calls the number of options of a multiple-choice question.
-OPTIONS = "options"
-
-
 @dataclass(frozen=True)
 class LabelledSplit:
     """One finished label folder, rows in the order of its table.
@@ -135,6 +131,8 @@ def _list_costs(
 
 def _name_meta(tables: "Sequence[OutcomeTable]") -> tuple[str, ...]:
     """Name the numeric metadata of all splits; none at all means no omniscient router."""
+    from predictor.data import OPTIONS
+
     names = {name for table in tables for facts in table.meta for name in _numbers(facts)}
     return (*sorted(names - {OPTIONS}), OPTIONS) if names else ()
 
@@ -143,6 +141,8 @@ def _stack_meta(
     table: "OutcomeTable", questions: "list[Question]", names: tuple[str, ...]
 ) -> "FloatArray":
     import numpy as np
+
+    from predictor.data import OPTIONS
 
     rows = []
     for facts, question in zip(table.meta, questions, strict=True):

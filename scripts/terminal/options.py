@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from m3_backbone.scales import EXTRAS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -134,7 +136,7 @@ def extras_option(what: str) -> Callable[[Command], Command]:
         "--extra",
         "extras",
         multiple=True,
-        type=click.Choice(["pixels", "state"]),
+        type=click.Choice(EXTRAS),
         help=f"{what}: statistics of the image's pixels, the model's state at the end of the "
         "prompt at the second smallest scale; repeatable.",
     )

@@ -235,7 +235,7 @@ def test_answers_may_be_text_in_one_row_and_a_list_in_the_next(jsonl):
     ("content", "error", "message"),
     [
         (None, FileNotFoundError, "sample 's1': there is no image file"),
-        (b"plain text", ValueError, "sample 's1': not an image"),
+        (b"plain text", ValueError, "sample 's1' is not an image"),
     ],
 )
 def test_bad_image_is_named(tmp_path, content, error, message):
