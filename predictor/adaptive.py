@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from m3_backbone.backbone import Answer, M3Backbone, Seen
+from m3_backbone.half import to_half
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
 from predictor.data import TOKENS, FloatArray
-from predictor.policy.certificates import Certificate
+from predictor.policy.budgets import OperatingPoint
 from predictor.policy.prices import Price
 
-Shown: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
-"""What a question is about: one image, or several such as the frames of a video."""
+Images: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
+"""What one question is about: one image, or several such as the frames of a video."""
 
 
-_HALF_MAX = float(np.finfo(np.float16).max)
+RouterInputs: TypeAlias = tuple[FloatArray, FloatArray, dict[str, FloatArray]]
+"""Coarse tokens [n, t, D], question embeddings [n, D] and extra blocks by name [n, width]."""
 
 
 @dataclass(frozen=True)
@@ -127,31 +129,32 @@ class AdaptiveM3:
 
     def generate(  # noqa: PLR0913 - the unit belongs to the budget and is given beside it
         self,
-        images: Sequence[Shown],
+        images: Sequence[Images],
         questions: Sequence[str],
         *,
         budget: float | None = None,
         unit: str = TOKENS,
-        lam: float | Certificate | Price | None = None,
+        lam: float | OperatingPoint | None = None,
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
     ) -> list[AdaptiveAnswer]:
-        """Answer one question an image, each at the scale it needs.
+        """Answer one question per image, each at the scale it needs.
 
         A question about several images is routed by the mean of their coarse tokens, and all of
         them are read at the one scale that is chosen; that costs the sum of their tokens.
 
         Args:
-            images: PIL images, one a question, or a list of several; one that comes several times
-                is encoded once.
+            images: PIL images, one per question, or a list of several; an image that comes several
+                times is encoded once.
             questions: what is asked.
-            budget: largest mean cost a question, over questions like those of the calibration
+            budget: largest mean cost per question, over questions like those of the calibration
                 split.
             unit: what the budget counts: visual `tokens`, GFLOP (`flops`) or milliseconds (`ms`).
-            lam: price of one visual token in probability, or one of `router.certificate(...)`,
-                `router.price(...)` or `router.price_for_drop(...)`, instead of a budget.
-            scales: scales to answer at whatever the router says, instead of a budget.
-            max_new_tokens: most tokens of an answer.
+            lam: price of one visual token in probability, or the operating point that
+                `router.certificate(...)`, `router.price(...)` or `router.price_for_drop(...)`
+                gave, instead of a budget.
+            scales: scales to answer at, whatever the router says, instead of a budget.
+            max_new_tokens: longest answer [tokens].
 
         Returns:
             Answers in the caller's order.
@@ -161,7 +164,7 @@ class AdaptiveM3:
                 without a budget, if images and questions differ in number, or if one of them or
                 the unit is refused.
         """
-        if sum(knob is not None for knob in (budget, lam, scales)) != 1:
+        if sum(given is not None for given in (budget, lam, scales)) != 1:
             raise ValueError("give just one of budget, lam and scales")
         if unit != TOKENS and budget is None:
             raise ValueError("unit goes with budget: say how many")
@@ -169,24 +172,18 @@ class AdaptiveM3:
             raise ValueError(f"got {len(images)} images for {len(questions)} questions")
         if not questions:
             return []
-        if budget is not None:
-            lam = self.router.price(budget, unit)
+        # Before the model runs, so that a budget that is refused costs no time.
+        point = self._find_point(budget, unit, lam)
         pyramids = self._encode(images)
         start = time.perf_counter()
-        seen = _as_labelled(self.backbone.coarse_tokens(pyramids))
-        asked = _as_labelled(self.backbone.question_embedding(questions))
-        extras = self._measure_extras(images, pyramids, questions)
-        probabilities = self.router.predict_proba(seen, asked, extras)
+        inputs = self._read_inputs(images, pyramids, questions)
+        probabilities = self.router.predict_proba(*inputs)  # [n, s]
         outside = np.zeros(len(questions), np.bool_)
         if scales is None:
-            outside = self._find_outside(seen, asked)
-            costs = self._costs(pyramids)
-            if isinstance(lam, Certificate):
-                chosen = lam.choose(self.router.predict_raw(seen, asked, extras), costs)
-            else:
-                price = lam if isinstance(lam, Price) else Price(lam or 0.0)
-                chosen = price.choose(probabilities, costs)
-            chosen = np.where(outside, costs.shape[1] - 1, chosen)
+            outside = self._find_outside(inputs)
+            believed = probabilities if point.calibrated else self.router.predict_raw(*inputs)
+            chosen = point.choose(believed, self._costs(pyramids))  # [n]
+            chosen = np.where(outside, len(self.router.scales) - 1, chosen)
             scales = [self.router.scales[column] for column in chosen]
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
         answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
@@ -195,22 +192,33 @@ class AdaptiveM3:
             for answer, row, out in zip(answers, probabilities, outside, strict=True)
         ]
 
-    def _measure_extras(
-        self, images: Sequence[Shown], pyramids: Sequence[Seen], questions: Sequence[str]
-    ) -> dict[str, FloatArray]:
-        """Measure what the router's optional blocks look at, as labelling does."""
-        found: dict[str, FloatArray] = {}
+    def _find_point(
+        self, budget: float | None, unit: str, lam: float | OperatingPoint | None
+    ) -> OperatingPoint:
+        if budget is not None:
+            return self.router.price(budget, unit)
+        return lam if isinstance(lam, OperatingPoint) else Price(lam or 0.0)
+
+    def _read_inputs(
+        self, images: Sequence[Images], pyramids: Sequence[Seen], questions: Sequence[str]
+    ) -> RouterInputs:
+        """Read what the router looks at, rounded as labelling stores it."""
+        coarse = _as_labelled(self.backbone.coarse_tokens(pyramids), "coarse tokens")
+        question = _as_labelled(self.backbone.question_embedding(questions), "question embeddings")
+        extras = {}
         if "pixels" in self.router.extras:
             groups = _group(images)
             distinct = {id(image): image for group in groups for image in group}
-            known = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
-            rows = [np.mean([known[id(image)] for image in group], axis=0) for group in groups]
-            found["pixels"] = _as_labelled(np.stack(rows))
+            measured = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
+            # Of several images the mean, as of their coarse tokens.
+            rows = [np.mean([measured[id(image)] for image in group], axis=0) for group in groups]
+            extras["pixels"] = _as_labelled(np.stack(rows), "image statistics")
         if "state" in self.router.extras:
-            found["state"] = _as_labelled(self.backbone.prompt_states(pyramids, questions))
-        return found
+            states = self.backbone.prompt_states(pyramids, questions)
+            extras["state"] = _as_labelled(states, "prompt states")
+        return coarse, question, extras
 
-    def _encode(self, images: Sequence[Shown]) -> list[Seen]:
+    def _encode(self, images: Sequence[Images]) -> list[Seen]:
         groups = _group(images)
         for number, group in enumerate(groups):
             if not group:
@@ -224,14 +232,17 @@ class AdaptiveM3:
     def _costs(self, pyramids: Sequence[Seen]) -> FloatArray:
         # What a scale costs depends on how many images there are, and on the image where a model
         # cuts images into crops.
-        groups = [[seen] if isinstance(seen, dict) else seen for seen in pyramids]
-        counts = [
-            [sum(len(pyramid[scale]) for pyramid in group) for scale in self.router.scales]
-            for group in groups
-        ]
-        return np.array(counts, np.float64)
+        groups = [[one] if isinstance(one, dict) else one for one in pyramids]
+        return np.array(
+            [
+                [sum(len(pyramid[scale]) for pyramid in group) for scale in self.router.scales]
+                for group in groups
+            ],
+            np.float64,
+        )  # [n, s]
 
-    def _find_outside(self, coarse: FloatArray, question: FloatArray) -> NDArray[np.bool_]:
+    def _find_outside(self, inputs: RouterInputs) -> NDArray[np.bool_]:
+        coarse, question, _ = inputs
         if not self.outlier or self.router.gate is None:
             return np.zeros(len(question), np.bool_)
         return self.router.gate.find_outside(coarse, question, self.outlier)
@@ -250,12 +261,11 @@ class AdaptiveM3:
         )
 
 
-def _group(images: Sequence[Shown]) -> list[list[Image.Image]]:
+def _group(images: Sequence[Images]) -> list[list[Image.Image]]:
     """Give the images of each question, one or several."""
-    return [list(shown) if isinstance(shown, list | tuple) else [shown] for shown in images]
+    return [list(one) if isinstance(one, list | tuple) else [one] for one in images]
 
 
-def _as_labelled(features: FloatArray) -> FloatArray:
-    """Round to what labelling stores, half precision, which is what the router was trained on."""
-    half = np.clip(features, -_HALF_MAX, _HALF_MAX).astype(np.float16)
-    return np.asarray(half, np.float32)
+def _as_labelled(features: FloatArray, what: str) -> FloatArray:
+    # The router was trained on what labelling stores.
+    return to_half(features, what).astype(np.float32)

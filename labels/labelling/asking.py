@@ -17,8 +17,9 @@ from PIL import Image
 from labels.labelling.answerer import Answerer, AnswerLike, Encoded, Ready
 from labels.metrics.choice import list_closing
 from labels.metrics.registry import reference_text, score_answer, settle_reference
-from labels.outcomes.formats import Cell, Features, to_half
+from labels.outcomes.formats import Cell, Features
 from labels.questions import Question
+from m3_backbone.half import to_half
 
 Group = Sequence[Question]
 """All questions of one image, or of the same several images."""

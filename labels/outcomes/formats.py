@@ -56,9 +56,6 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
 }
 
 
-LARGEST_HALF = float(np.finfo(np.float16).max)
-
-
 Cell = str | int | float | bool
 
 
@@ -166,24 +163,6 @@ def unpack_features(content: bytes) -> Features:
             question=arrays["question"],
             extras={name: arrays[name] for name in EXTRAS if name in arrays},
         )
-
-
-def to_half(values: NDArray[np.float32], what: str) -> NDArray[np.float16]:
-    """Halve the size of features; values beyond the format's range are clipped to it.
-
-    Args:
-        values: any shape.
-        what: what to call them in an error.
-
-    Returns:
-        The values as float16, same shape.
-
-    Raises:
-        ValueError: if a value is not a number.
-    """
-    if np.isnan(values).any():
-        raise ValueError(f"{what} contain NaN: the model or its number format is broken")
-    return np.clip(values, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
 def pack_table(table: pa.Table) -> bytes:

@@ -1,13 +1,14 @@
-"""From probabilities, costs and a knob to a scale.
+"""From probabilities, costs and an operating point to a scale.
 
 The rule is argmax over scales of p - lambda * cost, ties to the cheaper. Nothing here knows what a
 feature is; costs are in whatever unit the caller uses throughout (mean visual tokens by default).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +19,28 @@ _TIE = 1e-12
 
 _SAVED_NAMES = {"largest_accuracy": "dearest"}
 """Field of an operating table to its name in saved routers, where that differs."""
+
+
+class OperatingPoint(ABC):
+    """What turns probabilities and visual tokens into a scale: a price or a certificate.
+
+    Attributes:
+        calibrated: whether it takes calibrated probabilities, or the router's own.
+    """
+
+    calibrated: ClassVar[bool]
+
+    @abstractmethod
+    def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
+        """Pick a scale for every row.
+
+        Args:
+            probabilities: P(correct) [n, s].
+            tokens: visual tokens, [s] or [n, s].
+
+        Returns:
+            Column index of the chosen scale [n].
+        """
 
 
 def _broadcast(probabilities: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -15,18 +15,18 @@ Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequ
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, TrainData
-from predictor.policy.budgets import choose, lambda_path
+from predictor.policy.budgets import OperatingPoint, choose, lambda_path
 from predictor.policy.risk_tests import RiskTest, image_means, images_needed
 from predictor.routing_metrics.regressions import regressed
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(OperatingPoint):
     """What was certified, and all that is needed to check it.
 
     Attributes:
@@ -55,18 +55,11 @@ class Certificate:
     risk: float
     tokens: float
     tested: int = 1
+    calibrated: ClassVar[bool] = False  # the calibration was learnt on the split that proves it
 
-    def choose(self, probabilities: FloatArray, costs: FloatArray) -> IntArray:
-        """Pick a scale for every row, as certified.
-
-        Args:
-            probabilities: the router's own P(correct), not calibrated [n, s].
-            costs: visual tokens, [s] or [n, s].
-
-        Returns:
-            Column index of the chosen scale [n].
-        """
-        return choose_at(probabilities, costs, self.lam)
+    def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
+        """Pick a scale for every row, as certified; see `OperatingPoint.choose`."""
+        return choose_at(probabilities, tokens, self.lam)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the certificate as JSON-ready values.

@@ -1,4 +1,4 @@
-"""A knob in another unit than visual tokens, or one that names a loss of accuracy.
+"""Prices: operating points in visual tokens, FLOPs or milliseconds.
 
 The router's own table is in visual tokens. Here are the same in FLOPs and in milliseconds, and what
 turns a question's tokens into them at run time. No router and no probability is made here.
@@ -6,12 +6,12 @@ turns a question's tokens into them at run time. No router and no probability is
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from predictor.data import UNITS, FloatArray, IntArray, TrainData
-from predictor.policy.budgets import OperatingTable, choose, operating_table
+from predictor.policy.budgets import OperatingPoint, OperatingTable, choose, operating_table
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceLi
 
 
 @dataclass(frozen=True)
-class Price:
-    """What a unit of cost is worth in P(correct), solved for a knob.
+class Price(OperatingPoint):
+    """What a unit of cost is worth in P(correct).
 
     Attributes:
         lam: price of one unit.
@@ -104,16 +104,9 @@ class Price:
 
     lam: float
     prices: PriceList | None = None
+    calibrated: ClassVar[bool] = True
 
     def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
-        """Pick a scale for every row.
-
-        Args:
-            probabilities: calibrated P(correct) [n, s].
-            tokens: visual tokens [n, s].
-
-        Returns:
-            Column index of the chosen scale [n].
-        """
+        """Pick a scale for every row; see `OperatingPoint.choose`."""
         costs = tokens if self.prices is None else self.prices.price(tokens)
         return choose(probabilities, costs, self.lam)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from m3_backbone.backbone import M3Backbone
     from predictor.adaptive import AdaptiveM3
     from predictor.bundle.bundle import RouterBundle
-    from predictor.policy.certificates import Certificate
-    from predictor.policy.prices import Price
+    from predictor.policy.budgets import OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -175,9 +174,7 @@ def ask_router(
     ]
 
 
-def _turn_knob(
-    router: "RouterBundle", settings: AskSettings
-) -> "float | Certificate | Price | None":
+def _turn_knob(router: "RouterBundle", settings: AskSettings) -> "float | OperatingPoint | None":
     if settings.certified:
         return router.certificate(*settings.certified)
     if settings.drop is not None:

@@ -1,7 +1,6 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from labels.outcomes.formats import (
     OUTCOME_TYPES,
@@ -9,7 +8,6 @@ from labels.outcomes.formats import (
     pack_features,
     pack_outcomes,
     pack_questions,
-    to_half,
     unpack_features,
     unpack_questions,
 )
@@ -50,10 +48,3 @@ def test_outcomes_keep_columns_and_types():
     assert table.num_rows == 2
     assert dict(zip(table.column_names, table.schema.types, strict=True)) == OUTCOME_TYPES
     assert table.schema.field("scale").type == pa.int32()  # a real column, not a folder name
-
-
-def test_to_half_clips_and_refuses_nan():
-    halves = to_half(np.array([1.5, 1e6, -np.inf], dtype=np.float32), "features")
-    assert halves.tolist() == [1.5, 65504.0, -65504.0]
-    with pytest.raises(ValueError, match="features contain NaN"):
-        to_half(np.array([np.nan], dtype=np.float32), "features")
