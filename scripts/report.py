@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from m3_backbone.files import write_json
-from scripts.stages.report import PAGE, ReportInputs, find_inputs, plan_experiment, run_report
+from predictor.report.folder import PAGE
+from scripts.stages.report import ReportInputs, find_inputs, plan_experiment, run_report
 from scripts.stages.run_folder import RunFolder
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (

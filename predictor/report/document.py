@@ -1,14 +1,12 @@
 """What the report says, before it is a page or a Markdown file.
 
-Plain records of text; `page.py` and `markdown.py` write the same ones down. No numbers are made
-here and nothing is escaped: that is up to whoever writes.
+Plain records of text; the templates write the same ones down as HTML and as Markdown and tell
+blocks apart by their `kind`. No numbers are made here and nothing is escaped.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-Results = Mapping[str, Any]
+from typing import ClassVar, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,8 @@ class Cell:
     kind: str = ""
 
 
-Row: TypeAlias = Sequence[Cell | str]
+Cells: TypeAlias = Sequence[Cell | str]
+"""A row of a table."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,26 @@ class Table:
     """
 
     head: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[Cells]
     strong: int | None = None
     wordy: bool = False
+    kind: ClassVar[str] = "table"
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph.
-
-    Attributes:
-        text: what it says.
-    """
+    """A paragraph."""
 
     text: str
+    kind: ClassVar[str] = "paragraph"
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section.
-
-    Attributes:
-        text: what it says.
-    """
+    """A heading inside a section."""
 
     text: str
+    kind: ClassVar[str] = "heading"
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class Drawing:
     """A figure's place.
 
     Attributes:
-        name: a key of `plots.PLOTS`.
+        name: a key of `render.PLOTS`.
         title: what it shows, in a few words.
         caption: how to read it.
     """
@@ -81,30 +75,24 @@ class Drawing:
     name: str
     title: str
     caption: str
+    kind: ClassVar[str] = "drawing"
 
 
 @dataclass(frozen=True)
 class Folded:
-    """A table that is shown when it is asked for.
-
-    Attributes:
-        title: what it holds.
-        table: the table.
-    """
+    """A table that is shown when its title is clicked."""
 
     title: str
     table: Table
+    kind: ClassVar[str] = "folded"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Words and what they mean.
-
-    Attributes:
-        meanings: word to meaning.
-    """
+    """Words and their meanings."""
 
     meanings: Mapping[str, str]
+    kind: ClassVar[str] = "terms"
 
 
 @dataclass(frozen=True)
@@ -132,13 +120,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards.
-
-    Attributes:
-        cards: the cards in their order.
-    """
+    """Questions with pictures and answers, side by side."""
 
     cards: Sequence[Card]
+    kind: ClassVar[str] = "gallery"
 
 
 Block: TypeAlias = Table | Paragraph | Heading | Drawing | Folded | Terms | Gallery

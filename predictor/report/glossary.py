@@ -1,24 +1,13 @@
 """The report's page of definitions, with the settings that this run used."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from labels.oracle import CORRECT, ORACLE_RULES
+from predictor.data import Results
 from predictor.report.document import Terms
 from predictor.report.wording import gap, percent
 
-Results = Mapping[str, Any]
-
 
 def explanation(results: Results) -> Terms:
-    """Say what every number means.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The terms.
-    """
+    """Say what every number means."""
     return Terms({**_measures(results), **_comparisons(results), **_method(results)})
 
 

@@ -6,12 +6,13 @@ What is not in results.json is left out, so an older file still makes a report.
 from collections.abc import Mapping
 from typing import Any
 
-from predictor.report.chapters.comparison import compared, curves, zoo
-from predictor.report.chapters.gallery import gallery_blocks
+from predictor.data import Results
+from predictor.report.chapters.comparison import compared, curves
+from predictor.report.chapters.gallery import gallery
 from predictor.report.chapters.scales import families, fixed, granularity
-from predictor.report.chapters.studies import ablation
+from predictor.report.chapters.studies import ablation, zoo
 from predictor.report.chapters.trust import calibration, others, outside, promises
-from predictor.report.document import Block, Document, Results, Section, Table, Tile
+from predictor.report.document import Block, Document, Section, Table, Tile
 from predictor.report.glossary import explanation
 from predictor.report.wording import (
     gap,
@@ -25,14 +26,7 @@ from predictor.report.wording import (
 
 
 def build_document(results: Results) -> Document:
-    """Make the report from its results.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The document.
-    """
+    """Make the report from its results."""
     sections: list[tuple[str, str, list[Block]]] = [
         ("curves", "Accuracy against cost", curves(results)),
         ("compared", "What was compared", compared(results)),
@@ -45,9 +39,9 @@ def build_document(results: Results) -> Document:
         ("promises", "What can be promised", promises(results)),
         ("outside", "Beyond the training distribution", outside(results)),
         ("metrics", "Other baselines and metrics", others(results)),
-        ("gallery", "Gallery", gallery_blocks(results)),
+        ("gallery", "Gallery", gallery(results)),
         ("reading", "How to read this", [explanation(results)]),
-        ("about", "How this was made", [meta_table(results)]),
+        ("about", "How this was made", [_meta_table(results)]),
     ]
     meta = results.get("meta", {})
     facts = [f"{key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
@@ -109,15 +103,8 @@ def _tiles(results: Results) -> list[Tile]:
     ]
 
 
-def meta_table(results: Results) -> Table:
-    """Make the table of what was run, where and how long it took.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
+def _meta_table(results: Results) -> Table:
+    """Make the table of what was run, where and how long it took."""
     flat = _flatten({**results.get("meta", {}), "settings": results.get("settings", {})})
     return Table(("what", "value"), [[key, value] for key, value in flat.items()], wordy=True)
 

@@ -8,53 +8,20 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from predictor.data import Results
 from predictor.report.document import Document, Drawing
 from predictor.report.figures.render import draw_figure, to_png, to_svg
+from predictor.report.folder import MARKDOWN, PAGE, RESULTS
 from predictor.report.html import Pictures, build_page
 from predictor.report.markdown import build_markdown
 from predictor.report.outline import build_document
 
-RESULTS = "results.json"
-
-
-PAGE = "index.html"
-
-
-MARKDOWN = "report.md"
-
-
 NEEDED = ("scales", "fixed", "oracle", "router", "headline", "families")
 
 
-def read_results(folder: str | Path) -> dict[str, Any]:
-    """Read the results of a report.
-
-    Args:
-        folder: a folder that `write_report` wrote.
-
-    Returns:
-        The results.
-
-    Raises:
-        FileNotFoundError: if there are none.
-        ValueError: if the file is damaged.
-    """
-    path = Path(folder) / RESULTS
-    if not path.is_file():
-        raise FileNotFoundError(f"no results in {folder}: {path} is missing; run `m3scale report`")
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); run `m3scale report` again") from error
-    if not isinstance(results, dict):
-        raise ValueError(f"{path} holds no results; run `m3scale report` again")
-    return results
-
-
 def write_report(
-    results: Mapping[str, Any],
+    results: Results,
     folder: str | Path,
     pictures: Mapping[str, bytes] | None = None,
 ) -> Path:
@@ -99,13 +66,13 @@ def _figure_names(document: Document) -> list[str]:
     return [block.name for block in blocks if isinstance(block, Drawing)]
 
 
-def _draw(name: str, results: Mapping[str, Any]) -> tuple[str, str, bytes]:
+def _draw(name: str, results: Results) -> tuple[str, str, bytes]:
     wide = draw_figure(name, results)
     narrow = draw_figure(name, results, narrow=True)
     return to_svg(wide, f"{name}-wide"), to_svg(narrow, f"{name}-narrow"), to_png(wide)
 
 
-def _picture_names(results: Mapping[str, Any]) -> dict[str, str]:
+def _picture_names(results: Results) -> dict[str, str]:
     """Give each gallery sample's file name; results.json may come from elsewhere, so check it.
 
     Args:

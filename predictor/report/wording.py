@@ -4,17 +4,10 @@ One place for words that figures and tables share, so that a thing has one name 
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from predictor.report.document import (
-    Block,
-    Cell,
-    Drawing,
-    Heading,
-    Results,
-    Table,
-)
+from predictor.data import Results
+from predictor.report.document import Block, Cell, Drawing, Heading, Table
 
 COST_CAPTION: Final = (
     "Lambda is solved again in this unit, and hull and oracle are those of this unit, so shares of "
@@ -68,16 +61,6 @@ CAPTIONS: Final = {
 """Figure to its name and its caption."""
 
 
-def _titled(
-    title: str, results: Results, key: str, make: Callable[[Results], Table]
-) -> list[Block]:
-    """Give a heading and a table where results.json has what the table shows."""
-    if not results.get(key):
-        return []
-    found = make(results)
-    return [Heading(title), found] if found.rows else []
-
-
 CONTESTANTS: Final = {
     "router": ("router", "sees coarse tokens and question; what is shipped"),
     "linear": ("linear router", "the same features, one logistic regression a scale"),
@@ -111,20 +94,12 @@ KINDS: Final = {
 MISSING: Final = "–"
 
 
-def percent(value: Any, digits: int = 1) -> str:
-    """Write a share as a percentage.
-
-    Args:
-        value: a share in [0, 1], or None.
-        digits: digits after the point.
-
-    Returns:
-        Such as `61.2 %`.
-    """
+def percent(value: float | None, digits: int = 1) -> str:
+    """Write a share in [0, 1] as a percentage, such as `61.2 %`."""
     return MISSING if value is None else f"{_plain(100 * float(value), digits)} %"
 
 
-def points(value: Any) -> str:
+def points(value: float | None) -> str:
     """Write a loss of accuracy as the change it is, in percentage points.
 
     Args:
@@ -139,28 +114,13 @@ def points(value: Any) -> str:
     return written if float(written) <= 0 else f"+{written}"
 
 
-def number(value: Any, digits: int = 1) -> str:
-    """Write a number.
-
-    Args:
-        value: a number, or None.
-        digits: digits after the point.
-
-    Returns:
-        Such as `71.1`.
-    """
+def number(value: float | None, digits: int = 1) -> str:
+    """Write a number with some digits after the point, such as `71.1`."""
     return MISSING if value is None else _plain(float(value), digits)
 
 
-def short(value: Any) -> str:
-    """Write a number of any size at three digits.
-
-    Args:
-        value: a number, or None.
-
-    Returns:
-        Such as `576`, `49.4` or `0.372`.
-    """
+def short(value: float | None) -> str:
+    """Write a number of any size at three digits, such as `576`, `49.4` or `0.372`."""
     if value is None:
         return MISSING
     size = 0 if not value else math.floor(math.log10(abs(value)))
@@ -168,103 +128,58 @@ def short(value: Any) -> str:
 
 
 def _plain(value: float, digits: int) -> str:
-    """Write a number that is never -0.0."""
     written = f"{value:.{digits}f}"
-    return written.lstrip("-") if float(written) == 0 else written
+    return written.lstrip("-") if float(written) == 0 else written  # never -0.0
 
 
-def gap(value: Any) -> str:
-    """Write a share of the gap that is closed.
-
-    Args:
-        value: the share, or None.
-
-    Returns:
-        Such as `0.58`.
-    """
+def gap(value: float | None) -> str:
+    """Write a share of the gap that is closed, such as `0.58`."""
     return number(value, 2)
 
 
 def span(low: str, high: str) -> str:
-    """Write an interval.
-
-    Args:
-        low: its lower end as text.
-        high: its upper end as text.
-
-    Returns:
-        Such as `0.53 to 0.62`; nothing where an end is missing.
-    """
+    """Write an interval, such as `0.53 to 0.62`; nothing where an end is missing."""
     return "" if MISSING in (low, high) else f"{low} to {high}"
 
 
-def tokens_text(scale: Any) -> str:
-    """Name a scale.
+def gap_cell(row: Results, key: str = "ogc") -> Cell:
+    """Write a share of the gap, with its interval below."""
+    return Cell(gap(row.get(key)), span(gap(row.get(f"{key}_low")), gap(row.get(f"{key}_high"))))
 
-    Args:
-        scale: visual tokens, as number or text.
 
-    Returns:
-        `1 token`, `9 tokens`.
-    """
+def accuracy_cell(point: Results) -> Cell:
+    """Write an accuracy, with its interval below."""
+    low, high = percent(point.get("accuracy_low")), percent(point.get("accuracy_high"))
+    return Cell(percent(point["accuracy"]), span(low, high))
+
+
+def tokens_text(scale: object) -> str:
+    """Name a scale: `1 token`, `9 tokens`."""
     return "1 token" if str(scale) == "1" else f"{scale} tokens"
 
 
-def router_name(row: Mapping[str, Any]) -> str:
-    """Name a router of section `zoo`.
-
-    Args:
-        row: its entry.
-
-    Returns:
-        Its name in the report.
-    """
+def router_name(row: Results) -> str:
+    """Name the router of an entry of section `zoo`."""
     return KINDS.get(row["name"], (str(row["name"]), ""))[0]
 
 
-def head_budget(results: Mapping[str, Any]) -> str:
-    """Name the headline's budget.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Such as `72`.
-    """
+def head_budget(results: Results) -> str:
+    """Name the headline's budget, such as `72`."""
     return f"{results.get('headline', {}).get('target', 72):g}"
 
 
-def head_key(results: Mapping[str, Any]) -> str:
-    """Name the gap closed at the headline's budget as results.json does.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Such as `ogc_72`.
-    """
+def head_key(results: Results) -> str:
+    """Name the gap closed at the headline's budget as results.json does, such as `ogc_72`."""
     return f"ogc_{head_budget(results)}"
 
 
 def drawing(name: str) -> Drawing:
-    """Give a figure's place in the report.
-
-    Args:
-        name: a key of `plots.PLOTS`.
-
-    Returns:
-        The place with name and caption.
-    """
+    """Give a figure's place in the report, with its title and caption."""
     return Drawing(name, *CAPTIONS[name])
 
 
-def _interval(row: Results, key: str) -> Cell:
-    return Cell(gap(row.get(key)), span(gap(row.get(f"{key}_low")), gap(row.get(f"{key}_high"))))
-
-
-def _gap_cell(point: Results) -> Cell:
-    return Cell(gap(point.get("ogc")), span(gap(point.get("ogc_low")), gap(point.get("ogc_high"))))
-
-
-def _accuracy_span(point: Results) -> str:
-    return span(percent(point.get("accuracy_low")), percent(point.get("accuracy_high")))
+def titled(title: str, *blocks: Block) -> list[Block]:
+    """Give blocks a heading; nothing where one of them is a table without rows."""
+    if any(isinstance(block, Table) and not block.rows for block in blocks):
+        return []
+    return [Heading(title), *blocks]

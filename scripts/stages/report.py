@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import json_ready, sha256, short_hash
 from predictor.evaluation.sections.unseen import report_certified, report_fallback, report_outside
+from predictor.report.folder import PAGE, read_results
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
 from scripts.stages.profile import read_profile
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import ExperimentSettings
     from predictor.training.train import TrainSettings
-
-
-RESULTS = "results.json"
-
-
-PAGE = "index.html"
 
 
 def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "ExperimentSettings":
@@ -84,10 +79,9 @@ def read_report(folder: Path) -> dict[str, Any]:
     if not (folder / PAGE).is_file():
         return {}
     try:
-        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        return read_results(folder)
     except (OSError, ValueError):
         return {}
-    return results if isinstance(results, dict) else {}
 
 
 def _label_times(folders: dict[str, Path]) -> dict[str, float]:

@@ -1,73 +1,88 @@
 """Chapters on the scales themselves: fixed scales, oracles, question families, headroom."""
 
 from labels.oracle import ORACLE_RULES
-from predictor.report.chapters.studies import left_out_table
-from predictor.report.document import Block, Cell, Heading, Paragraph, Results, Row, Table
-from predictor.report.wording import _accuracy_span, _titled, drawing, number, percent, tokens_text
+from predictor.data import Results
+from predictor.report.document import Block, Cell, Cells, Paragraph, Table
+from predictor.report.wording import (
+    accuracy_cell,
+    drawing,
+    gap,
+    gap_cell,
+    head_key,
+    number,
+    percent,
+    titled,
+    tokens_text,
+)
 
 
 def fixed(results: Results) -> list[Block]:
-    """Make the chapter of what needs no router: fixed scales and oracles.
+    """Show what needs no router: fixed scales and oracles."""
+    return [_fixed_table(results), _oracles_table(results)]
 
-    Args:
-        results: results.json.
 
-    Returns:
-        Its blocks.
-    """
-    return [fixed_table(results), oracles_table(results)]
+def _fixed_table(results: Results) -> Table:
+    needed = results.get("minimal_share", {})
+    rows: list[Cells] = [
+        [
+            tokens_text(scale),
+            number(point["tokens"]),
+            accuracy_cell(point),
+            percent(needed.get(scale)),
+        ]
+        for scale, point in results["fixed"].items()
+    ]
+    rows.append(["no scale right", "", "", percent(needed.get("never"))])
+    return Table(("always", "mean tokens", "accuracy", "cheapest that is right"), rows)
+
+
+def _oracles_table(results: Results) -> Table:
+    rows: list[Cells] = [
+        [
+            Cell(rule, ORACLE_RULES.get(rule, "")),
+            percent(point["accuracy"]),
+            number(point["tokens"]),
+            number(point.get("tokens_dearest")),
+            number(point.get("tokens_drop")),
+            percent(point.get("never")),
+        ]
+        for rule, point in results["oracle"].items()
+    ]
+    # The three columns of tokens differ in what a question counts that no scale gets right.
+    head = (
+        "oracle rule",
+        "accuracy",
+        "mean tokens, no scale right: cheapest",
+        "… largest",
+        "… left out",
+        "share with no scale right",
+    )
+    return Table(head, rows)
 
 
 def granularity(results: Results) -> list[Block]:
-    """Make the chapter of which scales questions need, and what choosing among them can gain.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
-    blocks: list[Block] = [drawing("scales")]
-    blocks += [Heading("Cheapest scale that is right"), needed_table(results)]
-    if ladder := results.get("ladder"):
-        told = f"{ladder['sentence']} A gain counts what stays right at all larger scales too."
-        blocks += [Heading("What a perfect choice gains over mixing fixed scales")]
-        blocks += [Paragraph(told), headroom_table(ladder)]
-    return blocks
+    """Show which scales questions need, and what choosing among them can gain."""
+    needed = titled("Cheapest scale that is right", _needed_table(results))
+    ladder = results.get("ladder")
+    if not ladder:
+        return [drawing("scales"), *needed]
+    text = f"{ladder['sentence']} A gain counts what stays right at all larger scales too."
+    title = "What a perfect choice gains over mixing fixed scales"
+    return [drawing("scales"), *needed, *titled(title, Paragraph(text), _headroom_table(ladder))]
 
 
-def families(results: Results) -> list[Block]:
-    """Make the chapter of families, or data sets, one by one.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
-    blocks: list[Block] = [families_table(results)]
-    waste = _titled("What the choices waste", results, "router", waste_table)
-    if results.get("leave_one_out"):
-        told = (
-            "For each family the router is trained and calibrated on all others, so the family is "
-            "a data set it has never seen; beside it the router that has seen it, and the one that "
-            "falls back to the largest scale where a question is unlike its training split."
-        )
-        blocks += [Heading("Left out of training, one at a time"), Paragraph(told)]
-        blocks += [left_out_table(results)]
-    return [*blocks, *waste]
+def _needed_table(results: Results) -> Table:
+    parts = [*(str(scale) for scale in results["scales"]), "never"]
+    rows: list[Cells] = [
+        [name, *(percent(family["minimal_share"].get(part), 0) for part in parts)]
+        for name, family in results["families"].items()
+    ]
+    scales = (tokens_text(scale) for scale in results["scales"])
+    return Table(("family", *scales, "no scale"), rows)
 
 
-def headroom_table(ladder: Results) -> Table:
-    """Make the table of what a perfect choice gains at the cost of each fixed scale.
-
-    Args:
-        ladder: section `ladder` of results.json, as `audit_ladder` makes it.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = [
+def _headroom_table(ladder: Results) -> Table:
+    rows: list[Cells] = [
         [
             tokens_text(f"{point['tokens']:g}"),
             percent(point["hull"]),
@@ -79,16 +94,75 @@ def headroom_table(ladder: Results) -> Table:
     return Table(("mean cost", "mixing fixed scales", "oracle", "to gain"), rows)
 
 
-def waste_table(results: Results) -> Table:
-    """Make the table of tokens spent beyond need, and of knowing the family alone.
+def families(results: Results) -> list[Block]:
+    """Show families, or data sets, one by one."""
+    text = (
+        "For each family the router is trained and calibrated on all others, so the family is "
+        "a data set it has never seen; beside it the router that has seen it, and the one that "
+        "falls back to the largest scale where a question is unlike its training split."
+    )
+    left_out = _left_out_table(results.get("leave_one_out") or {}, head_key(results))
+    return [
+        _families_table(results),
+        *titled("Left out of training, one at a time", Paragraph(text), left_out),
+        *titled("What the choices waste", _waste_table(results)),
+    ]
 
-    Args:
-        results: results.json.
 
-    Returns:
-        The table; no rows where none of this was measured.
-    """
-    rows: list[Row] = [
+def _families_table(results: Results) -> Table:
+    scales = [str(scale) for scale in results["scales"]]
+    rows: list[Cells] = []
+    for name, family in results["families"].items():
+        accuracy = [percent(family[scale], 0) for scale in scales]
+        routed = family.get("routed", {})
+        routing = [percent(routed.get("accuracy"), 0), number(routed.get("tokens"), 0)]
+        rows.append([name, str(family["n"]), *accuracy, *routing])
+    titles = [tokens_text(scale) for scale in scales]
+    return Table(("family", "questions", *titles, "routed", "mean tokens, routed"), rows)
+
+
+def _left_out_table(families: Results, key: str) -> Table:
+    rows: list[Cells] = []
+    for name, family in families.items():
+        trained_on = family.get("seen") or {}
+        safe = family.get("fallback") or {}
+        tokens, share = number(safe.get("tokens"), 0), percent(safe.get("share"), 0)
+        rows.append(
+            [
+                Cell(str(name), f"{family['n']} questions"),
+                gap_cell(family, key),
+                gap(trained_on.get(key)),
+                _both(family, trained_on, "accuracy"),
+                _both(family, trained_on, "tokens"),
+                _both(family, trained_on, "regression_rate"),
+                Cell(
+                    percent(safe.get("regression_rate")),
+                    f"{tokens} tokens, {share} fell back" if safe else "",
+                ),
+            ]
+        )
+    head = (
+        "family left out",
+        "gap closed",
+        "gap closed, seen",
+        "accuracy",
+        "mean tokens",
+        "regressions",
+        "regressions with the fallback",
+    )
+    return Table(head, rows)
+
+
+def _both(family: Results, trained_on: Results, key: str) -> Cell:
+    """Write a number, and below it what it is where the family was trained on."""
+    write = number if key == "tokens" else percent
+    return Cell(
+        write(family.get(key)), f"seen: {write(trained_on[key])}" if key in trained_on else ""
+    )
+
+
+def _waste_table(results: Results) -> Table:
+    rows: list[Cells] = [
         [
             f"{point['target']:g}",
             number(point.get("token_regret")),
@@ -100,96 +174,12 @@ def waste_table(results: Results) -> Table:
         for point in results["router"]["at"].values()
         if point.get("dataset_tokens") is not None
     ]
-    head = ("budget", "tokens beyond the cheapest right scale", "got more", "got less")
-    return Table((*head, "best scale of each family", "router beside that"), rows)
-
-
-def fixed_table(results: Results) -> Table:
-    """Make the table of fixed scales: accuracy, and how often each is the cheapest that is right.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    needed = results.get("minimal_share", {})
-    rows: list[Row] = [
-        [
-            tokens_text(scale),
-            number(point["tokens"]),
-            Cell(percent(point["accuracy"]), _accuracy_span(point)),
-            percent(needed.get(scale)),
-        ]
-        for scale, point in results["fixed"].items()
-    ]
-    never = percent(needed.get("never"))
-    rows.append(["no scale right", "", "", never])
-    return Table(("always", "mean tokens", "accuracy", "cheapest that is right"), rows)
-
-
-def oracles_table(results: Results) -> Table:
-    """Make the table of oracle rules, each under three conventions for always-wrong questions.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = [
-        [
-            Cell(rule, ORACLE_RULES.get(rule, "")),
-            percent(point["accuracy"]),
-            number(point["tokens"]),
-            number(point.get("tokens_dearest")),
-            number(point.get("tokens_drop")),
-            percent(point.get("never")),
-        ]
-        for rule, point in results["oracle"].items()
-    ]
-    return Table(
-        (
-            *("oracle rule", "accuracy", "mean tokens, no scale right: cheapest"),
-            *("… largest", "… left out", "share with no scale right"),
-        ),
-        rows,
+    head = (
+        "budget",
+        "tokens beyond the cheapest right scale",
+        "got more",
+        "got less",
+        "best scale of each family",
+        "router beside that",
     )
-
-
-def families_table(results: Results) -> Table:
-    """Make the table of every family's accuracy, at each scale and routed.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    scales = [str(scale) for scale in results["scales"]]
-    rows: list[Row] = []
-    for name, family in results["families"].items():
-        accuracy = [percent(family[scale], 0) for scale in scales]
-        routed = family.get("routed", {})
-        routing = [percent(routed.get("accuracy"), 0), number(routed.get("tokens"), 0)]
-        rows.append([name, str(family["n"]), *accuracy, *routing])
-    head = ("family", "questions", *(tokens_text(scale) for scale in scales))
-    return Table((*head, "routed", "mean tokens, routed"), rows)
-
-
-def needed_table(results: Results) -> Table:
-    """Make the table of how often each scale is the cheapest right one, family by family.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    parts = [*(str(scale) for scale in results["scales"]), "never"]
-    rows: list[Row] = [
-        [name, *(percent(family["minimal_share"].get(part), 0) for part in parts)]
-        for name, family in results["families"].items()
-    ]
-    scales = (tokens_text(scale) for scale in results["scales"])
-    return Table(("family", *scales, "no scale"), rows)
+    return Table(head, rows)

@@ -1,127 +1,115 @@
-"""The chapter of studies: what the features are worth, families left out, other words."""
+"""Chapters of studies: the kinds of router, and what each block of features is worth."""
 
-from predictor.report.document import Block, Cell, Paragraph, Results, Row, Table
+from predictor.data import Results
+from predictor.report.document import Block, Cell, Cells, Folded, Paragraph, Table
 from predictor.report.wording import (
-    _interval,
+    KINDS,
+    MISSING,
     drawing,
     gap,
+    gap_cell,
     head_budget,
     head_key,
     number,
-    percent,
-    span,
+    points,
+    router_name,
 )
 
 
-def ablation(results: Results) -> list[Block]:
-    """Make the chapter of what each block of features is worth.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
-    if not (results.get("ablation") or {}).get("rows"):
+def zoo(results: Results) -> list[Block]:
+    """Compare the kinds of router."""
+    if not results.get("zoo"):
         return []
-    found = results["ablation"]
-    told = (
-        f"The router trained without one block at a time, on {found.get('seeds', '?')} seeds, "
-        f"judged on the {found.get('split', 'test')} split at {head_budget(results)} tokens."
+    text = (
+        "Every kind is trained on the same rows and features and calibrated in the same way. They "
+        "stand as the calibration split sorts them, which is what train --kind auto picks by; "
+        "the test split has no say."
     )
-    return [Paragraph(told), ablation_table(results), drawing("ablation")]
+    settings = Folded("Their settings", _settings_table(results))
+    return [Paragraph(text), _zoo_table(results), drawing("zoo"), settings]
 
 
-def ablation_table(results: Results) -> Table:
-    """Make the table of what each block of features is worth and costs.
+def _zoo_table(results: Results) -> Table:
+    key = head_key(results)
+    rows: list[Cells] = []
+    for row in results["zoo"]:
+        remarks = ["the default" if row["is_default"] else "", KINDS.get(row["name"], ("", ""))[1]]
+        drop = points(row.get("parity_drop"))
+        rows.append(
+            [
+                Cell(router_name(row), "; ".join(filter(None, remarks))),
+                gap(row.get(f"calibration_{key}")),
+                gap_cell(row, key),
+                gap_cell(row, "behind_router"),
+                Cell(
+                    number(row.get("parity_tokens"), 0), "" if drop == MISSING else f"{drop} points"
+                ),
+                Cell(
+                    number(row.get("router_ms"), 3),
+                    f"alone {number(row.get('router_ms_single'), 2)}",
+                ),
+                number(row.get("router_mb"), 2),
+                number(row.get("train_s")),
+            ]
+        )
+    head = (
+        "router",
+        "gap closed, calibration",
+        "gap closed, test",
+        "behind the default",
+        "tokens to parity",
+        "ms a question",
+        "MB",
+        "s to train",
+    )
+    strong = next((k for k, row in enumerate(results["zoo"]) if row["is_default"]), None)
+    return Table(head, rows, strong)
 
-    Args:
-        results: results.json.
 
-    Returns:
-        The table.
-    """
-    found, key = results["ablation"], head_key(results)
-    full = found.get("full", {})
-    rows: list[Row] = [
+def _settings_table(results: Results) -> Table:
+    rows: list[Cells] = []
+    for row in results["zoo"]:
+        settings = (row.get("settings") or {}).items()
+        text = ", ".join(f"{key} {value}" for key, value in settings)
+        rows.append([router_name(row), text or MISSING])
+    return Table(("router", "settings"), rows, wordy=True)
+
+
+def ablation(results: Results) -> list[Block]:
+    """Show what each block of features is worth."""
+    study = results.get("ablation") or {}
+    if not study.get("rows"):
+        return []
+    text = (
+        f"The router trained without one block at a time, on {study.get('seeds', '?')} seeds, "
+        f"judged on the {study.get('split', 'test')} split at {head_budget(results)} tokens."
+    )
+    return [Paragraph(text), _ablation_table(study, head_key(results)), drawing("ablation")]
+
+
+def _ablation_table(study: Results, key: str) -> Table:
+    rows: list[Cells] = [
         [
             Cell(f"{row['block']} {row.get('version', '')}".strip(), str(row.get("what", ""))),
-            str(row.get("columns", "–")),
+            str(row.get("columns", MISSING)),
             gap(row.get(f"{key}_without")),
-            _interval(row, "loss"),
+            gap_cell(row, "loss"),
             gap(row.get("loss_calibration")),
             gap(row.get(f"{key}_alone")),
             number(row.get("ms"), 3),
         ]
-        for row in found["rows"]
+        for row in study["rows"]
     ]
-    whole: Row = ["all blocks", str(full.get("columns", "")), _interval(full, key)]
-    rows.append([*whole, "", "", "", number(full.get("ms"), 3)])
-    head = ("block", "columns", "gap closed without it", "lost", "lost, calibration")
-    return Table((*head, "gap closed by it alone", "ms a question"), rows, len(rows) - 1)
-
-
-def left_out_table(results: Results) -> Table:
-    """Make the table of families that the router was not trained on.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    key, rows = head_key(results), []
-    for name, found in results["leave_one_out"].items():
-        seen, safe = found.get("seen") or {}, found.get("fallback") or {}
-        cells: Row = [
-            Cell(str(name), f"{found['n']} questions"),
-            *(_interval(found, key), gap(seen.get(key))),
-            _both(found, seen, "accuracy"),
-            _both(found, seen, "tokens"),
-            _both(found, seen, "regression_rate"),
-            Cell(
-                percent(safe.get("regression_rate")),
-                f"{number(safe.get('tokens'), 0)} tokens, {percent(safe.get('share'), 0)} fell back"
-                if safe
-                else "",
-            ),
-        ]
-        rows.append(cells)
-    head = ("family left out", "gap closed", "gap closed, seen", "accuracy", "mean tokens")
-    return Table((*head, "regressions", "regressions with the fallback"), rows)
-
-
-def _both(found: Results, seen: Results, key: str) -> Cell:
-    """Write a number, and below it what it is where the family was trained on."""
-    write = number if key == "tokens" else percent
-    return Cell(write(found.get(key)), f"seen: {write(seen[key])}" if key in seen else "")
-
-
-def paraphrase_table(results: Results) -> Table:
-    """Make the table of the same questions asked in other words.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    found, budget = results["paraphrase"], head_budget(results)
-    low, high = (percent(found.get(f"changed_{budget}_{end}")) for end in ("low", "high"))
-    moved = f"{percent(found.get('moved_up'))} up, {percent(found.get('moved_down'))} down"
-    pairs = (("accuracy", percent), ("tokens", number))
-    rows: list[Row] = [
-        ["questions, images", f"{found.get('n', '–')}, {found.get('images', '–')}"],
-        ["choices that change", Cell(percent(found.get(f"changed_{budget}")), span(low, high))],
-        ["where they go", moved],
-        *(
-            [
-                f"{name}, before and after",
-                f"{write(found.get(name))}, {write(found.get(f'{name}_rephrased'))}",
-            ]
-            for name, write in pairs
-        ),
-        ["gap closed, other words", gap(found.get(f"ogc_{budget}_rephrased"))],
-        ["answers of the largest scale that flip", percent(found.get("fixed_changed"))],
-    ]
-    return Table(("other words", "value"), rows)
+    full = study.get("full", {})
+    columns, ms = str(full.get("columns", "")), number(full.get("ms"), 3)
+    rows.append(["all blocks", columns, gap_cell(full, key), "", "", "", ms])
+    head = (
+        "block",
+        "columns",
+        "gap closed without it",
+        "lost",
+        "lost, calibration",
+        "gap closed by it alone",
+        "ms a question",
+    )
+    return Table(head, rows, strong=len(rows) - 1)

@@ -1,131 +1,59 @@
-"""Chapters on trust: calibration, certificates, unseen content, published metrics."""
+"""Chapters on trust: calibration, certificates, unseen content, metrics of other routing work."""
 
-from predictor.report.chapters.studies import paraphrase_table
-from predictor.report.document import Block, Cell, Heading, Paragraph, Results, Row, Table
+from predictor.data import Results
+from predictor.report.document import Block, Cell, Cells, Paragraph, Table
 from predictor.report.wording import (
     CONTESTANTS,
-    _gap_cell,
-    _titled,
+    MISSING,
     drawing,
     gap,
+    gap_cell,
+    head_budget,
     number,
     percent,
+    span,
+    titled,
     tokens_text,
 )
 
 
 def calibration(results: Results) -> list[Block]:
-    """Make the chapter of whether probabilities mean what they say.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
+    """Show whether probabilities mean what they say."""
     if not results.get("calibration"):
         return []
-    return [drawing("reliability"), calibration_table(results)]
+    return [drawing("reliability"), _calibration_table(results)]
+
+
+def _calibration_table(results: Results) -> Table:
+    raw = results.get("calibration_raw") or {}
+    rows: list[Cells] = []
+    for scale, after in results["calibration"].items():
+        before = raw.get(scale) or {}
+        cells = [
+            Cell(number(after[key], 3), f"before: {number(before[key], 3)}" if before else "")
+            for key in ("ece", "brier")
+        ]
+        rows.append([tokens_text(scale), *cells])
+    return Table(("P(correct) at", "calibration error", "Brier score"), rows)
 
 
 def promises(results: Results) -> list[Block]:
-    """Make the chapter of certificates.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
+    """Show the certificates: what they state, whether it held, what it cost."""
     if not results.get("certified"):
         return []
     draws = max(level.get("draws", 0) for level in results["certified"].values())
-    told = (
+    text = (
         "A certificate says that of an image's questions at most a share alpha is right at the "
         "largest scale and wrong as routed, but for a chance of delta that it is not so. Kept or "
         f"broken is counted over {draws} calibration splits drawn anew."
     )
-    return [Paragraph(told), certified_table(results)]
+    return [Paragraph(text), _certified_table(results)]
 
 
-def outside(results: Results) -> list[Block]:
-    """Make the chapter of unseen content: how bad it gets, and what the fallback costs.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
-    blocks: list[Block] = []
-    if results.get("ood"):
-        blocks.append(outside_table(results["ood"]))
-    if results.get("fallback") or results.get("fallback_ood"):
-        blocks += [Heading("With a fallback"), fallback_table(results)]
-    for title, key, make in (
-        ("Certified, with a fallback", "fallback_certified", safe_table),
-        ("The same questions in other words", "paraphrase", paraphrase_table),
-    ):
-        blocks += _titled(title, results, key, make)
-    return blocks
-
-
-def others(results: Results) -> list[Block]:
-    """Make the chapter of the confidence cascade and of the metrics of other routing work.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        Its blocks.
-    """
-    blocks = _titled("Going up when unsure", results, "cascade", cascade_table)
-    if (results["router"]).get("metrics"):
-        blocks += [Heading("As other routing work measures"), metrics_table(results)]
-    return blocks
-
-
-def outside_table(outside: Results) -> Table:
-    """Make the table of the split with unseen pictures, words and backgrounds.
-
-    Args:
-        outside: section `ood` of results.json, as `outside_summary` makes it.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = [
-        [
-            f"always {tokens_text(scale)}",
-            number(point["tokens"]),
-            percent(point["accuracy"]),
-            "",
-            "",
-        ]
-        for scale, point in outside.get("fixed", {}).items()
-    ]
-    for name, point in outside.items():
-        if name.startswith("router_at_"):
-            main = [number(point["tokens"]), percent(point["accuracy"])]
-            lost = percent(outside.get("regression_rate"))
-            title = f"router, budget {name.removeprefix('router_at_')}"
-            rows.append([title, *main, _gap_cell(point), lost])
-    head = ("split with unseen content", "mean tokens", "accuracy", "gap closed", "regressions")
-    return Table(head, rows)
-
-
-def certified_table(results: Results) -> Table:
-    """Make the table of certificates: the promise, whether it was kept, what it cost.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = []
+def _certified_table(results: Results) -> Table:
+    rows: list[Cells] = []
     for level in results["certified"].values():
-        title = f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
+        values = ["not possible", "", "", "", "", ""]
         if "risk" in level:
             values = [
                 number(level["tokens"]),
@@ -135,33 +63,133 @@ def certified_table(results: Results) -> Table:
                 percent(level.get("resplit_violations")),
                 number(level["drawn_cost_ratio"], 2),
             ]
-        else:
-            values = ["not possible", *[""] * 5]
-        below = f"needs {level['needed']} images, has {level['images']}"
-        rows.append([Cell(title, below), *values])
-    head = ("regressions promised", "mean tokens", "regressions on the test split")
-    return Table(
-        (
-            *head,
-            "tokens if the truth were known",
-            "promise broken",
-            "broken, dealt anew",
-            "cost beside the truth",
-        ),
-        rows,
+        images = f"needs {level['needed']} images, has {level['images']}"
+        rows.append([Cell(_promise(level), images), *values])
+    head = (
+        "regressions promised",
+        "mean tokens",
+        "regressions on the test split",
+        "tokens if the truth were known",
+        "promise broken",
+        "broken, dealt anew",
+        "cost beside the truth",
     )
+    return Table(head, rows)
 
 
-def cascade_table(results: Results) -> Table:
-    """Make the table of the confidence cascade.
+def _promise(level: Results) -> str:
+    return f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
 
-    Args:
-        results: results.json.
 
-    Returns:
-        The table.
-    """
-    rows: list[Row] = [
+def outside(results: Results) -> list[Block]:
+    """Show unseen content: how bad it gets, and what the fallback costs."""
+    blocks: list[Block] = []
+    if results.get("ood"):
+        blocks.append(_outside_table(results["ood"]))
+    blocks += titled("With a fallback", _fallback_table(results))
+    blocks += titled("Certified, with a fallback", _safe_table(results))
+    if study := results.get("paraphrase"):
+        table = _paraphrase_table(study, head_budget(results))
+        blocks += titled("The same questions in other words", table)
+    return blocks
+
+
+def _outside_table(outside: Results) -> Table:
+    rows: list[Cells] = []
+    for scale, point in outside.get("fixed", {}).items():
+        title = f"always {tokens_text(scale)}"
+        rows.append([title, number(point["tokens"]), percent(point["accuracy"]), "", ""])
+    for name, point in outside.items():
+        if name.startswith("router_at_"):
+            rows.append(
+                [
+                    f"router, budget {name.removeprefix('router_at_')}",
+                    number(point["tokens"]),
+                    percent(point["accuracy"]),
+                    gap_cell(point),
+                    percent(outside.get("regression_rate")),
+                ]
+            )
+    head = ("split with unseen content", "mean tokens", "accuracy", "gap closed", "regressions")
+    return Table(head, rows)
+
+
+def _fallback_table(results: Results) -> Table:
+    rows: list[Cells] = []
+    for key, title in (("fallback", "test split"), ("fallback_ood", "unseen content")):
+        if study := results.get(key):
+            below = f"routed; largest scale beyond the outermost {percent(study['outlier'])}"
+            without, safe = study["without"], study["with"]
+            cells = [
+                f"{write(without[name])} / {write(safe[name])}"
+                for name, write in (
+                    ("tokens", number),
+                    ("accuracy", percent),
+                    ("regression_rate", percent),
+                )
+            ]
+            rows.append([Cell(title, below), percent(study["share"]), *cells])
+    head = ("without / with fallback", "fell back", "mean tokens", "accuracy", "regressions")
+    return Table(head, rows)
+
+
+def _safe_table(results: Results) -> Table:
+    rows: list[Cells] = []
+    for level in (results.get("fallback_certified") or {}).values():
+        for key, title in (("test", "test split"), ("ood", "unseen content")):
+            if study := level.get(key):
+                routed, safe = study["without"], study["with"]
+                lost = percent(routed["regression_rate"])
+                rows.append(
+                    [
+                        Cell(_promise(level), title),
+                        percent(study["share"]),
+                        Cell(percent(safe["regression_rate"]), f"without {lost}"),
+                        percent(level["bound"]),
+                        Cell(number(safe["tokens"]), f"without {number(routed['tokens'])}"),
+                        percent(safe["accuracy"]),
+                    ]
+                )
+    head = (
+        "regressions promised",
+        "fell back",
+        "regressions",
+        "wanted below",
+        "mean tokens",
+        "accuracy",
+    )
+    return Table(head, rows)
+
+
+def _paraphrase_table(study: Results, budget: str) -> Table:
+    low, high = (percent(study.get(f"changed_{budget}_{end}")) for end in ("low", "high"))
+    accuracy, tokens = (
+        f"{write(study.get(name))}, {write(study.get(f'{name}_rephrased'))}"
+        for name, write in (("accuracy", percent), ("tokens", number))
+    )
+    moved = f"{percent(study.get('moved_up'))} up, {percent(study.get('moved_down'))} down"
+    rows: list[Cells] = [
+        ["questions, images", f"{study.get('n', MISSING)}, {study.get('images', MISSING)}"],
+        ["choices that change", Cell(percent(study.get(f"changed_{budget}")), span(low, high))],
+        ["where they go", moved],
+        ["accuracy, before and after", accuracy],
+        ["tokens, before and after", tokens],
+        ["gap closed, other words", gap(study.get(f"ogc_{budget}_rephrased"))],
+        ["answers of the largest scale that flip", percent(study.get("fixed_changed"))],
+    ]
+    return Table(("other words", "value"), rows)
+
+
+def others(results: Results) -> list[Block]:
+    """Show the confidence cascade, and the metrics of other routing work."""
+    return [
+        *titled("Going up when unsure", _cascade_table(results)),
+        *titled("As other routing work measures", _metrics_table(results)),
+    ]
+
+
+def _cascade_table(results: Results) -> Table:
+    rows: list[Cells] = [
         [
             f"cascade, budget {point['target']:g}",
             number(point["tokens"]),
@@ -169,114 +197,37 @@ def cascade_table(results: Results) -> Table:
             percent(point["accuracy"]),
             gap(point["ogc"]),
         ]
-        for point in results["cascade"]["at"].values()
+        for point in (results.get("cascade") or {"at": {}})["at"].values()
     ]
-    head = ("confidence cascade", "mean tokens, all scales that ran", "95 % of questions below")
-    return Table((*head, "accuracy", "gap closed"), rows)
-
-
-def metrics_table(results: Results) -> Table:
-    """Make the table of the metrics of RouteLLM, RouterBench and MMR-Bench.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    routers = {"router": results["router"], **results.get("baselines", {})}
-    routers["omniscient"] = results.get("omniscient") or {}
-    rows: list[Row] = []
-    for name, router in routers.items():
-        found = router.get("metrics")
-        if found:
-            shares = [percent(found[key]) for key in ("cpt_50", "cpt_80")]
-            areas = [number(found[key], 3) for key in ("aiq", "nauc", "qnc")]
-            title = CONTESTANTS.get(name, (name, ""))[0]
-            rows.append([title, number(found["apgr"], 3), *shares, *areas])
-    return Table(("who", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)
-
-
-def calibration_table(results: Results) -> Table:
-    """Make the table of how well probabilities mean what they say.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    raw = results.get("calibration_raw") or {}
-    rows: list[Row] = [
-        [
-            tokens_text(scale),
-            *(
-                Cell(number(found[key], 3), _before(raw.get(scale), key))
-                for key in ("ece", "brier")
-            ),
-        ]
-        for scale, found in results["calibration"].items()
-    ]
-    return Table(("P(correct) at", "calibration error", "Brier score"), rows)
-
-
-def _before(found: Results | None, key: str) -> str:
-    return f"before: {number(found[key], 3)}" if found else ""
-
-
-def fallback_table(results: Results) -> Table:
-    """Make the table of routing with and without the fallback for unseen content.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = [
-        [
-            Cell(title, f"routed; largest scale beyond the outermost {percent(found['outlier'])}"),
-            percent(found["share"]),
-            *(
-                f"{write(found['without'][key])} / {write(found['with'][key])}"
-                for key, write in (
-                    ("tokens", number),
-                    ("accuracy", percent),
-                    ("regression_rate", percent),
-                )
-            ),
-        ]
-        for key, title in (("fallback", "test split"), ("fallback_ood", "unseen content"))
-        if (found := results.get(key))
-    ]
-    head = ("without / with fallback", "fell back", "mean tokens", "accuracy", "regressions")
+    head = (
+        "confidence cascade",
+        "mean tokens, all scales that ran",
+        "95 % of questions below",
+        "accuracy",
+        "gap closed",
+    )
     return Table(head, rows)
 
 
-def safe_table(results: Results) -> Table:
-    """Make the table of certified routing with the fallback, on the test split and unseen content.
-
-    Args:
-        results: results.json.
-
-    Returns:
-        The table.
-    """
-    rows: list[Row] = []
-    for level in results["fallback_certified"].values():
-        promise = f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
-        for key, title in (("test", "test split"), ("ood", "unseen content")):
-            if found := level.get(key):
-                routed, safe = found["without"], found["with"]
-                lost = percent(routed["regression_rate"])
-                cells: Row = [
-                    Cell(promise, title),
-                    percent(found["share"]),
-                    Cell(percent(safe["regression_rate"]), f"without {lost}"),
-                    percent(level["bound"]),
-                    Cell(number(safe["tokens"]), f"without {number(routed['tokens'])}"),
-                    percent(safe["accuracy"]),
+def _metrics_table(results: Results) -> Table:
+    """Make the table of the metrics of RouteLLM, RouterBench and MMR-Bench."""
+    routers = {
+        "router": results["router"],
+        **results.get("baselines", {}),
+        "omniscient": results.get("omniscient") or {},
+    }
+    rows: list[Cells] = []
+    for name, router in routers.items():
+        if metrics := router.get("metrics"):
+            rows.append(
+                [
+                    CONTESTANTS.get(name, (name, ""))[0],
+                    number(metrics["apgr"], 3),
+                    percent(metrics["cpt_50"]),
+                    percent(metrics["cpt_80"]),
+                    number(metrics["aiq"], 3),
+                    number(metrics["nauc"], 3),
+                    number(metrics["qnc"], 3),
                 ]
-                rows.append(cells)
-    head = ("regressions promised", "fell back", "regressions", "wanted below", "mean tokens")
-    return Table((*head, "accuracy"), rows)
+            )
+    return Table(("who", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)

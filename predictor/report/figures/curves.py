@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
+from predictor.data import Results
 from predictor.report.figures.palette import LIGHT
-
-Results = Mapping[str, Any]
-
 
 Points = Sequence[Mapping[str, float]]
 

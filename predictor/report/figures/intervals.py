@@ -1,16 +1,14 @@
 """The figures with one row for each thing that is compared: a value and its interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from predictor.data import Results
 from predictor.report.figures.palette import LIGHT
 from predictor.report.wording import CONTESTANTS, gap, head_budget, head_key, router_name
-
-Results = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ Uses matplotlib's objects only, never pyplot, so nothing is shared with the call
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -18,12 +18,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from predictor.data import Results
 from predictor.report.figures.curves import draw_cost
 from predictor.report.figures.intervals import draw_ablation, draw_gap, draw_zoo
 from predictor.report.figures.palette import LIGHT, to_variables
 from predictor.report.figures.shares import draw_reliability, draw_scales
-
-Results = Mapping[str, Any]
 
 
 def draw_figure(name: str, results: Results, narrow: bool = False) -> Figure:

@@ -1,16 +1,14 @@
 """The figures of shares: which scales questions need and get, and whether P(correct) is true."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from predictor.data import Results
 from predictor.report.figures.palette import LIGHT, label_role, step_roles
 from predictor.report.wording import tokens_text
-
-Results = Mapping[str, Any]
 
 
 def draw_scales(figure: Figure, results: Results, narrow: bool) -> None:

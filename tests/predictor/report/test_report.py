@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from predictor.report.folder import read_results
 from predictor.report.html import Pictures, build_page
 from predictor.report.outline import build_document
-from predictor.report.report import read_results, write_report
+from predictor.report.report import write_report
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
 

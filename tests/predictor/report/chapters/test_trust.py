@@ -35,12 +35,12 @@ def results():
 @pytest.mark.parametrize(
     ("table", "wanted"),
     [
-        ("certified_table", ("at most 2 %, but for 10 %", "214.3", "0.7 %", "120.9", "3.5 %")),
-        ("certified_table", ("1.62", "not possible", "needs 314 images, has 200")),
-        ("cascade_table", ("budget 72", "70.2", "46.5", "77.7 %", "-0.12")),
-        ("metrics_table", ("router", "nearest neighbours", "0.812", "4.6 %", "–", "0.433")),
-        ("calibration_table", ("9 tokens", "0.023", "0.157")),
-        ("fallback_table", ("unseen content", "67.9 %", "71.4 / 404.1", "4.3 % / 1.1 %")),
+        ("_certified_table", ("at most 2 %, but for 10 %", "214.3", "0.7 %", "120.9", "3.5 %")),
+        ("_certified_table", ("1.62", "not possible", "needs 314 images, has 200")),
+        ("_cascade_table", ("budget 72", "70.2", "46.5", "77.7 %", "-0.12")),
+        ("_metrics_table", ("router", "nearest neighbours", "0.812", "4.6 %", "–", "0.433")),
+        ("_calibration_table", ("9 tokens", "0.023", "0.157")),
+        ("_fallback_table", ("unseen content", "67.9 %", "71.4 / 404.1", "4.3 % / 1.1 %")),
     ],
 )
 def test_tables_show_the_results(results, table, wanted):

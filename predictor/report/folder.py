@@ -1,0 +1,39 @@
+"""The report's folder: names of its files, and its results read back.
+
+Light to import, so that a command can name the page before anything is drawn.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from predictor.data import Results
+
+RESULTS: Final = "results.json"
+PAGE: Final = "index.html"
+MARKDOWN: Final = "report.md"
+
+
+def read_results(source: str | Path) -> Results:
+    """Read the results of a report.
+
+    Args:
+        source: a report's folder, or a results.json itself under any name.
+
+    Returns:
+        The results.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        ValueError: if the file is damaged.
+    """
+    path = Path(source) / RESULTS if Path(source).is_dir() else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"no results in {source}: {path} is missing; run `m3scale report`")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}); run `m3scale report` again") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} holds no results; run `m3scale report` again")
+    return results
