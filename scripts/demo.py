@@ -13,13 +13,8 @@ from scripts.stages.ask import AskSettings, ask_router, print_answers
 from scripts.stages.label import LabelRequest, is_labelled, run_label
 from scripts.stages.model import Opening, open_backbone
 from scripts.stages.profile import is_profiled, read_profile
-<<<<<<< HEAD
-from scripts.stages.report import PAGE, find_inputs, identify_inputs, read_report, run_report
-from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
-=======
 from scripts.stages.report import find_inputs, identify_inputs, read_report, run_report
-from scripts.stages.run_folder import DEFAULT_RUN, OUTSIDE, REPHRASED, SPLITS, RunFolder
->>>>>>> d4416df (Report: chapters stand with their tables; HTML and Markdown are jinja2 templates with a style sheet of their own; one reader of results.json)
+from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
 from scripts.stages.splits import read_splits
 from scripts.stages.train import is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
