@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from m3_backbone.files import write_atomically
 from predictor.data import Results
 from predictor.report.document import Document, Drawing
 from predictor.report.figures.render import draw_figure, to_png, to_svg
@@ -48,16 +49,14 @@ def write_report(
     drawn = {name: _draw(name, results) for name in _figure_names(document)}
     page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, found))
     for name, (_, _, png) in drawn.items():
-        _write(target / "figures" / f"{name}.png", png)
+        write_atomically(target / "figures" / f"{name}.png", png)
     for sample_id, name in names.items():
         if sample_id in found:
-            _write(target / "gallery" / name, found[sample_id])
-    _write(
-        target / RESULTS,
-        (json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-    )
-    _write(target / MARKDOWN, build_markdown(document, list(found)).encode())
-    _write(target / PAGE, page.encode())
+            write_atomically(target / "gallery" / name, found[sample_id])
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(target / RESULTS, f"{text}\n".encode())
+    write_atomically(target / MARKDOWN, build_markdown(document, list(found)).encode())
+    write_atomically(target / PAGE, page.encode())
     return target / PAGE
 
 
@@ -95,7 +94,3 @@ def _picture_names(results: Results) -> dict[str, str]:
 def _read_pictures(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
     paths = {sample_id: folder / "gallery" / name for sample_id, name in names.items()}
     return {sample_id: path.read_bytes() for sample_id, path in paths.items() if path.is_file()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
