@@ -1,116 +1,119 @@
 """From choices on a test split to the numbers of a report.
 
-Takes what routers chose (`SeedRun`) and gives plain dictionaries ready for JSON; the report is
-drawn from them and from nothing else. It trains nothing and picks no threshold: every choice
-arrives made, with its lambda solved elsewhere on the calibration split.
+Takes what methods chose (`SeedRun`) and gives dictionaries of numbers and arrays, which become
+JSON when they are written; the report is drawn from them and from nothing else. It trains nothing
+and picks no threshold: every choice arrives made, its lambda solved on the calibration split.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from labels.oracle import index_shares
-from m3_backbone.files import plain
-from predictor.data import FloatArray, IntArray, TrainData
-from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun
+from predictor.data import FloatArray, IntArray, Results, TrainData
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
+from predictor.evaluation.sections.curves import (
+    Curve,
+    find_cost,
+    list_points,
+    measure_curve,
+    measure_parity,
+    measure_rates,
+)
 from predictor.evaluation.sections.metrics import (
     curve_metrics,
     describe_calibration,
     describe_waste,
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
-from predictor.routing_metrics.bootstrap import interval, mean_draws
-from predictor.routing_metrics.regressions import regressed, rescued
-
-Section = dict[str, Any]
+from predictor.routing_metrics.bootstrap import interval
 
 
 def evaluate(
     test: TrainData, runs: Mapping[str, Sequence[SeedRun]], settings: EvaluationSettings
-) -> Section:
-    """Make the results that do not depend on files, timings or pictures.
+) -> Results:
+    """Measure everything that does not depend on files, timings or pictures.
 
     Args:
         test: the test split.
-        runs: router name to its runs, one a seed; "router" is the one of the headline, "omniscient"
+        runs: method to its runs, one per seed; "router" is the one of the headline, "omniscient"
             the limit, the rest are baselines and controls.
         settings: what is reported.
 
     Returns:
-        The sections of results.json; a number that does not exist is None.
+        The sections of results.json; a number that does not exist is NaN or None.
 
     Raises:
         ValueError: if there is no "router" among the runs.
     """
     if not runs.get("router"):
         raise ValueError(f'expected runs of "router", got {sorted(runs)}')
-    bench = Bench.prepare(test, settings)
-    routers = {name: _router(bench, of_name) for name, of_name in runs.items()}
+    prepared = PreparedSplit.prepare(test, settings)
+    curves = {
+        name: measure_curve(prepared, [run.curve for run in of_name])
+        for name, of_name in runs.items()
+    }
+    routers = {
+        name: _describe_router(prepared, of_name, curves[name]) for name, of_name in runs.items()
+    }
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
-    results = {
+    return {
         "scales": list(test.scales),
         "seeds": [run.seed for run in runs["router"]],
-        **describe_split(bench),
+        **describe_split(prepared),
         "router": routers["router"],
         "omniscient": routers.get("omniscient"),
         "baselines": others,
-        "controls": _controls(bench, {name: runs[name] for name in ("router", *others)}),
+        "controls": _compare(prepared, {name: runs[name] for name in ("router", *others)}),
         "families": families(test, runs["router"], settings),
         "scale_histogram": histograms(test, runs["router"], settings),
         "calibration": describe_calibration(test, runs["router"]),
         "calibration_raw": describe_calibration(test, runs["router"], raw=True),
-        "costs": describe_costs(test, runs, settings),
-        "headline": _headline(bench, runs["router"], routers),
-        "settings": _settings(settings),
+        "costs": describe_costs(prepared, runs),
+        "headline": {
+            **_headline(prepared, routers),
+            **_parity(prepared, runs["router"], curves["router"]),
+        },
+        "settings": {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"},
     }
-    plain_results: Section = plain(results)
-    return plain_results
 
 
-def _rates(bench: Bench, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return regression and rescue rates of choices [n, q], each [q]."""
-    columns = range(chosen.shape[1])
-    lost = [regressed(bench.test.scores, chosen[:, k]).mean() for k in columns]
-    won = [rescued(bench.test.scores, chosen[:, k]).mean() for k in columns]
-    return np.array(lost), np.array(won)
-
-
-def _router(bench: Bench, runs: Sequence[SeedRun]) -> Section:
-    at = [_at(bench, runs, column) for column in range(len(bench.settings.targets))]
-    names = [f"{target:g}" for target in bench.settings.targets]
-    curve = _curve(bench, runs)
-    metrics = curve_metrics(bench, curve)
-    return {"curve": curve, "at": dict(zip(names, at, strict=True)), "metrics": metrics}
-
-
-def _curve(bench: Bench, runs: Sequence[SeedRun]) -> list[Section]:
-    """Average the runs' sweeps budget by budget, not lambda by lambda: budgets mean the same."""
-    points = [bench.points(run.curve.chosen) for run in runs]
-    rates = [_rates(bench, run.curve.chosen) for run in runs]
-    columns = {
-        "lambda": np.mean([run.curve.lambdas for run in runs], axis=0),
-        "target": np.asarray(runs[0].curve.budgets),
-        "tokens": np.mean([p.tokens[0] for p in points], axis=0),
-        "accuracy": np.mean([p.accuracy[0] for p in points], axis=0),
-        "regression_rate": np.mean([lost for lost, _ in rates], axis=0),
-        "rescue_rate": np.mean([won for _, won in rates], axis=0),
+def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+    targets = prepared.settings.targets
+    points = list_points(
+        {
+            "lambda": np.mean([run.curve.lambdas for run in runs], axis=0),
+            "target": runs[0].curve.budgets,
+            "tokens": curve.cost,
+            "accuracy": curve.accuracy,
+            "regression_rate": curve.regression_rate,
+            "rescue_rate": curve.rescue_rate,
+        }
+    )
+    return {
+        "curve": points,
+        "at": {
+            f"{target:g}": _at_target(prepared, runs, column)
+            for column, target in enumerate(targets)
+        },
+        "metrics": curve_metrics(prepared, curve.cost, curve.accuracy),
     }
-    count = len(runs[0].curve.budgets)
-    return [{key: values[k] for key, values in columns.items()} for k in range(count)]
 
 
-def _at(bench: Bench, runs: Sequence[SeedRun], column: int) -> Section:
-    chosen = np.column_stack([run.at.chosen[:, column] for run in runs])
-    point, drawn = bench.points(chosen), bench.draws(chosen)
-    lost, won = _rates(bench, chosen)
-    low, high = interval(drawn.ogc, bench.settings.level)
-    accuracy_low, accuracy_high = interval(drawn.accuracy, bench.settings.level)
+def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) -> Results:
+    """Measure a router at one of the budgets of the settings, over all seeds and one by one."""
+    level = prepared.settings.level
+    chosen = np.column_stack([run.at.chosen[:, column] for run in runs])  # [n, seeds]
+    point = prepared.points(chosen)  # arrays [1, seeds]
+    drawn = prepared.draws(chosen)  # arrays [r, seeds]
+    lost, won = measure_rates(prepared.test.scores, chosen)  # [seeds], [seeds]
+    low, high = interval(drawn.ogc, level)
+    accuracy_low, accuracy_high = interval(drawn.accuracy, level)
     lambdas = [float(run.at.lambdas[column]) for run in runs]
     return {
-        "target": bench.settings.targets[column],
+        "target": prepared.settings.targets[column],
         "lambda": np.mean(lambdas),
         "tokens": point.tokens.mean(),
         "accuracy": point.accuracy.mean(),
@@ -123,13 +126,17 @@ def _at(bench: Bench, runs: Sequence[SeedRun], column: int) -> Section:
         "ogc_high": high,
         "regression_rate": lost.mean(),
         "rescue_rate": won.mean(),
-        **describe_waste(bench.test, chosen),
-        "histogram": index_shares(chosen.ravel(), bench.test.scales),
+        **describe_waste(prepared.test, chosen),
+        "histogram": index_shares(chosen.ravel(), prepared.test.scales),
         "per_seed": [
             {
-                **{"seed": run.seed, "lambda": lambdas[k], "tokens": point.tokens[0, k]},
-                **{"accuracy": point.accuracy[0, k], "ogc": point.ogc[0, k]},
-                **{"regression_rate": lost[k], "rescue_rate": won[k]},
+                "seed": run.seed,
+                "lambda": lambdas[k],
+                "tokens": point.tokens[0, k],
+                "accuracy": point.accuracy[0, k],
+                "ogc": point.ogc[0, k],
+                "regression_rate": lost[k],
+                "rescue_rate": won[k],
             }
             for k, run in enumerate(runs)
         ],
@@ -138,92 +145,81 @@ def _at(bench: Bench, runs: Sequence[SeedRun], column: int) -> Section:
 
 def _mean_known(draws: FloatArray) -> FloatArray:
     """Average draws [r, q] over q, leaving out what does not exist; NaN where nothing does."""
+    # Not np.nanmean, which warns where nothing exists.
     known = np.isfinite(draws)
     count = known.sum(axis=1)
     total = np.where(known, draws, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _controls(bench: Bench, runs: Mapping[str, Sequence[SeedRun]]) -> Section:
-    """Compare every other router with ours at the headline budget, in the same resamples."""
-    column = bench.settings.targets.index(bench.settings.headline)
+def _compare(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
+    """Compare every other method with the router at the headline budget, in the same resamples."""
+    column = prepared.settings.headline_column
     chosen = {
-        name: np.column_stack([run.at.chosen[:, column] for run in of_name])
+        name: np.column_stack([run.at.chosen[:, column] for run in of_name])  # [n, seeds]
         for name, of_name in runs.items()
     }
-    ours = chosen.pop("router")
-    # Mean over seeds first, so that routers with different numbers of seeds can be paired.
-    own = _mean_known(bench.points(ours).ogc)[0], _mean_known(bench.draws(ours).ogc)
-    return {name: _control(bench, own, theirs) for name, theirs in chosen.items()}
+    router = chosen.pop("router")
+    # Mean over seeds first, so that methods with different numbers of seeds can be paired.
+    ogc = float(_mean_known(prepared.points(router).ogc)[0])
+    ogc_draws = _mean_known(prepared.draws(router).ogc)  # [r]
+    return {name: _behind(prepared, ogc, ogc_draws, other) for name, other in chosen.items()}
 
 
-def _control(bench: Bench, own: tuple[float, FloatArray], theirs: IntArray) -> Section:
-    settings, key = bench.settings, f"ogc_{bench.settings.headline:g}"
-    point, drawn = bench.points(theirs), bench.draws(theirs)
-    behind = own[1] - _mean_known(drawn.ogc)
-    mean, (low, high) = _mean_known(point.ogc)[0], interval(drawn.ogc, settings.level)
-    behind_low, behind_high = interval(behind, settings.level)
+def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: IntArray) -> Results:
+    """Measure a method, and how far its gap closed (OGC) is behind that of the router."""
+    level, key = prepared.settings.level, prepared.settings.headline_key
+    point = prepared.points(other)
+    drawn = prepared.draws(other)
+    mean = _mean_known(point.ogc)[0]
+    low, high = interval(drawn.ogc, level)
+    behind_low, behind_high = interval(ogc_draws - _mean_known(drawn.ogc), level)
     return {
-        **{key: mean, f"{key}_low": low, f"{key}_high": high},
-        **{"tokens": point.tokens.mean(), "accuracy": point.accuracy.mean()},
-        "behind_router": own[0] - mean,
-        **{"behind_router_low": behind_low, "behind_router_high": behind_high},
+        key: mean,
+        f"{key}_low": low,
+        f"{key}_high": high,
+        "tokens": point.tokens.mean(),
+        "accuracy": point.accuracy.mean(),
+        "behind_router": ogc - mean,
+        "behind_router_low": behind_low,
+        "behind_router_high": behind_high,
     }
 
 
-def _headline(bench: Bench, runs: Sequence[SeedRun], routers: Mapping[str, Section]) -> Section:
-    settings, router = bench.settings, routers["router"]
-    at, limit = (
-        routers[name]["at"][f"{settings.headline:g}"] if name in routers else {}
-        for name in ("router", "omniscient")
-    )
-    key = f"ogc_{settings.headline:g}"
+def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Results:
+    target, key = f"{prepared.settings.headline:g}", prepared.settings.headline_key
+    at = routers["router"]["at"][target]
+    limit = routers["omniscient"]["at"][target]["ogc"] if "omniscient" in routers else None
     return {
-        "n": len(bench.test),
-        "target": settings.headline,
-        **{key: at["ogc"], f"{key}_low": at["ogc_low"], f"{key}_high": at["ogc_high"]},
-        **{name: at[name] for name in ("tokens", "accuracy", "regression_rate", "rescue_rate")},
-        "of_omniscient": at["ogc"] / limit["ogc"] if limit.get("ogc") else None,
-        **_parity(bench, runs, router["curve"]),
+        "n": len(prepared.test),
+        "target": prepared.settings.headline,
+        key: at["ogc"],
+        f"{key}_low": at["ogc_low"],
+        f"{key}_high": at["ogc_high"],
+        "tokens": at["tokens"],
+        "accuracy": at["accuracy"],
+        "regression_rate": at["regression_rate"],
+        "rescue_rate": at["rescue_rate"],
+        "of_omniscient": at["ogc"] / limit if limit else None,
     }
 
 
-def _parity(bench: Bench, runs: Sequence[SeedRun], curve: Sequence[Section]) -> Section:
-    """Measure the point that the calibration split calls as good as the largest scale."""
-    chosen = np.column_stack([run.parity.chosen[:, 0] for run in runs])
-    point, drawn = bench.points(chosen), bench.draws(chosen)
-    largest = np.asarray(bench.test.scores, np.float64)[:, -1:]
-    best, most = float(largest.mean()), float(np.mean(bench.test.tokens[:, -1]))
-    drop = mean_draws(bench.resamples, largest) - drawn.accuracy
-    low, high = interval(drop, bench.settings.level)
-    tokens_low, tokens_high = interval(drawn.tokens, bench.settings.level)
-    enough = best - bench.settings.parity_drop - 1e-12
+def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+    settings = prepared.settings
+    parity = measure_parity(prepared, [run.parity for run in runs])
+    # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
+    tokens_low, tokens_high = interval(parity.cost_draws, settings.level)
+    drop_low, drop_high = interval(parity.drop_draws, settings.level)
     return {
-        "accuracy_dearest": best,
-        "parity_tokens": point.tokens.mean(),
+        "accuracy_dearest": parity.largest,
+        "parity_tokens": parity.cost,
         "parity_tokens_low": tokens_low,
         "parity_tokens_high": tokens_high,
-        "parity_share": point.tokens.mean() / most,
-        "parity_accuracy": point.accuracy.mean(),
-        "parity_drop": best - point.accuracy.mean(),
-        "parity_drop_low": low,
-        "parity_drop_high": high,
-        "parity_tokens_curve": _reach(curve, enough),
+        "parity_share": parity.share,
+        "parity_accuracy": parity.accuracy,
+        "parity_drop": parity.drop,
+        "parity_drop_low": drop_low,
+        "parity_drop_high": drop_high,
+        # The slack forgives the rounding of a mean.
+        "parity_tokens_curve": find_cost(curve, parity.largest - settings.parity_drop - 1e-12),
     }
-
-
-def _reach(curve: Sequence[Section], accuracy: float) -> float | None:
-    """Give the fewest tokens for an accuracy; between two points of the curve, by mixing them."""
-    before: Section | None = None
-    for point in curve:
-        if point["accuracy"] >= accuracy:
-            if before is None:
-                return float(point["tokens"])
-            share = (accuracy - before["accuracy"]) / (point["accuracy"] - before["accuracy"])
-            return float(before["tokens"] + share * (point["tokens"] - before["tokens"]))
-        before = point
-    return None
-
-
-def _settings(settings: EvaluationSettings) -> Section:
-    return {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"}

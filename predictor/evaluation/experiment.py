@@ -1,8 +1,8 @@
 """Train the router, its baselines and its controls over several seeds, and measure them.
 
 The whole protocol of a report in one call: everything is learnt on the training split, lambda is
-solved on the calibration split, and the test split is only looked at. Not a tuner: the settings
-come in, or are tuned once on the training split, and are the same for every seed.
+solved on the calibration split, and the test split is used for measuring only. Not a tuner: the
+settings come in, or are tuned once on the training split, and are the same for every seed.
 """
 
 import logging
@@ -10,28 +10,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from m3_backbone.files import plain
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import OPTIONS, TrainData
-from predictor.evaluation.contestants import (
+from predictor.data import OPTIONS, Results, TrainData
+from predictor.evaluation.evaluate import evaluate
+from predictor.evaluation.methods import (
     ROUTER,
-    Splits,
-    contestants,
-    list_zoo,
-    plan,
+    list_kinds,
+    list_methods,
+    method_settings,
     train_router,
 )
-from predictor.evaluation.evaluate import evaluate
-from predictor.evaluation.runs import EvaluationSettings, SeedRun
+from predictor.evaluation.runs import EvaluationSettings, SeedRun, Splits
 from predictor.evaluation.sections.ablation import AblationSettings, ablate
 from predictor.evaluation.sections.cascade import describe_cascade
 from predictor.evaluation.sections.certificates import study_certificates
+from predictor.evaluation.sections.kinds import TrainedKind, describe_kinds
 from predictor.evaluation.sections.transfer import leave_one_out
-from predictor.evaluation.sections.zoo import Entry, describe_zoo
 from predictor.evaluation.sweeps import SweepSettings, choose_all, shuffle_run
 from predictor.policy.budgets import choose
 from predictor.policy.certificates import candidate_lambdas
@@ -43,10 +40,15 @@ _LOG = logging.getLogger(__name__)
 
 
 ABLATION_SEEDS = 2
-"""Trainings without each block and with it alone: there are eleven of them in all."""
+"""Trainings without each block and with it alone; there are eleven such choices of blocks."""
+
+
+TIMED_CALLS = 25
+"""Timed calls of the router of the report; of the other kinds, a fifth of them."""
 
 
 Progress = Callable[[str, int, int], None]
+"""Called after each training with its name, the trainings done and all of them."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def run_experiment(
     test: TrainData,
     settings: ExperimentSettings | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Results:
     """Make results.json, all but the gallery and what only the caller knows (hardware, command).
 
     Args:
@@ -90,10 +92,10 @@ def run_experiment(
         calibration: rows for calibration and for solving lambda, on other images.
         test: rows to report, on yet other images.
         settings: what to train and report; the defaults if left out.
-        progress: called after each training with its name, the trainings done and all of them.
+        progress: called after each training.
 
     Returns:
-        The results, ready for JSON.
+        The results, numbers and arrays as they are; `write_json` makes JSON of them.
 
     Raises:
         ValueError: if the splits share images, or there is no seed or no job.
@@ -104,34 +106,39 @@ def run_experiment(
             "an experiment needs at least one seed and one job, got seeds "
             f"{settings.seeds} and {settings.jobs} jobs"
         )
-    splits, start = Splits(train, calibration, test), time.perf_counter()
+    splits = Splits(train, calibration, test)
+    start = time.perf_counter()
     plans = _plan_all(splits, settings)
     runs, trained = _train_all(splits, plans, settings, progress or _log_progress)
     done = time.perf_counter()
     results = evaluate(test, runs, settings.evaluation)
-    entries = [_enter(name, plans[name], runs[name], trained[name], test) for name in trained]
-    results["zoo"] = plain(describe_zoo(test, entries, results, settings.evaluation))
-    results["headline"].update(entries[0].measured)
+    kinds = [
+        _join_trainings(name, plans[name], runs[name], trained[name], test) for name in trained
+    ]
+    results["zoo"] = describe_kinds(test, kinds, results, settings.evaluation)
+    results["headline"].update(kinds[0].measured)
     results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
-    results["luck_floor"] = plain(_guess(test))
-    results["cascade"] = plain(describe_cascade(calibration, test, settings.evaluation.targets))
-    results["certified"] = plain(_study(trained[ROUTER][0].bundle, splits, settings.tested))
+    results["luck_floor"] = _guess(test)
+    results["cascade"] = describe_cascade(calibration, test, settings.evaluation.targets)
+    results["certified"] = _study_certificates(trained[ROUTER][0].bundle, splits, settings.tested)
     evaluated = time.perf_counter()
     if settings.studies:
-        results.update(plain(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings)))
-    timings = {
-        "train_router_s": entries[0].seconds,
-        "train_all_s": done - start,
-        "evaluate_s": evaluated - done,
-        "studies_s": time.perf_counter() - evaluated,
-    }
-    parts = {"train": train, "calibration": calibration, "test": test}
+        results.update(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings))
     results["meta"] = {
         "n_questions": len(test),
-        "n_images": len(set(map(str, test.image_ids))),
+        "n_images": _count_images(test),
         "seeds": list(settings.seeds),
-        "splits": {name: _describe(part) for name, part in parts.items()},
-        "timings": plain(timings),
+        "splits": {
+            "train": _describe(train),
+            "calibration": _describe(calibration),
+            "test": _describe(test),
+        },
+        "timings": {
+            "train_router_s": kinds[0].seconds,
+            "train_all_s": done - start,
+            "evaluate_s": evaluated - done,
+            "studies_s": time.perf_counter() - evaluated,
+        },
     }
     return results
 
@@ -146,16 +153,18 @@ class _Trained:
 
 
 def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSettings]:
-    """Give every contestant its settings, tuned once for all seeds."""
+    """Give every method its settings, tuned once for all seeds."""
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
     base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
-    names = list(contestants(splits, base.kind, settings.studies))
-    zoo = [ROUTER, *list_zoo(base.kind, settings.studies)]
+    kinds = [ROUTER, *list_kinds(base.kind, settings.studies)]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        tuned = pool.map(lambda name: tune_settings(splits.train, plan(base, name)), zoo)
-        found = dict(zip(zoo, tuned, strict=True))
-    return {name: found.get(name, found[ROUTER]) for name in names}
+        plans = [method_settings(base, name) for name in kinds]
+        tuned = list(pool.map(lambda plan: tune_settings(splits.train, plan), plans))
+    of_kinds = dict(zip(kinds, tuned, strict=True))
+    names = list_methods(splits, base.kind, settings.studies)
+    # Baselines and controls are trained like the router, whatever they see.
+    return {name: of_kinds.get(name, of_kinds[ROUTER]) for name in names}
 
 
 def _train_all(
@@ -165,82 +174,94 @@ def _train_all(
     progress: Progress,
 ) -> tuple[dict[str, list[SeedRun]], dict[str, list[_Trained]]]:
     """Train everything for every seed; give the runs of all and the trainings of the routers."""
-    trainers = contestants(splits, settings.train.kind, settings.studies)
-    at = SweepSettings(settings.evaluation.targets, settings.curve_points, settings.parity_slack)
-    routers = [ROUTER, *list_zoo(settings.train.kind, settings.studies)]
-    # All kinds of router of a seed see the same feature rows, which are made once.
+    methods = list_methods(splits, settings.train.kind, settings.studies)
+    kinds = [ROUTER, *list_kinds(settings.train.kind, settings.studies)]
+    evaluation = settings.evaluation
+    at = SweepSettings(evaluation.targets, settings.curve_points, settings.parity_slack)
+    # All kinds of router of a seed share the same feature rows, which are made once.
     fitted = {
         seed: fit_features(splits.train, replace(plans[ROUTER], seed=seed))
         for seed in settings.seeds
     }
 
-    def train(seed: int, name: str) -> tuple[str, SeedRun, _Trained | None]:
+    def train(task: tuple[int, str]) -> tuple[SeedRun, _Trained | None]:
+        seed, name = task
         start = time.perf_counter()
         seeded = replace(plans[name], seed=seed)
-        if name in routers:
+        if name in kinds:
             estimate = train_router(splits, seeded, fitted[seed])
         else:
-            estimate = trainers[name](splits, seeded)
+            estimate = methods[name](splits, seeded)
         seconds = time.perf_counter() - start
         run = choose_all(estimate, splits, at, seed)
-        if estimate.bundle is None or name not in routers:
-            return name, run, None
-        chosen = cross_choose(
-            estimate.calibration, splits.calibration, settings.evaluation.headline
-        )
-        gap = measure_gap(splits.calibration, chosen)
-        return name, run, _Trained(estimate.bundle, gap, seconds)
+        if estimate.bundle is None or name not in kinds:
+            return run, None
+        chosen = cross_choose(estimate.calibration, splits.calibration, evaluation.headline)
+        return run, _Trained(estimate.bundle, measure_gap(splits.calibration, chosen), seconds)
 
-    runs: dict[str, list[SeedRun]] = {name: [] for name in (*trainers, "shuffled_routing")}
-    trained: dict[str, list[_Trained]] = {name: [] for name in routers}
-    tasks = [(seed, name) for seed in settings.seeds for name in trainers]
+    runs: dict[str, list[SeedRun]] = {name: [] for name in (*methods, "shuffled_routing")}
+    trained: dict[str, list[_Trained]] = {name: [] for name in kinds}
+    tasks = [(seed, name) for seed in settings.seeds for name in methods]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        for done, found in enumerate(pool.map(lambda task: train(*task), tasks), start=1):
-            name, run, one = found
+        # `map` gives the trainings in the order of the tasks, whichever ends first.
+        for done, ((_, name), (run, training)) in enumerate(
+            zip(tasks, pool.map(train, tasks), strict=True), start=1
+        ):
             runs[name].append(run)
-            if one is not None:
-                trained[name].append(one)
+            if training is not None:
+                trained[name].append(training)
             if name == ROUTER:
                 runs["shuffled_routing"].append(shuffle_run(run))
             progress(name, done, len(tasks))
     return runs, trained
 
 
-def _enter(
+def _join_trainings(
     name: str,
     settings: TrainSettings,
     runs: list[SeedRun],
     trained: list[_Trained],
     test: TrainData,
-) -> Entry:
-    gaps, seconds = [one.gap for one in trained], float(np.mean([one.seconds for one in trained]))
-    measured = measure_router(trained[0].bundle, test, 25 if name == ROUTER else 5)
-    return Entry(name, settings, runs, gaps, seconds, measured)
+) -> TrainedKind:
+    repeats = TIMED_CALLS if name == ROUTER else TIMED_CALLS // 5
+    return TrainedKind(
+        name=name,
+        settings=settings,
+        runs=runs,
+        gaps=[one.gap for one in trained],
+        seconds=float(np.mean([one.seconds for one in trained])),
+        measured=measure_router(trained[0].bundle, test, repeats),
+    )
 
 
 def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
-) -> dict[str, Any]:
+) -> Results:
     """Leave every feature block out, and every family."""
-    parts, budget = (splits.train, splits.calibration, splits.test), experiment.evaluation.headline
-    seen = run.at.chosen[:, experiment.evaluation.targets.index(budget)]
-    seeds, jobs = min(len(experiment.seeds), ABLATION_SEEDS), experiment.jobs
-    of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
+    evaluation, jobs = experiment.evaluation, experiment.jobs
+    usual = run.at.chosen[:, evaluation.headline_column]
+    of_blocks = AblationSettings(
+        budget=evaluation.headline, seeds=min(len(experiment.seeds), ABLATION_SEEDS), jobs=jobs
+    )
     return {
-        "ablation": ablate(parts, settings, of_blocks),
-        "leave_one_out": leave_one_out(parts, settings, seen, budget, jobs=jobs),
+        "ablation": ablate(splits.in_order, settings, of_blocks),
+        "leave_one_out": leave_one_out(
+            splits.in_order, settings, usual, evaluation.headline, jobs=jobs
+        ),
     }
 
 
-def _study(bundle: RouterBundle, splits: Splits, tested: int) -> dict[str, Any]:
+def _study_certificates(bundle: RouterBundle, splits: Splits, tested: int) -> Results:
     """Measure the certificates of one training."""
-    parts = (splits.train, splits.calibration, splits.test)
     train, calibration, test = (
-        bundle.predict_raw(part.coarse, part.question, part.extras) for part in parts
+        bundle.predict_raw(split.coarse, split.question, split.extras) for split in splits.in_order
     )
-    lambdas = candidate_lambdas(train, splits.train)
-    known, unseen = (calibration, splits.calibration), (test, splits.test)
-    return study_certificates(known, unseen, lambdas, tested=tested)
+    return study_certificates(
+        (calibration, splits.calibration),
+        (test, splits.test),
+        candidate_lambdas(train, splits.train),
+        tested=tested,
+    )
 
 
 def _log_progress(name: str, done: int, total: int) -> None:
@@ -252,29 +273,36 @@ def _guess(test: TrainData) -> float | None:
     if test.meta is None or OPTIONS not in test.meta_names:
         return None
     options = np.asarray(test.meta[:, test.meta_names.index(OPTIONS)], np.float64)
-    has = options >= 1  # NaN, no options: an open answer
-    return luck_floor(np.where(has, 1 / np.where(has, options, 1.0), 0.0), len(test.scales))
+    has = options >= 1  # NaN: an open answer, which is not guessed
+    rates = np.where(has, 1 / np.where(has, options, 1.0), 0.0)  # [n]
+    return luck_floor(rates, len(test.scales))
 
 
-def _describe(part: TrainData) -> dict[str, Any]:
+def _describe(split: TrainData) -> Results:
     return {
-        "questions": len(part),
-        "images": len(set(map(str, part.image_ids))),
-        "fingerprint": part.fingerprint(),
+        "questions": len(split),
+        "images": _count_images(split),
+        "fingerprint": split.fingerprint(),
     }
 
 
-def measure_router(bundle: RouterBundle, data: TrainData, repeats: int = 25) -> dict[str, float]:
+def _count_images(split: TrainData) -> int:
+    return len(set(map(str, split.image_ids)))
+
+
+def measure_router(
+    bundle: RouterBundle, data: TrainData, repeats: int = TIMED_CALLS
+) -> dict[str, float]:
     """Measure how long a router takes and how large it is.
 
     Args:
         bundle: the router.
-        data: rows to ask it about.
+        data: rows to route.
         repeats: timed calls of each kind; the median counts.
 
     Returns:
-        `router_ms` a question in a batch of 64 and `router_ms_single` alone, features and choice
-        included [milliseconds], `router_mb` saved [1e6 bytes].
+        `router_ms` per question in a batch of 64 and `router_ms_single` alone, features and
+        choice included [milliseconds], `router_mb` saved [1e6 bytes].
     """
     single = _time_calls(bundle, data.take(np.arange(1)), repeats)
     batch = _time_calls(bundle, data.take(np.arange(64) % len(data)), repeats)
@@ -286,9 +314,9 @@ def measure_router(bundle: RouterBundle, data: TrainData, repeats: int = 25) -> 
 
 
 def _time_calls(bundle: RouterBundle, data: TrainData, repeats: int) -> float:
-    taken = []
+    seconds = []
     for _ in range(repeats + 3):
         start = time.perf_counter()
         choose(bundle.predict_proba(data.coarse, data.question, data.extras), data.tokens, 1e-3)
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken[3:]) * 1000)  # the first calls warm caches up
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[3:]) * 1000)  # the first calls warm caches up

@@ -1,11 +1,10 @@
-"""A test split made ready for measuring, and what routers chose on it.
+"""The words that training and measuring share: splits, sweeps, runs and a prepared test split.
 
-Holds the vocabulary that `experiment.py` (which trains and chooses) and `evaluate.py` (which
-measures) share. Nothing here trains or decides.
+`experiment.py` trains and chooses, `evaluate.py` measures; nothing here does either.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from predictor.data import FloatArray, IntArray, TrainData
 from predictor.routing_metrics.bootstrap import (
@@ -16,6 +15,40 @@ from predictor.routing_metrics.bootstrap import (
     only_once,
 )
 from predictor.routing_metrics.gap import OracleSteps, oracle_steps
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of an experiment; no image of the test split is in another.
+
+    Attributes:
+        train: rows to learn from.
+        calibration: rows for calibration and for solving lambda.
+        test: rows to report.
+    """
+
+    train: TrainData
+    calibration: TrainData
+    test: TrainData
+
+    def __post_init__(self) -> None:
+        """Check that training and calibration have no image of the test split.
+
+        Raises:
+            ValueError: if they have one.
+        """
+        known = set(map(str, self.train.image_ids)) | set(map(str, self.calibration.image_ids))
+        shared = known & set(map(str, self.test.image_ids))
+        if shared:
+            raise ValueError(
+                f"the test split shares {len(shared)} images with training or calibration (one is "
+                f"{min(shared)}); split by image"
+            )
+
+    @property
+    def in_order(self) -> tuple[TrainData, TrainData, TrainData]:
+        """Training, calibration and test split."""
+        return self.train, self.calibration, self.test
 
 
 @dataclass(frozen=True)
@@ -49,6 +82,16 @@ class EvaluationSettings:
                 f"the headline budget must be one of {self.targets}, got {self.headline}"
             )
 
+    @property
+    def headline_column(self) -> int:
+        """Column of `SeedRun.at.chosen` that holds the choices at the headline budget."""
+        return self.targets.index(self.headline)
+
+    @property
+    def headline_key(self) -> str:
+        """Key of the gap closed at the headline budget, such as `ogc_72`."""
+        return f"ogc_{self.headline:g}"
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -67,14 +110,14 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One training of one router, seen on the test split.
+    """What one training of one method chooses on the test split.
 
     Attributes:
         seed: the training's seed.
         curve: a sweep of budgets, for drawing.
         at: the budgets of `EvaluationSettings.targets`, in that order.
         parity: the one budget at which the calibration split shows no loss of accuracy.
-        probabilities: P(correct) on the test split [n, s], if it is to be judged.
+        probabilities: P(correct) on the test split [n, s], if its calibration is to be measured.
         raw: the same before calibration.
         others: curve and parity with lambda solved in other units than visual tokens.
     """
@@ -89,8 +132,8 @@ class SeedRun:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A test split made ready for measuring: its oracle sorted, its resamples drawn.
+class PreparedSplit:
+    """A test split made ready for measuring: the oracle's upgrades sorted, the resamples drawn.
 
     Attributes:
         test: the split.
@@ -107,19 +150,20 @@ class Bench:
     once: Resamples
 
     @classmethod
-    def prepare(cls, test: TrainData, settings: EvaluationSettings) -> "Bench":
-        """Sort the oracle and draw the resamples.
-
-        Args:
-            test: the test split.
-            settings: what is reported.
-
-        Returns:
-            The bench.
-        """
+    def prepare(cls, test: TrainData, settings: EvaluationSettings) -> "PreparedSplit":
+        """Sort the oracle's upgrades and draw the resamples, once for all methods."""
         draws = draw_resamples(test.image_ids, settings.n_resamples, settings.seed)
         steps = oracle_steps(test.scores, test.tokens)
         return cls(test, settings, steps, draws, only_once(test.image_ids))
+
+    def in_unit(self, unit: str) -> "PreparedSplit":
+        """Count another cost in the place of visual tokens, in the same resamples.
+
+        Args:
+            unit: a unit that the split knows the costs in, see `TrainData.cost`.
+        """
+        priced = replace(self.test, tokens=self.test.cost(unit), costs={})
+        return replace(self, test=priced, steps=oracle_steps(priced.scores, priced.tokens))
 
     def points(self, chosen: IntArray) -> ChoiceDraws:
         """Measure choices [n, q] on the split as it is, arrays [1, q]."""

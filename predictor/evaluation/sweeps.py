@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from predictor.data import TOKENS
-from predictor.evaluation.contestants import Estimate, Splits
-from predictor.evaluation.runs import SeedRun, Sweep
+from predictor.bundle.bundle import RouterBundle
+from predictor.data import TOKENS, IntArray, TrainData
+from predictor.evaluation.methods import Estimate
+from predictor.evaluation.runs import SeedRun, Splits, Sweep
 from predictor.policy.budgets import choose, operating_table, solve_lambdas
 
 
@@ -34,10 +35,7 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         estimate: P(correct) on calibration and test.
         splits: the data; only costs of the test split are read, never its scores.
         settings: where lambda is solved.
-        seed: the training's seed, kept in the answer.
-
-    Returns:
-        The choices.
+        seed: the training's seed.
     """
     curve, parity = _choose_unit(estimate, splits, settings, TOKENS)
     return SeedRun(
@@ -59,25 +57,36 @@ def _choose_unit(
     estimate: Estimate, splits: Splits, settings: SweepSettings, unit: str
 ) -> tuple[Sweep, Sweep]:
     """Give a curve over all budgets of a unit, and the parity point."""
-    costs = splits.calibration.cost(unit)
+    costs = splits.calibration.cost(unit)  # [n, s]
     lowest = float(costs.min(axis=1).mean())
     budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
-    budgets[0] = lowest
+    budgets[0] = lowest  # exactly, or rounding could put it out of reach
     curve = _sweep(estimate, splits, unit, budgets.tolist())
     return curve, _parity(estimate, splits, unit, settings.parity_slack)
+
+
+def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
+    """Choose scales with a saved router at a mean budget of visual tokens.
+
+    Args:
+        bundle: the router; its lambda was solved on its calibration split.
+        data: the split to choose on.
+        budget: mean visual tokens.
+
+    Returns:
+        Index of the chosen scale of every question [n].
+    """
+    probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
+    return choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))
 
 
 def shuffle_run(run: SeedRun) -> SeedRun:
     """Give every question the scale of another one: the same scales as often, at random.
 
-    Args:
-        run: a router's choices.
-
-    Returns:
-        The same choices for permuted questions, without probabilities.
+    A control: what is left of a router when it knows how often each scale is worth taking, but not
+    for which question.
     """
-    rng = np.random.default_rng(run.seed)
-    order = rng.permutation(len(run.at.chosen))
+    order = np.random.default_rng(run.seed).permutation(len(run.at.chosen))
     curve, at, parity = (
         replace(sweep, chosen=sweep.chosen[order]) for sweep in (run.curve, run.at, run.parity)
     )
@@ -87,19 +96,20 @@ def shuffle_run(run: SeedRun) -> SeedRun:
 def _sweep(estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[float]) -> Sweep:
     lambdas = solve_lambdas(estimate.calibration, splits.calibration.cost(unit), budgets)
     costs = splits.test.cost(unit)
-    picks = [choose(estimate.test, costs, lam) for lam in lambdas]
-    return Sweep(tuple(budgets), np.array(lambdas), np.column_stack(picks))
+    chosen = np.column_stack([choose(estimate.test, costs, lam) for lam in lambdas])  # [n, q]
+    return Sweep(tuple(budgets), np.array(lambdas), chosen)
 
 
 def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Sweep:
-    """Find the cheapest behaviour that loses nothing on the calibration split.
+    """Find the cheapest lambda that loses nothing on the calibration split.
 
-    Where there is none, the largest scale for every question is what a careful user is left with.
+    Where there is none, every question gets the largest scale, as a careful user would do.
     """
-    known, costs = splits.calibration, splits.calibration.cost(unit)
+    known = splits.calibration
+    costs = known.cost(unit)
     table = operating_table(estimate.calibration, costs, known.scores)
     enough = float(np.mean(known.scores[:, -1])) - slack - 1e-12
-    good = np.flatnonzero(np.array(table.accuracies) >= enough)
+    good = np.flatnonzero(np.array(table.accuracies) >= enough)  # cheapest first
     if len(good) == 0:
         always = np.full((len(splits.test), 1), len(known.scales) - 1, np.int64)
         return Sweep((float(np.mean(costs[:, -1])),), np.array([np.nan]), always)

@@ -1,15 +1,14 @@
 """The confidence cascade: answer at the cheapest scale, go up while the answer is unsure.
 
-The baseline that needs no router. Its cost is honest: every scale that it ran is paid, so some
-questions cost more than the largest scale alone. Its threshold is solved on the calibration split.
+The baseline that needs no router. Every scale that it ran is counted, so some questions cost more
+than the largest scale alone. Its threshold is solved on the calibration split.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray, TrainData
+from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.routing_metrics.gap import fixed_points, gap_closed, hull_at, oracle_at
 
 
@@ -21,14 +20,19 @@ def run_cascade(
     Args:
         confidence: how sure the model was of its answer at each scale [n, s].
         tokens: visual tokens [n, s], scales in ascending order of cost.
-        threshold: what is sure enough; the largest scale always is.
+        threshold: least confidence that is enough; at the largest scale any is.
 
     Returns:
         Index of the last scale that ran [n] and the visual tokens of all that ran [n].
+
+    >>> confidence = np.array([[-0.1, -0.1, -0.1], [-2.0, -0.3, -0.1], [-2.0, -1.5, -1.2]])
+    >>> last, paid = run_cascade(confidence, np.tile([1, 9, 36], (3, 1)), threshold=-1.0)
+    >>> last.tolist(), paid.tolist()
+    ([0, 1, 2], [1.0, 10.0, 46.0])
     """
-    sure = np.asarray(confidence) >= threshold
+    sure = np.asarray(confidence) >= threshold  # [n, s]
     sure[:, -1] = True
-    last = sure.argmax(axis=1)
+    last = sure.argmax(axis=1)  # the first True of each row
     paid = np.cumsum(np.asarray(tokens, np.float64), axis=1)
     return last, paid[np.arange(len(last)), last]
 
@@ -45,18 +49,21 @@ def solve_threshold(confidence: FloatArray, tokens: FloatArray, budget: float) -
         The threshold; minus infinity, always the cheapest scale, if none does.
     """
     # Mean cost rises with the threshold, so the last one that is affordable is found by halving.
-    levels = np.unique(np.asarray(confidence, np.float64))
-    low, high = -1, len(levels) - 1
+    thresholds = np.unique(np.asarray(confidence, np.float64))
+    low, high = -1, len(thresholds) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        affordable = run_cascade(confidence, tokens, levels[middle])[1].mean() <= budget
-        low, high = (middle, high) if affordable else (low, middle - 1)
-    return float(levels[low]) if low >= 0 else -np.inf
+        _, paid = run_cascade(confidence, tokens, thresholds[middle])
+        if paid.mean() <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return float(thresholds[low]) if low >= 0 else -np.inf
 
 
 def describe_cascade(
     calibration: TrainData, test: TrainData, targets: Sequence[float], points: int = 25
-) -> dict[str, Any] | None:
+) -> Results | None:
     """Make the cascade's section of the results.
 
     Args:
@@ -68,15 +75,17 @@ def describe_cascade(
     Returns:
         `curve` and `at`, by target; None where the labels do not say how sure the model was.
     """
-    known, sure = calibration.confidence, test.confidence
-    if known is None or sure is None:
+    known = calibration.confidence
+    confidence = test.confidence
+    if known is None or confidence is None:
         return None
 
-    def measure(budget: float) -> dict[str, float]:
+    def measure(budget: float) -> Results:
         threshold = solve_threshold(known, calibration.tokens, budget)
-        last, paid = run_cascade(sure, test.tokens, threshold)
+        last, paid = run_cascade(confidence, test.tokens, threshold)
         return {"target": budget, "threshold": threshold, **_measure(test, last, paid)}
 
+    # From always the cheapest scale to a run of all scales.
     largest = np.cumsum(calibration.tokens, axis=1)[:, -1].mean()
     budgets = np.geomspace(calibration.tokens[:, 0].mean(), largest, points)
     return {
@@ -85,13 +94,13 @@ def describe_cascade(
     }
 
 
-def _measure(test: TrainData, last: IntArray, paid: FloatArray) -> dict[str, float]:
+def _measure(test: TrainData, last: IntArray, paid: FloatArray) -> Results:
     accuracy = test.scores[np.arange(len(test)), last].mean()
-    mean = np.array([paid.mean()])
-    hull = hull_at(*fixed_points(test.scores, test.tokens), mean)
-    oracle = oracle_at(test.scores, test.tokens, mean)
+    at = np.array([paid.mean()])
+    hull = hull_at(*fixed_points(test.scores, test.tokens), at)
+    oracle = oracle_at(test.scores, test.tokens, at)
     return {
-        "tokens": float(mean[0]),
+        "tokens": float(at[0]),
         "tokens_p95": float(np.quantile(paid, 0.95)),
         "accuracy": float(accuracy),
         "ogc": float(gap_closed(np.array([accuracy]), hull, oracle)[0]),

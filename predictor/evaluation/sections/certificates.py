@@ -1,17 +1,17 @@
-"""How certificates do on outcomes they were not made with: are they kept, and what do they cost?
+"""How certificates do on outcomes they were not made with: do they hold, and what do they cost?
 
-Three looks. The certificate of the real calibration split on the real test split. Certificates of
-calibration splits drawn from both splits' images with replacement, whose true risk is then known
-exactly. And both splits' images dealt anew, where the part that did not certify judges. The
-cheapest lambda that is really safe, which nobody knows beforehand, stands beside.
+Measured in three ways. The certificate of the real calibration split on the real test split.
+Certificates of calibration splits drawn from the images of both splits with replacement, whose true
+risk is then known exactly. And re-splits of the images of both, where those that did not certify
+measure the risk. Beside them stands the cheapest lambda that is safe in truth, which nobody can
+know beforehand.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray, TrainData
+from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.policy.certificates import certify, image_losses, walk
 from predictor.policy.risk_tests import RiskTest, images_needed
 
@@ -24,14 +24,11 @@ Split = tuple[FloatArray, TrainData]
 
 
 def feasible_levels(data: TrainData, tested: int = 1) -> tuple[tuple[float, float], ...]:
-    """Pick the levels that a calibration split has enough images for.
+    """Pick those of `LEVELS` that a calibration split has enough images for.
 
     Args:
-        data: the split.
+        data: the calibration split.
         tested: routers among which one is picked on this split.
-
-    Returns:
-        Some of `LEVELS`.
     """
     images = len(set(map(str, data.image_ids)))
     single = images == len(data)
@@ -49,64 +46,72 @@ def study_certificates(
     levels: Sequence[tuple[float, float]] = LEVELS,
     draws: int = 1000,
     tested: int = 1,
-) -> dict[str, Any]:
+) -> Results:
     """Measure certificates at several levels.
 
     Args:
         calibration: the split that certifies.
         test: the split that is reported.
-        lambdas: rising lambdas, from neither [m].
+        lambdas: rising lambdas, from neither split [m].
         levels: pairs of alpha and delta.
         draws: calibration splits that are drawn, of either kind.
         tested: routers among which this one was picked on the calibration split.
 
     Returns:
-        Level to what was found; only `images` and `needed` where the images are too few.
+        Level to its measures; only `images` and `needed` where the images are too few.
     """
     data = calibration[1]
     images = len(set(map(str, data.image_ids)))
-    parts = [[image_losses(*part, lam) for lam in (None, *lambdas)] for part in (calibration, test)]
-    found = {}
+    # Losses of the images and mean tokens, always the largest scale (None) first, then by lambda.
+    measured = [
+        [image_losses(*split, lam) for lam in (None, *lambdas)] for split in (calibration, test)
+    ]
+    risks = np.array([losses.mean() for losses, _ in measured[1]])  # [1 + m], on the test split
+    tokens = np.array([spent for _, spent in measured[1]])  # [1 + m]
+    section = {}
     for alpha, delta in levels:
         needed = images_needed(alpha, delta / tested, single=images == len(data))
-        level: dict[str, Any] = {"alpha": alpha, "delta": delta, "images": images, "needed": needed}
-        if images >= needed:
-            certificate = certify(*calibration, lambdas, (alpha, delta), tested)
-            at = 0 if certificate.lam is None else 1 + lambdas.tolist().index(certificate.lam)
-            risks = np.array([losses.mean() for losses, _ in parts[1]])
-            test_each = RiskTest(alpha, delta / tested, images, len(data))
-            tokens = np.array([spent for _, spent in parts[1]])
-            safe = float(tokens[risks <= alpha].min())
-            level.update(
-                {"lambda": certificate.lam, "risk": risks[at], "tokens": tokens[at]},
-                safe_tokens=safe,
-                cost_ratio=tokens[at] / safe,
-                **_draw_splits(parts, test_each, draws),
-            )
-        found[f"{alpha:g},{delta:g}"] = level
-    return found
+        level: Results = {"alpha": alpha, "delta": delta, "images": images, "needed": needed}
+        section[f"{alpha:g},{delta:g}"] = level
+        if images < needed:
+            continue
+        certificate = certify(*calibration, lambdas, (alpha, delta), tested)
+        at = 0 if certificate.lam is None else 1 + lambdas.tolist().index(certificate.lam)
+        safe = float(tokens[risks <= alpha].min())
+        level["lambda"] = certificate.lam
+        level["risk"] = risks[at]
+        level["tokens"] = tokens[at]
+        level["safe_tokens"] = safe
+        level["cost_ratio"] = tokens[at] / safe
+        risk_test = RiskTest(alpha, delta / tested, images, len(data))
+        level.update(_draw_splits(measured, risk_test, draws))
+    return section
 
 
 def _draw_splits(
-    parts: list[list[tuple[FloatArray, float]]], test: RiskTest, draws: int
-) -> dict[str, float]:
-    """Certify on images drawn from both parts, whose mean is the truth, and deal them anew."""
-    pool = np.array([np.r_[first[0], second[0]] for first, second in zip(*parts, strict=True)])
-    tokens = np.array([(first[1] + second[1]) / 2 for first, second in zip(*parts, strict=True)])
-    risks, rng = pool.mean(axis=1), np.random.default_rng(0)
-    size, every = test.images, pool.shape[1]
+    measured: list[list[tuple[FloatArray, float]]], test: RiskTest, draws: int
+) -> Results:
+    """Certify on images drawn from both splits, whose mean is the truth, and on re-splits."""
+    pairs = list(zip(*measured, strict=True))  # by lambda: calibration and test split
+    losses = np.array([np.r_[first[0], second[0]] for first, second in pairs])  # [1 + m, i]
+    tokens = np.array([(first[1] + second[1]) / 2 for first, second in pairs])  # [1 + m]
+    risks = losses.mean(axis=1)  # [1 + m]
+    total = losses.shape[1]
+    rng = np.random.default_rng(0)
 
-    def last(images: IntArray) -> int:
-        found = walk((losses[images] for losses in pool[1:]), test)
-        return sum(p <= test.delta for p in found)
+    def certified(images: IntArray) -> int:
+        """Give the row of the last lambda that these images certify; 0, the largest, if none."""
+        p_values = walk((of_lambda[images] for of_lambda in losses[1:]), test)
+        return sum(p <= test.delta for p in p_values)
 
-    drawn = np.array([last(rng.integers(0, every, size)) for _ in range(draws)])
-    dealt = [rng.permutation(every) for _ in range(draws)]
-    ends = [(last(order[:size]), order[size:]) for order in dealt]
-    broken = [pool[end, rest].mean() > test.alpha for end, rest in ends]
+    drawn = np.array([certified(rng.integers(0, total, test.images)) for _ in range(draws)])
+    violations = []
+    for order in [rng.permutation(total) for _ in range(draws)]:
+        row = certified(order[: test.images])
+        violations.append(losses[row, order[test.images :]].mean() > test.alpha)
     return {
         "drawn_violations": float((risks[drawn] > test.alpha).mean()),
         "drawn_cost_ratio": float(tokens[drawn].mean() / tokens[risks <= test.alpha].min()),
-        "resplit_violations": float(np.mean(broken)),
+        "resplit_violations": float(np.mean(violations)),
         "draws": draws,
     }

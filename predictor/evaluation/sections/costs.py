@@ -1,55 +1,45 @@
 """The same comparison counted in visual tokens, FLOPs and milliseconds: section `costs`.
 
 A choice that is cheap in tokens need not be cheap in time: below some scale a model is no faster.
-So lambda is solved anew in every unit, on the calibration split as always.
+So lambda is solved again in every unit, on the calibration split as always.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from predictor.data import TOKENS, UNITS, FloatArray, IntArray, TrainData
-from predictor.evaluation.runs import EvaluationSettings, SeedRun, Sweep
-from predictor.routing_metrics.bootstrap import Resamples, draw_resamples, interval, mean_draws
+from predictor.data import TOKENS, UNITS, Results
+from predictor.evaluation.runs import PreparedSplit, SeedRun, Sweep
+from predictor.evaluation.sections.curves import list_points, measure_curve, measure_parity
+from predictor.routing_metrics.bootstrap import interval, mean_draws
 from predictor.routing_metrics.gap import fixed_points, hull_points, oracle_at, random_mixing
-from predictor.routing_metrics.regressions import regressed, rescued
-
-Section = dict[str, Any]
-
 
 POINTS = 41
 """Points on the oracle's curve."""
 
 
-def describe_costs(
-    test: TrainData, runs: Mapping[str, Sequence[SeedRun]], settings: EvaluationSettings
-) -> Section:
+def describe_costs(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
     """Measure the router in every unit that is known.
 
     Args:
-        test: the test split.
-        runs: router name to its runs; "router" and, if there is one, "omniscient" are shown.
-        settings: what is reported.
+        prepared: the prepared test split.
+        runs: method to its runs; "router" and, if there is one, "omniscient" are used.
 
     Returns:
         Unit to its fixed scales, curves and parity.
     """
-    draws = draw_resamples(test.image_ids, settings.n_resamples, settings.seed)
     units = [TOKENS, *runs["router"][0].others]
-    return {unit: _describe_unit(test, runs, unit, (settings, draws)) for unit in units}
+    return {unit: _describe_unit(prepared.in_unit(unit), runs, unit) for unit in units}
 
 
 def _describe_unit(
-    test: TrainData,
-    runs: Mapping[str, Sequence[SeedRun]],
-    unit: str,
-    measured: tuple[EvaluationSettings, Resamples],
-) -> Section:
-    priced = replace(test, tokens=test.cost(unit), costs={})
-    costs, accuracy = fixed_points(priced.scores, priced.tokens)
+    prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]], unit: str
+) -> Results:
+    test = prepared.test
+    costs, accuracy = fixed_points(test.scores, test.tokens)  # [s], [s]
     at = np.geomspace(max(costs.min(), 1e-9), costs.max(), POINTS)
+    mixed_costs, mixed_accuracy = random_mixing(costs, accuracy)
+    curves, parities = zip(*(_pick(run, unit) for run in runs["router"]), strict=True)
     limit = [_pick(run, unit)[0] for run in runs.get("omniscient", [])]
     return {
         "unit": UNITS[unit],
@@ -58,11 +48,13 @@ def _describe_unit(
             for k, scale in enumerate(test.scales)
         },
         "hull": np.column_stack(hull_points(costs, accuracy)),
-        "oracle_curve": _points(at, oracle_at(priced.scores, priced.tokens, at)),
-        "random_mixing": _points(*random_mixing(costs, accuracy)),
-        "router": _curve(priced, [_pick(run, unit)[0] for run in runs["router"]], measured),
-        "omniscient": _curve(priced, limit, None) if limit else None,
-        "parity": _parity(priced, [_pick(run, unit)[1] for run in runs["router"]], measured),
+        "oracle_curve": list_points(
+            {"cost": at, "accuracy": oracle_at(test.scores, test.tokens, at)}
+        ),
+        "random_mixing": list_points({"cost": mixed_costs, "accuracy": mixed_accuracy}),
+        "router": _describe_curve(prepared, curves),
+        "omniscient": _describe_limit(prepared, limit) if limit else None,
+        "parity": _describe_parity(prepared, parities),
     }
 
 
@@ -70,56 +62,36 @@ def _pick(run: SeedRun, unit: str) -> tuple[Sweep, Sweep]:
     return (run.curve, run.parity) if unit == TOKENS else run.others[unit]
 
 
-def _points(costs: FloatArray, accuracy: FloatArray) -> list[Section]:
-    return [{"cost": c, "accuracy": a} for c, a in zip(costs, accuracy, strict=True)]
+def _describe_curve(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> list[Results]:
+    curve = measure_curve(prepared, sweeps)
+    drawn = mean_draws(prepared.resamples, curve.scores)  # [r, q]
+    ends = np.array([interval(column, prepared.settings.level) for column in drawn.T])  # [q, 2]
+    return list_points(
+        {
+            "cost": curve.cost,
+            "accuracy": curve.accuracy,
+            "accuracy_low": ends[:, 0],
+            "accuracy_high": ends[:, 1],
+            "regression_rate": curve.regression_rate,
+            "rescue_rate": curve.rescue_rate,
+        }
+    )
 
 
-def _mean(table: FloatArray, sweeps: Sequence[Sweep]) -> FloatArray:
-    """Give what each question got [n, q], averaged over the trainings."""
-    picked = [np.take_along_axis(table, sweep.chosen, axis=1) for sweep in sweeps]
-    return np.asarray(np.mean(picked, axis=0), np.float64)
+def _describe_limit(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> list[Results]:
+    curve = measure_curve(prepared, sweeps)
+    return list_points({"cost": curve.cost, "accuracy": curve.accuracy})
 
 
-def _rates(scores: FloatArray, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
-    columns = range(chosen.shape[1])
-    lost = [regressed(scores, chosen[:, k]).mean() for k in columns]
-    return np.array(lost), np.array([rescued(scores, chosen[:, k]).mean() for k in columns])
-
-
-def _curve(
-    priced: TrainData,
-    sweeps: Sequence[Sweep],
-    measured: tuple[EvaluationSettings, Resamples] | None,
-) -> list[Section]:
-    costs, right = _mean(priced.tokens, sweeps), _mean(priced.scores, sweeps)
-    points = _points(costs.mean(axis=0), right.mean(axis=0))
-    if measured is None:
-        return points
-    settings, draws = measured
-    drawn = mean_draws(draws, right)
-    rates = np.mean([_rates(priced.scores, sweep.chosen) for sweep in sweeps], axis=0)
-    for k, point in enumerate(points):
-        low, high = interval(drawn[:, k], settings.level)
-        point.update(accuracy_low=low, accuracy_high=high)
-        point.update(regression_rate=rates[0, k], rescue_rate=rates[1, k])
-    return points
-
-
-def _parity(
-    priced: TrainData,
-    sweeps: Sequence[Sweep],
-    measured: tuple[EvaluationSettings, Resamples],
-) -> Section:
-    """Measure the point that the calibration split calls as good as the largest scale."""
-    settings, draws = measured
-    costs, right = _mean(priced.tokens, sweeps), _mean(priced.scores, sweeps)
-    low, high = interval(mean_draws(draws, costs), settings.level)
-    largest, accuracy = float(priced.tokens[:, -1].mean()), float(right.mean())
+def _describe_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Results:
+    parity = measure_parity(prepared, sweeps)
+    # The interval of the mean of the trainings; the headline pools the trainings' draws.
+    low, high = interval(parity.cost_draws.mean(axis=1), prepared.settings.level)
     return {
-        "cost": costs.mean(),
+        "cost": parity.cost,
         "cost_low": low,
         "cost_high": high,
-        "share": costs.mean() / largest,
-        "accuracy": accuracy,
-        "drop": float(priced.scores[:, -1].mean()) - accuracy,
+        "share": parity.share,
+        "accuracy": parity.accuracy,
+        "drop": parity.drop,
     }

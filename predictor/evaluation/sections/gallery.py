@@ -6,12 +6,11 @@ The questions are drawn at random, family by family, never picked by how well th
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from m3_backbone.files import plain, short_hash
-from predictor.data import FloatArray, IntArray, NameArray, TrainData
+from m3_backbone.files import short_hash
+from predictor.data import FloatArray, IntArray, NameArray, Results, TrainData
 from predictor.policy.budgets import choose
 
 
@@ -42,7 +41,8 @@ def draw_rows(test: TrainData, per_family: int = 1, seed: int = 0) -> IntArray:
         Row numbers, family by family in alphabetical order.
     """
     order = np.random.default_rng(seed).permutation(len(test))
-    groups, images = np.asarray(test.groups).astype(str), np.asarray(test.image_ids).astype(str)
+    groups = np.asarray(test.groups).astype(str)
+    images = np.asarray(test.image_ids).astype(str)
     used: set[str] = set()
     rows: list[int] = []
     for family in sorted(set(groups.tolist())):
@@ -60,7 +60,7 @@ def gallery_rows(
     probabilities: FloatArray,
     lam: float,
     rows: IntArray,
-) -> list[dict[str, Any]]:
+) -> list[Results]:
     """Make the `gallery` section of results.json.
 
     Args:
@@ -71,17 +71,17 @@ def gallery_rows(
         rows: the questions to show, row numbers.
 
     Returns:
-        One dictionary a question; `image` is a path inside the report's folder.
+        One dictionary per question; `image` is a path inside the report's folder.
 
     Raises:
         ValueError: if the words do not fit the split.
     """
     shape = (len(test), len(test.scales))
-    if np.shape(texts.answers) != shape or not len(texts.questions) == len(test):
+    if np.shape(texts.answers) != shape or len(texts.questions) != len(test):
         raise ValueError(f"expected answers of shape {shape}, got {np.shape(texts.answers)}")
     net = probabilities - lam * test.tokens
     chosen = choose(probabilities, test.tokens, lam)
-    cards: list[dict[str, Any]] = []
+    cards: list[Results] = []
     for row in rows.tolist():
         scales = {
             str(scale): {
@@ -99,7 +99,7 @@ def gallery_rows(
                 "question": str(texts.questions[row]),
                 "answers": [str(answer) for answer in texts.references[row]],
                 "image": f"gallery/{file_name(str(test.sample_ids[row]))}",
-                "scales": plain(scales),
+                "scales": scales,
                 "chosen": int(test.scales[chosen[row]]),
             }
         )
@@ -114,8 +114,12 @@ def file_name(sample_id: str) -> str:
 
     Returns:
         A name of letters, digits, `_`, `-` and one `.png`.
+
+    >>> file_name("test-00012_3"), file_name("../photo 7")
+    ('test-00012_3.png', '___photo_7-1e7314fb.png')
     """
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", sample_id)[:48]
     if safe == sample_id:
         return f"{safe}.png"
+    # Two ids may become the same safe name: what was changed gets a few digits of its hash.
     return f"{safe}-{short_hash(sample_id)[:8]}.png"

@@ -1,12 +1,11 @@
 """Sections of results.json that other routing work has too: curve metrics, waste, calibration."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from predictor.data import IntArray, TrainData
-from predictor.evaluation.runs import Bench, SeedRun
+from predictor.data import FloatArray, IntArray, Results, TrainData
+from predictor.evaluation.runs import PreparedSplit, SeedRun
 from predictor.routing_metrics.gap import fixed_points
 from predictor.routing_metrics.published import (
     average_gain,
@@ -21,36 +20,36 @@ from predictor.routing_metrics.published import (
     token_regret,
 )
 
-Section = dict[str, Any]
 
-
-def curve_metrics(bench: Bench, curve: Sequence[Mapping[str, float]]) -> Section:
+def curve_metrics(prepared: PreparedSplit, tokens: FloatArray, accuracy: FloatArray) -> Results:
     """Measure a curve as RouteLLM, RouterBench and MMR-Bench do.
 
     Args:
-        bench: the prepared test split.
-        curve: points with `tokens` and `accuracy`.
+        prepared: the prepared test split.
+        tokens: mean visual tokens at every budget of the curve [q].
+        accuracy: mean score there [q].
 
     Returns:
         `apgr`, `cpt_50`, `cpt_80`, `aiq`, `nauc` and `qnc`; the range of costs is that of the
         fixed scales.
     """
-    tokens = np.array([point["tokens"] for point in curve])
-    accuracy = np.array([point["accuracy"] for point in curve])
-    costs, fixed = fixed_points(bench.test.scores, bench.test.tokens)
-    ends, known = (float(costs[0]), float(costs[-1])), (float(fixed[0]), float(fixed[-1]))
-    best = int(np.lexsort((costs, -fixed))[0])
+    fixed_tokens, fixed_accuracy = fixed_points(prepared.test.scores, prepared.test.tokens)
+    # Cheapest and largest scale are the weak and the strong model of the published metrics.
+    ends = (float(fixed_tokens[0]), float(fixed_tokens[-1]))
+    end_accuracy = (float(fixed_accuracy[0]), float(fixed_accuracy[-1]))
+    best = int(np.lexsort((fixed_tokens, -fixed_accuracy))[0])  # ties go to the cheaper scale
+    best_point = (float(fixed_tokens[best]), float(fixed_accuracy[best]))
     return {
-        "apgr": average_gain(tokens, accuracy, ends, known),
-        "cpt_50": call_threshold(tokens, accuracy, ends, known, 0.5),
-        "cpt_80": call_threshold(tokens, accuracy, ends, known, 0.8),
+        "apgr": average_gain(tokens, accuracy, ends, end_accuracy),
+        "cpt_50": call_threshold(tokens, accuracy, ends, end_accuracy, 0.5),
+        "cpt_80": call_threshold(tokens, accuracy, ends, end_accuracy, 0.8),
         "aiq": improvement_in_quality(tokens, accuracy, ends),
         "nauc": front_area(tokens, accuracy, ends),
-        "qnc": quality_cost(tokens, accuracy, (float(costs[best]), float(fixed[best]))),
+        "qnc": quality_cost(tokens, accuracy, best_point),
     }
 
 
-def describe_waste(test: TrainData, chosen: IntArray) -> Section:
+def describe_waste(test: TrainData, chosen: IntArray) -> Results:
     """Measure what choices wasted, and what knowing the family alone would have given.
 
     Args:
@@ -58,39 +57,40 @@ def describe_waste(test: TrainData, chosen: IntArray) -> Section:
         chosen: index of the chosen scale, a column per training [n, q].
 
     Returns:
-        Means over the columns of what `token_regret` and `dataset_gain` give.
+        What `token_regret` and `dataset_gain` give, averaged over the columns.
     """
-    columns = [
+    measured = [
         {
             **token_regret(test.scores, test.tokens, column),
             **dataset_gain(test.scores, test.tokens, test.groups, column),
         }
         for column in chosen.T
     ]
-    return {key: float(np.mean([found[key] for found in columns])) for key in columns[0]}
+    return {name: float(np.mean([one[name] for one in measured])) for name in measured[0]}
 
 
-def describe_calibration(test: TrainData, runs: Sequence[SeedRun], raw: bool = False) -> Section:
-    """Judge probabilities scale by scale.
+def describe_calibration(test: TrainData, runs: Sequence[SeedRun], raw: bool = False) -> Results:
+    """Measure how well P(correct) agrees with the scores, scale by scale.
 
     Args:
         test: the test split.
         runs: runs of a router; those without probabilities are left out.
-        raw: whether to judge what it said before it was calibrated.
+        raw: whether to measure the probabilities before calibration.
 
     Returns:
         Scale to `brier`, `ece` and `reliability`, over all runs; nothing without probabilities.
     """
-    said = [run.raw if raw else run.probabilities for run in runs]
-    beliefs = [belief for belief in said if belief is not None]
-    if not beliefs:
+    of_runs = [run.raw if raw else run.probabilities for run in runs]
+    known = [probabilities for probabilities in of_runs if probabilities is not None]
+    if not known:
         return {}
-    found, scores = np.concatenate(beliefs), np.tile(test.scores, (len(beliefs), 1))
+    probabilities = np.concatenate(known)  # [runs * n, s]
+    scores = np.tile(test.scores, (len(known), 1))  # [runs * n, s]
     return {
         str(scale): {
-            "brier": brier_score(found[:, k], scores[:, k]),
-            "ece": calibration_error(found[:, k], scores[:, k]),
-            "reliability": reliability(found[:, k], scores[:, k], bins=10),
+            "brier": brier_score(probabilities[:, k], scores[:, k]),
+            "ece": calibration_error(probabilities[:, k], scores[:, k]),
+            "reliability": reliability(probabilities[:, k], scores[:, k], bins=10),
         }
         for k, scale in enumerate(test.scales)
     }

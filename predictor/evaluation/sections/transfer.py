@@ -1,82 +1,80 @@
-"""What a router knows of questions that it never saw: a family left out, other words.
+"""How a router does on questions that it was not trained on: a family left out, other words.
 
-`leave_one_out` trains again without one family (or data set) and judges on it alone; `rephrase`
-asks the same questions in other words and looks at what the router makes of them.
+`leave_one_out` trains again without one family (or data set) and measures on it alone; `rephrase`
+asks the same questions in other words and compares the router's choices.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labels.oracle import CORRECT
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import FloatArray, IntArray, NameArray, TrainData
-from predictor.policy.budgets import choose
+from predictor.data import FloatArray, IntArray, NameArray, Results, TrainData
+from predictor.evaluation.sweeps import route
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
 from predictor.routing_metrics.regressions import regressed
 from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 
-Section = dict[str, Any]
-
 
 def leave_one_out(
     splits: tuple[TrainData, TrainData, TrainData],
     settings: TrainSettings,
-    seen: IntArray,
+    usual: IntArray,
     budget: float,
     outlier: float = 0.01,
     jobs: int = 2,
-) -> Section:
-    """Judge every family by a router that was neither trained nor calibrated on it.
+) -> Results:
+    """Measure every family with a router that was neither trained nor calibrated on it.
 
     Args:
         splits: training, calibration and test split.
         settings: what to train.
-        seen: scale that the usual router chose for every test question [n].
-        budget: mean visual tokens, over the families that were seen.
+        usual: index of the scale that the usual router chose for every test question [n].
+        budget: mean visual tokens, over the families that training has.
         outlier: share of the calibration split beyond which the fallback takes the largest scale.
         jobs: trainings at a time.
 
     Returns:
-        Family to what the strange router and the usual one (`seen`) make of it, and the strange
-        one with the fallback; families without which too few images remain are left out.
+        Family to the measures of that router, of the usual one (`seen`), and of that router with
+        the fallback; families without which too few images remain are left out.
     """
-    parts = [np.asarray(part.groups).astype(str) for part in splits]
+    train, calibration, test = splits
+    train_groups, calibration_groups, test_groups = (
+        np.asarray(split.groups).astype(str) for split in splits
+    )
     names = [
         name
-        for name in sorted(set(parts[2].tolist()))
-        if name in parts[0]
-        and _count(splits[0], parts[0] != name) >= settings.features.folds
-        and _count(splits[1], parts[1] != name) > 0
+        for name in sorted(set(test_groups.tolist()))
+        if name in train_groups
+        and _count_images(train, train_groups != name) >= settings.features.folds
+        and _count_images(calibration, calibration_groups != name) > 0
     ]
 
-    def judge(name: str) -> Section:
-        train, calibration = (
-            part.take(np.flatnonzero(groups != name))
-            for part, groups in zip(splits[:2], parts[:2], strict=True)
+    def measure(name: str) -> Results:
+        bundle = train_bundle(
+            train.take(np.flatnonzero(train_groups != name)),
+            calibration.take(np.flatnonzero(calibration_groups != name)),
+            settings,
         )
-        bundle = train_bundle(train, calibration, settings)
-        rows = np.flatnonzero(parts[2] == name)
-        return _judge(bundle, splits[2].take(rows), seen[rows], budget, outlier)
+        rows = np.flatnonzero(test_groups == name)
+        return _measure_family(bundle, test.take(rows), usual[rows], budget, outlier)
 
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(names, pool.map(judge, names), strict=True))
+        return dict(zip(names, pool.map(measure, names), strict=True))
 
 
-def _count(data: TrainData, rows: NDArray[np.bool_]) -> int:
-    """Count the images of some rows."""
+def _count_images(data: TrainData, rows: NDArray[np.bool_]) -> int:
     return len(set(map(str, data.image_ids[rows])))
 
 
-def _judge(
-    bundle: RouterBundle, data: TrainData, seen: IntArray, budget: float, outlier: float
-) -> Section:
-    found = bundle.predict_proba(data.coarse, data.question, data.extras)
-    chosen = choose(found, data.tokens, bundle.lambda_for_budget(budget))
+def _measure_family(
+    bundle: RouterBundle, data: TrainData, usual: IntArray, budget: float, outlier: float
+) -> Results:
+    chosen = route(bundle, data, budget)
     outside = np.zeros(len(data), np.bool_)
     if bundle.gate is not None:
         outside = bundle.gate.find_outside(data.coarse, data.question, outlier)
@@ -87,12 +85,12 @@ def _judge(
         key: measure_gap(data, chosen),
         **_describe(data, chosen),
         "dearest": float(data.scores[:, -1].mean()),
-        "seen": {key: measure_gap(data, seen), **_describe(data, seen)},
+        "seen": {key: measure_gap(data, usual), **_describe(data, usual)},
         "fallback": {"share": float(outside.mean()), **_describe(data, careful)},
     }
 
 
-def _describe(data: TrainData, chosen: IntArray) -> Section:
+def _describe(data: TrainData, chosen: IntArray) -> Results:
     rows = np.arange(len(data))
     return {
         "accuracy": float(data.scores[rows, chosen].mean()),
@@ -103,11 +101,11 @@ def _describe(data: TrainData, chosen: IntArray) -> Section:
 
 def rephrase(
     bundles: Sequence[RouterBundle], test: TrainData, other: TrainData, budget: float
-) -> Section:
-    """Compare what routers make of the same questions in other words.
+) -> Results:
+    """Compare what routers choose for the same questions in other words.
 
     Args:
-        bundles: routers; what is told is their mean.
+        bundles: routers; their mean is given.
         test: the split as it was asked.
         other: the same questions, by `sample_ids`, in other words; some may be missing.
         budget: mean visual tokens.
@@ -121,41 +119,38 @@ def rephrase(
     first, second = _match(test.sample_ids, other.sample_ids)
     if len(first) == 0:
         raise ValueError("the rephrased split shares no sample_id with the test split")
-    asked, again = test.take(first), other.take(second)
-    picks = [[_route(bundle, part, budget) for bundle in bundles] for part in (asked, again)]
-    before, after = (np.column_stack(found) for found in picks)
-    changed = np.column_stack([before != after, after > before, after < before])
-    drawn = mean_draws(draw_resamples(asked.image_ids), changed[:, : len(bundles)].astype(float))
-    low, high = interval(drawn.mean(axis=1))
-    shares = [float(part.mean()) for part in np.split(changed, 3, axis=1)]
-    right = [part.scores[:, -1] >= CORRECT for part in (asked, again)]
+    asked = test.take(first)
+    again = other.take(second)
+    before = np.column_stack([route(bundle, asked, budget) for bundle in bundles])  # [n, routers]
+    after = np.column_stack([route(bundle, again, budget) for bundle in bundles])  # [n, routers]
+    changed = (before != after).astype(float)
+    low, high = interval(mean_draws(draw_resamples(asked.image_ids), changed).mean(axis=1))
+    # Questions whose answer at the largest scale is right in one wording and wrong in the other:
+    # changes that are the model's, not the router's.
+    flipped = (asked.scores[:, -1] >= CORRECT) != (again.scores[:, -1] >= CORRECT)
     return {
         "n": len(asked),
         "images": len(set(map(str, asked.image_ids))),
-        **{f"changed_{budget:g}": shares[0], f"changed_{budget:g}_low": low},
-        **{f"changed_{budget:g}_high": high, "moved_up": shares[1], "moved_down": shares[2]},
-        **_means(asked, before, ""),
-        **_means(again, after, "_rephrased"),
-        f"ogc_{budget:g}": float(np.mean([measure_gap(asked, column) for column in before.T])),
-        f"ogc_{budget:g}_rephrased": float(
-            np.mean([measure_gap(again, column) for column in after.T])
-        ),
+        f"changed_{budget:g}": float(changed.mean()),
+        f"changed_{budget:g}_low": low,
+        f"changed_{budget:g}_high": high,
+        "moved_up": float((after > before).mean()),
+        "moved_down": float((after < before).mean()),
+        "accuracy": _mean_chosen(asked.scores, before),
+        "tokens": _mean_chosen(asked.tokens, before),
+        "accuracy_rephrased": _mean_chosen(again.scores, after),
+        "tokens_rephrased": _mean_chosen(again.tokens, after),
+        f"ogc_{budget:g}": measure_gap(asked, before),
+        f"ogc_{budget:g}_rephrased": measure_gap(again, after),
         "dearest": float(asked.scores[:, -1].mean()),
         "dearest_rephrased": float(again.scores[:, -1].mean()),
-        "fixed_changed": float((right[0] != right[1]).mean()),
+        "fixed_changed": float(flipped.mean()),
     }
 
 
-def _route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
-    found = bundle.predict_proba(data.coarse, data.question, data.extras)
-    return choose(found, data.tokens, bundle.lambda_for_budget(budget))
-
-
-def _means(data: TrainData, chosen: IntArray, suffix: str) -> Section:
-    def mean(table: FloatArray) -> float:
-        return float(np.take_along_axis(table, chosen, axis=1).mean())
-
-    return {f"accuracy{suffix}": mean(data.scores), f"tokens{suffix}": mean(data.tokens)}
+def _mean_chosen(table: FloatArray, chosen: IntArray) -> float:
+    """Average what choices [n, q] got of a table [n, s]."""
+    return float(np.take_along_axis(table, chosen, axis=1).mean())
 
 
 def _match(first: NameArray, second: NameArray) -> tuple[IntArray, IntArray]:
