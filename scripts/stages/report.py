@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import json_ready, sha256, short_hash
-from predictor.evaluation.sections.unseen import report_certified, report_fallback, report_outside
 from predictor.report.folder import PAGE, read_results
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
@@ -54,6 +53,11 @@ def _report_extras(
 ) -> dict[str, Any]:
     """Give the sections about content and words that the router has not seen."""
     from predictor.evaluation.sections.transfer import rephrase
+    from predictor.evaluation.sections.unseen import (
+        report_certified,
+        report_fallback,
+        report_outside,
+    )
 
     budget, test = settings.evaluation.headline, splits["test"].data
     found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}

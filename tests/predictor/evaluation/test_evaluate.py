@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from m3_backbone.files import json_ready
 from predictor.data import TrainData
 from predictor.evaluation.evaluate import evaluate
-from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun, Sweep
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.evaluation.sections.unseen import outside_summary
 
@@ -37,6 +38,11 @@ def make_run(seed, at, lam=0.01):
     return SeedRun(seed, sweep, sweep, Sweep((18.0,), np.array([lam / 2]), chosen[:, 1:]))
 
 
+def measure(test_split, runs):
+    """Evaluate and clean the numbers, as the writer of results.json does."""
+    return json_ready(evaluate(test_split, runs, SETTINGS), digits=7)
+
+
 @pytest.fixture
 def runs():
     """Seed 0 is the oracle at both budgets; seed 1 takes 1 token, then 9 tokens, throughout."""
@@ -48,7 +54,7 @@ def runs():
 @pytest.fixture
 def results(test_split, runs):
     others = {"question_only": [runs[1]], "omniscient": [runs[0]]}
-    return evaluate(test_split, {"router": runs, **others}, SETTINGS)
+    return measure(test_split, {"router": runs, **others})
 
 
 def test_fixed_hull_and_oracles(results):
@@ -113,7 +119,7 @@ def test_headline(results):
 
 
 def test_parity_is_read_off_the_curve_where_it_gets_there(test_split, runs):
-    head = evaluate(test_split, {"router": runs[:1]}, SETTINGS)["headline"]
+    head = measure(test_split, {"router": runs[:1]})["headline"]
     # From 3 tokens and 0.5 to 11.75 and 0.75; 0.745 is 0.98 of the way.
     assert head["parity_tokens_curve"] == pytest.approx(0.02 * 3 + 0.98 * 11.75)
     assert head["parity_drop"] == 0
@@ -128,7 +134,7 @@ def test_controls_are_paired_with_the_router(results):
 
 def test_a_control_that_is_the_router_is_not_behind_it(test_split, runs):
     twice = {"router": runs[:1], "linear": runs[:1]}
-    control = evaluate(test_split, twice, SETTINGS)["controls"]["linear"]
+    control = measure(test_split, twice)["controls"]["linear"]
     behind = [control[f"behind_router{end}"] for end in ("", "_low", "_high")]
     assert behind == [0, 0, 0]
 
@@ -151,16 +157,14 @@ def test_outside_summary(test_split):
 
 
 def test_results_are_json_and_the_same_every_time(test_split, runs, results):
-    again = evaluate(
-        test_split,
-        {"router": runs, "question_only": [runs[1]], "omniscient": [runs[0]]},
-        SETTINGS,
+    again = measure(
+        test_split, {"router": runs, "question_only": [runs[1]], "omniscient": [runs[0]]}
     )
     assert json.dumps(results, allow_nan=False) == json.dumps(again, allow_nan=False)
 
 
 def test_describe_split_gives_intervals_around_the_points(test_split):
-    fixed = describe_split(Bench.prepare(test_split, SETTINGS))["fixed"]
+    fixed = describe_split(PreparedSplit.prepare(test_split, SETTINGS))["fixed"]
     for point in fixed.values():
         assert point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"]
 

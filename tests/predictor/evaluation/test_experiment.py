@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from m3_backbone.files import json_ready
 from predictor.data import TrainData
-from predictor.evaluation.contestants import Estimate, Splits, contestants
 from predictor.evaluation.experiment import ExperimentSettings, measure_router, run_experiment
-from predictor.evaluation.runs import EvaluationSettings
+from predictor.evaluation.methods import Estimate, list_methods
+from predictor.evaluation.runs import EvaluationSettings, Splits
 from predictor.evaluation.sweeps import SweepSettings, choose_all
 from predictor.routers.boosted import BoostedSettings
 from predictor.routers.mlp import MlpSettings
@@ -20,7 +21,7 @@ FAST = TrainSettings(
     boosted=BoostedSettings(trees=20, shared_trees=20, min_rows=10, threads=1),
     mlp=MlpSettings(hidden=8, epochs=8),
 )
-ZOO = ["blend", "constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
+KINDS = ["blend", "constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "mlp_cost"]
 SETTINGS = ExperimentSettings(
     seeds=(0, 1),
     train=FAST,
@@ -67,9 +68,9 @@ def splits():
 
 @pytest.fixture(scope="module")
 def outcome(splits):
-    seen = []
-    found = run_experiment(*splits, SETTINGS, lambda *call: seen.append(call))
-    return found, seen
+    calls = []
+    results = run_experiment(*splits, SETTINGS, lambda *call: calls.append(call))
+    return json_ready(results, digits=7), calls
 
 
 def test_the_router_finds_what_both_inputs_together_tell(outcome):
@@ -109,12 +110,12 @@ def test_certificates_that_need_more_images_are_named(outcome):
     }
 
 
-def test_every_contestant_is_reported_for_every_seed(outcome):
-    results, seen = outcome
-    names = ["router", *ZOO, "question_only", "image_only", "family_only"]
+def test_every_method_is_reported_for_every_seed(outcome):
+    results, calls = outcome
+    names = ["router", *KINDS, "question_only", "image_only", "family_only"]
     names += ["random_features", "shuffled_labels", "length_only"]
-    assert [name for name, _, _ in seen] == [*names, "omniscient"] * 2
-    assert [(done, total) for _, done, total in seen] == [(k, 32) for k in range(1, 33)]
+    assert [name for name, _, _ in calls] == [*names, "omniscient"] * 2
+    assert [(done, total) for _, done, total in calls] == [(k, 32) for k in range(1, 33)]
     assert list(results["baselines"]) == [*names[1:], "shuffled_routing"]
     assert results["seeds"] == results["meta"]["seeds"] == [0, 1]
     assert len(results["router"]["at"]["9"]["per_seed"]) == 2
@@ -133,9 +134,9 @@ def test_results_are_json_with_the_stable_keys(outcome, splits):
     assert set(results["meta"]["timings"]) == timings
 
 
-def test_the_zoo_is_sorted_by_the_calibration_split(outcome):
+def test_the_kinds_are_sorted_by_the_calibration_split(outcome):
     rows = outcome[0]["zoo"]
-    assert {row["name"] for row in rows} == {"boosted", *(name.replace("_", " ") for name in ZOO)}
+    assert {row["name"] for row in rows} == {"boosted", *(name.replace("_", " ") for name in KINDS)}
     gaps = [row["calibration_ogc_9"] or 0.0 for row in rows]
     assert gaps == sorted(gaps, reverse=True)
     [ours] = [row for row in rows if row["is_default"]]
@@ -199,7 +200,7 @@ def test_an_experiment_needs_a_seed_and_a_job(splits):
 
 
 def test_jobs_change_nothing_but_the_time(outcome, splits):
-    alone = run_experiment(*splits, replace(SETTINGS, jobs=1, studies=False))
+    alone = json_ready(run_experiment(*splits, replace(SETTINGS, jobs=1, studies=False)), digits=7)
     for section in ("router", "omniscient", "families"):
         assert alone[section] == outcome[0][section]
     # Without the studies fewer kinds of router stand beside it.
@@ -215,7 +216,7 @@ def test_test_scores_do_not_reach_any_choice(splits):
     found = []
     for part in (test, other):
         all_three = Splits(train, calibration, part)
-        estimate = contestants(all_three)["linear"](all_three, FAST)
+        estimate = list_methods(all_three)["linear"](all_three, FAST)
         found.append(choose_all(estimate, all_three, at, seed=0))
     for name in ("curve", "at", "parity"):
         first, second = (getattr(run, name) for run in found)

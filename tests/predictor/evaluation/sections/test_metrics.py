@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictor.data import TrainData
-from predictor.evaluation.runs import Bench, EvaluationSettings, SeedRun, Sweep
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 from predictor.evaluation.sections.metrics import (
     curve_metrics,
     describe_calibration,
@@ -27,11 +27,9 @@ def data():
 
 
 def test_curve_metrics_by_hand(data):
-    bench = Bench.prepare(data, EvaluationSettings(n_resamples=1))
+    prepared = PreparedSplit.prepare(data, EvaluationSettings(n_resamples=1))
     # Fixed: 1/4 at 1, 2/4 at 11, 3/4 at 21. The curve has 3/4 half way.
-    found = curve_metrics(
-        bench, [{"tokens": 1, "accuracy": 0.25}, {"tokens": 11, "accuracy": 0.75}]
-    )
+    found = curve_metrics(prepared, np.array([1.0, 11.0]), np.array([0.25, 0.75]))
     assert found["apgr"] == pytest.approx(0.5 * 0.5 + 0.5 * 1)
     assert (found["cpt_50"], found["cpt_80"]) == (pytest.approx(0.25), pytest.approx(0.4))
     assert found["aiq"] == pytest.approx((10 * 0.5 + 10 * 0.75) / 20)
