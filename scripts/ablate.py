@@ -6,42 +6,29 @@ import click
 
 from m3_backbone.files import write_json
 from m3_backbone.scales import EXTRAS
-from scripts.stages.profile import read_extras
-from scripts.stages.run_folder import RunFolder
+from scripts.stages.profile import profile_option, read_extras
+from scripts.stages.run_folder import PARTS
 from scripts.stages.splits import read_splits
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import choose_folder, json_option, profile_option, run_option
+from scripts.terminal.options import json_option, part_option, run_option, seeds_option
 from scripts.terminal.output import print_table
 
 
 @click.command(cls=OneLineCommand)
 @run_option
-@click.option(
-    "--outcomes",
-    type=click.Path(path_type=Path),
-    help="Label folder to learn from.  [default: RUN/outcomes/router-train]",
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    help="Label folder that blocks are compared on.  [default: RUN/outcomes/calibration]",
+@part_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
+@part_option(
+    "--calibration", PARTS.outcomes("calibration"), "Label folder that blocks are compared on."
 )
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
-@click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens a question.")
+@click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens per question.")
 @click.option("--seed", default=0, show_default=True, help="First seed of everything random.")
-@click.option(
-    "--seeds",
-    default=3,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Trainings of each choice of blocks.",
-)
+@seeds_option(3, "Trainings of each choice of blocks.")
 @profile_option
 @json_option
 def main(
-    run: Path | None,
-    outcomes: Path | None,
-    calibration: Path | None,
+    outcomes: Path,
+    calibration: Path,
     kind: str,
     budget: float,
     seed: int,
@@ -61,17 +48,10 @@ def main(
     from predictor.features.blocks import USUAL, FeatureSettings
     from predictor.training.train import TrainSettings
 
-    parts = RunFolder(Path())
-    folders = [
-        choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train")),
-        choose_folder("--calibration", calibration, run, parts.outcomes("calibration")),
-    ]
-    train, known = (split.data for split in read_splits(folders))
+    train, known = (split.data for split in read_splits([outcomes, calibration]))
     extras = [name for name in EXTRAS if name in train.extras and name in known.extras]
     features = FeatureSettings(blocks=(*USUAL, *extras))
     settings = TrainSettings(kind=kind, seed=seed, features=features)
-    if profile is None and run and RunFolder(run).profile.is_file():
-        profile = RunFolder(run).profile
     costs = read_extras(profile) if profile else {}
     of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
     found = ablate((train, known, None), settings, of_blocks)

@@ -7,10 +7,10 @@ import click
 
 from m3_backbone.files import write_json
 from scripts.stages.audit import Section, audit, rerun_sample
-from scripts.stages.model import Opening
+from scripts.stages.model import Opening, model_options
 from scripts.stages.splits import read_answered
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import json_option, model_options, outcomes_option
+from scripts.terminal.options import json_option, outcomes_option
 from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
@@ -54,12 +54,7 @@ def main(
     outcomes: Path,
     again: Path | None,
     rerun: int | None,
-    model: str,
-    device: str,
-    dtype: str,
-    pooling: str,
-    device_map: str | None,
-    quantize: str | None,
+    opening: Opening,
     json_file: Path | None,
 ) -> None:
     """Say in one sentence whether routing can pay on labelled outcomes, and why.
@@ -78,7 +73,6 @@ def main(
     if again is not None:
         result["flips"] = flip_rates(table, read_outcomes(again))
     elif rerun is not None:
-        opening = Opening(model, device, dtype, pooling, device_map, quantize)
         result["flips"] = flip_rates(table, rerun_sample(outcomes, rerun, opening))
     _print(result)
     if json_file:

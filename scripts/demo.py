@@ -19,11 +19,10 @@ from scripts.stages.splits import read_splits
 from scripts.stages.train import is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
-    device_option,
-    dtype_option,
     json_option,
-    model_option,
+    option_of,
     quiet_option,
+    seeds_option,
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
@@ -39,9 +38,6 @@ EXAMPLE_QUESTIONS = 3
 
 
 PROFILE_IMAGES = 3
-
-
-BUDGET = 72.0  # visual tokens: one eighth of all
 
 
 @click.command(cls=OneLineCommand)
@@ -70,13 +66,11 @@ BUDGET = 72.0  # visual tokens: one eighth of all
     help="Images of the test split that are asked about once more, in other words.",
 )
 @click.option("--kind", help="Router, as in train.  [default: boosted; auto with --studies]")
-@click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each kind."
-)
+@seeds_option(3)
 @studies_option
-@model_option
-@device_option
-@dtype_option
+@option_of(Opening, "model")
+@option_of(Opening, "device")
+@option_of(Opening, "dtype")
 @json_option
 @quiet_option
 def main(
@@ -203,7 +197,7 @@ class Demo:
         texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
         _announce("ask", f"questions about {image}", done=False)
         adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))
-        print_answers(ask_router(adaptive, [picture], texts, AskSettings(budget=BUDGET)))
+        print_answers(ask_router(adaptive, [picture], texts, AskSettings()))
 
     def report(self, kind: str, seeds: int, studies: bool) -> dict[str, Any]:
         """Judge the router and draw the report.

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from scripts.stages.label import LabelRequest
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import columns_option, read_columns
+from scripts.terminal.options import option_of
 
 
 @click.command("import", cls=OneLineCommand)
@@ -22,14 +23,14 @@ from scripts.terminal.options import columns_option, read_columns
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV or JSONL instead: sample_id, scale, answer, score[, group, image_id, cost, ...].",
 )
-@columns_option
+@option_of(LabelRequest, "columns")
 @click.option("--name", default="imported", show_default=True, help="What to call the data set.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 def main(
     logs: tuple[str, ...],
     score: str | None,
     table: Path | None,
-    columns: tuple[str, ...],
+    columns: dict[str, str],
     name: str,
     out: Path,
 ) -> None:
@@ -45,7 +46,7 @@ def main(
     if bool(logs) == (table is not None):
         raise click.UsageError("give either --samples SCALE=FILE, once a scale, or --table FILE")
     if table is not None:
-        rows = read_table_rows(table, read_columns(columns))
+        rows = read_table_rows(table, columns)
     else:
         files = [_read_log_option(log) for log in logs]
         rows = [row for scale, file in files for row in read_sample_log(file, scale, score)]

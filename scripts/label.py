@@ -1,6 +1,6 @@
 """The command `m3scale label`: questions and a checkpoint to an outcome table and features."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -8,17 +8,10 @@ import click
 from labels.sources.benchmarks import PRESETS
 from m3_backbone.files import write_json
 from scripts.stages.label import LabelRequest, run_label
-from scripts.stages.model import Opening, open_backbone
+from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import (
-    columns_option,
-    extras_option,
-    json_option,
-    model_options,
-    quiet_option,
-    read_columns,
-)
+from scripts.terminal.options import json_option, quiet_option, read_columns, settings_options
 from scripts.terminal.output import print_table, wants_progress
 
 
@@ -37,94 +30,28 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     callback=_fill_defaults,
     help="Source, columns, metric and prompt of a known benchmark; other options win.",
 )
-@click.option(
-    "--source",
-    help="Hub name, saved folder, .parquet or .jsonl file, or scenes:SPLIT of the benchmark.",
-)
-@click.option("--split", default="test", show_default=True, help="Split of the source.")
-@click.option("--limit", type=click.IntRange(1), help="Rows to take; images for scenes.")
-@columns_option
-@click.option(
-    "--metric", default="exact", show_default=True, help="Metric of questions that name none."
-)
-@click.option(
-    "--image-folder",
-    type=click.Path(exists=True, file_okay=False),
-    help="Where relative image paths start.",
-)
-@click.option(
-    "--frames",
-    type=click.IntRange(1),
-    help="Images are videos, animated files or folders of frames: take so many frames of each.",
-)
+@settings_options(LabelRequest, "request")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--scale", "scales", multiple=True, type=int, help="Only this scale; repeatable.")
-@click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--batch",
-    default=LabelRequest.images_per_batch,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Images to encode and keep for all scales at once.",
-)
-@click.option(
-    "--token-budget",
-    default=LabelRequest.token_budget,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Tokens of a batch of questions, answers and padding included; halved if out of memory.",
-)
-@click.option(
-    "--first-token",
-    is_flag=True,
-    help="Take a first token that is an option's letter, Yes or No for the whole answer.",
-)
-@click.option("--suffix", default="", help="Instruction after an open question.")
-@click.option("--choice-suffix", default="", help="Instruction after a multiple-choice question.")
-@click.option(
-    "--losses",
-    is_flag=True,
-    help="Also measure how surprising the right answer is at each scale, for m3scale oracle.",
-)
-@extras_option("Also measure these features of every question, for routers that use them")
-@click.option(
-    "--shard", metavar="I/N", help="Only the I-th of N shares, from 0/N on, such as a job array's."
+    "--shard",
+    metavar="I/N",
+    help="Only the I-th of N shares, counted from 0, such as in a job array.",
 )
 @click.option(
     "--status",
     type=click.Path(path_type=Path),
-    help="Only say how far the run in this folder is: done, by whom, how fast, what is left.",
+    help="Only show how far the run in this folder is: done, by whom, how fast, what is left.",
 )
 @model_options
 @json_option
 @quiet_option
 def main(
     preset: str | None,
-    source: str | None,
-    split: str,
-    limit: int | None,
-    columns: tuple[str, ...],
-    metric: str,
-    image_folder: str | None,
-    frames: int | None,
+    request: LabelRequest,
     out: Path | None,
-    scales: tuple[int, ...],
-    max_new_tokens: int,
-    batch: int,
-    token_budget: int,
-    first_token: bool,
-    suffix: str,
-    choice_suffix: str,
-    losses: bool,
-    extras: tuple[str, ...],
     shard: str | None,
     status: Path | None,
-    model: str,
-    device: str,
-    dtype: str,
-    pooling: str,
-    device_map: str | None,
-    quantize: str | None,
+    opening: Opening,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
@@ -135,35 +62,25 @@ def main(
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
     optional. A preset brings all that for a known benchmark. An image may be a list of images: the
     question is about all of them, and costs the sum of their tokens. A run that was stopped goes on
-    where it was; a finished one is left as it is. Started several times with the same folder, by
-    hand or by torchrun --nproc-per-node N -m scripts.cli label, it shares the work out.
+    where it was; a finished one is left as it is. Start it several times on the same folder (or
+    with torchrun --nproc-per-node N -m scripts.cli label) to split the work.
     """
     if status is not None:
         show_status(status, json_file)
         return
-    if source is None or out is None:
-        raise click.UsageError(f"give {'--source' if source is None else '--out'}, or --status DIR")
-    request = LabelRequest(
-        source=source,
-        split=split,
-        limit=limit,
-        columns=read_columns((*(PRESETS[preset].columns if preset else ()), *columns)),
-        metric=metric,
-        image_folder=image_folder,
-        frames=frames,
-        scales=tuple(sorted(set(scales))),
-        max_new_tokens=max_new_tokens,
-        images_per_batch=batch,
-        token_budget=token_budget,
-        first_token=first_token,
-        suffix=suffix,
-        choice_suffix=choice_suffix,
-        losses=losses,
-        extras=tuple(sorted(set(extras))),
+    if not request.source or out is None:
+        raise click.UsageError(f"give {'--out' if request.source else '--source'}, or --status DIR")
+    known = read_columns(PRESETS[preset].columns) if preset else {}
+    request = replace(
+        request,
+        columns={**known, **request.columns},
+        # In whatever order they were named.
+        scales=tuple(sorted(set(request.scales))),
+        extras=tuple(sorted(set(request.extras))),
     )
     progress = wants_progress(quiet)
     share = read_share(shard)
-    opening = take_device(Opening(model, device, dtype, pooling, device_map, quantize))
+    opening = take_device(opening)
     run_label(request, lambda: open_backbone(opening, progress), out, progress, share)
     if share.rank == 0 or share.only:
         _print_result(out, json_file)

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from m3_backbone.files import write_json
-from scripts.stages.model import Opening, open_backbone
+from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import model_options
 from scripts.terminal.output import print_table
 
 
@@ -31,12 +30,7 @@ def main(
     repeats: int,
     max_new_tokens: int,
     out: Path,
-    model: str,
-    device: str,
-    dtype: str,
-    pooling: str,
-    device_map: str | None,
-    quantize: str | None,
+    opening: Opening,
 ) -> None:
     """Measure encoding, prefill and decoding at every scale, one question at a time.
 
@@ -51,13 +45,13 @@ def main(
     from scripts.stages.provenance import describe_hardware
 
     questions = load_questions(source, limit=limit)
-    backbone = open_backbone(Opening(model, device, dtype, pooling, device_map, quantize))
+    backbone = open_backbone(opening)
     found = measure_profile(backbone, questions, repeats, max_new_tokens)
     profile = {
         "checkpoint": backbone.fingerprint,
-        "device": describe_hardware(device),
+        "device": describe_hardware(opening.device),
         "threads": torch.get_num_threads(),
-        "dtype": dtype,
+        "dtype": opening.dtype,
         "batch": 1,
         **found,
     }

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from m3_backbone.files import write_json
-from scripts.stages.profile import read_profile
-from scripts.stages.run_folder import RunFolder
+from m3_backbone.scales import EXTRAS
+from scripts.stages.profile import profile_option, read_profile
+from scripts.stages.run_folder import PARTS
 from scripts.stages.splits import read_splits
 from scripts.stages.train import describe_certificate, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     Level,
-    choose_folder,
-    extras_option,
     json_option,
-    profile_option,
+    part_option,
     run_option,
 )
 from scripts.terminal.output import print_table
@@ -30,22 +29,15 @@ BUDGETS = (36, 72, 144)
 
 @click.command(cls=OneLineCommand)
 @run_option
-@click.option(
-    "--outcomes",
-    type=click.Path(path_type=Path),
-    help="Label folder to learn from.  [default: RUN/outcomes/router-train]",
-)
-@click.option(
+@part_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
+@part_option(
     "--calibration",
-    type=click.Path(path_type=Path),
-    help="Label folder to calibrate on, other images.  [default: RUN/outcomes/calibration, or a "
-    "share of --outcomes is held back]",
+    PARTS.outcomes("calibration"),
+    "Label folder to calibrate on, other images; without it and --run, a share of --outcomes is "
+    "held back.",
+    needed=False,
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the router.  [default: RUN/router]",
-)
+@part_option("--out", PARTS.router, "Folder of the router.")
 @click.option(
     "--kind",
     default="boosted",
@@ -67,14 +59,19 @@ BUDGETS = (36, 72, 144)
     show_default=True,
     help="Choose the router's settings by cross-validation on the training images.",
 )
-@extras_option("Blocks of features beside the usual ones, which label --extra has measured")
+@click.option(
+    "--extra",
+    "extras",
+    multiple=True,
+    type=click.Choice(EXTRAS),
+    help="Also use these features, which label --extra has measured; repeatable.",
+)
 @profile_option
 @json_option
 def main(
-    run: Path | None,
-    outcomes: Path | None,
+    outcomes: Path,
     calibration: Path | None,
-    out: Path | None,
+    out: Path,
     kind: str,
     seed: int,
     certify: tuple[tuple[float, float], ...],
@@ -93,13 +90,6 @@ def main(
     from predictor.training.train import TrainSettings
     from predictor.training.tuning import TuningSettings
 
-    parts = RunFolder(Path())
-    outcomes = choose_folder("--outcomes", outcomes, run, parts.outcomes("router-train"))
-    folder = choose_folder("--out", out, run, parts.router)
-    if calibration is None and run:
-        calibration = run / parts.outcomes("calibration")
-    if profile is None and run and RunFolder(run).profile.is_file():
-        profile = RunFolder(run).profile
     times = read_profile(profile) if profile else None
     splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
     tuning = TuningSettings() if tune else None
@@ -107,8 +97,8 @@ def main(
     settings = TrainSettings(
         kind=kind, seed=seed, certify=certify, tuning=tuning, features=features
     )
-    bundle = run_train(splits[0], splits[1] if calibration else None, folder, settings)
-    _print_router(bundle, folder, json_file)
+    bundle = run_train(splits[0], splits[1] if calibration else None, out, settings)
+    _print_router(bundle, out, json_file)
 
 
 def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labels.labelling.answerer import Answerer, AnswerLike, Encoded, Ready
+from labels.labelling.settings import LabelSettings
 from labels.metrics.choice import list_closing
 from labels.metrics.registry import reference_text, score_answer, settle_reference
 from labels.outcomes.formats import Cell, Features
@@ -43,26 +44,18 @@ class Asking:
         load_image: id of a single image -> RGB image.
         write_text: question -> what the model is asked, options and instruction included.
         scales: scales to answer at, ascending.
-        max_new_tokens: longest answer, in tokens.
-        token_budget: tokens that the model reads at once.
-        first_token: whether a letter, Yes or No that comes first is the whole answer.
+        settings: the settings of the run; its `scales` may be empty, those above never are.
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
-        with_losses: whether to measure how surprising the reference answers are.
-        extras: which of `EXTRAS` to measure.
     """
 
     answerer: Answerer
     load_image: Callable[[str], Image.Image]
     write_text: Callable[[Question], str]
     scales: tuple[int, ...]
-    max_new_tokens: int
-    token_budget: int
+    settings: LabelSettings
     stamp: Mapping[str, Cell]
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
-    first_token: bool = False
-    with_losses: bool = False
-    extras: tuple[str, ...] = ()
 
     def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
         """List the single images that groups are about.
@@ -120,7 +113,7 @@ def ask_images(
     # One image comes by itself, as everywhere; several as a list.
     pyramids = [parts[0][0] if len(parts) == 1 else [one[0] for one in parts] for parts in seen]
     closing = [[list_closing(one) for one in group] for group in groups]
-    words = closing if asking.first_token else None
+    words = closing if asking.settings.first_token else None
     answers = {scale: _answer(asking, pyramids, texts, scale, words) for scale in asking.scales}
     asked = [question for group in groups for question in group]
     largest = [answer.text for answer in answers[max(asking.scales)]]
@@ -135,7 +128,7 @@ def ask_images(
         for index, question in enumerate(flat)
         for scale in asking.scales
     ]
-    if asking.with_losses:
+    if asking.settings.losses:
         _add_losses(asking, rows, flat, pyramids, texts)
     features = _make_features(asking.answerer, groups, pyramids, texts)
     return rows, replace(features, extras=_measure_extras(asking, seen, pyramids, texts))
@@ -152,7 +145,7 @@ def _look(
     new = {image_id: take(image_id, asked[image_id]) for image_id in asked if image_id not in known}
     pyramids = asking.answerer.encode(list(new.values()))
     for (image_id, image), pyramid in zip(new.items(), pyramids, strict=True):
-        wanted = "pixels" in asking.extras
+        wanted = "pixels" in asking.settings.extras
         measured = asking.answerer.image_statistics(image) if wanted else np.zeros(0, np.float32)
         known[image_id] = pyramid, asking.answerer.image_flops(image), measured
     return [
@@ -171,8 +164,8 @@ def _answer(
         pyramids,
         texts,
         scale,
-        max_new_tokens=asking.max_new_tokens,
-        token_budget=asking.token_budget,
+        max_new_tokens=asking.settings.max_new_tokens,
+        token_budget=asking.settings.token_budget,
         closing=closing,
     )
     counts = [len(group) for group in answers]
@@ -255,10 +248,10 @@ def _measure_extras(
 ) -> dict[str, NDArray[np.float16]]:
     """Measure what was asked for beside the features that every run has, a row a question."""
     counts, found = [len(group) for group in texts], {}
-    if "pixels" in asking.extras:
+    if "pixels" in asking.settings.extras:
         rows = [np.mean([one[2] for one in parts], axis=0) for parts in seen]
         found["pixels"] = to_half(np.repeat(rows, counts, axis=0), "image statistics")
-    if "state" in asking.extras:
+    if "state" in asking.settings.extras:
         shown = [one for one, count in zip(pyramids, counts, strict=True) for _ in range(count)]
         asked = [text for group in texts for text in group]
         found["state"] = to_half(asking.answerer.prompt_states(shown, asked), "prompt states")

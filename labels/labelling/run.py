@@ -10,7 +10,6 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from labels.labelling.answerer import Answerer
 from labels.labelling.asking import Asking, Group, Seen, ask_images
 from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
+from labels.labelling.settings import LabelSettings
 from labels.metrics.registry import check_scorable
 from labels.outcomes.formats import (
     join_features,
@@ -51,54 +51,13 @@ from labels.outcomes.parts import (
 )
 from labels.questions import Question, QuestionSet, format_question
 from m3_backbone.files import short_hash, sweep, worker_name, write_atomically
-from m3_backbone.scales import EXTRAS, check_scale
+from m3_backbone.scales import check_scale
 
 FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
 
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LabelSettings:
-    """How to label; a run can only be resumed with the same settings.
-
-    Attributes:
-        scales: scales to answer at; all of the model's if empty.
-        max_new_tokens: longest answer, in tokens.
-        images_per_part: images whose outcomes are written together; at most this much is lost.
-        images_per_batch: images that are encoded and kept for all scales at once.
-        token_budget: tokens that the language model reads at once, answers and padding included.
-        first_token: whether a letter, Yes or No that comes first is the whole answer.
-        suffix: instruction after an open question, such as "Answer in one word."
-        choice_suffix: instruction after a multiple-choice question.
-        losses: whether to measure how surprising the right answer is at each scale.
-        extras: which of `EXTRAS` to measure for routers beside the usual features.
-    """
-
-    scales: tuple[int, ...] = ()
-    max_new_tokens: int = 16
-    images_per_part: int = 32
-    images_per_batch: int = 32
-    token_budget: int = 16384
-    first_token: bool = False
-    suffix: str = ""
-    choice_suffix: str = ""
-    losses: bool = False
-    extras: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that cannot be.
-
-        Raises:
-            ValueError: if a count is below 1 or an extra is not known.
-        """
-        if not set(self.extras) <= set(EXTRAS):
-            raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
-        for name in ("max_new_tokens", "images_per_part", "images_per_batch", "token_budget"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 DEFAULT_SETTINGS = LabelSettings()
@@ -169,16 +128,8 @@ def _plan_run(
         "attention": answerer.attention,
         "pooling": answerer.pooling,
         "prompt": answerer.prompt("{question}"),
-        "suffix": settings.suffix,
-        "choice_suffix": settings.choice_suffix,
+        **settings.to_manifest(),
         "scales": list(_pick_scales(answerer, settings)),
-        "max_new_tokens": settings.max_new_tokens,
-        "images_per_part": settings.images_per_part,
-        "images_per_batch": settings.images_per_batch,
-        "token_budget": settings.token_budget,
-        "first_token": int(settings.first_token),
-        "losses": int(settings.losses),
-        "extras": ",".join(settings.extras),
         CODE_VERSION: package_version(),
     }
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
@@ -198,11 +149,7 @@ def _plan_asking(
         image_parts=questions.image_parts,
         write_text=write_text,
         scales=_pick_scales(answerer, settings),
-        max_new_tokens=settings.max_new_tokens,
-        token_budget=settings.token_budget,
-        first_token=settings.first_token,
-        with_losses=settings.losses,
-        extras=settings.extras,
+        settings=settings,
         stamp={
             "dataset": run.source,  # as the run was begun, even if the data has moved since
             "dtype": answerer.dtype_name,

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from labels.labelling.run import LabelSettings, label
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.outcomes.table import read_table
 from labels.questions import Question, QuestionSet, format_question
 from m3_backbone import flops

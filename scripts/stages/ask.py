@@ -1,16 +1,17 @@
 """Asking a few questions about an image, several or a video, and showing what came back.
 
-Not a labeller: nothing is judged or kept.
+Not a labeller: nothing is scored or kept.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scripts.stages.model import Opening, open_backbone
+from scripts.terminal.options import Level
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,45 +21,36 @@ if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
     from predictor.policy.budgets import OperatingPoint
 
-
-@dataclass(frozen=True)
-class AskSettings:
-    """The knob, of which exactly one is set.
-
-    Attributes:
-        budget: mean cost of a question.
-        unit: what the budget counts, one of `predictor.data.UNITS`.
-        drop: largest loss of accuracy on the calibration split.
-        lam: price of a visual token.
-        certified: alpha and delta of one of the router's certificates.
-        outlier: share of the calibration split beyond which the largest scale is taken.
-        scale: one scale for all questions; no router is used.
-        max_new_tokens: longest answer [tokens].
-    """
-
-    budget: float | None = None
-    unit: str = "tokens"
-    drop: float | None = None
-    lam: float | None = None
-    certified: tuple[float, float] | None = None
-    outlier: float = 0.0
-    scale: int | None = None
-    max_new_tokens: int = 16
+BUDGET = 72  # visual tokens per question: one eighth of the most
 
 
 @dataclass(frozen=True)
 class AskFiles:
-    """What is asked about: image files, or one video.
+    """What is asked about: image files, or one video; what a field means is its help."""
 
-    Attributes:
-        images: the files, in the order they are shown.
-        video: an animated file, or a folder of frames, instead.
-        frames: frames to take of the video.
-    """
+    images: tuple[Path, ...] = field(
+        default=(),
+        metadata={
+            "option": "--image",
+            "help": "Image file, any kind; give several for questions about all of them.",
+        },
+    )
+    video: Path | None = field(
+        default=None,
+        metadata={"help": "Animated GIF, WebP or PNG, or a folder of frames, instead of images."},
+    )
+    frames: int = field(
+        default=8, metadata={"help": "Frames to take of the video, evenly.", "min": 1}
+    )
 
-    images: tuple[Path, ...] = ()
-    video: Path | None = None
-    frames: int = 8
+    def __post_init__(self) -> None:
+        """Refuse to be asked about nothing, or about images and a video.
+
+        Raises:
+            ValueError: if it is so.
+        """
+        if bool(self.images) == (self.video is not None):
+            raise ValueError("give --image FILE, once or more, or --video FILE")
 
     def load(self) -> "list[Image.Image]":
         """Open all pictures.
@@ -73,6 +65,88 @@ class AskFiles:
         return [load_image(path) for path in self.images]
 
 
+@dataclass(frozen=True)
+class AskSettings:
+    """The operating point and how long answers may be; what a field means is its help.
+
+    At most one of `budget`, `lam`, `certified`, `drop` and `scale` is set; with none of them the
+    budget is `BUDGET`.
+    """
+
+    budget: float | None = field(
+        default=None, metadata={"help": f"Mean cost per question.  [default: {BUDGET} tokens]"}
+    )
+    unit: str = field(
+        default="tokens",
+        metadata={
+            "help": "What the budget counts: visual tokens, GFLOP or milliseconds.",
+            "choices": ("tokens", "flops", "ms"),
+        },
+    )
+    lam: float | None = field(
+        default=None,
+        metadata={"option": "--lambda", "help": "Price of a visual token, instead of a budget."},
+    )
+    drop: float | None = field(
+        default=None,
+        metadata={
+            "help": "Instead of a budget, the largest loss of accuracy, such as 0.01, on the "
+            "calibration split."
+        },
+    )
+    certified: tuple[float, float] | None = field(
+        default=None,
+        metadata={
+            "help": "Instead of a budget, a level that the router was trained with --certify for.",
+            "type": Level(),
+        },
+    )
+    outlier: float = field(
+        default=0.0,
+        metadata={
+            "help": "Send inputs more unusual than this share of the calibration split, such as "
+            "0.01, to the largest scale; 0 sends none."
+        },
+    )
+    scale: int | None = field(
+        default=None, metadata={"help": "Answer at this scale; no router is needed."}
+    )
+    max_new_tokens: int = field(
+        default=16, metadata={"help": "Longest answer, in tokens.", "min": 1}
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse two operating points, and a unit of nothing.
+
+        Raises:
+            ValueError: if it is so.
+        """
+        points = (self.budget, self.lam, self.certified, self.drop, self.scale)
+        if sum(point is not None for point in points) > 1:
+            raise ValueError("give only one of --budget, --lambda, --certified, --drop, --scale")
+        if self.unit != "tokens" and self.budget is None:
+            raise ValueError("--unit goes with --budget: say how many")
+
+    def operating_point(self, router: "RouterBundle") -> "OperatingPoint":
+        """Find the operating point on a router.
+
+        Args:
+            router: the router.
+
+        Returns:
+            What `AdaptiveM3.generate` takes as `lam`.
+        """
+        from predictor.policy.prices import Price
+
+        if self.certified is not None:
+            return router.certificate(*self.certified)
+        if self.drop is not None:
+            return router.price_for_drop(self.drop)
+        if self.lam is not None:
+            return Price(self.lam)
+        return router.price(BUDGET if self.budget is None else self.budget, self.unit)
+
+
 def ask_files(
     model: Opening, router: str, files: AskFiles, questions: Sequence[str], settings: AskSettings
 ) -> list[dict[str, Any]]:
@@ -83,10 +157,10 @@ def ask_files(
         router: folder or Hub name of the router; not looked at if a scale is set.
         files: the image files, or the video.
         questions: what is asked.
-        settings: the knob.
+        settings: the operating point.
 
     Returns:
-        One row a question, see `ask_router` and `ask_scale`.
+        One row per question, see `ask_router` and `ask_scale`.
 
     Raises:
         ValueError: if a question is empty, or an image or the router cannot be used.
@@ -117,7 +191,7 @@ def ask_scale(
         backbone: the model.
         images: the images that each question is about.
         questions: what is asked.
-        settings: the knob, whose scale is set.
+        settings: whose scale is set.
 
     Returns:
         Rows with question, answer, scale and visual tokens.
@@ -149,7 +223,7 @@ def ask_router(
         adaptive: model and router.
         images: the images that each question is about.
         questions: what is asked.
-        settings: the knob.
+        settings: the operating point.
 
     Returns:
         Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
@@ -157,7 +231,7 @@ def ask_router(
     answers = adaptive.generate(
         [images] * len(questions),
         questions,
-        lam=_turn_knob(adaptive.router, settings),
+        lam=settings.operating_point(adaptive.router),
         max_new_tokens=settings.max_new_tokens,
     )
     return [
@@ -174,16 +248,6 @@ def ask_router(
     ]
 
 
-def _turn_knob(router: "RouterBundle", settings: AskSettings) -> "float | OperatingPoint | None":
-    if settings.certified:
-        return router.certificate(*settings.certified)
-    if settings.drop is not None:
-        return router.price_for_drop(settings.drop)
-    if settings.budget is not None:
-        return router.price(settings.budget, settings.unit)
-    return settings.lam
-
-
 def print_answers(rows: Sequence[dict[str, Any]]) -> None:
     """Print what was asked and answered to stdout.
 
@@ -195,8 +259,8 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
         click.echo(f"answer     {row['answer']}")
         click.echo(f"scale      {row['scale']} ({row['visual_tokens']} visual tokens)")
         if "probabilities" in row:
-            told = "  ".join(f"{scale}: {p:.2f}" for scale, p in row["probabilities"].items())
-            click.echo(f"P(correct) {told}")
+            shares = "  ".join(f"{scale}: {p:.2f}" for scale, p in row["probabilities"].items())
+            click.echo(f"P(correct) {shares}")
             click.echo(f"router     {row['router_ms']:.2f} ms")
         if row.get("fell_back"):
             click.echo("fell back  unlike what the router was trained on: the largest scale")

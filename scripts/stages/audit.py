@@ -48,7 +48,7 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
     known, request = read_manifest(folder).settings, read_request(folder)
     if request is None:
         raise ValueError(f"{folder} does not say what it was asked for; label it again, or --again")
-    questions, settings = request.load_questions(), request.settings()
+    questions = request.load_questions()
     if questions.fingerprint != known["questions"]:
         raise ValueError(f"the questions of {request.source} are not those of {folder} any more")
     backbone = open_backbone(opening)
@@ -59,9 +59,9 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
         )
     ids = list(questions.image_ids)
     sample = questions.about(random.Random(seed).sample(ids, min(n_images, len(ids))))
-    other = FEW if settings.images_per_batch > FEW else MANY
+    other = FEW if request.images_per_batch > FEW else MANY
     with TemporaryDirectory() as scratch:
-        again = replace(settings, images_per_batch=other, losses=False)
+        again = replace(request, images_per_batch=other, losses=False)
         return read_outcomes(label(sample, backbone, Path(scratch), again, progress=False))
 
 

@@ -2,66 +2,73 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from labels.labelling.settings import LabelSettings
 from m3_backbone.files import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from labels.labelling.answerer import Answerer
     from labels.labelling.claims import Share
-if TYPE_CHECKING:
-    from labels.labelling.run import LabelSettings
     from labels.questions import QuestionSet
 
 REQUEST = "request.json"
 
 FIRST = 8
+"""Questions that are compared to tell whether a source is still the same."""
 
 
 @dataclass(frozen=True)
-class LabelRequest:
-    """One labelling run in the user's words.
+class LabelRequest(LabelSettings):
+    """One labelling run in the user's words: what is asked, and the settings of how.
 
-    Attributes:
-        source: what `labels.sources.loading.load_questions` takes.
-        split: split of the source.
-        limit: rows at most; images for the built-in benchmark.
-        columns: our field -> the source's column.
-        metric: metric of questions that name none.
-        image_folder: where relative image paths start.
-        scales: scales to answer at; all of the model's if empty.
-        max_new_tokens: longest answer [tokens].
-        images_per_batch: images that are encoded at once.
-        token_budget: tokens that the language model reads at once.
-        first_token: whether a letter, Yes or No that comes first is the whole answer.
-        suffix: instruction after an open question.
-        choice_suffix: instruction after a multiple-choice question.
-        frames: frames to take of each video; None where images are still.
-        losses: whether to measure how surprising the right answers are.
-        extras: optional features to measure, `pixels` or `state`.
+    What a field means is its help. The image folder is kept as text, because JSON knows no paths.
     """
 
-    source: str
-    split: str = "test"
-    limit: int | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    metric: str = "exact"
-    image_folder: str | None = None
-    scales: tuple[int, ...] = ()
-    max_new_tokens: int = 16
-    images_per_batch: int = 32
-    token_budget: int = 16384
-    first_token: bool = False
-    suffix: str = ""
-    choice_suffix: str = ""
-    frames: int | None = None
-    losses: bool = False
-    extras: tuple[str, ...] = ()
+    source: str = field(
+        default="",
+        metadata={
+            "help": "Hub name, saved folder, .parquet or .jsonl file, or scenes:SPLIT of the "
+            "benchmark."
+        },
+    )
+    split: str = field(default="test", metadata={"help": "Split of the source."})
+    limit: int | None = field(
+        default=None,
+        metadata={"help": "Rows to take; of scenes, images.", "min": 1},
+    )
+    columns: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "option": "--column",
+            "metavar": "FIELD=NAME",
+            "help": "The source's name of a field; A,B for images or choices in several columns. "
+            "Repeatable.",
+        },
+    )
+    metric: str = field(
+        default="exact", metadata={"help": "Metric of questions that do not name their own."}
+    )
+    image_folder: str | None = field(
+        default=None,
+        metadata={
+            "help": "Where relative image paths start.",
+            "type": click.Path(exists=True, file_okay=False),
+        },
+    )
+    frames: int | None = field(
+        default=None,
+        metadata={
+            "help": "Images are videos, animated files or folders of frames: take so many frames "
+            "of each.",
+            "min": 1,
+        },
+    )
 
     def load_questions(self) -> "QuestionSet":
         """Load what is asked.
@@ -79,26 +86,6 @@ class LabelRequest:
             columns=self.columns,
             metric=self.metric,
             files=ImageFiles(folder, self.frames),
-        )
-
-    def settings(self) -> "LabelSettings":
-        """Give how it is asked.
-
-        Returns:
-            The settings of `labels.labelling.run.label`.
-        """
-        from labels.labelling.run import LabelSettings
-
-        return LabelSettings(
-            scales=self.scales,
-            max_new_tokens=self.max_new_tokens,
-            images_per_batch=self.images_per_batch,
-            token_budget=self.token_budget,
-            first_token=self.first_token,
-            suffix=self.suffix,
-            choice_suffix=self.choice_suffix,
-            losses=self.losses,
-            extras=self.extras,
         )
 
 
@@ -123,11 +110,13 @@ def read_request(folder: Path) -> LabelRequest | None:
     Returns:
         The request, or None if there is no note that can be read.
     """
-    content = _read(folder).get("request")
     try:
-        return None if content is None else LabelRequest(**_as_fields(content))
-    except (TypeError, ValueError, AttributeError):
-        return None  # written by another version; the run itself is still good
+        content = _read(folder)["request"]
+        # JSON has lists where the fields are tuples.
+        tuples = {name: tuple(content.get(name, ())) for name in ("scales", "extras")}
+        return LabelRequest(**{**content, **tuples})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # there is none, or another version wrote it; the run itself is still good
 
 
 def read_seconds(folder: Path) -> float:
@@ -173,11 +162,6 @@ def _starts_alike(folder: Path, request: LabelRequest) -> bool:
     return tuple(read_questions(folder)[: len(start)]) == start
 
 
-def _as_fields(content: Mapping[str, Any]) -> dict[str, Any]:
-    extras = tuple(content.get("extras", ()))
-    return {**content, "scales": tuple(content["scales"]), "extras": extras}
-
-
 def _read(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
@@ -188,7 +172,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def run_label(
     request: LabelRequest,
-    open_answerer: "Callable[[], Answerer]",
+    open_answerer: Callable[[], "Answerer"],
     folder: Path,
     progress: bool,
     share: "Share | None" = None,
@@ -210,7 +194,7 @@ def run_label(
 
     start = time.perf_counter()
     questions = request.load_questions()
-    label(questions, open_answerer(), folder, request.settings(), progress, share or ALONE)
+    label(questions, open_answerer(), folder, request, progress, share or ALONE)
     if share is None or share.rank == 0:
         write_request(folder, request, time.perf_counter() - start)
     return folder

@@ -1,7 +1,9 @@
 """Which checkpoint a command opens, and how."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from scripts.terminal.options import settings_options
 
 if TYPE_CHECKING:
     from m3_backbone.backbone import M3Backbone
@@ -9,23 +11,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opening:
-    """What `model_options` takes.
+    """Which checkpoint, and how it is opened; what a field means is its help."""
 
-    Attributes:
-        model: folder, name, or `m3-mini`.
-        device: torch device.
-        dtype: number format.
-        pooling: how visual tokens become fewer.
-        device_map: where each part of the model goes, instead of a device.
-        quantize: bits to store the weights in.
-    """
+    model: str = field(
+        default="m3-mini",
+        metadata={
+            "help": "Folder or name of a checkpoint: LLaVA or another host, see docs/hosts.md."
+        },
+    )
+    device: str = field(default="cpu", metadata={"help": "Torch device, such as cuda."})
+    dtype: str = field(
+        default="float32",
+        metadata={
+            "help": "Number format of the model.",
+            "choices": ("float32", "bfloat16", "float16"),
+        },
+    )
+    pooling: str = field(
+        default="average",
+        metadata={
+            "help": "How visual tokens become fewer; M3 models are trained with average.",
+            # m3_backbone.pooling has the list, but torch with it.
+            "choices": ("average", "sequential", "spatial"),
+        },
+    )
+    device_map: str | None = field(
+        default=None,
+        metadata={"help": "Spread the model over devices, such as auto; instead of --device."},
+    )
+    quantize: str | None = field(
+        default=None,
+        metadata={
+            "help": "Store the weights in few bits; needs a GPU.",
+            "choices": ("8bit", "4bit"),
+        },
+    )
 
-    model: str
-    device: str
-    dtype: str
-    pooling: str = "average"
-    device_map: str | None = None
-    quantize: str | None = None
+
+model_options = settings_options(Opening, "opening")
 
 
 def open_backbone(opening: Opening, progress: bool = False) -> "M3Backbone":

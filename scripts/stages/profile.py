@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.stages.run_folder import PARTS
+from scripts.terminal.options import part_option
+
 if TYPE_CHECKING:
     from PIL import Image
 
     from labels.questions import QuestionSet
     from m3_backbone.backbone import M3Backbone, Pyramid
+
+
+PROFILE_HELP = "What m3scale profile wrote, for times of this machine; the labels' times otherwise."
 
 
 QUESTIONS = 2
@@ -147,3 +153,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+profile_option = part_option("--profile", PARTS.profile, PROFILE_HELP, needed=False, if_there=True)

@@ -1,10 +1,10 @@
-"""What the commands do, as functions with plain arguments; `demo` is these in a row.
+"""The work of `m3scale report`: its inputs, what is measured on them, and the page.
 
-No options and no printing here; heavy imports stand inside the functions, so that help is quick.
+Nothing is printed here; heavy imports stand inside the functions, so that help is quick.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,14 @@ from m3_backbone.files import json_ready, sha256, short_hash
 from predictor.report.folder import PAGE, read_results
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
-from scripts.stages.profile import read_profile
+from scripts.stages.profile import PROFILE_HELP, read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
-from scripts.stages.run_folder import SPLITS, RunFolder
+from scripts.stages.run_folder import PARTS, RunFolder
 from scripts.stages.splits import LabelledSplit, read_splits
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import ExperimentSettings, Progress
-    from predictor.training.train import TrainSettings
-if TYPE_CHECKING:
-    from predictor.bundle.bundle import RouterBundle
-    from predictor.evaluation.experiment import ExperimentSettings
     from predictor.training.train import TrainSettings
 
 
@@ -94,34 +90,59 @@ def _label_times(folders: dict[str, Path]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """The folders that a report is made from.
+    """The folders and files that a report is made from; what a field means is its help."""
 
-    Attributes:
-        train: label folder that the router learns from.
-        calibration: label folder for calibration and lambda.
-        test: label folder that is reported.
-        router: saved router, trained on the first two.
-        outside: label folder with unseen content, if there is one.
-        rephrased: label folder with questions of the test split in other words, if there is one.
-        profile: what `m3scale profile` wrote, for times of this machine; the labels' if None.
-    """
-
-    train: Path
-    calibration: Path
-    test: Path
-    router: Path
-    outside: Path | None = None
-    rephrased: Path | None = None
-    profile: Path | None = None
+    train: Path = field(
+        metadata={
+            "help": "Label folder the router learnt from.",
+            "part": PARTS.outcomes("router-train"),
+        }
+    )
+    calibration: Path = field(
+        metadata={
+            "help": "Label folder it was calibrated on.",
+            "part": PARTS.outcomes("calibration"),
+        }
+    )
+    test: Path = field(
+        metadata={
+            "help": "Label folder to report, images of its own.",
+            "part": PARTS.outcomes("test"),
+        }
+    )
+    outside: Path | None = field(
+        default=None,
+        metadata={
+            "help": "Label folder with unseen content, reported apart.",
+            "part": PARTS.outcomes(OUT_OF_DISTRIBUTION),
+            "if_there": True,
+        },
+    )
+    rephrased: Path | None = field(
+        default=None,
+        metadata={
+            "help": "Label folder with questions of the test split, by sample_id, in other words.",
+            "part": PARTS.outcomes(REPHRASED),
+            "if_there": True,
+        },
+    )
+    profile: Path | None = field(
+        default=None,
+        metadata={"help": PROFILE_HELP, "part": PARTS.profile, "if_there": True},
+    )
+    router: Path = field(kw_only=True, metadata={"help": "Saved router.", "part": PARTS.router})
 
     @property
     def folders(self) -> dict[str, Path]:
         """The label folders by name, those that are not there left out."""
-        found = {
-            **{"train": self.train, "calibration": self.calibration, "test": self.test},
-            **{OUT_OF_DISTRIBUTION: self.outside, REPHRASED: self.rephrased},
+        every = {
+            "train": self.train,
+            "calibration": self.calibration,
+            "test": self.test,
+            OUT_OF_DISTRIBUTION: self.outside,
+            REPHRASED: self.rephrased,
         }
-        return {name: folder for name, folder in found.items() if folder is not None}
+        return {name: folder for name, folder in every.items() if folder is not None}
 
     def read(self) -> dict[str, LabelledSplit]:
         """Read the label folders.
@@ -134,7 +155,7 @@ class ReportInputs:
 
 
 def find_inputs(run: RunFolder) -> ReportInputs:
-    """Name the folders of a run that its report is made from.
+    """Name the parts of a run that its report is made from, but for those that need not be there.
 
     Args:
         run: the run.
@@ -142,10 +163,12 @@ def find_inputs(run: RunFolder) -> ReportInputs:
     Returns:
         Its three splits, its router, and what else is labelled or measured.
     """
-    train, calibration, test = (run.outcomes(split) for split in SPLITS)
-    extras = (run.outcomes(OUT_OF_DISTRIBUTION), run.outcomes(REPHRASED), run.profile)
-    there = [path if path.exists() else None for path in extras]
-    return ReportInputs(train, calibration, test, run.router, *there)
+    paths = {
+        one.name: run.root / one.metadata["part"]
+        for one in fields(ReportInputs)
+        if "if_there" not in one.metadata or (run.root / one.metadata["part"]).exists()
+    }
+    return ReportInputs(**paths)
 
 
 def identify_inputs(

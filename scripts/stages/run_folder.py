@@ -47,3 +47,7 @@ class RunFolder:
     def report(self) -> Path:
         """The folder that `m3scale report` writes."""
         return self.root / "report"
+
+
+PARTS = RunFolder(Path())
+"""Where they lie in the folder of any run."""

@@ -1,149 +1,115 @@
-"""Options that several commands share, so that they are called and explained alike."""
+"""Options that several commands share, and options that are made from a dataclass's fields.
 
-from collections.abc import Callable
+What a setting is called, its default, its legal values and its help stand once, at the field of the
+dataclass that holds it. `settings_options` makes the command's options from them and hands the
+command the dataclass.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
-from m3_backbone.scales import EXTRAS
+Command = Callable[..., Any]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
 
-
-model_option = click.option(
-    "--model",
-    default="m3-mini",
-    show_default=True,
-    help="Folder or name of a checkpoint: LLaVA or another host, see docs/hosts.md.",
-)
+RUN = "run"
 
 
-device_option = click.option(
-    "--device", default="cpu", show_default=True, help="Torch device, such as cuda."
-)
+def settings_options(settings: type, parameter: str) -> Decorator:
+    """Give a command the options that a dataclass describes, and hand it the dataclass.
 
-
-dtype_option = click.option(
-    "--dtype",
-    default="float32",
-    show_default=True,
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Number format of the model.",
-)
-
-
-# m3_backbone.pooling has the list, but torch with it.
-pooling_option = click.option(
-    "--pooling",
-    default="average",
-    show_default=True,
-    type=click.Choice(["average", "sequential", "spatial"]),
-    help="How visual tokens become fewer; M3 models are trained with average.",
-)
-
-
-device_map_option = click.option(
-    "--device-map", help="Spread the model, such as auto; instead of --device."
-)
-
-
-quantize_option = click.option(
-    "--quantize",
-    type=click.Choice(["8bit", "4bit"]),
-    help="Store the weights in few bits; needs a GPU.",
-)
-
-
-MODEL_OPTIONS = (
-    *(model_option, device_option, dtype_option),
-    *(pooling_option, device_map_option, quantize_option),
-)
-
-
-def model_options(command: Command) -> Command:
-    """Give a command the options that `scripts.stages.model.Opening` holds.
+    A field is an option if its metadata has a `help`. It may also have `option` (its name, where
+    that is not the field's), `choices`, `min`, `metavar` and `type` (a click type); or `part` and
+    `if_there`, see `part_option`. Any other field needs a default.
 
     Args:
-        command: the function behind the command.
-
-    Returns:
-        The function with the options.
-    """
-    for option in reversed(MODEL_OPTIONS):
-        command = option(command)
-    return command
-
-
-json_option = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the table to this file.",
-)
-
-
-quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
-
-
-run_option = click.option(
-    "--run",
-    type=click.Path(path_type=Path),
-    help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
-)
-
-
-profile_option = click.option(
-    "--profile",
-    type=click.Path(path_type=Path),
-    help="What m3scale profile wrote, for times of this machine; the labels' times otherwise.  "
-    "[default: RUN/profile.json if there]",
-)
-
-
-studies_option = click.option(
-    "--studies",
-    is_flag=True,
-    help="Also tune and compare every kind of router, and leave every block of features and every "
-    "family out in turn: some minutes more.",
-)
-
-
-columns_option = click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    metavar="FIELD=NAME",
-    help="The source's name of a field; A,B for images or choices in several columns.",
-)
-
-
-outcomes_option = click.option(
-    "--outcomes", required=True, type=click.Path(path_type=Path), help="Finished label folder."
-)
-
-
-def extras_option(what: str) -> Callable[[Command], Command]:
-    """Make the option that names optional blocks of features.
-
-    Args:
-        what: what the command does with them.
+        settings: the dataclass; the fields of a subclass come before those that it inherits.
+        parameter: the command's parameter that takes it.
 
     Returns:
         The decorator.
     """
+    own = settings.__annotations__
+    named = [one.name for one in fields(settings) if "help" in one.metadata]
+    named.sort(key=lambda name: name not in own)
+
+    def decorate(command: Command) -> Command:
+        # Click hands options over by name. Here, and nowhere else, they are taken as they come.
+        @functools.wraps(command)
+        def gather(**given: Any) -> Any:
+            values = {name: given.pop(name) for name in named}
+            return command(**{parameter: settings(**values)}, **given)
+
+        wrapped: Command = gather
+        for name in reversed(named):
+            wrapped = option_of(settings, name)(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def option_of(settings: type, name: str) -> Decorator:
+    """Make the option of one field, for a command that takes this field alone.
+
+    Args:
+        settings: the dataclass.
+        name: name of a field that has a `help`, see `settings_options`.
+
+    Returns:
+        The decorator.
+    """
+    [one] = [one for one in fields(settings) if one.name == name]
+    flag = one.metadata.get("option", f"--{name.replace('_', '-')}")
+    if "part" in one.metadata:
+        there = one.metadata.get("if_there", False)
+        part, text = one.metadata["part"], one.metadata["help"]
+        return part_option(flag, part, text, needed=not there, if_there=there)
+    kind = _strip(get_type_hints(settings)[name])
+    default = None if one.default is MISSING else one.default
+    many = get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis
+    pairs = get_origin(kind) is Mapping
     return click.option(
-        "--extra",
-        "extras",
-        multiple=True,
-        type=click.Choice(EXTRAS),
-        help=f"{what}: statistics of the image's pixels, the model's state at the end of the "
-        "prompt at the second smallest scale; repeatable.",
+        flag,
+        name,
+        type=_find_type(one, get_args(kind)[0] if many else kind),
+        is_flag=kind is bool,
+        multiple=many or pairs,
+        default=default,
+        show_default=default not in (None, "", ()) and (kind is not bool or "/" in flag),
+        callback=_read_pairs if pairs else None,
+        metavar=one.metadata.get("metavar"),
+        help=one.metadata["help"],
     )
 
 
+def _strip(kind: Any) -> Any:
+    """Take `| None` from a type."""
+    rest = [one for one in get_args(kind) if one is not NoneType]
+    return rest[0] if NoneType in get_args(kind) else kind
+
+
+def _find_type(one: "Field[Any]", kind: Any) -> Any:
+    """Find the click type of a value."""
+    if "type" in one.metadata:
+        return one.metadata["type"]
+    if "choices" in one.metadata:
+        return click.Choice(one.metadata["choices"])
+    if "min" in one.metadata:
+        ranges = {int: click.IntRange, float: click.FloatRange}
+        return ranges[kind](one.metadata["min"])
+    if kind is Path:
+        return click.Path(path_type=Path)
+    return kind if kind in (bool, int, float) else str
+
+
 def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Read what `columns_option` takes; of several for a field the last one wins.
+    """Read FIELD=NAME pairs; of several for a field the last one wins.
 
     Args:
         pairs: FIELD=NAME.
@@ -160,26 +126,8 @@ def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def choose_folder(option: str, given: Path | None, run: Path | None, part: Path) -> Path:
-    """Take the folder that was named, else its place in the run's folder.
-
-    Args:
-        option: name of the option, for the message.
-        given: what the user said.
-        run: folder of the run, if there is one.
-        part: where in it to look.
-
-    Returns:
-        The folder.
-
-    Raises:
-        click.UsageError: if neither is known.
-    """
-    if given is not None:
-        return given
-    if run is None:
-        raise click.UsageError(f"give {option} FOLDER, or --run FOLDER for all of a run's folders")
-    return run / part
+def _read_pairs(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    return read_columns(pairs)
 
 
 class Level(click.ParamType[tuple[float, float]]):
@@ -196,3 +144,84 @@ class Level(click.ParamType[tuple[float, float]]):
         except ValueError:
             self.fail(f"expected ALPHA,DELTA such as 0.02,0.1, got {value!r}", param, ctx)
         return alpha, delta
+
+
+json_option = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the table to this file.",
+)
+
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
+
+
+def _note_run(context: click.Context, _: click.Parameter, run: Path | None) -> None:
+    context.meta[RUN] = run
+
+
+# Read before all others, which look for their part of the run in its folder.
+run_option = click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_note_run,
+    help="Folder of a run laid out as the demo's: outcomes/SPLIT, router, report.",
+)
+
+
+def part_option(
+    flag: str, part: Path, text: str, *, needed: bool = True, if_there: bool = False
+) -> Decorator:
+    """Make an option for a part of a run, found in the folder of --run where it is not given.
+
+    Args:
+        flag: the option, such as --router.
+        part: where it lies in a run's folder.
+        text: the help.
+        needed: whether to refuse a command that has neither this option nor --run.
+        if_there: whether the run may lack it.
+
+    Returns:
+        The decorator; the command gets the path, or None.
+    """
+
+    def settle(context: click.Context, _: click.Parameter, given: Path | None) -> Path | None:
+        run: Path | None = context.meta.get(RUN)
+        if given is None and run is None and needed:
+            raise click.UsageError(
+                f"give {flag} FOLDER, or --run FOLDER for all of a run's folders"
+            )
+        if given is not None or run is None:
+            return given
+        return run / part if (run / part).exists() or not if_there else None
+
+    there = " if there" if if_there else ""
+    return click.option(
+        flag,
+        type=click.Path(path_type=Path),
+        callback=settle,
+        help=f"{text}  [default: RUN/{part.as_posix()}{there}]",
+    )
+
+
+studies_option = click.option(
+    "--studies",
+    is_flag=True,
+    help="Also tune and compare every kind of router, and leave every block of features and every "
+    "family out in turn: some minutes more.",
+)
+
+
+outcomes_option = click.option(
+    "--outcomes", required=True, type=click.Path(path_type=Path), help="Finished label folder."
+)
+
+
+def seeds_option(default: int, text: str = "Trainings of each kind.") -> Decorator:
+    """Make the option that says how often something is trained."""
+    return click.option(
+        "--seeds", default=default, show_default=True, type=click.IntRange(1), help=text
+    )

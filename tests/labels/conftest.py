@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from labels.labelling.claims import Share
-from labels.labelling.run import LabelSettings, label
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.outcomes.parts import FEATURES
 from labels.outcomes.table import read_questions, read_table
 from labels.questions import Question, QuestionSet, image_fingerprint

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from labels.labelling.asking import Asking, ask_images
+from labels.labelling.settings import LabelSettings
 from labels.metrics.choice import list_closing
 from labels.outcomes.formats import Features, join_features
 from labels.questions import Question
@@ -52,8 +53,7 @@ def make_asking(answerer):
         load_image=lambda image_id: Image.new("RGB", ({"i0": 8, "i1": 9}[image_id], 8)),
         write_text=lambda question: question.question.upper(),
         scales=(1, 9),
-        max_new_tokens=4,
-        token_budget=99,
+        settings=LabelSettings(max_new_tokens=4, token_budget=99),
         stamp={"dtype": "float32"},
     )
 
@@ -146,6 +146,6 @@ def test_closing_words_are_handed_over_if_wanted(first_token):
         return usual(*asked, **settings)
 
     answerer.answer_images = answer_images
-    asking = replace(make_asking(answerer), first_token=first_token)
+    asking = replace(make_asking(answerer), settings=LabelSettings(first_token=first_token))
     ask_images(asking, [[Question("a", "i0", "One?", ("yes",), "yes_no")]])
     assert seen == [[[("Yes", "No")]] if first_token else None] * 2

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from labels.labelling.run import LabelSettings, label
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.outcomes.compact import compact
 from labels.outcomes.parts import SEAL, part_path
 from labels.outcomes.table import (

@@ -6,7 +6,8 @@ import datasets
 import numpy as np
 import pytest
 
-from labels.labelling.run import LabelSettings, label
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.outcomes.table import read_features, read_outcomes, read_questions
 from labels.questions import QuestionSet, image_fingerprint, join_fingerprints
 from labels.sources.loading import ImageFiles, load_questions

@@ -82,8 +82,9 @@ def test_request_loads_its_questions_and_settings(tmp_path, write_source):
     request = LabelRequest(source=str(source), limit=3, scales=(9,), suffix="One word.")
     questions = request.load_questions()
     assert [question.sample_id for question in questions] == ["0-what", "0-where", "1-what"]
-    settings = request.settings()
-    assert (settings.scales, settings.suffix, settings.max_new_tokens) == ((9,), "One word.", 16)
+    settings = request.to_manifest()
+    assert (settings["scales"], settings["suffix"]) == ([9], "One word.")
+    assert settings["max_new_tokens"] == 16
 
 
 def test_image_folder_is_kept_as_text():

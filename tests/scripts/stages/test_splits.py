@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labels.labelling.run import LabelSettings, label
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.questions import Question, QuestionSet, image_fingerprint
 from scripts.stages.splits import read_splits
 

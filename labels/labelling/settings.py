@@ -1,0 +1,94 @@
+"""The settings of a labelling run, told once: the command makes its options from the fields.
+
+Nothing heavy is imported here, so that `m3scale label --help` is quick.
+"""
+
+from dataclasses import dataclass, field, fields
+
+from labels.outcomes.manifest import Setting
+from m3_backbone.scales import EXTRAS
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How to label; a run can only be resumed with the same settings.
+
+    What a field means is its help. `images_per_part` has none, and so no option: outcomes of this
+    many images are written together, and at most these are lost when a run is killed.
+    """
+
+    suffix: str = field(default="", metadata={"help": "Instruction after an open question."})
+    choice_suffix: str = field(
+        default="", metadata={"help": "Instruction after a multiple-choice question."}
+    )
+    scales: tuple[int, ...] = field(
+        default=(),
+        metadata={"option": "--scale", "help": "Answer at this scale only; repeatable."},
+    )
+    max_new_tokens: int = field(
+        default=16, metadata={"help": "Longest answer, in tokens.", "min": 1}
+    )
+    images_per_part: int = field(default=32, metadata={"min": 1})
+    images_per_batch: int = field(
+        default=32,
+        metadata={
+            "option": "--batch",
+            "help": "Images that are encoded together and kept for all scales.",
+            "min": 1,
+        },
+    )
+    token_budget: int = field(
+        default=16384,
+        metadata={
+            "help": "Tokens that the language model reads at once, answers and padding included; "
+            "halved when memory runs out.",
+            "min": 1,
+        },
+    )
+    first_token: bool = field(
+        default=False,
+        metadata={
+            "help": "Take a first token that is an option's letter, Yes or No as the whole answer."
+        },
+    )
+    losses: bool = field(
+        default=False,
+        metadata={
+            "help": "Also measure the negative log-likelihood of the right answer at each scale, "
+            "for m3scale oracle."
+        },
+    )
+    extras: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "option": "--extra",
+            "help": "Also measure these features of every question, for routers that use them: "
+            "pixels, statistics of the image; state, the model's state at the end of the prompt "
+            "at the second smallest scale. Repeatable.",
+            "choices": EXTRAS,
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: if a number is below its minimum or an extra is not known.
+        """
+        if not set(self.extras) <= set(EXTRAS):
+            raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
+        for one in fields(LabelSettings):
+            value, least = getattr(self, one.name), one.metadata.get("min")
+            if least is not None and value < least:
+                raise ValueError(f"{one.name} must be at least {least}, got {value}")
+
+    def to_manifest(self) -> dict[str, Setting]:
+        """Give the settings as a manifest has them: switches as 0 or 1, extras as one string."""
+        values = {one.name: getattr(self, one.name) for one in fields(LabelSettings)}
+        return {
+            **values,
+            "scales": list(self.scales),
+            "first_token": int(self.first_token),
+            "losses": int(self.losses),
+            "extras": ",".join(self.extras),
+        }
