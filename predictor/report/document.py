@@ -16,7 +16,7 @@ class Cell:
     Attributes:
         main: what it says.
         small: a remark below it, may be empty.
-        kind: `said` for words of the model, `right` or `wrong` for a verdict, else empty.
+        kind: `answer` for words of the model, `right` or `wrong` for a verdict, else empty.
     """
 
     main: str

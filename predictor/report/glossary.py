@@ -1,4 +1,6 @@
-"""The report's page of definitions, with the settings that this run used."""
+"""The report's definitions, with the settings that this run used."""
+
+from typing import Final
 
 from labels.oracle import CORRECT, ORACLE_RULES
 from predictor.data import Results
@@ -18,88 +20,89 @@ def _measures(results: Results) -> dict[str, str]:
         "Gap closed (OGC)": (
             "(router - hull) / (oracle - hull), all three at the router's own mean cost on the "
             "test split. 0 is no better than mixing fixed scales at random, 1 is the oracle; it "
-            "can be negative. Where hull and oracle meet it does not exist."
+            "can be negative. Where hull and oracle meet it is undefined."
         ),
         "Hull of fixed scales": (
-            "The best accuracy that tossing a coin between two fixed scales reaches at a mean "
-            "cost. A router has to beat this, not a single scale."
+            "The best accuracy at a mean cost that a random choice between two fixed scales "
+            "reaches. A router has to beat this, not a single scale."
         ),
         "Oracle at a cost": (
-            "The best accuracy that any choice per question reaches at a mean cost, knowing all "
-            "outcomes: upgrades are bought in the order of score gained per token. No router can "
-            "be above it."
+            "The best accuracy that any choice per question reaches at a mean cost, with all "
+            "outcomes known: upgrades are bought in the order of score gained per token. No router "
+            "can be above it."
         ),
         "Tokens to parity": (
-            "Mean test cost of the cheapest setting that on the calibration split loses at most "
-            f"{percent(settings.get('parity_slack'), 2)} against always {largest} tokens. The loss "
-            "beside it is measured on the test split, where at most "
+            "Mean test cost of the cheapest operating point that loses at most "
+            f"{percent(settings.get('parity_slack'), 2)} on the calibration split against always "
+            f"{largest} tokens. The loss beside it is measured on the test split, where at most "
             f"{percent(settings.get('parity_drop'))} counts as parity."
         ),
         "Regressions and rescues": (
-            f"Share of all questions that are right at {largest} tokens and wrong as routed, and "
-            f"the other way round. Right means a score of at least {CORRECT:g}."
+            f"Regressions (negative flips) are the share of all questions that are right at "
+            f"{largest} tokens and wrong as routed; rescues are the opposite. Right means a score "
+            f"of at least {CORRECT:g}."
         ),
     }
 
 
 def _comparisons(results: Results) -> dict[str, str]:
     rules = "; ".join(f"{name}: {meaning}" for name, meaning in ORACLE_RULES.items())
-    told = {
+    terms = {
         "Oracle rules": (
             f"{rules}. Where the rule finds no scale, accuracy and the first column of tokens "
             f"count the {results.get('settings', {}).get('always_wrong', 'cheapest')} scale; the "
-            "other columns count the largest or leave the question out. This alone moves the mean "
-            "by far, so it is always printed."
+            "other columns count the largest or leave the question out. This convention alone "
+            "moves the mean a lot, so it is always printed."
         ),
         "Omniscient router": (
-            "The same trees, told the question family and the metadata of the generator, such as "
-            "the size in pixels of what is asked about. What it leaves open is luck, noise and "
-            "what the metadata does not say."
+            "The same trees, which also see the question family and the metadata of the generator, "
+            "such as the size in pixels of what is asked about. What it still misses is luck, "
+            "noise and what the metadata does not say."
         ),
         "Shuffled labels": (
-            "The router trained and calibrated on outcomes that belong to other questions. "
-            "Anything but about 0 or less would mean that test outcomes leak into the procedure."
+            "The router trained and calibrated on the outcomes of other questions. A value clearly "
+            "above 0 would mean that test outcomes leak into the procedure."
         ),
     }
-    told.update(_trust(results))
+    if results.get("certified"):
+        terms.update(_TRUST)
     floor = results.get("luck_floor")
     if floor is not None:
-        told["Luck floor"] = (
+        terms["Luck floor"] = (
             f"Independent guessing at every scale would give an oracle accuracy of "
-            f"{percent(floor)}; part of any oracle's lead is of that kind."
+            f"{percent(floor)}; a part of any oracle's lead is of that kind."
         )
     mixed = results.get("non_monotone_share")
     if mixed is not None:
-        told["More is not always better"] = (
+        terms["More is not always better"] = (
             f"{percent(mixed)} of the questions are right at some scale and wrong at a larger one."
         )
-    return told
+    return terms
 
 
-def _trust(results: Results) -> dict[str, str]:
-    if not results.get("certified"):
-        return {}
-    return {
-        "Promises": (
-            "Lambdas are tried in a fixed order, safest first, while the calibration split rejects "
-            "that the share of regressions among an image's questions exceeds the bound "
-            "(Learn-then-Test; images are independent, their questions are not). Broken and cost: "
-            "over calibration splits drawn from all held-out images, beside the cheapest lambda "
-            "that keeps the bound there. Dealt anew: the held-out images are split in two at "
-            "random, one part certifies and the other judges; a part is small, so chance alone "
-            "breaks some promises there that hold for all images."
-        ),
-        "Confidence cascade": (
-            "Answers at the cheapest scale and goes up while the answer's mean log-probability is "
-            "below a threshold solved on the calibration split. All scales that ran are paid."
-        ),
-        "APGR, CPT, AIQ, nAUC, QNC": (
-            "Gap between the cheapest and the largest scale that is recovered, averaged over the "
-            "cost; share of the cost that recovers half and 80 % of it (RouteLLM); area under the "
-            "hull of the curve (RouterBench) and under its Pareto front, over the range of costs; "
-            "cost that equals the best fixed scale, relative to it (MMR-Bench)."
-        ),
-    }
+_TRUST: Final = {
+    "Certificates": (
+        "Lambdas are tested in a fixed order, safest first, for as long as the calibration split "
+        "rejects that the share of regressions among an image's questions exceeds the bound "
+        "(Learn-then-Test; images are independent, their questions are not). Violation rate and "
+        "cost are those over calibration splits drawn from all held-out images; the cheapest safe "
+        "threshold is the cheapest lambda that keeps the bound on all of them. Re-split: the "
+        "held-out images are split in two at random, one part certifies and the other tests. A "
+        "part is small, so the bound is violated by chance in some parts although it holds over "
+        "all images."
+    ),
+    "Confidence cascade": (
+        "Answers at the cheapest scale and goes to the next one while the answer's mean "
+        "log-probability is below a threshold solved on the calibration split. All scales that ran "
+        "count towards its cost."
+    ),
+    "APGR, CPT, AIQ, nAUC, QNC": (
+        "Gap between the cheapest and the largest scale that is recovered, averaged over the "
+        "cost; share of the cost that recovers 50 % and 80 % of it (RouteLLM); area under the "
+        "hull of the curve (RouterBench) and under its Pareto front, over the range of costs; "
+        "cost that equals the best fixed scale, relative to it (MMR-Bench)."
+    ),
+}
 
 
 def _method(results: Results) -> dict[str, str]:
@@ -113,14 +116,14 @@ def _method(results: Results) -> dict[str, str]:
         ),
         "Intervals": (
             f"{level} of {settings.get('n_resamples', '?')} bootstrap draws, pooled over the "
-            "seeds. Whole images are drawn, since questions of one image depend on each other; "
+            "seeds. Whole images are drawn, since questions about one image depend on each other; "
             "router, fixed scales and oracle are measured in the same draws. Seed of the draws: "
             f"{settings.get('seed', '?')}."
         ),
         "Splits": (
             "By image. The router learns on one split, probabilities are calibrated and lambda is "
-            "solved on a second, and the test split is only reported. The curve is swept over "
-            "calibration budgets; no setting is chosen on it."
+            "solved on a second, and the third, the test split, is only reported. The curve goes "
+            "over calibration budgets; no setting is chosen on it."
         ),
         "Decision": (
             "argmax over scales of P(correct) - lambda x visual tokens, ties to the cheaper. "

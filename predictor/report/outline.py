@@ -1,4 +1,4 @@
-"""The report as a document: headline, then its chapters in the order a reviewer asks for them.
+"""The report as a document: headline, then its chapters, what a reader asks first at the front.
 
 What is not in results.json is left out, so an older file still makes a report.
 """
@@ -10,8 +10,8 @@ from predictor.data import Results
 from predictor.report.chapters.comparison import compared, curves
 from predictor.report.chapters.gallery import gallery
 from predictor.report.chapters.scales import families, fixed, granularity
-from predictor.report.chapters.studies import ablation, zoo
-from predictor.report.chapters.trust import calibration, others, outside, promises
+from predictor.report.chapters.studies import ablation, kinds
+from predictor.report.chapters.trust import calibration, certificates, others, outside
 from predictor.report.document import Block, Document, Section, Table, Tile
 from predictor.report.glossary import explanation
 from predictor.report.wording import (
@@ -29,19 +29,19 @@ def build_document(results: Results) -> Document:
     """Make the report from its results."""
     sections: list[tuple[str, str, list[Block]]] = [
         ("curves", "Accuracy against cost", curves(results)),
-        ("compared", "What was compared", compared(results)),
-        ("zoo", "The kinds of router", zoo(results)),
-        ("ablation", "What the features are worth", ablation(results)),
+        ("compared", "Router, baselines and controls", compared(results)),
+        ("kinds", "Kinds of router", kinds(results)),
+        ("ablation", "What each block of features adds", ablation(results)),
         ("fixed", "Fixed scales and oracles", fixed(results)),
-        ("granularity", "How fine a scale questions need", granularity(results)),
+        ("granularity", "Scales that questions need", granularity(results)),
         ("families", "Question families", families(results)),
         ("calibration", "Calibration", calibration(results)),
-        ("promises", "What can be promised", promises(results)),
-        ("outside", "Beyond the training distribution", outside(results)),
+        ("certificates", "Certificates", certificates(results)),
+        ("outside", "Outside the training distribution", outside(results)),
         ("metrics", "Other baselines and metrics", others(results)),
         ("gallery", "Gallery", gallery(results)),
-        ("reading", "How to read this", [explanation(results)]),
-        ("about", "How this was made", [_meta_table(results)]),
+        ("reading", "Definitions", [explanation(results)]),
+        ("about", "How this report was made", [_meta_table(results)]),
     ]
     meta = results.get("meta", {})
     facts = [f"{key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
@@ -79,7 +79,7 @@ def _tiles(results: Results) -> list[Tile]:
         Tile(
             f"Accuracy at {target} tokens",
             percent(head.get("accuracy")),
-            f"{number(head.get('tokens'))} tokens used; always {largest}: "
+            f"{number(head.get('tokens'))} tokens used; always {largest} tokens: "
             f"{percent(head.get('accuracy_dearest'))}",
         ),
         Tile(
@@ -91,13 +91,13 @@ def _tiles(results: Results) -> list[Tile]:
         Tile(
             f"Regressions at {target} tokens",
             percent(head.get("regression_rate")),
-            f"right at {largest}, wrong as routed; the other way round: "
+            f"right at {largest} tokens, wrong as routed; the opposite: "
             f"{percent(head.get('rescue_rate'))}",
         ),
         Tile(
-            "Router time a question",
+            "Router time per question",
             f"{number(head.get('router_ms'), 3)} ms",
-            f"in a batch of 64; alone {number(head.get('router_ms_single'), 2)} ms; "
+            f"in a batch of 64; {number(head.get('router_ms_single'), 2)} ms in a batch of 1; "
             f"{number(head.get('router_mb'), 2)} MB on disk",
         ),
     ]

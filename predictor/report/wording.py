@@ -1,7 +1,4 @@
-"""How the report says things: names of what is compared, numbers as text.
-
-One place for words that figures and tables share, so that a thing has one name throughout.
-"""
+"""Names of what is compared, captions, and numbers as text: what chapters and figures share."""
 
 import math
 from typing import Final
@@ -10,83 +7,84 @@ from predictor.data import Results
 from predictor.report.document import Block, Cell, Drawing, Heading, Table
 
 COST_CAPTION: Final = (
-    "Lambda is solved again in this unit, and hull and oracle are those of this unit, so shares of "
-    "the gap differ from those in tokens."
+    "Lambda is solved again in this unit, and hull and oracle are computed in it, so shares of the "
+    "gap differ from those in tokens."
 )
 
 CAPTIONS: Final = {
     "accuracy": (
         "Accuracy against visual tokens",
-        "Accuracy against mean visual tokens a question. Blue: the router as its knob turns, "
-        "averaged over seeds; the circles are the reported budgets, with intervals. Everything on "
-        "the thin solid line is reachable without a router; nothing can lie above the dotted one.",
+        "Accuracy against mean visual tokens per question. Blue: the router at all operating "
+        "points, averaged over seeds; circles are the reported budgets, with intervals. Random "
+        "mixing of fixed scales reaches the thin solid line without a router; nothing can lie "
+        "above the dotted line.",
     ),
     "flops": (
         "Accuracy against FLOPs",
-        "Accuracy against mean floating-point operations a question. The shaded band is the "
-        "interval; the numbers at the squares are the fixed scales.",
+        "Accuracy against mean floating-point operations per question. The shaded band is the "
+        "interval; the numbers beside the squares are the fixed scales.",
     ),
     "ms": (
         "Accuracy against milliseconds",
-        "Accuracy against mean time a question. The shaded band is the interval; the numbers at "
-        "the squares are the fixed scales.",
+        "Accuracy against mean time per question. The shaded band is the interval; the numbers "
+        "beside the squares are the fixed scales.",
     ),
     "gap": (
-        "Share of the gap that each contestant closes",
-        "How much of the distance from the hull to the oracle each contestant closes at its own "
-        "mean cost, with intervals. Filled: the router, and the omniscient router as its limit. "
+        "Share of the gap that each method closes",
+        "How much of the distance from the hull to the oracle each method closes at its own mean "
+        "cost, with intervals. Filled: the router, and the omniscient router as its limit. "
         "Hollow: baselines and controls.",
     ),
     "zoo": (
         "Share of the gap that each kind of router closes",
-        "The same for every kind of router at the headline's budget. Filled: the default.",
+        "The same for each kind of router at the headline budget. Filled: the default.",
     ),
     "ablation": (
-        "Gap closed that is lost without each block of features",
+        "Loss in gap closed without each block of features",
         "How much less of the gap is closed when a block is left out, with intervals. Where the "
-        "interval holds 0, the block may be left out.",
+        "interval contains 0, the block makes no measurable difference.",
     ),
     "scales": (
         "Scales needed and scales chosen, by family",
-        "For each question family: the cheapest scale that was right, which nobody knows "
-        "beforehand, beside the scale that the router chose at the headline budget. The numbers in "
+        "For each question family: the cheapest scale that was right, which is known only "
+        "afterwards, beside the scale that the router chose at the headline budget. The numbers in "
         "the bars are visual tokens.",
     ),
     "reliability": (
         "Reliability of P(correct) at each scale",
-        "How often a scale is right, against how often the router says so, in ten bins of P. On "
-        "the dashed line it means what it says; a larger dot holds more questions.",
+        "How often a scale is right, against how often the router predicts that it is, in ten bins "
+        "of P. On the dashed line predictions are exact; a larger dot holds more questions.",
     ),
 }
-"""Figure to its name and its caption."""
+"""Name of a figure to its title and its caption."""
 
 
-CONTESTANTS: Final = {
-    "router": ("router", "sees coarse tokens and question; what is shipped"),
-    "linear": ("linear router", "the same features, one logistic regression a scale"),
-    "knn": ("nearest neighbours", "the same features, the mean of the most alike rows"),
+METHODS: Final = {
+    "router": ("router", "sees coarse tokens and question; the saved one"),
+    "linear": ("linear router", "the same features, one logistic regression per scale"),
+    "knn": ("nearest neighbours", "the same features, the mean of the most similar rows"),
     "random_features": ("random features", "control: trained on random numbers"),
-    "length_only": ("length only", "knows how long the question is, nothing else"),
+    "length_only": ("length only", "sees the length of the question, nothing else"),
     "shuffled_routing": ("shuffled routing", "control: the router's scales, for other questions"),
-    "question_only": ("question only", "the router without the picture"),
+    "question_only": ("question only", "the router without the image"),
     "image_only": ("image only", "the router without the question"),
-    "family_only": ("family only", "knows the question family, nothing else"),
+    "family_only": ("family only", "sees the question family, nothing else"),
     "shuffled_labels": ("shuffled labels", "control: trained on other questions' labels"),
-    "omniscient": ("omniscient", "limit: is told the family and the size of what is asked about"),
+    "omniscient": ("omniscient", "limit: also sees the family and the size of what is asked about"),
 }
-"""Name in results.json to its name in the report and what it is."""
+"""Name of a method in results.json to its name in the report and what it is."""
 
 
 KINDS: Final = {
     "boosted": ("boosted trees", "LightGBM, one model for all scales"),
     "blend": ("blend", "mean of boosted trees and neural network"),
-    "linear": ("linear", "one logistic regression a scale"),
-    "knn": ("nearest neighbours", "tuned: how many, how far"),
+    "linear": ("linear", "one logistic regression per scale"),
+    "knn": ("nearest neighbours", "number and metric are tuned"),
     "mlp": ("neural network", "binary cross-entropy"),
     "mlp rank": ("neural network, ranked", "AVG-LLaVA's loss: rank and cross-entropy"),
     "mlp cost": ("neural network, by cost", "cost-sensitive loss"),
-    "ordinal": ("ordinal", "one line, a threshold a scale"),
-    "constant": ("constant", "the floor: always the mean"),
+    "ordinal": ("ordinal", "one linear score, one threshold per scale"),
+    "constant": ("constant", "lower limit: the mean of each scale"),
 }
 """Name of a router in section `zoo` to its name in the report and what it is."""
 

@@ -7,8 +7,8 @@ results.json has nothing for it. The tables it holds are below it.
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Folded, Heading, Paragraph, Table
 from predictor.report.wording import (
-    CONTESTANTS,
     COST_CAPTION,
+    METHODS,
     accuracy_cell,
     drawing,
     gap,
@@ -35,7 +35,7 @@ def curves(results: Results) -> list[Block]:
             blocks += titled(title, Paragraph(text), drawing(unit))
     if not costs:
         return [*blocks, Paragraph("FLOPs and milliseconds: not measured.")]
-    return [*blocks, *titled("Parity in every unit", _costs_table(costs))]
+    return [*blocks, *titled("Parity in each unit", _costs_table(costs))]
 
 
 def _costs_table(costs: Results) -> Table:
@@ -53,7 +53,7 @@ def _costs_table(costs: Results) -> Table:
                 points(parity.get("drop")),
             ]
         )
-    return Table(("unit", "always the largest", "at parity", "share", "accuracy, points"), rows)
+    return Table(("unit", "largest scale", "at parity", "share", "accuracy, points"), rows)
 
 
 def compared(results: Results) -> list[Block]:
@@ -61,17 +61,17 @@ def compared(results: Results) -> list[Block]:
     level = percent(results.get("settings", {}).get("level", 0.95), 0)
     text = (
         f"Lambda, the price of a token, is solved on the calibration split for a mean of "
-        f"{head_budget(results)} visual tokens and then left alone; what it costs on the test "
-        f"split is in the table. Below a number stands its {level} interval. Controls are routers "
-        "that should do badly: if one of them does not, something leaks."
+        f"{head_budget(results)} visual tokens and then fixed; the cost on the test split is in "
+        f"the table. Below a number is its {level} interval. Controls are routers that should do "
+        "badly: if one of them does not, information about the test outcomes leaks into training."
     )
     return [
         Paragraph(text),
         _compared_table(results),
         drawing("gap"),
-        Heading("The router at every reported budget"),
+        Heading("The router at each reported budget"),
         _budgets_table(results),
-        Folded("Every training by itself", _seeds_table(results)),
+        Folded("Each training by itself", _seeds_table(results)),
     ]
 
 
@@ -89,17 +89,17 @@ def _compared_table(results: Results) -> Table:
         if point:
             rows.append(_compared_row(name, point, controls.get(name, {})))
     point = results["router"]["at"][budget]
-    hull = Cell("hull", "what mixing two fixed scales gives at the router's cost")
-    oracle = Cell("oracle", "what the best choice per question gives at the router's cost")
+    hull = Cell("hull", "random mixing of two fixed scales at the router's cost")
+    oracle = Cell("oracle", "the best choice per question at the router's cost")
     rows.append([hull, "0", number(point["tokens"]), percent(point.get("hull")), ""])
     rows.append([oracle, "1", number(point["tokens"]), percent(point.get("oracle")), ""])
-    head = ("who", "gap closed", "mean tokens", "accuracy", "behind the router")
+    head = ("method", "gap closed", "mean tokens", "accuracy", "behind the router")
     return Table(head, rows, strong=0)
 
 
 def _compared_row(name: str, point: Results, control: Results) -> Cells:
     return [
-        Cell(*CONTESTANTS.get(name, (name, ""))),
+        Cell(*METHODS.get(name, (name, ""))),
         gap_cell(point),
         number(point["tokens"]),
         accuracy_cell(point),
@@ -126,8 +126,8 @@ def _budgets_table(results: Results) -> Table:
         "budget",
         "mean tokens",
         "accuracy",
-        "hull there",
-        "oracle there",
+        "hull at that cost",
+        "oracle at that cost",
         "gap closed",
         "regressions",
         "rescues",

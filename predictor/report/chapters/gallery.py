@@ -12,10 +12,10 @@ def gallery(results: Results) -> list[Block]:
     if not cards:
         return []
     text = (
-        "Drawn at random from every question family, not picked. P is the router's calibrated "
-        "probability that the scale answers correctly, given before any answer is made; net is P "
-        "less lambda times the scale's tokens. The arrow marks the scale with the largest net, "
-        f"which is what the router takes for a mean of {head_budget(results)} tokens."
+        "Drawn at random from every question family, not picked by hand. P is the router's "
+        "calibrated probability that the scale answers correctly, before any answer is generated; "
+        "net is P minus lambda times the scale's tokens. The arrow marks the scale with the "
+        f"largest net, which the router takes for a mean of {head_budget(results)} tokens."
     )
     return [Paragraph(text), Gallery(cards)]
 
@@ -43,7 +43,7 @@ def _answer(scale: str, answer: Results, chosen: bool) -> Cells:
     verdict = ("✓ right" if right else "✗ wrong") if score in (0.0, 1.0) else number(score, 2)
     return [
         f"{'➜ ' if chosen else ''}{scale}",
-        Cell(str(answer["answer"]), kind="said"),
+        Cell(str(answer["answer"]), kind="answer"),
         Cell(verdict, kind="right" if right else "wrong"),
         gap(answer.get("probability")),
         gap(answer.get("net")),
@@ -58,10 +58,9 @@ def _decision(answers: Results, chosen: str) -> str:
     at = names.index(chosen)
     sentences = [f"Takes {tokens_text(chosen)}."]
     if at > 0:
-        gained = answers[chosen]["probability"] - answers[names[at - 1]]["probability"]
-        sentences.append(
-            f"Above {names[at - 1]} it gains {number(gained, 3)} in P, {_paid(answers, at)}."
-        )
+        below = names[at - 1]
+        gain = number(answers[chosen]["probability"] - answers[below]["probability"], 3)
+        sentences.append(f"Compared with {below} it gains {gain} in P, {_paid(answers, at)}.")
     if at + 1 < len(names):
         more = answers[names[at + 1]]["probability"] - answers[chosen]["probability"]
         change = f"add {number(more, 3)} in P" if more > 0 else "add nothing"

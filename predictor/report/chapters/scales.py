@@ -33,7 +33,7 @@ def _fixed_table(results: Results) -> Table:
         for scale, point in results["fixed"].items()
     ]
     rows.append(["no scale right", "", "", percent(needed.get("never"))])
-    return Table(("always", "mean tokens", "accuracy", "cheapest that is right"), rows)
+    return Table(("fixed scale", "mean tokens", "accuracy", "cheapest right scale"), rows)
 
 
 def _oracles_table(results: Results) -> Table:
@@ -66,7 +66,7 @@ def granularity(results: Results) -> list[Block]:
     ladder = results.get("ladder")
     if not ladder:
         return [drawing("scales"), *needed]
-    text = f"{ladder['sentence']} A gain counts what stays right at all larger scales too."
+    text = f"{ladder['sentence']} Only answers that stay right at all larger scales count as gains."
     title = "What a perfect choice gains over mixing fixed scales"
     return [drawing("scales"), *needed, *titled(title, Paragraph(text), _headroom_table(ladder))]
 
@@ -91,21 +91,22 @@ def _headroom_table(ladder: Results) -> Table:
         ]
         for point in ladder["headroom"]
     ]
-    return Table(("mean cost", "mixing fixed scales", "oracle", "to gain"), rows)
+    return Table(("mean cost", "mixing fixed scales", "oracle", "headroom"), rows)
 
 
 def families(results: Results) -> list[Block]:
     """Show families, or data sets, one by one."""
     text = (
-        "For each family the router is trained and calibrated on all others, so the family is "
-        "a data set it has never seen; beside it the router that has seen it, and the one that "
-        "falls back to the largest scale where a question is unlike its training split."
+        "For each family the router is trained and calibrated on all others, so the family is a "
+        "data set that it has not seen. Beside it are the router that was trained on the family "
+        "too, and the one that falls back to the largest scale for questions unlike its training "
+        "split."
     )
     left_out = _left_out_table(results.get("leave_one_out") or {}, head_key(results))
     return [
         _families_table(results),
-        *titled("Left out of training, one at a time", Paragraph(text), left_out),
-        *titled("What the choices waste", _waste_table(results)),
+        *titled("Families left out of training, one at a time", Paragraph(text), left_out),
+        *titled("Tokens above and below need", _waste_table(results)),
     ]
 
 
@@ -144,7 +145,7 @@ def _left_out_table(families: Results, key: str) -> Table:
     head = (
         "family left out",
         "gap closed",
-        "gap closed, seen",
+        "gap closed, trained on",
         "accuracy",
         "mean tokens",
         "regressions",
@@ -157,7 +158,7 @@ def _both(family: Results, trained_on: Results, key: str) -> Cell:
     """Write a number, and below it what it is where the family was trained on."""
     write = number if key == "tokens" else percent
     return Cell(
-        write(family.get(key)), f"seen: {write(trained_on[key])}" if key in trained_on else ""
+        write(family.get(key)), f"trained on: {write(trained_on[key])}" if key in trained_on else ""
     )
 
 
@@ -177,9 +178,9 @@ def _waste_table(results: Results) -> Table:
     head = (
         "budget",
         "tokens beyond the cheapest right scale",
-        "got more",
-        "got less",
-        "best scale of each family",
-        "router beside that",
+        "larger than needed",
+        "smaller than needed",
+        "best fixed scale per family",
+        "router minus that",
     )
     return Table(head, rows)

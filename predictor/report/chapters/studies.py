@@ -16,20 +16,20 @@ from predictor.report.wording import (
 )
 
 
-def zoo(results: Results) -> list[Block]:
+def kinds(results: Results) -> list[Block]:
     """Compare the kinds of router."""
     if not results.get("zoo"):
         return []
     text = (
         "Every kind is trained on the same rows and features and calibrated in the same way. They "
-        "stand as the calibration split sorts them, which is what train --kind auto picks by; "
-        "the test split has no say."
+        "are sorted by the gap closed on the calibration split, by which train --kind auto picks "
+        "one; the test split is not used for that."
     )
-    settings = Folded("Their settings", _settings_table(results))
-    return [Paragraph(text), _zoo_table(results), drawing("zoo"), settings]
+    settings = Folded("Settings of each kind", _settings_table(results))
+    return [Paragraph(text), _kinds_table(results), drawing("zoo"), settings]
 
 
-def _zoo_table(results: Results) -> Table:
+def _kinds_table(results: Results) -> Table:
     key = head_key(results)
     rows: list[Cells] = []
     for row in results["zoo"]:
@@ -46,7 +46,7 @@ def _zoo_table(results: Results) -> Table:
                 ),
                 Cell(
                     number(row.get("router_ms"), 3),
-                    f"alone {number(row.get('router_ms_single'), 2)}",
+                    f"batch of 1: {number(row.get('router_ms_single'), 2)}",
                 ),
                 number(row.get("router_mb"), 2),
                 number(row.get("train_s")),
@@ -58,7 +58,7 @@ def _zoo_table(results: Results) -> Table:
         "gap closed, test",
         "behind the default",
         "tokens to parity",
-        "ms a question",
+        "ms per question",
         "MB",
         "s to train",
     )
@@ -82,7 +82,7 @@ def ablation(results: Results) -> list[Block]:
         return []
     text = (
         f"The router trained without one block at a time, on {study.get('seeds', '?')} seeds, "
-        f"judged on the {study.get('split', 'test')} split at {head_budget(results)} tokens."
+        f"scored on the {study.get('split', 'test')} split at {head_budget(results)} tokens."
     )
     return [Paragraph(text), _ablation_table(study, head_key(results)), drawing("ablation")]
 
@@ -107,9 +107,9 @@ def _ablation_table(study: Results, key: str) -> Table:
         "block",
         "columns",
         "gap closed without it",
-        "lost",
-        "lost, calibration",
-        "gap closed by it alone",
-        "ms a question",
+        "loss",
+        "loss, calibration",
+        "gap closed with it alone",
+        "ms per question",
     )
     return Table(head, rows, strong=len(rows) - 1)

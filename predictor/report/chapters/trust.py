@@ -3,7 +3,7 @@
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Paragraph, Table
 from predictor.report.wording import (
-    CONTESTANTS,
+    METHODS,
     MISSING,
     drawing,
     gap,
@@ -37,15 +37,15 @@ def _calibration_table(results: Results) -> Table:
     return Table(("P(correct) at", "calibration error", "Brier score"), rows)
 
 
-def promises(results: Results) -> list[Block]:
-    """Show the certificates: what they state, whether it held, what it cost."""
+def certificates(results: Results) -> list[Block]:
+    """Show what each certificate states, whether it held, and what it cost."""
     if not results.get("certified"):
         return []
     draws = max(level.get("draws", 0) for level in results["certified"].values())
     text = (
-        "A certificate says that of an image's questions at most a share alpha is right at the "
-        "largest scale and wrong as routed, but for a chance of delta that it is not so. Kept or "
-        f"broken is counted over {draws} calibration splits drawn anew."
+        "A certificate states with confidence 1 - delta that at most a share alpha of an image's "
+        "questions, averaged over images, is right at the largest scale and wrong as routed. The "
+        f"violation rate is counted over {draws} calibration splits that are drawn again."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -64,21 +64,21 @@ def _certified_table(results: Results) -> Table:
                 number(level["drawn_cost_ratio"], 2),
             ]
         images = f"needs {level['needed']} images, has {level['images']}"
-        rows.append([Cell(_promise(level), images), *values])
+        rows.append([Cell(_statement(level), images), *values])
     head = (
-        "regressions promised",
+        "certified regressions",
         "mean tokens",
         "regressions on the test split",
-        "tokens if the truth were known",
-        "promise broken",
-        "broken, dealt anew",
-        "cost beside the truth",
+        "tokens, cheapest safe threshold",
+        "violation rate",
+        "violation rate, re-split",
+        "cost vs. the cheapest safe threshold",
     )
     return Table(head, rows)
 
 
-def _promise(level: Results) -> str:
-    return f"at most {percent(level['alpha'], 0)}, but for {percent(level['delta'], 0)}"
+def _statement(level: Results) -> str:
+    return f"at most {percent(level['alpha'], 0)}, confidence {percent(1 - level['delta'], 0)}"
 
 
 def outside(results: Results) -> list[Block]:
@@ -86,11 +86,11 @@ def outside(results: Results) -> list[Block]:
     blocks: list[Block] = []
     if results.get("ood"):
         blocks.append(_outside_table(results["ood"]))
-    blocks += titled("With a fallback", _fallback_table(results))
-    blocks += titled("Certified, with a fallback", _safe_table(results))
+    blocks += titled("With the fallback", _fallback_table(results))
+    blocks += titled("Certified routing with the fallback", _safe_table(results))
     if study := results.get("paraphrase"):
         table = _paraphrase_table(study, head_budget(results))
-        blocks += titled("The same questions in other words", table)
+        blocks += titled("The same questions rephrased", table)
     return blocks
 
 
@@ -118,7 +118,7 @@ def _fallback_table(results: Results) -> Table:
     rows: list[Cells] = []
     for key, title in (("fallback", "test split"), ("fallback_ood", "unseen content")):
         if study := results.get(key):
-            below = f"routed; largest scale beyond the outermost {percent(study['outlier'])}"
+            below = f"largest scale for the most unusual {percent(study['outlier'])}"
             without, safe = study["without"], study["with"]
             cells = [
                 f"{write(without[name])} / {write(safe[name])}"
@@ -142,7 +142,7 @@ def _safe_table(results: Results) -> Table:
                 lost = percent(routed["regression_rate"])
                 rows.append(
                     [
-                        Cell(_promise(level), title),
+                        Cell(_statement(level), title),
                         percent(study["share"]),
                         Cell(percent(safe["regression_rate"]), f"without {lost}"),
                         percent(level["bound"]),
@@ -151,10 +151,10 @@ def _safe_table(results: Results) -> Table:
                     ]
                 )
     head = (
-        "regressions promised",
+        "certified regressions",
         "fell back",
         "regressions",
-        "wanted below",
+        "regressions allowed",
         "mean tokens",
         "accuracy",
     )
@@ -171,20 +171,20 @@ def _paraphrase_table(study: Results, budget: str) -> Table:
     rows: list[Cells] = [
         ["questions, images", f"{study.get('n', MISSING)}, {study.get('images', MISSING)}"],
         ["choices that change", Cell(percent(study.get(f"changed_{budget}")), span(low, high))],
-        ["where they go", moved],
-        ["accuracy, before and after", accuracy],
-        ["tokens, before and after", tokens],
-        ["gap closed, other words", gap(study.get(f"ogc_{budget}_rephrased"))],
-        ["answers of the largest scale that flip", percent(study.get("fixed_changed"))],
+        ["direction", moved],
+        ["accuracy, original and rephrased", accuracy],
+        ["tokens, original and rephrased", tokens],
+        ["gap closed, rephrased", gap(study.get(f"ogc_{budget}_rephrased"))],
+        ["answers of the largest scale that change", percent(study.get("fixed_changed"))],
     ]
-    return Table(("other words", "value"), rows)
+    return Table(("rephrased questions", "value"), rows)
 
 
 def others(results: Results) -> list[Block]:
     """Show the confidence cascade, and the metrics of other routing work."""
     return [
-        *titled("Going up when unsure", _cascade_table(results)),
-        *titled("As other routing work measures", _metrics_table(results)),
+        *titled("Confidence cascade", _cascade_table(results)),
+        *titled("Metrics of other routing work", _metrics_table(results)),
     ]
 
 
@@ -200,9 +200,9 @@ def _cascade_table(results: Results) -> Table:
         for point in (results.get("cascade") or {"at": {}})["at"].values()
     ]
     head = (
-        "confidence cascade",
+        "method",
         "mean tokens, all scales that ran",
-        "95 % of questions below",
+        "tokens, 95th percentile",
         "accuracy",
         "gap closed",
     )
@@ -221,7 +221,7 @@ def _metrics_table(results: Results) -> Table:
         if metrics := router.get("metrics"):
             rows.append(
                 [
-                    CONTESTANTS.get(name, (name, ""))[0],
+                    METHODS.get(name, (name, ""))[0],
                     number(metrics["apgr"], 3),
                     percent(metrics["cpt_50"]),
                     percent(metrics["cpt_80"]),
@@ -230,4 +230,4 @@ def _metrics_table(results: Results) -> Table:
                     number(metrics["qnc"], 3),
                 ]
             )
-    return Table(("who", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)
+    return Table(("method", "APGR", "CPT(50 %)", "CPT(80 %)", "AIQ", "nAUC", "QNC"), rows)

@@ -42,7 +42,7 @@ def draw_cost(unit: str) -> Callable[[Figure, Results, bool], None]:
         _band(axes, cost.get("router") or [])
         _line(axes, cost.get("router"), "router", "router", "-")
         _line(axes, _bend(cost.get("hull") or []), "ink", "hull of fixed scales", "-")
-        _line(axes, cost.get("random_mixing"), "muted", "coin toss between the ends", (0, (3, 3)))
+        _line(axes, cost.get("random_mixing"), "muted", "random mixing of the ends", (0, (3, 3)))
         _mark(axes, list((cost.get("fixed") or {}).values()), "s", "ink", "fixed scales")
         if unit == "tokens":
             _mark_tokens(axes, results)
@@ -155,7 +155,7 @@ def _label_axes(axes: Axes, cost: Results, scales: Sequence[float]) -> None:
     unit = cost.get("unit") or "cost"
     found = [point["cost"] for point in (cost.get("fixed") or {}).values()]
     logarithmic = len(found) > 1 and max(found) > WIDE_RANGE * max(min(found), 1e-9)
-    axes.set_xlabel(f"mean {unit} a question{' (logarithmic)' if logarithmic else ''}")
+    axes.set_xlabel(f"mean {unit} per question{' (logarithmic)' if logarithmic else ''}")
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from predictor.data import Results
 from predictor.report.figures.palette import LIGHT
-from predictor.report.wording import CONTESTANTS, gap, head_budget, head_key, router_name
+from predictor.report.wording import METHODS, gap, head_budget, head_key, router_name
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def gap_rows(results: Results) -> list[Interval]:
     for name, other in others.items():
         point = ((other or {}).get("at") or {}).get(head, {})
         role = "omniscient" if name == "omniscient" else "muted"
-        found.append((f"{CONTESTANTS.get(name, (name, ''))[0]}, {head}", role, point))
+        found.append((f"{METHODS.get(name, (name, ''))[0]}, {head}", role, point))
     return _known(found, ("ogc", "ogc_low", "ogc_high"))
 
 
@@ -61,17 +61,17 @@ def _known(found: Sequence[tuple[str, str, Results]], keys: tuple[str, str, str]
 
 
 def draw_gap(figure: Figure, results: Results, narrow: bool) -> None:
-    """Draw the share of the gap from hull to oracle that each contestant closes.
+    """Draw the share of the gap from hull to oracle that each method closes.
 
     Args:
         figure: an empty figure.
         results: results.json.
         narrow: break long labels.
     """
-    _draw_gaps(figure, gap_rows(results), narrow).set_ylabel("contestant, budget")
+    _draw_gaps(figure, gap_rows(results), narrow).set_ylabel("method, budget")
 
 
-def draw_zoo(figure: Figure, results: Results, narrow: bool) -> None:
+def draw_kinds(figure: Figure, results: Results, narrow: bool) -> None:
     """Draw the share of the gap that each kind of router closes.
 
     Args:
@@ -106,7 +106,7 @@ def draw_ablation(figure: Figure, results: Results, narrow: bool) -> None:
         min([0.0, *(row.low for row in rows)]) - 0.06 * spread,
         max([0.05, *(row.high for row in rows)]) + (0.22 if narrow else 0.1) * spread,
     )
-    axes.set(xlabel="gap closed that is lost without it", ylabel="block left out")
+    axes.set(xlabel="loss in gap closed without it", ylabel="block left out")
 
 
 def _draw_gaps(figure: Figure, rows: Sequence[Interval], narrow: bool) -> Axes:

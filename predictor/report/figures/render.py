@@ -20,7 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from predictor.data import Results
 from predictor.report.figures.curves import draw_cost
-from predictor.report.figures.intervals import draw_ablation, draw_gap, draw_zoo
+from predictor.report.figures.intervals import draw_ablation, draw_gap, draw_kinds
 from predictor.report.figures.palette import LIGHT, to_variables
 from predictor.report.figures.shares import draw_reliability, draw_scales
 
@@ -121,7 +121,7 @@ PLOTS: Final = {
     "flops": Plot(draw_cost("flops"), (9.0, 4.6), (4.0, 5.0)),
     "ms": Plot(draw_cost("ms"), (9.0, 4.6), (4.0, 5.0)),
     "gap": Plot(draw_gap, (9.0, 5.2), (4.0, 5.4)),
-    "zoo": Plot(draw_zoo, (9.0, 3.6), (4.0, 4.4)),
+    "zoo": Plot(draw_kinds, (9.0, 3.6), (4.0, 4.4)),
     "ablation": Plot(draw_ablation, (9.0, 3.0), (4.0, 3.6)),
     "scales": Plot(draw_scales, (9.0, 4.6), (4.0, 7.8)),
     "reliability": Plot(draw_reliability, (9.0, 2.7), (4.0, 6.6)),
