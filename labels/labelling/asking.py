@@ -1,14 +1,14 @@
-"""Asking a batch of images everything: from questions to rows of outcomes and features.
+"""All questions about a batch of images at all scales: rows of outcomes, and features.
 
-A question about several images costs what all of them cost, and its answer is read from the tokens
-of all of them at one scale.
+A question about several images costs what all of them cost; its answer is given from the tokens of
+all of them at one scale.
 
-What this is not: a run; `labels.labelling.run` decides what is asked when, and writes what comes
-back.
+What this is not: a run; `labels.labelling.run` decides what is asked when, and writes the results.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,26 @@ Group = Sequence[Question]
 """All questions of one image, or of the same several images."""
 
 
-Seen = tuple[Encoded, float, NDArray[np.float32]]
-"""An image as the answerer sees it, what that took [FLOPs], and its statistics if asked for [w]."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image as the answerer takes it.
+
+    Attributes:
+        encoded: what `Answerer.encode` gave.
+        flops: what encoding it took.
+        statistics: statistics of its pixels [w]; empty unless they are wanted.
+    """
+
+    encoded: Encoded
+    flops: float
+    statistics: NDArray[np.float32]
 
 
 def stand_alone(image_id: str) -> tuple[str, ...]:
-    """Tell which images an image id stands for where every question is about one."""
+    """List the images that an image id stands for, where every question is about one."""
     return (image_id,)
 
 
@@ -60,17 +74,14 @@ class Asking:
     def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
         """List the single images that groups are about.
 
-        Args:
-            groups: questions, grouped by image id.
-
         Returns:
             Id of each image, in their order -> sample id of the first question about it.
         """
-        found: dict[str, str] = {}
+        samples: dict[str, str] = {}
         for group in groups:
             for image_id in self.image_parts(group[0].image_id):
-                found.setdefault(image_id, group[0].sample_id)
-        return found
+                samples.setdefault(image_id, group[0].sample_id)
+        return samples
 
     def make_ready(self, image_id: str, sample_id: str) -> Ready:
         """Load an image and prepare it for the answerer.
@@ -94,7 +105,7 @@ class Asking:
 def ask_images(
     asking: Asking,
     groups: Sequence[Group],
-    known: dict[str, Seen] | None = None,
+    known: dict[str, EncodedImage] | None = None,
     take: Callable[[str, str], Ready] | None = None,
 ) -> tuple[list[dict[str, Cell]], Features]:
     """Ask a batch of images all their questions at all scales; each image is encoded once.
@@ -108,84 +119,105 @@ def ask_images(
     Returns:
         One row per question and scale, in the order of the questions, and their features.
     """
-    texts = [[asking.write_text(question) for question in group] for group in groups]
-    seen = _look(asking, groups, {} if known is None else known, take or asking.make_ready)
-    # One image comes by itself, as everywhere; several as a list.
-    pyramids = [parts[0][0] if len(parts) == 1 else [one[0] for one in parts] for parts in seen]
-    closing = [[list_closing(one) for one in group] for group in groups]
-    words = closing if asking.settings.first_token else None
-    answers = {scale: _answer(asking, pyramids, texts, scale, words) for scale in asking.scales}
-    asked = [question for group in groups for question in group]
-    largest = [answer.text for answer in answers[max(asking.scales)]]
-    flat = [settle_reference(*pair) for pair in zip(asked, largest, strict=True)]
-    vision = [
-        sum(flops for _, flops, _ in parts)
-        for parts, group in zip(seen, groups, strict=True)
-        for _ in group
+    known = {} if known is None else known
+    batch = _Batch(
+        groups=groups,
+        texts=[[asking.write_text(question) for question in group] for group in groups],
+        images=_encode(asking, groups, known, take or asking.make_ready),
+    )
+    answers = {scale: _answer(asking, batch, scale) for scale in asking.scales}
+    largest = answers[max(asking.scales)]
+    questions = [
+        settle_reference(question, answer.text)
+        for question, answer in zip(_flatten(groups), largest, strict=True)
     ]
+    vision_flops = [sum(image.flops for image in images) for images in batch.images]
     rows = [
-        _make_row(asking, question, scale, answers[scale][index], vision[index])
-        for index, question in enumerate(flat)
+        _make_row(asking, question, scale, answers[scale][index], vision_flops[group])
+        for index, (question, group) in enumerate(zip(questions, batch.group_rows, strict=True))
         for scale in asking.scales
     ]
     if asking.settings.losses:
-        _add_losses(asking, rows, flat, pyramids, texts)
-    features = _make_features(asking.answerer, groups, pyramids, texts)
-    return rows, replace(features, extras=_measure_extras(asking, seen, pyramids, texts))
+        _add_losses(asking, batch, questions, rows)
+    return rows, _make_features(asking, batch)
 
 
-def _look(
+@dataclass(frozen=True)
+class _Batch:
+    """Groups of questions, their texts as the model reads them, and the images of each group."""
+
+    groups: Sequence[Group]
+    texts: Sequence[Sequence[str]]
+    images: Sequence[Sequence[EncodedImage]]
+
+    @property
+    def group_rows(self) -> NDArray[np.int64]:
+        """Number of each question's group [n]."""
+        return np.repeat(np.arange(len(self.groups)), [len(group) for group in self.groups])
+
+    @property
+    def encoded(self) -> list[Encoded]:
+        """What the answerer takes for each group: one image by itself, several as a list."""
+        return [
+            images[0].encoded if len(images) == 1 else [image.encoded for image in images]
+            for images in self.images
+        ]
+
+    def list_prompts(self) -> tuple[list[Encoded], list[str]]:
+        """List image and text of each question, one after the other [n], [n]."""
+        encoded = self.encoded
+        return [encoded[group] for group in self.group_rows], _flatten(self.texts)
+
+
+def _flatten(groups: Sequence[Sequence[T]]) -> list[T]:
+    return [item for group in groups for item in group]
+
+
+def _encode(
     asking: Asking,
     groups: Sequence[Group],
-    known: dict[str, Seen],
+    known: dict[str, EncodedImage],
     take: Callable[[str, str], Ready],
-) -> list[list[Seen]]:
+) -> list[list[EncodedImage]]:
     """Encode the images that are not known yet, and give those of each group."""
-    asked = asking.list_images(groups)
-    new = {image_id: take(image_id, asked[image_id]) for image_id in asked if image_id not in known}
-    pyramids = asking.answerer.encode(list(new.values()))
-    for (image_id, image), pyramid in zip(new.items(), pyramids, strict=True):
-        wanted = "pixels" in asking.settings.extras
-        measured = asking.answerer.image_statistics(image) if wanted else np.zeros(0, np.float32)
-        known[image_id] = pyramid, asking.answerer.image_flops(image), measured
+    new = {}
+    for image_id, sample_id in asking.list_images(groups).items():
+        if image_id not in known:
+            new[image_id] = take(image_id, sample_id)
+    answerer = asking.answerer
+    for image_id, encoded in zip(new, answerer.encode(list(new.values())), strict=True):
+        statistics = np.zeros(0, np.float32)
+        if "pixels" in asking.settings.extras:
+            statistics = answerer.image_statistics(new[image_id])
+        known[image_id] = EncodedImage(encoded, answerer.image_flops(new[image_id]), statistics)
     return [
         [known[image_id] for image_id in asking.image_parts(group[0].image_id)] for group in groups
     ]
 
 
-def _answer(
-    asking: Asking,
-    pyramids: Sequence[Encoded],
-    texts: Sequence[Sequence[str]],
-    scale: int,
-    closing: Sequence[Sequence[Sequence[str]]] | None,
-) -> list[AnswerLike]:
+def _answer(asking: Asking, batch: _Batch, scale: int) -> list[AnswerLike]:
+    closing = [[list_closing(question) for question in group] for group in batch.groups]
     answers = asking.answerer.answer_images(
-        pyramids,
-        texts,
+        batch.encoded,
+        batch.texts,
         scale,
         max_new_tokens=asking.settings.max_new_tokens,
         token_budget=asking.settings.token_budget,
-        closing=closing,
+        closing=closing if asking.settings.first_token else None,
     )
     counts = [len(group) for group in answers]
-    if counts != [len(group) for group in texts]:
+    if counts != [len(group) for group in batch.texts]:
         raise ValueError(
-            f"asked {[len(group) for group in texts]} questions per image at scale {scale}, "
+            f"asked {[len(group) for group in batch.texts]} questions per image at scale {scale}, "
             f"got {counts} answers"
         )
-    return [answer for group in answers for answer in group]
+    return _flatten(answers)
 
 
 def _make_row(
-    asking: Asking,
-    question: Question,
-    scale: int,
-    answer: AnswerLike,
-    vision_flops: float,
+    asking: Asking, question: Question, scale: int, answer: AnswerLike, vision_flops: float
 ) -> dict[str, Cell]:
     score = score_answer(answer.text, question)
-    flops = asking.answerer.answer_flops(answer) + vision_flops
     return {
         "sample_id": question.sample_id,
         "image_id": question.image_id,
@@ -199,7 +231,7 @@ def _make_row(
         "visual_tokens": answer.visual_tokens,
         "prompt_tokens": answer.prompt_tokens,
         "output_tokens": answer.output_tokens,
-        "flops": float(flops),
+        "flops": float(asking.answerer.answer_flops(answer) + vision_flops),
         "wall_ms": float(answer.wall_ms),
         "batch_size": answer.batch_size,
         "batch_shape": answer.batch_shape,
@@ -208,51 +240,33 @@ def _make_row(
 
 
 def _add_losses(
-    asking: Asking,
-    rows: Sequence[dict[str, Cell]],
-    questions: Sequence[Question],
-    pyramids: Sequence[Encoded],
-    texts: Sequence[Sequence[str]],
+    asking: Asking, batch: _Batch, questions: Sequence[Question], rows: Sequence[dict[str, Cell]]
 ) -> None:
-    """Note in each row how surprising the question's reference answer is at its scale."""
-    seen = [pyramid for pyramid, group in zip(pyramids, texts, strict=True) for _ in group]
-    asked = [text for group in texts for text in group]
+    """Note in each row the negative log-likelihood of the reference answer at its scale."""
+    images, texts = batch.list_prompts()
     answers = [reference_text(question) for question in questions]
+    n_scales = len(asking.scales)
     for place, scale in enumerate(asking.scales):
-        losses = asking.answerer.reference_losses(seen, asked, answers, scale)
-        for row, loss in zip(rows[place :: len(asking.scales)], losses, strict=True):
+        losses = asking.answerer.reference_losses(images, texts, answers, scale)
+        # Rows go question by question, all scales of each: every n-th row is of this scale.
+        for row, loss in zip(rows[place::n_scales], losses, strict=True):
             row["reference_loss"] = float(loss)
 
 
-def _make_features(
-    answerer: Answerer,
-    groups: Sequence[Group],
-    pyramids: Sequence[Encoded],
-    texts: Sequence[Sequence[str]],
-) -> Features:
-    counts = [len(group) for group in groups]
-    embedding = answerer.question_embedding([text for group in texts for text in group])
-    return Features(
-        sample_ids=np.array([question.sample_id for group in groups for question in group]),
-        image_rows=np.repeat(np.arange(len(groups)), counts),
-        coarse=to_half(answerer.coarse_tokens(pyramids), "coarse tokens"),
-        question=to_half(embedding, "question embeddings"),
-    )
-
-
-def _measure_extras(
-    asking: Asking,
-    seen: Sequence[Sequence[Seen]],
-    pyramids: Sequence[Encoded],
-    texts: Sequence[Sequence[str]],
-) -> dict[str, NDArray[np.float16]]:
-    """Measure what was asked for beside the features that every run has, a row a question."""
-    counts, found = [len(group) for group in texts], {}
+def _make_features(asking: Asking, batch: _Batch) -> Features:
+    answerer = asking.answerer
+    images, texts = batch.list_prompts()
+    extras = {}
     if "pixels" in asking.settings.extras:
-        rows = [np.mean([one[2] for one in parts], axis=0) for parts in seen]
-        found["pixels"] = to_half(np.repeat(rows, counts, axis=0), "image statistics")
+        # The mean over the images of each group [groups, w], then one row per question [n, w].
+        means = [np.mean([one.statistics for one in of_group], axis=0) for of_group in batch.images]
+        extras["pixels"] = to_half(np.stack(means)[batch.group_rows], "image statistics")
     if "state" in asking.settings.extras:
-        shown = [one for one, count in zip(pyramids, counts, strict=True) for _ in range(count)]
-        asked = [text for group in texts for text in group]
-        found["state"] = to_half(asking.answerer.prompt_states(shown, asked), "prompt states")
-    return found
+        extras["state"] = to_half(answerer.prompt_states(images, texts), "prompt states")
+    return Features(
+        sample_ids=np.array([question.sample_id for question in _flatten(batch.groups)]),
+        image_rows=batch.group_rows,
+        coarse=to_half(answerer.coarse_tokens(batch.encoded), "coarse tokens"),
+        question=to_half(answerer.question_embedding(texts), "question embeddings"),
+        extras=extras,
+    )

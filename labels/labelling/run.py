@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from labels.labelling.answerer import Answerer
-from labels.labelling.asking import Asking, Group, Seen, ask_images
+from labels.labelling.asking import Asking, EncodedImage, Group, ask_images
 from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
 from labels.labelling.settings import LabelSettings
@@ -183,14 +183,14 @@ def _make_part(
     ahead: Lookahead,
 ) -> dict[str, bytes]:
     batches = []
-    known: dict[str, Seen] = {}
+    known: dict[str, EncodedImage] = {}
     for place, groups in enumerate(_split(part, images_per_batch), start=1):
         batches.append(ask_images(asking, groups, known, ahead.take))
         bar.update(_count(groups))
         # An image may come again, but only in another company; the others make room.
         to_come = part[place * images_per_batch :]
         needed = {one for group in to_come for one in asking.image_parts(group[0].image_id)}
-        known = {image_id: seen for image_id, seen in known.items() if image_id in needed}
+        known = {image_id: image for image_id, image in known.items() if image_id in needed}
     return {
         TABLE: pack_outcomes([row for rows, _ in batches for row in rows]),
         FEATURES: pack_features(join_features([features for _, features in batches])),
