@@ -18,7 +18,7 @@ from labels.labelling.answerer import Answerer, AnswerLike, Encoded, Ready
 from labels.labelling.settings import LabelSettings
 from labels.metrics.choice import list_closing
 from labels.metrics.registry import reference_text, score_answer, settle_reference
-from labels.outcomes.formats import Cell, Features
+from labels.outcomes.formats import Features, Value
 from labels.questions import Question
 from m3_backbone.half import to_half
 
@@ -68,7 +68,7 @@ class Asking:
     write_text: Callable[[Question], str]
     scales: tuple[int, ...]
     settings: LabelSettings
-    stamp: Mapping[str, Cell]
+    stamp: Mapping[str, Value]
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
 
     def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def ask_images(
     groups: Sequence[Group],
     known: dict[str, EncodedImage] | None = None,
     take: Callable[[str, str], Ready] | None = None,
-) -> tuple[list[dict[str, Cell]], Features]:
+) -> tuple[list[dict[str, Value]], Features]:
     """Ask a batch of images all their questions at all scales; each image is encoded once.
 
     Args:
@@ -216,7 +216,7 @@ def _answer(asking: Asking, batch: _Batch, scale: int) -> list[AnswerLike]:
 
 def _make_row(
     asking: Asking, question: Question, scale: int, answer: AnswerLike, vision_flops: float
-) -> dict[str, Cell]:
+) -> dict[str, Value]:
     score = score_answer(answer.text, question)
     return {
         "sample_id": question.sample_id,
@@ -240,7 +240,7 @@ def _make_row(
 
 
 def _add_losses(
-    asking: Asking, batch: _Batch, questions: Sequence[Question], rows: Sequence[dict[str, Cell]]
+    asking: Asking, batch: _Batch, questions: Sequence[Question], rows: Sequence[dict[str, Value]]
 ) -> None:
     """Note in each row the negative log-likelihood of the reference answer at its scale."""
     images, texts = batch.list_prompts()

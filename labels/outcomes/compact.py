@@ -1,8 +1,8 @@
-"""Joining the parts of a finished run into few files, without a moment at which rows are missing.
+"""Joins the parts of a finished run into few files; no row is missing at any moment.
 
-A joined part appears whole beside those it stands for, and only then these go. A reader prefers the
-joined one, so a process killed in between leaves a run that is as good, and is compacted further by
-the next call. What this is not: a change of what is in the run; rows keep their order.
+A joined part is written completely before the parts within it are deleted. A reader prefers the
+joined one, so a process killed in between leaves a readable run, and the next call goes on. What
+this is not: a change of what is in the run; rows keep their order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,9 @@ from labels.outcomes.parts import (
     FEATURES,
     TABLE,
     Part,
+    Work,
     check_part,
-    drop_within,
+    drop_joined,
     read_part,
     read_work,
     write_part,
@@ -30,14 +31,10 @@ LARGEST = 256 * 2**20
 
 
 def compact(folder: Path, largest: int = LARGEST) -> tuple[int, int]:
-    """Join the parts of a finished run.
-
-    Args:
-        folder: the run's folder.
-        largest: bytes that a joined part may have.
+    """Join the parts of a finished run, up to so many bytes each.
 
     Returns:
-        Parts before and after.
+        Number of parts before and after.
 
     Raises:
         ValueError: if the run is not finished.
@@ -52,25 +49,28 @@ def compact(folder: Path, largest: int = LARGEST) -> tuple[int, int]:
     for bundle in after:
         if len(bundle) > 1:
             _join(folder, bundle, manifest)
-    drop_within(folder)
+    drop_joined(folder)
     return len(before), len(after)
 
 
 def _bundle(parts: Sequence[Part], largest: int) -> Iterator[list[Part]]:
     bundle: list[Part] = []
-    total = 0
+    total = 0  # bytes of the bundle
     for part in parts:
         size = sum(part.file(suffix).stat().st_size for suffix in (TABLE, FEATURES))
         if bundle and total + size > largest:
             yield bundle
-            bundle, total = [], 0
+            bundle = []
+            total = 0
         bundle.append(part)
         total += size
     yield bundle
 
 
 def _join(folder: Path, parts: Sequence[Part], manifest: Manifest) -> None:
-    tables, features, work = [], [], []
+    tables = []
+    features = []
+    work: list[Work] = []
     for part in parts:
         tables.append(pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE))))
         features.append(unpack_features(read_part(part, manifest.run, FEATURES)))

@@ -1,4 +1,4 @@
-"""Bytes of the three kinds of file in a run: outcome tables, features, questions.
+"""File formats of a run: outcome tables, features and questions, to bytes and back.
 
 What this is not: file handling; whoever writes or reads the bytes is `labels.outcomes.parts`.
 """
@@ -56,19 +56,20 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
 }
 
 
-Cell = str | int | float | bool
+Value = str | int | float | bool
+"""What stands in a row of an outcome table."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a router sees of some samples; images are kept once, however many questions they have.
+    """Inputs of a router for some samples; each image is stored once for all its questions.
 
     Attributes:
         sample_ids: the samples [n].
         image_rows: row of `coarse` that belongs to each sample [n].
         coarse: coarse tokens of each image [images, t, D]; t is 10 for scales 1 and 9.
         question: question embedding of each sample [n, D].
-        extras: what else was asked for of each sample, by name in `EXTRAS` [n, width].
+        extras: optional features of each sample, by name in `EXTRAS` [n, width].
     """
 
     sample_ids: NDArray[np.str_]
@@ -78,62 +79,33 @@ class Features:
     extras: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
 
-def pack_outcomes(rows: Sequence[Mapping[str, Cell]]) -> bytes:
-    """Write outcomes as a Parquet file.
+def pack_outcomes(rows: Sequence[Mapping[str, Value]]) -> bytes:
+    """Write outcomes as a Parquet file; the same rows give the same bytes.
 
     Args:
         rows: one value per key of `OUTCOME_TYPES`; null where there is none.
-
-    Returns:
-        The file's bytes; the same rows give the same bytes.
     """
     return _pack_rows(list(rows), OUTCOME_TYPES)
 
 
 def pack_questions(questions: Sequence[Question]) -> bytes:
-    """Write questions as a Parquet file.
-
-    Args:
-        questions: the questions.
-
-    Returns:
-        The file's bytes.
-    """
+    """Write questions as a Parquet file."""
     return _pack_rows([question_record(question) for question in questions], QUESTION_TYPES)
 
 
 def unpack_questions(content: bytes) -> list[Question]:
-    """Read what `pack_questions` wrote.
-
-    Args:
-        content: bytes of the file.
-
-    Returns:
-        The questions.
-    """
-    rows = pq.read_table(pa.BufferReader(content)).to_pylist()
-    return [
-        Question(
-            **{
-                **row,
-                "answers": tuple(row["answers"]),
-                "choices": tuple(row["choices"]),
-                "meta": json.loads(row["meta"]),
-            }
-        )
-        for row in rows
-    ]
+    """Read what `pack_questions` wrote."""
+    questions = []
+    for row in pq.read_table(pa.BufferReader(content)).to_pylist():
+        row["answers"] = tuple(row["answers"])
+        row["choices"] = tuple(row["choices"])
+        row["meta"] = json.loads(row["meta"])
+        questions.append(Question(**row))
+    return questions
 
 
 def pack_features(features: Features) -> bytes:
-    """Write features as an npz file.
-
-    Args:
-        features: the features.
-
-    Returns:
-        The file's bytes.
-    """
+    """Write features as an npz file."""
     buffer = BytesIO()
     arrays: dict[str, Any] = {
         "sample_ids": features.sample_ids,
@@ -147,14 +119,7 @@ def pack_features(features: Features) -> bytes:
 
 
 def unpack_features(content: bytes) -> Features:
-    """Read what `pack_features` wrote.
-
-    Args:
-        content: bytes of the file.
-
-    Returns:
-        The features.
-    """
+    """Read what `pack_features` wrote."""
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         return Features(
             sample_ids=arrays["sample_ids"],
@@ -166,14 +131,7 @@ def unpack_features(content: bytes) -> Features:
 
 
 def pack_table(table: pa.Table) -> bytes:
-    """Write a table as a Parquet file.
-
-    Args:
-        table: the table.
-
-    Returns:
-        The file's bytes; the same table gives the same bytes.
-    """
+    """Write a table as a Parquet file; the same table gives the same bytes."""
     buffer = BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
@@ -184,14 +142,8 @@ def _pack_rows(rows: list[Mapping[str, object]], types: Mapping[str, pa.DataType
 
 
 def join_features(parts: Sequence[Features]) -> Features:
-    """Put the features of several batches into one.
-
-    Args:
-        parts: features of batches that share no image.
-
-    Returns:
-        The features of all their samples, in order.
-    """
+    """Join the features of batches that share no image, in order."""
+    # The images of a batch come after those of all batches before it.
     offsets = np.cumsum([0, *(len(part.coarse) for part in parts)])
     rows = [part.image_rows + offset for part, offset in zip(parts, offsets, strict=False)]
     return Features(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from labels.outcomes.formats import Cell, Features, pack_features, pack_outcomes, pack_questions
+from labels.outcomes.formats import Features, Value, pack_features, pack_outcomes, pack_questions
 from labels.outcomes.manifest import (
     CODE_VERSION,
     IMPORTED,
@@ -130,7 +130,7 @@ def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
     return folder
 
 
-def _make_outcome(row: Row, name: str) -> dict[str, Cell]:
+def _make_outcome(row: Row, name: str) -> dict[str, Value]:
     sample = str(row["sample_id"])
     try:
         scale, score = int(row["scale"]), float(row["score"])
@@ -160,7 +160,7 @@ def _make_outcome(row: Row, name: str) -> dict[str, Cell]:
     }
 
 
-def _check_complete(outcomes: Sequence[Mapping[str, Cell]]) -> list[int]:
+def _check_complete(outcomes: Sequence[Mapping[str, Value]]) -> list[int]:
     if not outcomes:
         raise ValueError("nothing to import: expected one row per sample and scale, got none")
     found: dict[str, list[int]] = {}

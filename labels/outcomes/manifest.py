@@ -1,7 +1,7 @@
-"""The manifest of a labelling run: what it was asked to do, and whether it is done.
+"""The manifest of a labelling run: its settings, and whether it is finished.
 
 Two runs with different settings must never share a folder; the manifest is how that is noticed.
-What this is not: a record of progress, which is the parts themselves.
+What this is not: a record of progress, which the parts themselves are.
 """
 
 import json
@@ -22,17 +22,14 @@ CODE_VERSION = "code_version"
 
 
 IMPORTED = "imported"
-"""How the checkpoint of a table begins that was measured elsewhere; it has no features."""
+"""Prefix of the checkpoint of imported tables, which have no features."""
 
 
 Setting = str | int | list[int]
 
 
-UNNAMED: dict[str, Setting] = {
-    **{"pooling": "average", "losses": 0, "first_token": 0},
-    "extras": "",
-}
-"""What runs did before their manifest named it."""
+UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0, "first_token": 0, "extras": ""}
+"""Settings of older runs, whose manifest does not name them."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +59,7 @@ class Manifest:
 
 
 def package_version() -> str:
-    """Look up the version of this project.
-
-    Returns:
-        The installed version, or "unknown" in a checkout that was not installed.
-    """
+    """Give the installed version of this project, "unknown" in a checkout without installation."""
     try:
         return version("m3scale")
     except PackageNotFoundError:
@@ -74,24 +67,13 @@ def package_version() -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write a run's manifest.
-
-    Args:
-        folder: the run's folder.
-        manifest: what to write.
-    """
+    """Write the manifest into a run's folder."""
     content = {"run": manifest.run, **asdict(manifest)}
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a run's manifest.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        The manifest.
+    """Read the manifest from a run's folder.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -117,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def open_run(folder: Path, wanted: Manifest) -> Manifest:
-    """Begin a run in a folder, or take up the one that is there.
+    """Begin a run in a folder, or resume the one that is there.
 
     Args:
         folder: the run's folder.
@@ -129,27 +111,28 @@ def open_run(folder: Path, wanted: Manifest) -> Manifest:
     if not (folder / MANIFEST).is_file():
         write_manifest(folder, wanted)
     # Read even if just written: another process may have begun another run here meanwhile.
-    found = read_manifest(folder)
+    present = read_manifest(folder)
     # A finished table stays good when the code moves on; an unfinished one must not be mixed.
-    check_same_settings(folder, found, wanted, ignore={CODE_VERSION} if found.finished else set())
-    return found
+    ignore = {CODE_VERSION} if present.finished else set()
+    check_same_settings(folder, present, wanted, ignore)
+    return present
 
 
 def check_same_settings(
-    folder: Path, found: Manifest, wanted: Manifest, ignore: set[str] | None = None
+    folder: Path, present: Manifest, wanted: Manifest, ignore: set[str] | None = None
 ) -> None:
     """Refuse to go on with a run under other settings.
 
     Args:
         folder: the run's folder, for the message.
-        found: the run that is there.
+        present: the run that is there.
         wanted: the run that is wanted.
         ignore: settings that may differ.
 
     Raises:
         ValueError: if another setting differs; the message shows each difference.
     """
-    differences = _list_differences(found.settings, wanted.settings, ignore or set())
+    differences = _list_differences(present.settings, wanted.settings, ignore or set())
     if differences:
         raise ValueError(
             f"{folder} holds a run with other settings: {'; '.join(differences)}. Use the same "
@@ -158,26 +141,19 @@ def check_same_settings(
 
 
 def finish_run(folder: Path, manifest: Manifest) -> Manifest:
-    """Mark a run as finished.
-
-    Args:
-        folder: the run's folder.
-        manifest: the run, all of whose parts are there.
-
-    Returns:
-        The manifest as it is now in the folder.
-    """
+    """Mark a run, all of whose parts are there, as finished; give its new manifest."""
     finished = replace(manifest, finished=True)
     write_manifest(folder, finished)
     return finished
 
 
 def _list_differences(
-    found: Mapping[str, Setting], wanted: Mapping[str, Setting], ignore: set[str]
+    present: Mapping[str, Setting], wanted: Mapping[str, Setting], ignore: set[str]
 ) -> list[str]:
-    found, wanted = {**UNNAMED, **found}, {**UNNAMED, **wanted}
+    present = {**UNNAMED, **present}
+    wanted = {**UNNAMED, **wanted}
     return [
-        f"{name} is {found.get(name)!r} there but {wanted.get(name)!r} now"
-        for name in sorted((found.keys() | wanted.keys()) - ignore)
-        if found.get(name) != wanted.get(name)
+        f"{name} is {present.get(name)!r} there but {wanted.get(name)!r} now"
+        for name in sorted((present.keys() | wanted.keys()) - ignore)
+        if present.get(name) != wanted.get(name)
     ]

@@ -1,8 +1,8 @@
-"""Parts of a labelling run: a table and features under a seal, whole or not there.
+"""Shards of a labelling run, here called parts, written atomically with checksums.
 
-A run is cut into parts of whole images. A part is a folder that appears in one go: features,
-outcomes, and a seal with the hashes of both and who made it. Two processes that make the same part
-do no harm, the first one's stays. A folder may stand for several parts in a row, which
+A run is cut into parts of whole images. A part is a folder of three files that appear together:
+features, outcomes, and a record with the checksums of both and who made them. If two processes make
+the same part, the first one's stays. A folder may hold several consecutive parts that
 `labels.outcomes.compact` has joined. What this is not: a reader of what the parts hold.
 """
 
@@ -25,7 +25,7 @@ TABLE = ".parquet"
 FEATURES = ".npz"
 
 
-SEAL = ".json"
+CHECKSUMS = ".json"
 
 
 PART_NAME = re.compile(r"part-(\d{5,})(?:-(\d{5,}))?")
@@ -37,7 +37,7 @@ Work = Mapping[str, Any]
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """A part, or several in a row that were joined.
+    """A part, or several consecutive ones that were joined.
 
     Attributes:
         first: number of the first part, from 0.
@@ -66,21 +66,15 @@ class Part:
         return range(self.first, self.last + 1)
 
     def file(self, suffix: str) -> Path:
-        """Name one of its files.
-
-        Args:
-            suffix: `TABLE`, `FEATURES` or `SEAL`.
-
-        Returns:
-            The path.
-        """
-        flat = self.folder / PARTS / f"{self.name}{SEAL}"  # how it was before parts were folders
+        """Path of the file with the suffix `TABLE`, `FEATURES` or `CHECKSUMS`."""
+        # Older runs have the three files side by side, without a folder for each part.
+        flat = self.folder / PARTS / f"{self.name}{CHECKSUMS}"
         place = flat.parent if flat.exists() and not self.place.exists() else self.place
         return place / f"{self.name}{suffix}"
 
     def is_present(self) -> bool:
         """Tell whether all of its files are there, without reading them."""
-        return all(self.file(suffix).exists() for suffix in (FEATURES, TABLE, SEAL))
+        return all(self.file(suffix).exists() for suffix in (FEATURES, TABLE, CHECKSUMS))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -105,133 +99,96 @@ def prepare_folder(folder: Path) -> None:
 
 
 def part_path(folder: Path, index: int, suffix: str) -> Path:
-    """Name a file of a part that stands alone.
-
-    Args:
-        folder: the run's folder.
-        index: number of the part, from 0.
-        suffix: `TABLE`, `FEATURES` or `SEAL`.
-
-    Returns:
-        Its path.
-    """
+    """Name a file of part number `index` that was not joined with others."""
     return Part(index, index, folder).file(suffix)
 
 
 def list_parts(folder: Path) -> list[Part]:
-    """List the parts that are there, without reading them.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        Parts in order, none of which is within another.
-    """
+    """List the complete parts of a run in order, without reading them; none is within another."""
     return _sort_out(folder)[0]
 
 
-def drop_within(folder: Path) -> None:
-    """Delete the parts for which a joined one stands.
-
-    Args:
-        folder: the run's folder.
-    """
+def drop_joined(folder: Path) -> None:
+    """Delete the parts whose contents are in a joined one."""
     for part in _sort_out(folder)[1]:
-        for suffix in (FEATURES, TABLE, SEAL):
+        for suffix in (FEATURES, TABLE, CHECKSUMS):
             part.file(suffix).unlink(missing_ok=True)
         shutil.rmtree(part.place, ignore_errors=True)
 
 
 def missing_parts(parts: Iterable[Part], n_parts: int) -> list[int]:
-    """Tell what is missing of a run.
-
-    Args:
-        parts: the parts that are there.
-        n_parts: parts of the whole run.
-
-    Returns:
-        Numbers of the missing parts, ascending.
-    """
+    """List the numbers of the parts, of `n_parts`, that are not there yet, ascending."""
     return sorted(set(range(n_parts)).difference(*(part.numbers for part in parts)))
 
 
 def write_part(part: Part, run: str, contents: Mapping[str, bytes], work: Iterable[Work]) -> None:
-    """Write a part; if another process has, its part stays.
+    """Write a part; if another process has written it meanwhile, that one stays.
 
     Args:
         part: which.
         run: id of the run that the part belongs to.
         contents: bytes of `FEATURES` and of `TABLE`.
-        work: who made it, one entry a part.
+        work: who made it, one entry per part that was joined.
     """
     if part.place.exists() and not part.is_present():
         shutil.rmtree(part.place, ignore_errors=True)  # a file was lost
-    seal = {
+    record: dict[str, Any] = {
         "run": run,
         "sha256": {suffix: sha256(contents[suffix]) for suffix in (FEATURES, TABLE)},
         "work": [dict(entry) for entry in work],
     }
-    sealed = {**contents, SEAL: json.dumps({**seal, "seal": _hash_seal(seal)}, indent=1).encode()}
-    write_folder(part.place, {f"{part.name}{suffix}": sealed[suffix] for suffix in sealed})
-    _read_seal(part, run)  # what was there first must be of the same run
+    record["seal"] = _hash_record(record)  # the record's own checksum
+    files = {**contents, CHECKSUMS: json.dumps(record, indent=1).encode()}
+    write_folder(part.place, {f"{part.name}{suffix}": files[suffix] for suffix in files})
+    _read_record(part, run)  # whichever part is there now must be of the same run
 
 
 def check_part(part: Part, run: str) -> None:
-    """Verify every byte of a part.
-
-    Args:
-        part: which.
-        run: id of the run that it must belong to.
-    """
+    """Verify every byte of a part, and that it belongs to a run."""
     for suffix in (FEATURES, TABLE):
         read_part(part, run, suffix)
 
 
 def read_part(part: Part, run: str, suffix: str) -> bytes:
-    """Read a file of a part, verified against the seal.
+    """Read a file of a part and verify its checksum.
 
     Args:
         part: which.
         run: id of the run that it must belong to.
         suffix: `TABLE` or `FEATURES`.
 
-    Returns:
-        The bytes of the file.
-
     Raises:
-        ValueError: if the file or the seal is damaged, or belongs to another run.
+        ValueError: if the file or the record is damaged, or belongs to another run.
     """
-    hashes, path = _read_seal(part, run)["sha256"], part.file(suffix)
+    checksums = _read_record(part, run)["sha256"]
+    path = part.file(suffix)
     content = path.read_bytes()
-    if hashes.get(suffix) != sha256(content):
+    if checksums.get(suffix) != sha256(content):
         raise ValueError(
-            f"{path} is damaged (its SHA-256 is not the one in {part.name}{SEAL}); delete it "
+            f"{path} is damaged (its SHA-256 is not the one in {part.name}{CHECKSUMS}); delete it "
             "and run m3scale label again to make it anew"
         )
     return content
 
 
 def read_work(part: Part, run: str) -> list[Work]:
-    """Read who made a part.
-
-    Args:
-        part: which.
-        run: id of the run that it must belong to.
+    """Read who made a part of a run.
 
     Returns:
-        One entry for each part that was joined; none if it was made before that was noted.
+        One entry for each part that was joined; none in older runs, which did not note it.
     """
-    work: list[Work] = _read_seal(part, run).get("work", [])
+    work: list[Work] = _read_record(part, run).get("work", [])
     return work
 
 
 def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
-    """List the parts that are there, and those within one of them, whole or not."""
-    stems = {path.name.removesuffix(SEAL) for path in (folder / PARTS).glob("part-*")}
+    """List the complete parts, and those within one of them, complete or not."""
+    stems = {path.name.removesuffix(CHECKSUMS) for path in (folder / PARTS).glob("part-*")}
     names = [match for match in map(PART_NAME.fullmatch, stems) if match]
     parts = [Part(int(name[1]), int(name[2] or name[1]), folder) for name in names]
     kept: list[Part] = []
     within: list[Part] = []
+    # A joined part comes before the parts within it.
     for part in sorted(parts, key=lambda part: (part.first, -part.last)):
         if kept and part.last <= kept[-1].last:
             within.append(part)
@@ -240,27 +197,26 @@ def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
     return kept, within
 
 
-def _read_seal(part: Part, run: str) -> dict[str, Any]:
-    path = part.file(SEAL)
+def _read_record(part: Part, run: str) -> dict[str, Any]:
+    path = part.file(CHECKSUMS)
+    damaged = f"{path} is damaged; delete it and run m3scale label again to make the part anew"
     try:
-        seal: dict[str, Any] = json.loads(path.read_bytes())
-        owner, _ = seal["run"], dict(seal["sha256"])
-        mark = seal.pop("seal", None)
+        record: dict[str, Any] = json.loads(path.read_bytes())
+        owner, _ = record["run"], dict(record["sha256"])
+        own_checksum = record.pop("seal", None)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(_damaged_seal(path)) from error
-    if mark != (_hash_seal(seal) if "work" in seal or mark else None):
-        raise ValueError(_damaged_seal(path))
+        raise ValueError(damaged) from error
+    # Records of older runs have neither `work` nor a checksum of their own.
+    is_old = own_checksum is None and "work" not in record
+    if not is_old and own_checksum != _hash_record(record):
+        raise ValueError(damaged)
     if owner != run:
         raise ValueError(
             f"{path} belongs to another run ({owner}, not {run}); delete the folder "
             f"{part.folder / PARTS} or choose another one"
         )
-    return seal
+    return record
 
 
-def _damaged_seal(path: Path) -> str:
-    return f"{path} is damaged; delete it and run m3scale label again to make the part anew"
-
-
-def _hash_seal(seal: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(seal, sort_keys=True).encode())
+def _hash_record(record: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(record, sort_keys=True).encode())

@@ -1,7 +1,7 @@
 """Reading a finished labelling run: outcomes, questions and features as arrays.
 
-What this is not: the writer (`labels.labelling.run`). Everything that is read here is verified
-against the seals of its parts first.
+What this is not: the writer (`labels.labelling.run`). The checksums of everything that is read here
+are verified first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,8 @@ class OutcomeTable:
         first_margin: log-probability gap at each answer's first token [n, s].
         wall_ms: measured share of its batch's time in milliseconds, vision not included [n, s].
         meta: facts about each sample that no router may see [n].
-        losses: mean loss of the reference answer [n, s], in nats; None if it was not measured.
+        losses: mean negative log-likelihood of the reference answer [n, s], in nats; None if it was
+            not measured.
     """
 
     sample_ids: NDArray[np.str_]
@@ -75,28 +76,14 @@ class OutcomeTable:
 
 
 def read_outcomes(folder: Path) -> OutcomeTable:
-    """Read the outcomes of a finished run.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        The outcomes, samples in the order they were labelled in.
-    """
+    """Read the outcomes of a finished run, samples in the order they were labelled in."""
     frame = read_table(folder)
     metas = {question.sample_id: question.meta for question in read_questions(folder)}
     return wide_table(frame, metas)
 
 
 def read_table(folder: Path) -> pd.DataFrame:
-    """Read a finished run as it was written.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        One row per sample and scale, columns `OUTCOME_COLUMNS`.
-    """
+    """Read a finished run as written: one row per sample and scale, columns `OUTCOME_COLUMNS`."""
     manifest = _read_finished(folder)
     tables = [
         pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
@@ -106,13 +93,7 @@ def read_table(folder: Path) -> pd.DataFrame:
 
 
 def read_questions(folder: Path) -> list[Question]:
-    """Read the questions of a run.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        The questions in the order of their set.
+    """Read the questions of a run, in the order of their set.
 
     Raises:
         FileNotFoundError: if the run has no file of questions.
@@ -154,8 +135,8 @@ def read_features(
             "m3scale label"
         )
     wanted = [str(sample_id) for sample_id in sample_ids]
-    coarse: dict[str, NDArray[np.float16]] = {}
-    question: dict[str, NDArray[np.float16]] = {}
+    coarse: dict[str, NDArray[np.float16]] = {}  # sample id -> [t, D]
+    question: dict[str, NDArray[np.float16]] = {}  # sample id -> [D]
     for part in list_whole(folder, manifest):
         features = unpack_features(read_part(part, manifest.run, FEATURES))
         names = [str(name) for name in features.sample_ids]
@@ -170,44 +151,39 @@ def read_features(
 def read_extras(
     folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
 ) -> dict[str, NDArray[np.float32]]:
-    """Read what a run measured beside the usual features.
+    """Read the optional features that a run measured.
 
     Args:
         folder: the run's folder.
         sample_ids: samples of the run, in the order wanted [n].
 
     Returns:
-        Some of `EXTRAS`, each [n, width]; nothing if nothing was asked for.
+        Some of `EXTRAS`, each [n, width]; empty if none was asked for.
     """
     manifest = _read_finished(folder)
     measured = [name for name in str(manifest.settings.get("extras", "")).split(",") if name]
-    found: dict[str, dict[str, NDArray[np.float16]]] = {name: {} for name in measured}
-    for part in list_whole(folder, manifest) if measured else ():
+    if not measured:
+        return {}
+    extras: dict[str, dict[str, NDArray[np.float16]]] = {name: {} for name in measured}
+    for part in list_whole(folder, manifest):
         features = unpack_features(read_part(part, manifest.run, FEATURES))
-        for name, rows in found.items():
+        for name, rows in extras.items():
             rows.update(zip(map(str, features.sample_ids), features.extras[name], strict=True))
     wanted = [str(sample_id) for sample_id in sample_ids]
-    return {name: _stack(rows, wanted) for name, rows in found.items()}
+    return {name: _stack(rows, wanted) for name, rows in extras.items()}
 
 
 def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
-    """List the parts of a run that is said to be finished.
-
-    Args:
-        folder: the run's folder.
-        manifest: its manifest.
-
-    Returns:
-        The parts in order.
+    """List the parts of a finished run in order.
 
     Raises:
         FileNotFoundError: if one is missing.
     """
     parts = list_parts(folder)
-    for index in missing_parts(parts, manifest.n_parts)[:1]:
-        raise FileNotFoundError(
-            f"{part_path(folder, index, TABLE)} is not complete; run m3scale label again to make it"
-        )
+    missing = missing_parts(parts, manifest.n_parts)
+    if missing:
+        path = part_path(folder, missing[0], TABLE)
+        raise FileNotFoundError(f"{path} is not complete; run m3scale label again to make it")
     return parts
 
 
@@ -229,14 +205,14 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
     codes, samples = pd.factorize(frame["sample_id"])
     scales, columns = np.unique(frame["scale"].to_numpy(), return_inverse=True)
     _check_complete(codes, columns, samples, scales)
+    # By sample, then by scale: each sample's rows stand together, scales ascending [n * s].
     ordered = frame.iloc[np.lexsort((columns, codes))]
-    first = ordered.iloc[:: len(scales)]
-
+    first = ordered.iloc[:: len(scales)]  # one row per sample
     has_losses = "reference_loss" in frame and bool(frame["reference_loss"].notna().any())
 
     def column(name: str) -> NDArray[np.float64]:
         values: NDArray[np.float64] = ordered[name].to_numpy(dtype=np.float64)
-        return values.reshape(len(samples), len(scales))
+        return values.reshape(len(samples), len(scales))  # [n, s]
 
     return OutcomeTable(
         sample_ids=np.array(first["sample_id"].tolist(), dtype=np.str_),

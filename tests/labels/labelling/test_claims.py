@@ -165,7 +165,7 @@ def test_compacted_run_says_the_same_and_is_left_as_it_is(tmp_path, undisturbed,
 
 def test_compaction_killed_at_any_write_leaves_the_run_whole(tmp_path, undisturbed, toy):
     folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, False)
-    for name in ("write_part", "check_part", "drop_within"):
+    for name in ("write_part", "check_part", "drop_joined"):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(f"labels.outcomes.compact.{name}", interrupt)
             compact(folder)

@@ -11,7 +11,7 @@ import pytest
 
 from labels.labelling.run import label
 from labels.outcomes.manifest import CODE_VERSION, read_manifest
-from labels.outcomes.parts import FEATURES, SEAL, TABLE, part_path
+from labels.outcomes.parts import CHECKSUMS, FEATURES, TABLE, part_path
 from labels.outcomes.table import read_table
 from labels.questions import QuestionSet
 
@@ -21,7 +21,7 @@ PROGRAM = ROOT / "tests" / "labels" / "conftest.py"
 pytestmark = pytest.mark.usefixtures("skip_waiting_for_the_disk")
 
 
-@pytest.mark.parametrize("suffix", [TABLE, FEATURES, SEAL])
+@pytest.mark.parametrize("suffix", [TABLE, FEATURES, CHECKSUMS])
 def test_lost_file_is_made_again_even_in_a_finished_run(tmp_path, undisturbed, suffix, toy):
     folder = label(
         toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, progress=False
@@ -41,7 +41,7 @@ def test_damaged_part_is_named_and_deleting_it_repairs_the_run(tmp_path, undistu
     damaged.write_bytes(damaged.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"part-00001\.parquet is damaged"):
         read_table(folder)
-    part_path(folder, 2, SEAL).unlink()
+    part_path(folder, 2, CHECKSUMS).unlink()
     with pytest.raises(ValueError, match=r"part-00001\.parquet is damaged .*delete it and run"):
         label(toy.make_questions(), toy.Answerer(), folder, toy.small, progress=False)
     damaged.unlink()
@@ -53,7 +53,7 @@ def test_moved_data_do_not_change_a_begun_run(tmp_path, undisturbed, toy):
     folder = label(
         toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, progress=False
     )
-    part_path(folder, 1, SEAL).unlink()
+    part_path(folder, 1, CHECKSUMS).unlink()
     questions = toy.make_questions()
     moved = QuestionSet("moved", questions, questions.image)
     label(moved, toy.Answerer(), folder, toy.small, progress=False)
@@ -79,7 +79,7 @@ def test_finished_run_survives_a_new_version_of_the_code(tmp_path, monkeypatch, 
     monkeypatch.setattr("labels.labelling.run.package_version", lambda: "99.0")
     label(toy.make_questions(), toy.Answerer(), folder, toy.small, progress=False)
     assert set(read_table(folder)["code_version"]) == {written}
-    part_path(folder, 1, SEAL).unlink()
+    part_path(folder, 1, CHECKSUMS).unlink()
     with pytest.raises(ValueError, match="code_version is .* there but '99.0' now"):
         label(toy.make_questions(), toy.Answerer(), folder, toy.small, progress=False)
 

@@ -9,7 +9,7 @@ import pytest
 from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
 from labels.outcomes.compact import compact
-from labels.outcomes.parts import SEAL, part_path
+from labels.outcomes.parts import CHECKSUMS, part_path
 from labels.outcomes.table import (
     OUTCOME_COLUMNS,
     read_extras,
@@ -157,7 +157,7 @@ def test_changed_setting_is_refused_and_shown(
 ):
     folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, False)
     if not finished:
-        part_path(folder, 1, SEAL).unlink()
+        part_path(folder, 1, CHECKSUMS).unlink()
         text = (folder / "manifest.json").read_text()
         (folder / "manifest.json").write_text(text.replace("true", "false"))
     changed = dataclasses.replace(toy.small, **settings)

@@ -7,7 +7,7 @@ import pytest
 
 from labels.labelling.run import label
 from labels.outcomes.manifest import read_manifest
-from labels.outcomes.parts import FEATURES, SEAL, TABLE, list_parts
+from labels.outcomes.parts import CHECKSUMS, FEATURES, TABLE, list_parts
 from labels.outcomes.table import read_features, read_table
 
 resource = pytest.importorskip("resource")
@@ -61,7 +61,7 @@ def flip(content):
     return content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("suffix", [TABLE, FEATURES, SEAL])
+@pytest.mark.parametrize("suffix", [TABLE, FEATURES, CHECKSUMS])
 @pytest.mark.parametrize("damage", [cut, flip])
 def test_damage_is_named_when_read_and_when_resumed(tmp_path, undisturbed, suffix, damage, toy):
     folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "run", toy.small, False)

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from labels.outcomes.parts import (
+    CHECKSUMS,
     FEATURES,
     PARTS,
-    SEAL,
     TABLE,
     Part,
     check_part,
@@ -34,7 +34,7 @@ def test_part_has_its_files_and_nothing_else(part):
     names = sorted(
         path.relative_to(part.folder / PARTS).as_posix() for path in part.place.iterdir()
     )
-    assert names == [f"part-00007/part-00007{suffix}" for suffix in (SEAL, FEATURES, TABLE)]
+    assert names == [f"part-00007/part-00007{suffix}" for suffix in (CHECKSUMS, FEATURES, TABLE)]
     check_part(part, "run1")
     assert read_part(part, "run1", TABLE) == CONTENTS[TABLE]
     assert read_part(part, "run1", FEATURES) == CONTENTS[FEATURES]
@@ -42,7 +42,7 @@ def test_part_has_its_files_and_nothing_else(part):
     assert list_parts(part.folder) == [part]
 
 
-@pytest.mark.parametrize("suffix", [TABLE, FEATURES, SEAL])
+@pytest.mark.parametrize("suffix", [TABLE, FEATURES, CHECKSUMS])
 def test_part_without_a_file_is_not_there_and_can_be_made_again(part, suffix):
     part.file(suffix).unlink()
     assert not part.is_present()
@@ -96,15 +96,15 @@ def test_damaged_part_is_named(part, suffix, damage):
         check_part(part, "run1")
 
 
-@pytest.mark.parametrize("seal", ["", "{", "[]", "{}", '{"run": "run1", "sha256": 3}'])
-def test_damaged_seal_is_named(part, seal):
-    part.file(SEAL).write_text(seal)
+@pytest.mark.parametrize("record", ["", "{", "[]", "{}", '{"run": "run1", "sha256": 3}'])
+def test_a_damaged_record_is_named(part, record):
+    part.file(CHECKSUMS).write_text(record)
     with pytest.raises(ValueError, match=r"part-00007\.json is damaged; delete it"):
         check_part(part, "run1")
 
 
-def test_every_flipped_bit_of_a_seal_is_noticed_or_means_nothing(part):
-    path = part.file(SEAL)
+def test_every_flipped_bit_of_a_record_is_noticed_or_means_nothing(part):
+    path = part.file(CHECKSUMS)
     content = path.read_bytes()
     for place in range(0, len(content), 2):
         flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
@@ -140,5 +140,5 @@ def test_prepare_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         prepare_folder(tmp_path / "run")
 
 
-def test_seal_says_whose_part_it_is(part):
-    assert json.loads(part.file(SEAL).read_text())["run"] == "run1"
+def test_the_record_names_the_run_of_a_part(part):
+    assert json.loads(part.file(CHECKSUMS).read_text())["run"] == "run1"
