@@ -1,12 +1,13 @@
-"""Outcomes that were measured elsewhere, as an outcome table like one of our own.
+"""Imports outcomes that another tool measured, as a finished labelling run.
 
-Reads one lmms-eval sample log a scale, or any table with one row per sample and scale. What this is
-not: a metric; scores are taken as they come. Features are not there, so a router cannot learn its
-images from such a table, but audits and oracles need none.
+Reads one lmms-eval sample log per scale, or any table with one row per sample and scale. What this
+is not: a metric; scores are taken as they come. There are no features, so no router can be trained
+on such a table; audits and oracles need none.
 """
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,15 @@ NO_FEATURES = Features(
 )
 
 
-Row = dict[str, Any]
+Record = dict[str, Any]
+"""One row of a table or log; in our fields, once it was read."""
 
 
-def read_table_rows(path: Path, columns: Mapping[str, str]) -> list[Row]:
+def read_table_rows(path: Path, columns: Mapping[str, str]) -> list[Record]:
     """Read a CSV or JSONL table with one row per sample and scale.
 
     Args:
-        path: a .csv file, or one JSON object a line.
+        path: a .csv file, or a file with one JSON object per line.
         columns: our field -> the table's column, for `REQUIRED` and `OPTIONAL` fields.
 
     Returns:
@@ -70,7 +72,7 @@ def read_table_rows(path: Path, columns: Mapping[str, str]) -> list[Row]:
     return [{field: record.get(name) for field, name in names.items()} for record in records]
 
 
-def read_sample_log(path: Path, scale: int, metric: str | None = None) -> list[Row]:
+def read_sample_log(path: Path, scale: int, metric: str | None = None) -> list[Record]:
     """Read the sample log of one lmms-eval run (`--log_samples`).
 
     Args:
@@ -94,7 +96,7 @@ def read_sample_log(path: Path, scale: int, metric: str | None = None) -> list[R
     ]
 
 
-def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
+def import_outcomes(rows: Sequence[Record], folder: Path, name: str) -> Path:
     """Write imported outcomes as a finished run.
 
     Args:
@@ -130,7 +132,7 @@ def import_outcomes(rows: Sequence[Row], folder: Path, name: str) -> Path:
     return folder
 
 
-def _make_outcome(row: Row, name: str) -> dict[str, Value]:
+def _make_outcome(row: Record, name: str) -> dict[str, Value]:
     sample = str(row["sample_id"])
     try:
         scale, score = int(row["scale"]), float(row["score"])
@@ -151,11 +153,19 @@ def _make_outcome(row: Row, name: str) -> dict[str, Value]:
         "answer": str(row["answer"]),
         "score": score,
         "parse_ok": bool(str(row["answer"]).strip()),
-        **dict.fromkeys(("mean_logprob", "first_margin", "flops", "wall_ms"), float("nan")),
+        "mean_logprob": math.nan,
+        "first_margin": math.nan,
         "visual_tokens": cost,
-        **dict.fromkeys(("prompt_tokens", "output_tokens", "batch_size"), 0),
-        **dict.fromkeys(("batch_shape", "dtype", "attention", "prompt_id"), ""),
+        "prompt_tokens": 0,
+        "output_tokens": 0,
+        "flops": math.nan,
+        "wall_ms": math.nan,
+        "batch_size": 0,
+        "batch_shape": "",
+        "dtype": "",
+        "attention": "",
         "checkpoint": IMPORTED,
+        "prompt_id": "",
         "code_version": package_version(),
     }
 
@@ -163,32 +173,30 @@ def _make_outcome(row: Row, name: str) -> dict[str, Value]:
 def _check_complete(outcomes: Sequence[Mapping[str, Value]]) -> list[int]:
     if not outcomes:
         raise ValueError("nothing to import: expected one row per sample and scale, got none")
-    found: dict[str, list[int]] = {}
+    scales_of: dict[str, list[int]] = {}  # sample id -> scales of its rows
     for outcome in outcomes:
-        found.setdefault(str(outcome["sample_id"]), []).append(int(outcome["scale"]))
-    scales = sorted({scale for of_sample in found.values() for scale in of_sample})
-    for sample, of_sample in found.items():
-        missing = [scale for scale in scales if scale not in of_sample]
-        double = sorted({scale for scale in of_sample if of_sample.count(scale) > 1})
+        scales_of.setdefault(str(outcome["sample_id"]), []).append(int(outcome["scale"]))
+    scales = sorted(set().union(*scales_of.values()))
+    for sample, present in scales_of.items():
+        missing = [scale for scale in scales if scale not in present]
+        double = sorted({scale for scale in present if present.count(scale) > 1})
         if missing or double:
-            what, which = ("lacks", missing) if missing else ("has more than one row of", double)
+            fault = "lacks" if missing else "has more than one row of"
             raise ValueError(
-                f"sample {sample!r} {what} scale {', '.join(map(str, which))}; expected one row "
-                f"for each of {scales}"
+                f"sample {sample!r} {fault} scale {', '.join(map(str, missing or double))}; "
+                f"expected one row for each of {scales}"
             )
     return scales
 
 
-def _make_questions(rows: Sequence[Row]) -> list[Question]:
-    first = {str(row["sample_id"]): row for row in reversed(rows)}
-    return [_make_question(name, first[name]) for name in dict.fromkeys(map(_name, rows))]
+def _make_questions(rows: Sequence[Record]) -> list[Question]:
+    first: dict[str, Record] = {}  # sample id -> its first row
+    for row in rows:
+        first.setdefault(str(row["sample_id"]), row)
+    return [_make_question(name, row) for name, row in first.items()]
 
 
-def _name(row: Row) -> str:
-    return str(row["sample_id"])
-
-
-def _make_question(name: str, row: Row) -> Question:
+def _make_question(name: str, row: Record) -> Question:
     target = row.get("target")
     answers = tuple(map(str, target)) if isinstance(target, list) else (str(target),)
     known = target not in (None, "", [])
@@ -202,17 +210,17 @@ def _make_question(name: str, row: Row) -> Question:
     )
 
 
-def _read_csv(path: Path) -> list[Row]:
+def _read_csv(path: Path) -> list[Record]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         return [dict(record) for record in csv.DictReader(file)]
 
 
-def _read_jsonl(path: Path) -> list[Row]:
+def _read_jsonl(path: Path) -> list[Record]:
     lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
     try:
         return [dict(json.loads(line)) for line in lines if line.strip()]
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: expected one JSON object a line: {error}") from error
+        raise ValueError(f"{path}: expected one JSON object per line: {error}") from error
 
 
 def _first_text(value: object) -> str:
@@ -221,16 +229,16 @@ def _first_text(value: object) -> str:
     return "" if value is None or value == [] else str(value)
 
 
-def _as_dict(value: object) -> Row:
+def _as_dict(value: object) -> Record:
     return value if isinstance(value, dict) else {}
 
 
-def _read_score(record: Row, metric: str | None, where: str) -> float:
-    scores = {
-        key: float(value.get("score", np.nan)) if isinstance(value, dict) else float(value)
-        for key, value in record.items()
-        if key != "doc_id" and (_is_number(value) or _is_number(_as_dict(value).get("score")))
-    }
+def _read_score(record: Record, metric: str | None, where: str) -> float:
+    scores = {}
+    for key, value in record.items():
+        number = value.get("score") if isinstance(value, dict) else value
+        if key != "doc_id" and isinstance(number, bool | int | float):
+            scores[key] = float(number)
     if metric is None and len(scores) == 1:
         return next(iter(scores.values()))
     if metric not in scores:
@@ -239,7 +247,3 @@ def _read_score(record: Row, metric: str | None, where: str) -> float:
             f"{metric or 'no name'}"
         )
     return scores[metric]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, bool | int | float)

@@ -91,7 +91,7 @@ def test_jsonl_table(tmp_path):
     rows = read_table_rows(write_lines(tmp_path / "t.jsonl", make_rows()), {})
     assert [row["scale"] for row in rows] == [9, 1, 9, 1]
     (tmp_path / "bad.jsonl").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="expected one JSON object a line"):
+    with pytest.raises(ValueError, match="expected one JSON object per line"):
         read_table_rows(tmp_path / "bad.jsonl", {})
 
 
