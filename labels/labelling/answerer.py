@@ -1,7 +1,7 @@
-"""What labelling needs of a model: something that looks at images and answers questions.
+"""The interface that labelling needs of a model: it encodes images and answers questions.
 
-`m3_backbone.backbone.M3Backbone` is one; a test's fake is another. What this is not: a base class;
-nothing inherits from it.
+`m3_backbone.backbone.M3Backbone` has it, and so have the fakes of tests. What this is not: a base
+class; nothing inherits from it.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Encoded = Any
-"""One image as the answerer sees it: made by `encode`, handed back unopened; where a question is
-about several images, a list of these."""
+"""One image as `encode` gives it, which labelling hands back unchanged; a list of these where a
+question is about several images."""
 
 
 Ready = Any
-"""An image that is ready to be encoded: made by `prepare`, handed to `encode` unopened."""
+"""An image as `prepare` gives it, which labelling hands to `encode` unchanged."""
 
 
 class AnswerLike(Protocol):
@@ -30,7 +30,7 @@ class AnswerLike(Protocol):
 
     @property
     def visual_tokens(self) -> int:
-        """Visual tokens that the answer was given from."""
+        """Visual tokens in its prompt."""
         ...
 
     @property
@@ -60,12 +60,12 @@ class AnswerLike(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Answers that were given together with it, itself included."""
+        """Answers of its batch, itself included."""
         ...
 
     @property
     def batch_shape(self) -> str:
-        """Rows x answers a row x tokens a row of the batch."""
+        """Rows x answers per row x tokens per row of the batch."""
         ...
 
 
@@ -89,16 +89,16 @@ class Answerer(Protocol):
 
     @property
     def pooling(self) -> str:
-        """How its visual tokens become fewer."""
+        """How visual tokens are reduced, one of `m3_backbone.pooling.POOLING_METHODS`."""
         ...
 
     @property
     def attention(self) -> str:
-        """Which code computes its attention."""
+        """Implementation of its attention, such as `sdpa`."""
         ...
 
     def prepare(self, image: Image.Image) -> Ready:
-        """Do what has to be done to an image before `encode`; called in other threads."""
+        """Preprocess an image for `encode`; called in other threads."""
         ...
 
     def image_flops(self, image: Ready) -> float:
@@ -110,7 +110,7 @@ class Answerer(Protocol):
         ...
 
     def encode(self, images: Sequence[Ready]) -> list[Encoded]:
-        """Look at images once, for all scales."""
+        """Encode images once, for all scales."""
         ...
 
     def answer_images(
@@ -133,7 +133,7 @@ class Answerer(Protocol):
         answers: Sequence[str],
         scale: int,
     ) -> Sequence[float]:
-        """Measure how surprising given answers are, one image and answer a question [nats]."""
+        """Measure the mean negative log-likelihood of one given answer per question [nats]."""
         ...
 
     def answer_flops(self, answer: Any) -> float:
@@ -141,7 +141,7 @@ class Answerer(Protocol):
         ...
 
     def coarse_tokens(self, pyramids: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Take the tokens of the two smallest scales, the mean over several images [n, t, D]."""
+        """Give the tokens of the two smallest scales, the mean over several images [n, t, D]."""
         ...
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

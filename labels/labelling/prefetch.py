@@ -1,4 +1,4 @@
-"""Images made ready in threads while the model is busy with those before them.
+"""Prepares images in threads while the model is busy with those before them.
 
 What this is not: a cache; an image is handed out once and forgotten.
 """
@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any
 
 WORKERS = 2
-"""Threads: decoding and resizing leave the interpreter's lock, so that two keep up with a GPU."""
+"""Threads. Decoding and resizing release the interpreter's lock, so that two keep up with a GPU."""
 
 
 class Lookahead:
-    """Begins with images that are expected, and waits for those that are taken.
+    """Starts to prepare images that are expected, and waits for those that are taken.
 
     Args:
         make_ready: image id and sample id of the question that asks for it -> image as the model
@@ -27,7 +27,7 @@ class Lookahead:
         self._coming: dict[str, Future[Any]] = {}
 
     def __enter__(self) -> "Lookahead":
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(
@@ -36,11 +36,11 @@ class Lookahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Drop what has not begun and wait for what has."""
+        """Cancel what has not started and wait for the rest."""
         self._pool.shutdown(cancel_futures=True)
 
     def expect(self, wanted: Mapping[str, str]) -> None:
-        """Begin with images in their order; those that are not wanted any more are dropped.
+        """Start with images in their order; those that are not wanted any more are cancelled.
 
         Args:
             wanted: image id -> sample id of the question that asks for it.
@@ -52,7 +52,7 @@ class Lookahead:
                 self._coming[image_id] = self._pool.submit(self._make_ready, image_id, sample_id)
 
     def take(self, image_id: str, sample_id: str) -> Any:
-        """Wait for an image; one that was not expected is made ready now.
+        """Wait for an image; one that was not expected is prepared now.
 
         Args:
             image_id: the image.

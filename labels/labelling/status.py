@@ -1,7 +1,7 @@
-"""How far a labelling run is: what is done, by whom, how fast, and what is left.
+"""Progress of a labelling run: what is done, by whom, how fast, and what is left.
 
-Read off the folder alone, while others label into it or after they were lost. What this is not: a
-check of the files; `labels.outcomes.table` verifies what it reads.
+It is read off the folder alone, so it also works while others label into it, or after they were
+killed. What this is not: a check of the files; `labels.outcomes.table` verifies what it reads.
 """
 
 import time
@@ -12,8 +12,6 @@ from typing import Any
 from labels.labelling.claims import PATIENCE, Claim, list_claims
 from labels.outcomes.manifest import read_manifest
 from labels.outcomes.parts import Work, list_parts, missing_parts, read_work
-
-Section = dict[str, Any]
 
 
 @dataclass
@@ -26,9 +24,9 @@ class WorkerTally:
         images: their images.
         questions: their questions.
         seconds: time it worked on them.
-        last: when it ended its latest part [Unix time].
-        at: number of the part it is at, None if it is at none.
-        silent: for how long it has not shown that it is alive [seconds]; None if it is at no part.
+        last: when it finished its latest part [Unix time].
+        at: number of the part that it is working on, None if there is none.
+        silent: time since it last showed that it is alive [seconds]; None if it works on no part.
     """
 
     worker: str
@@ -42,20 +40,16 @@ class WorkerTally:
 
     @property
     def speed(self) -> float | None:
-        """Questions a second, all scales of each; None before the first part."""
+        """Questions per second, all scales of each; None before the first part."""
         return self.questions / self.seconds if self.seconds else None
 
     @property
-    def is_at_work(self) -> bool:
-        """Whether it is at a part and was not lost."""
+    def is_active(self) -> bool:
+        """Whether it is working on a part and still alive."""
         return self.silent is not None and self.silent <= PATIENCE
 
     def add(self, work: Work) -> None:
-        """Count a part that it made.
-
-        Args:
-            work: the part's entry.
-        """
+        """Count a part that it made."""
         self.parts += 1
         self.images += int(work["images"])
         self.questions += int(work["questions"])
@@ -63,17 +57,14 @@ class WorkerTally:
         self.last = max(self.last, float(work["ended"]))
 
 
-def read_status(folder: Path) -> Section:
-    """Tell how far a run is.
-
-    Args:
-        folder: the run's folder.
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read the progress of the run in a folder.
 
     Returns:
         `source`, `run`, `finished`; `parts`, `images` and `questions`, each with `done` and `all`
-        (`done` counts parts of which it was noted who made them); `missing` part numbers;
-        `workers` with their tallies and `speed` [questions a second]; and `seconds_left`, None if
-        nobody whose speed is known is at work.
+        (`done` counts parts whose record names who made them); `missing` part numbers; `workers`
+        with their tallies and `speed` [questions per second]; and `seconds_left`, None if no worker
+        of known speed is active.
     """
     manifest = read_manifest(folder)
     parts = list_parts(folder)
@@ -84,10 +75,11 @@ def read_status(folder: Path) -> Section:
         "images": sum(worker.images for worker in workers),
         "questions": sum(worker.questions for worker in workers),
     }
-    if not missing:  # also of runs from before it was noted who made a part
+    if not missing:  # parts of older runs do not name who made them
         done = {"images": manifest.n_images, "questions": manifest.n_questions}
-    speed = sum(worker.speed or 0.0 for worker in workers if worker.is_at_work)
+    speed = sum(worker.speed or 0.0 for worker in workers if worker.is_active)
     left = manifest.n_questions - done["questions"]
+    seconds_left = left / speed if speed else None
     return {
         "source": manifest.source,
         "run": manifest.run,
@@ -97,17 +89,17 @@ def read_status(folder: Path) -> Section:
         "questions": {"done": done["questions"], "all": manifest.n_questions},
         "missing": missing,
         "workers": [{**asdict(worker), "speed": worker.speed} for worker in workers],
-        "seconds_left": left / speed if speed else 0.0 if not missing else None,
+        "seconds_left": seconds_left if missing else 0.0,
     }
 
 
 def _tally(work: list[Work], claims: list[Claim]) -> list[WorkerTally]:
     workers: dict[str, WorkerTally] = {}
-    for name in [*(str(entry["worker"]) for entry in work), *(claim.worker for claim in claims)]:
-        workers.setdefault(name, WorkerTally(name))
     for entry in work:
-        workers[str(entry["worker"])].add(entry)
+        name = str(entry["worker"])
+        workers.setdefault(name, WorkerTally(name)).add(entry)
     for claim in claims:
-        worker = workers[claim.worker]
-        worker.at, worker.silent = claim.part, round(max(0.0, time.time() - claim.touched), 3)
+        worker = workers.setdefault(claim.worker, WorkerTally(claim.worker))
+        worker.at = claim.part
+        worker.silent = round(max(0.0, time.time() - claim.touched), 3)
     return sorted(workers.values(), key=lambda worker: worker.worker)

@@ -1,9 +1,11 @@
 """The built-in benchmark "nested scenes" as questions to label, and as conversations to train on.
 
-A deterministic generator: (split, seed, index) give the same image, questions and answers for ever.
-Splits share no image; "ood" shows pictograms, fonts, textures and phrasings that training never
-saw.
+The generator is deterministic: (split, seed, index) always give the same image, questions and
+answers. Splits share no image; "ood" has pictograms, fonts, textures and phrasings that are not in
+the training split.
 """
+
+from dataclasses import replace
 
 from PIL import Image
 
@@ -26,7 +28,7 @@ QUESTIONS_PER_IMAGE = 6
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
-    """List what the generator knows of a question and no router may see."""
+    """List the metadata of a question, which no router may see."""
     return {
         "item_pixels": round(float(draft.item_pixels), 3),
         "items": len(scene.items),
@@ -55,21 +57,20 @@ def ask_questions(
     scene = make_scene(split, index, seed)
     random = open_stream(split, index, seed, QUESTION_STREAM)
     held_out = rephrased or split == OUT_OF_DISTRIBUTION
-    questions = []
-    for place, draft in enumerate(ask_scene(scene, random, count, split == TRAINING)):
-        questions.append(
-            Question(
-                sample_id=f"{split}-{seed}-{index:06d}-{place}",
-                image_id="",
-                question=word_question(draft, random, held_out),
-                answers=(draft.answer,),
-                metric="choice" if draft.choices else "exact",
-                choices=draft.choices,
-                group=draft.family,
-                meta=describe_draft(draft, scene),
-            )
+    drafts = ask_scene(scene, random, count, split == TRAINING)
+    return [
+        Question(
+            sample_id=f"{split}-{seed}-{index:06d}-{place}",
+            image_id="",
+            question=word_question(draft, random, held_out),
+            answers=(draft.answer,),
+            metric="choice" if draft.choices else "exact",
+            choices=draft.choices,
+            group=draft.family,
+            meta=describe_draft(draft, scene),
         )
-    return questions
+        for place, draft in enumerate(drafts)
+    ]
 
 
 def render_scene(split: str, index: int, seed: int = 0) -> Image.Image:
@@ -87,7 +88,7 @@ def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = Fals
         rephrased: whether to ask the same in words that are held out of training.
 
     Returns:
-        About six questions an image; images are drawn when they are asked for.
+        About six questions per image; images are drawn when they are needed.
 
     Raises:
         ValueError: if the split is unknown or `n_images` is not positive.
@@ -100,8 +101,7 @@ def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = Fals
         image_id = image_fingerprint(render_scene(split, index, seed))
         places[image_id] = index
         for question in ask_questions(split, index, QUESTIONS_PER_IMAGE, seed, rephrased):
-            fields = {**vars(question), "image_id": image_id}
-            questions.append(Question(**fields))
+            questions.append(replace(question, image_id=image_id))
 
     def load_image(image_id: str) -> Image.Image:
         return render_scene(split, places[image_id], seed)
@@ -132,9 +132,9 @@ def conversation(
     Returns:
         Pairs of what is asked, options included, and what should be answered. A multiple-choice
         question is answered with the option's text, which its metric accepts like the letter: a
-        model of a few million parameters does not learn letters in the time it is given.
+        model of a few million parameters does not learn letters in the time available.
     """
     asked = ask_questions(split, index, count, seed)
     random = open_stream(split, index, seed, DESCRIPTION_STREAM)
-    told = describe_scene(make_scene(split, index, seed), random, described)
-    return told + [(format_question(question), question.answers[0]) for question in asked]
+    descriptions = describe_scene(make_scene(split, index, seed), random, described)
+    return descriptions + [(format_question(question), question.answers[0]) for question in asked]

@@ -1,4 +1,4 @@
-"""What the generator drew on every patch: dense targets that teach a vision tower from scratch.
+"""Dense targets, which train a vision tower from scratch: what is drawn on each patch.
 
 Each target is a map [24, 24] of class numbers with -1 where it does not apply.
 """
@@ -23,7 +23,7 @@ DESCRIBE = "Describe the "
 
 COUNT = "Count the "
 
-# Templates whose answer hangs on the things they name.
+# Templates whose answer depends on the items they name.
 NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
 
 
@@ -71,9 +71,10 @@ def cover_patches(item: Item) -> tuple[slice, slice]:
     pixels = IMAGE_SIDE / GRID_SIDE
     edges = []
     for low, high in ((item.box[1], item.box[3]), (item.box[0], item.box[2])):
-        first = int(np.ceil((low) / pixels - 0.5))
-        last = int(np.floor((high) / pixels - 0.5))
-        if last < first:
+        # The centre of patch k is at (k + 0.5) * pixels.
+        first = int(np.ceil(low / pixels - 0.5))
+        last = int(np.floor(high / pixels - 0.5))
+        if last < first:  # no centre is covered: take the patch in the middle
             first = last = int((low + high) / 2 / pixels)
         edges.append(slice(max(first, 0), min(last, GRID_SIDE - 1) + 1))
     return edges[0], edges[1]
@@ -89,7 +90,7 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
         One map [24, 24] per name in `DENSE_TARGETS`; -1 where a target does not apply.
     """
     maps = {name: np.full((GRID_SIDE, GRID_SIDE), NOTHING) for name in DENSE_TARGETS}
-    maps["content"][:] = 0
+    maps["content"][:] = 0  # "none"
     maps["kind"][:] = KINDS.index(scene.kind)
     maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
     maps["rows"][:] = scene.rows
@@ -106,9 +107,9 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
 
 
 def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:
-    """Give the letter that each of a word's columns of patches shows."""
-    centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE
-    cell = (item.box[2] - item.box[0]) / len(item.text)
+    """Give the letter of a word that is at the centre of each of its columns of patches."""
+    centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE  # [pixels]
+    cell = (item.box[2] - item.box[0]) / len(item.text)  # width of a letter [pixels]
     places = np.clip((centres - item.box[0]) // cell, 0, len(item.text) - 1).astype(int)
     return np.array([LETTERS.index(item.text[place]) for place in places])
 
@@ -122,8 +123,8 @@ def find_named(scene: Scene, template: str, name: str) -> list[Item]:
     return [item for item in scene.items if item.content == name]
 
 
-def find_told(scene: Scene, request: str) -> list[Item]:
-    """Find the items that a description is asked of."""
+def find_described(scene: Scene, request: str) -> list[Item]:
+    """Find the items that a request for a description names."""
     for start in (DESCRIBE, COUNT):
         if request.startswith(start):
             return find_named(scene, "", request.removeprefix(start)[:-1])
@@ -144,28 +145,30 @@ def ground_turns(
         seed: seed of the whole benchmark.
 
     Returns:
-        One map a turn [turns, 576], as `m3_backbone.training.auxiliary_losses` takes it: 0 where
-        nothing is that matters, 1 where it matters for the whole answer, k > 1 for the k-th token
+        One map per turn [turns, 576], as `m3_backbone.training.auxiliary_losses` takes it: 0 where
+        the patch does not matter, 1 where it matters for the whole answer, k > 1 for the k-th token
         from its end. A digit is taken to be one token.
     """
     scene = make_scene(split, index, seed)
     random = open_stream(split, index, seed, QUESTION_STREAM)
     drafts = ask_scene(scene, random, count, split == TRAINING)
-    told = [find_told(scene, request) for request, _ in turns[: len(turns) - len(drafts)]]
+    # Descriptions come first, then the questions.
+    requests = [request for request, _ in turns[: len(turns) - len(drafts)]]
+    described = [find_described(scene, request) for request in requests]
     asked = [
         find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []
         for draft in drafts
     ]
     maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=np.int8)
-    for place, items in zip(maps, told + asked, strict=True):
+    for turn_map, items in zip(maps, described + asked, strict=True):
         for item in items:
-            place[cover_patches(item)] = mark_of(item)
+            turn_map[cover_patches(item)] = mark_of(item)
     return maps.reshape(len(turns), -1)
 
 
 def mark_of(item: Item) -> int:
-    """Say which tokens of an answer hang on an item: all of them, or a digit's own alone."""
+    """Tell which tokens of an answer depend on an item: all, or only that of a digit."""
     if not item.left or item.content not in DIGITS:
         return WHOLE_ANSWER
-    # Behind a digit come the number's others and the end token.
+    # After a digit come the remaining digits of the number and the end token.
     return NUMBER_DIGITS - item.column + 1

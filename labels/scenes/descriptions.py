@@ -1,9 +1,9 @@
-"""Descriptions of scenes, for training only: long answers that name what stands where.
+"""Descriptions of scenes, for training only: long answers that say what is where.
 
-A short answer gives a fresh language model one word to learn from; reading a whole row out, or all
-that is known of a thing, gives it many, each of which it has to look up. This is to the built-in
-model what captions are to a LLaVA before its instruction tuning. No benchmark question comes from
-here.
+From a short answer a newly initialised language model learns one word; from a whole row, or all
+facts about an item, it learns many, each of which has to be looked up in the image. Descriptions do
+for the built-in model what captions do for a LLaVA before its instruction tuning. The benchmark
+asks no such questions.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ LONGEST_READING = 6
 
 
 def item_text(item: Item, scene: Scene) -> str:
-    """Say what an item shows, and what belongs to it."""
+    """Name an item with its colour, value or number."""
     if scene.kind in ("menu", "chart"):
         return f"{item.content} {item.value}"
     if scene.kind == "list":
@@ -32,19 +32,15 @@ def item_text(item: Item, scene: Scene) -> str:
 
 
 def read_row(scene: Scene, random: Random) -> Turn | None:
-    """Read a row of a grid, or a line of words, from a random place on."""
+    """Read a row of a grid, or a line of words, from a random item on."""
     if scene.kind == "scene":
         return None
     start = draw_item(random, [i for i in scene.items if i.content in (*GLYPHS, *WORDS)])
     if start is None:
         return None
-    behind = [
-        item
-        for item in scene.items
-        if item.row == start.row
-        and item.column >= start.column
-        and item.content in (*GLYPHS, *WORDS)
-    ]
+    row = [item for item in scene.items if item.row == start.row]
+    behind = [item for item in row if item.column >= start.column]
+    behind = [item for item in behind if item.content in (*GLYPHS, *WORDS)]
     behind.sort(key=lambda item: item.column)
     answer = " ".join(item_text(item, scene) for item in behind[:LONGEST_READING])
     if start.column <= 0:
@@ -53,7 +49,7 @@ def read_row(scene: Scene, random: Random) -> Turn | None:
 
 
 def describe_item(scene: Scene, random: Random) -> Turn | None:
-    """Tell all that is known of a thing that is there once."""
+    """Give all facts about an item that occurs once."""
     item = draw_item(random, unique_items(scene))
     if item is None:
         return None
@@ -61,17 +57,18 @@ def describe_item(scene: Scene, random: Random) -> Turn | None:
 
 
 def count_items(scene: Scene, random: Random) -> Turn | None:
-    """Count a pictogram where there are not too many things."""
+    """Count a pictogram that occurs at most three times."""
     draft = ask_counting(scene, random)
     return (f"Count the {draft.slots['name']}.", draft.answer) if draft else None
 
 
 def item_facts(item: Item, kind: str) -> str:
-    """Say what is known of an item and where it is.
+    """Give the facts about an item.
 
-    The place comes last: told first, it would be the easier way to everything else.
+    Its place comes last: from the place, everything else would be easier to look up.
     """
-    row, column = item.row + 1, item.column + 1
+    row = item.row + 1
+    column = item.column + 1
     if kind == "scene":
         return f"{item.colour} {PLACES[item.row * 3 + item.column]}"
     if kind == "grid":

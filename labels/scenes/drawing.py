@@ -72,8 +72,8 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
         mask = fit_mask(item.text, scene.font, width, height)
     else:
         mask = text_mask(item.text, scene.font, height)
-    area = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
-    alpha = mask[: area.shape[0], : area.shape[1], None]
+    area = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]  # [h, w, 3], a view
+    alpha = mask[: area.shape[0], : area.shape[1], None]  # [h, w, 1], cut at the canvas' edge
     area += alpha * (ink - area)
 
 
@@ -90,8 +90,8 @@ def draw_scene(scene: Scene, random: np.random.Generator) -> Image.Image:
     canvas = np.empty((IMAGE_SIDE, IMAGE_SIDE, 3), dtype=np.float32)
     canvas[:] = base + random.uniform(-5, 5, size=3).astype(np.float32)
     if scene.textured:
-        ramp = np.linspace(-14, 14, IMAGE_SIDE, dtype=np.float32)
-        stripes = 8 * np.sign(np.sin(np.arange(IMAGE_SIDE, dtype=np.float32) / 5))
+        ramp = np.linspace(-14, 14, IMAGE_SIDE, dtype=np.float32)  # [192], down
+        stripes = 8 * np.sign(np.sin(np.arange(IMAGE_SIDE, dtype=np.float32) / 5))  # [192], across
         canvas += (ramp[:, None] + stripes[None, :])[..., None]
     for item in scene.items:
         paint_item(canvas, item, scene)

@@ -1,10 +1,10 @@
-"""A scene as drawing, questions and dense supervision share it; no pixels here."""
+"""Scene and items, which drawing, questions and dense targets share; no pixels here."""
 
 from dataclasses import dataclass, field
 
 from labels.scenes.vocabulary import GLYPHS, WORDS
 
-# One shared list of things a patch can show: "none", pictograms, words, digits, a bar of a chart.
+# Everything that a patch can show: nothing, pictograms, words, digits, a bar of a chart.
 CONTENTS = ("none", *GLYPHS, *WORDS, *"0123456789", "bar", "unseen")
 
 
@@ -18,9 +18,9 @@ NOTHING = -1
 class Item:
     """One thing drawn on the canvas.
 
-    `row` and `column` are its place in the layout (line and word number, cell of the grid, or the
-    ninth of the canvas in free scenes); `left`, `right` name what it belongs to on either side,
-    `value` is a small number bound to it and `number` the digits that follow it, all of them
+    `row` and `column` are its place in the layout (line and word number, cell of the grid, or ninth
+    of the canvas in free scenes); `left` and `right` name its neighbours, or the entry it belongs
+    to; `value` is a small number bound to it and `number` the digits that follow it. All are
     `NOTHING` or "" where they do not apply.
     """
 

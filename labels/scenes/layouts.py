@@ -1,7 +1,7 @@
 """Makes the six kinds of scene (grid, scene, menu, chart, page, list) from a random generator.
 
-How much is on the canvas is drawn about log-uniformly within every kind, so that the size of what a
-question asks about spans one patch to the whole image whatever the question is.
+Within each kind the number of items is drawn about log-uniformly, so that what a question asks
+about may be as small as a patch or as large as the image.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ Random = np.random.Generator
 Box = tuple[float, float, float, float]
 
 
-# Everything lies on the raster of patches and comes in few sizes: with what a small model can learn
-# in an hour on two cores, the question is how much is on the canvas, not how it is shifted.
-RASTER = 8
+# Everything lies on the raster of patches and has one of few sizes: a small model, trained for an
+# hour on two cores, is to learn from how much is on the canvas and not from how it is shifted.
+RASTER = 8  # pixels
 
 
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
@@ -37,8 +37,15 @@ GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
 
 # Side of a grid -> its share.
 GRID_SIDES = {
-    **{1: 0.05, 2: 0.09, 3: 0.13, 4: 0.16, 6: 0.19},
-    **{8: 0.20, 12: 0.11, 16: 0.05, 24: 0.02},
+    1: 0.05,
+    2: 0.09,
+    3: 0.13,
+    4: 0.16,
+    6: 0.19,
+    8: 0.20,
+    12: 0.11,
+    16: 0.05,
+    24: 0.02,
 }
 
 
@@ -106,8 +113,8 @@ def draw_classes(random: Random, unseen: bool) -> list[str]:
 def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
     """Draw `count` pictograms: half of the classes once, a quarter two or three times.
 
-    The rest is often there. A named object has to be unique to be asked about, also in a field of
-    two hundred, and one that is to be counted must not be everywhere.
+    The other classes fill the rest. Only a pictogram that occurs once can be asked about by name,
+    even among two hundred, and one that is to be counted must not be too frequent.
     """
     unique = classes[: max(1, len(classes) // 2)]
     few = classes[len(unique) : len(unique) + len(classes) // 4]
@@ -130,13 +137,13 @@ def snap(value: float, step: int) -> int:
 
 
 def draw_side(random: Random, space: float) -> int:
-    """Draw one of the two largest sides of a pictogram that fit into so many pixels."""
+    """Draw one of the two largest sides of a pictogram that fit into `space` pixels."""
     fitting = [side for side in GLYPH_SIDES if side <= space]
     return pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
 
 
 def place_square(random: Random, box: Box, side: int) -> Box:
-    """Put a square of so many pixels on the raster inside a box."""
+    """Put a square of `side` pixels on the raster inside a box."""
     left = box[0] + snap(random.uniform(0, box[2] - box[0] - side), RASTER)
     top = box[1] + snap(random.uniform(0, box[3] - box[1] - side), RASTER)
     return (left, top, left + side, top + side)
@@ -146,7 +153,7 @@ def make_grid(random: Random, unseen: bool) -> Scene:
     """Lay out pictograms in a square grid of 1 to 24 a side."""
     side = int(random.choice(list(GRID_SIDES), p=list(GRID_SIDES.values())))
     cell = min(IMAGE_SIDE // side, LARGEST_CELL)
-    room = IMAGE_SIDE - cell * side
+    room = IMAGE_SIDE - cell * side  # pixels that the grid leaves free
     start = (snap(random.uniform(0, room), RASTER), snap(random.uniform(0, room), RASTER))
     names = fill_classes(random, draw_classes(random, unseen), side * side)
     size = draw_side(random, cell)
@@ -165,7 +172,7 @@ def make_grid(random: Random, unseen: bool) -> Scene:
 def split_canvas(random: Random, count: int) -> list[Box]:
     """Cut the canvas into `count` boxes of very different sizes."""
     boxes: list[Box] = [(0.0, 0.0, float(IMAGE_SIDE), float(IMAGE_SIDE))]
-    evenness = random.uniform(0.2, 1.0)
+    evenness = random.uniform(0.2, 1.0)  # at 1, large boxes are cut far more often than small ones
     while len(boxes) < count:
         areas = np.array([(b[2] - b[0]) * (b[3] - b[1]) for b in boxes])
         weights = np.where(areas >= SMALLEST_CUT, areas**evenness, 0)
@@ -199,8 +206,8 @@ def make_free(random: Random, unseen: bool) -> Scene:
 def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
     """Choose the top of the first line and the width of a letter; a line is two letters high.
 
-    Lines start at multiples of their height, so that what a pooled token holds depends on their
-    size and not on luck.
+    Lines start at multiples of their height, so that what a pooled token covers depends on their
+    size and not on chance.
 
     Args:
         random: source of all choices.
@@ -269,7 +276,8 @@ def make_page(random: Random, unseen: bool) -> Scene:
     for row in range(rows):
         top = start + 2 * letter * row
         for column in range(columns):
-            word, left = pick(random, WORDS), column * slot
+            word = pick(random, WORDS)
+            left = column * slot
             box = (left, top, left + letter * len(word), top + 2 * letter)
             items.append(Item(word, word, box, row=row, column=column))
     return finish(random, "page", items, rows, columns, unseen)
@@ -278,11 +286,12 @@ def make_page(random: Random, unseen: bool) -> Scene:
 def make_list(random: Random, unseen: bool) -> Scene:
     """Write lines of pictograms, each with a number of four digits, in one, two or four columns.
 
-    The digits of a line touch: pooled, they mix with each other and with the next line's. What a
-    number says then hangs on every single patch, unlike the one word or colour of other kinds.
+    The digits touch each other and the lines do too, so pooling mixes them: reading a number needs
+    every patch, unlike the one word or colour of other kinds.
     """
     side = int(random.choice(list(LIST_SIDES), p=list(LIST_SIDES.values())))
-    rows, entry = pick_number(random, LIST_ROWS[side]), (NUMBER_DIGITS + 2) * side
+    rows = pick_number(random, LIST_ROWS[side])
+    entry = (NUMBER_DIGITS + 2) * side  # width of pictogram, number and a gap
     columns = IMAGE_SIDE // entry
     start = snap(random.uniform(0, IMAGE_SIDE - rows * side + 1), side)
     names = fill_classes(random, draw_classes(random, unseen), rows * columns)

@@ -1,4 +1,4 @@
-"""Asks about a scene in twelve families, answered from its description, never from its pixels."""
+"""Questions about a scene in twelve families, answered from its items, never from its pixels."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Draft:
         template: key of `TEMPLATES`.
         slots: what fills the template.
         answer: the one right answer.
-        item_pixels: side in pixels of the smallest thing that must be seen.
+        item_pixels: side in pixels of the smallest item that must be recognised.
         choices: options of a multiple-choice question.
     """
 
@@ -68,7 +68,7 @@ def ask_gist(scene: Scene, random: Random) -> Draft | None:
 
 
 def ask_layout(scene: Scene, random: Random) -> Draft | None:
-    """Ask for the number of rows, or where a named thing is in a free scene."""
+    """Ask for the number of rows, or where a named pictogram is in a free scene."""
     if scene.kind != "scene":
         return Draft("layout", "rows", {}, str(scene.rows), IMAGE_SIDE / scene.rows)
     item = draw_item(random, unique_items(scene))
@@ -79,7 +79,7 @@ def ask_layout(scene: Scene, random: Random) -> Draft | None:
 
 
 def ask_identity(scene: Scene, random: Random) -> Draft | None:
-    """Ask what, or which colour, is in one cell of a grid that can be counted through."""
+    """Ask for the pictogram, or its colour, in one cell of a grid that is small enough to count."""
     item = draw_item(random, [item for item in scene.items if item.content in GLYPHS])
     if item is None or scene.rows > LARGEST_ADDRESSED:
         return None
@@ -90,7 +90,7 @@ def ask_identity(scene: Scene, random: Random) -> Draft | None:
 
 
 def ask_attribute(scene: Scene, random: Random) -> Draft | None:
-    """Ask for the colour of a named thing or a named bar."""
+    """Ask for the colour of a named pictogram or bar."""
     if scene.kind == "chart":
         bar = draw_item(random, [item for item in scene.items if item.content == "bar"])
         if bar is None:
@@ -217,27 +217,45 @@ FAMILIES: dict[str, Asker] = {
 # How often each kind of scene is asked each family.
 FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
     "grid": {
-        **{"gist": 0.6, "layout": 0.4, "identity": 1.2, "attribute": 0.8, "existence": 0.6},
-        **{"counting": 0.2, "relation": 0.4, "choice": 0.2},
+        "gist": 0.6,
+        "layout": 0.4,
+        "identity": 1.2,
+        "attribute": 0.8,
+        "existence": 0.6,
+        "counting": 0.2,
+        "relation": 0.4,
+        "choice": 0.2,
     },
     "scene": {
-        **{"gist": 0.6, "layout": 1.2, "attribute": 1.2, "existence": 0.6, "counting": 0.3},
-        **{"choice": 0.2},
+        "gist": 0.6,
+        "layout": 1.2,
+        "attribute": 1.2,
+        "existence": 0.6,
+        "counting": 0.3,
+        "choice": 0.2,
     },
     "menu": {
-        **{"gist": 0.6, "layout": 0.4, "table": 2.2, "reading": 1.2, "existence": 0.4},
-        **{"choice": 0.3},
+        "gist": 0.6,
+        "layout": 0.4,
+        "table": 2.2,
+        "reading": 1.2,
+        "existence": 0.4,
+        "choice": 0.3,
     },
     "chart": {
-        **{"gist": 0.6, "layout": 0.4, "chart": 2.5, "attribute": 1.0, "reading": 1.0},
-        **{"choice": 0.3},
+        "gist": 0.6,
+        "layout": 0.4,
+        "chart": 2.5,
+        "attribute": 1.0,
+        "reading": 1.0,
+        "choice": 0.3,
     },
     "page": {"gist": 0.6, "layout": 0.4, "reading": 3.0, "existence": 0.4},
     "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.4, "attribute": 0.4},
 }
 
 
-# To train on, what is learnt last comes more often.
+# What is learnt last is more frequent in training.
 TRAINING_FACTORS = {"relation": 2.5, "counting": 2.0}
 
 
@@ -248,14 +266,15 @@ def ask_scene(scene: Scene, random: Random, count: int, training: bool = False) 
         scene: the scene.
         random: source of all choices.
         count: how many questions are wanted.
-        training: whether they are to train on, with what is hard coming more often.
+        training: whether they are for training, where hard families are more frequent.
 
     Returns:
         Different drafts, fewer than `count` where the scene has no more to ask about.
     """
     factors = TRAINING_FACTORS if training else {}
     weights = {f: w * factors.get(f, 1.0) for f, w in FAMILY_WEIGHTS[scene.kind].items()}
-    names, shares = list(weights), np.array(list(weights.values()))
+    names = list(weights)
+    shares = np.array(list(weights.values()))
     drafts: dict[str, Draft] = {}
     for _ in range(count * TRIES_PER_QUESTION):
         family = names[int(random.choice(len(names), p=shares / shares.sum()))]

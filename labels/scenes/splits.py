@@ -1,4 +1,4 @@
-"""Numbers every scene of the built-in benchmark: split and index -> the same scene, for ever."""
+"""Makes scene number `index` of a split of the built-in benchmark, always the same one."""
 
 from functools import lru_cache
 
@@ -10,10 +10,11 @@ from labels.scenes.items import Scene
 from labels.scenes.layouts import MAKERS
 from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, SPLITS
 
+# Shares of `KINDS`.
 KIND_WEIGHTS = (0.325, 0.175, 0.14, 0.095, 0.12, 0.145)
 
 
-# To train on, menus, charts and lists come more often: looking a number up is learnt last.
+# Menus, charts and lists are more frequent in training: looking a number up is learnt last.
 TRAINING_KIND_WEIGHTS = (0.28, 0.09, 0.15, 0.1, 0.1, 0.28)
 
 
@@ -21,7 +22,10 @@ TRAINING = "train"
 
 
 # Separate random streams, so that a new question template does not change any image.
-LAYOUT_STREAM, PIXEL_STREAM, QUESTION_STREAM, DESCRIPTION_STREAM = range(4)
+LAYOUT_STREAM = 0
+PIXEL_STREAM = 1
+QUESTION_STREAM = 2
+DESCRIPTION_STREAM = 3
 
 
 def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Generator:

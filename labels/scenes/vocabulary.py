@@ -37,7 +37,7 @@ GLYPHS = {
 }
 
 
-# Never seen in training: they appear as clutter on the out-of-distribution split.
+# Not in training: they are clutter on the out-of-distribution split.
 UNSEEN_GLYPHS = {
     "crown": "\u265b",
     "gear": "\u2699",
@@ -68,17 +68,22 @@ BACKGROUNDS = {
 }
 
 
-WORDS = (
-    *("tea", "milk", "rice", "soup", "cake", "fish", "corn", "salt", "bread", "lemon"),
-    *("apple", "honey", "sugar", "water", "juice", "grape", "ham", "pie", "nut", "oil"),
-    *("fig", "bean", "leek", "mint", "pasta", "olive", "beef", "yam", "kiwi", "wafer"),
+WORDS = tuple(
+    "tea milk rice soup cake fish corn salt bread lemon apple honey sugar water juice "
+    "grape ham pie nut oil fig bean leek mint pasta olive beef yam kiwi wafer".split()
 )
 
 
 PLACES = (
-    *("top left", "top", "top right"),
-    *("left", "middle", "right"),
-    *("bottom left", "bottom", "bottom right"),
+    "top left",
+    "top",
+    "top right",
+    "left",
+    "middle",
+    "right",
+    "bottom left",
+    "bottom",
+    "bottom right",
 )
 
 

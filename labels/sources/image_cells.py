@@ -1,6 +1,6 @@
-"""From image cells to pictures that are still encoded: one, several, or the frames of a video.
+"""Lists the pictures of an image cell, still encoded: one, several, or the frames of a video.
 
-What this is not: a decoder; `labels.sources.rows` opens what is listed here.
+What this is not: a decoder; `labels.sources.rows` decodes what is listed here.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,7 @@ class Picture:
     frame: int = 0
 
     def read(self, name: str) -> bytes:
-        """Read the image file.
-
-        Args:
-            name: what to call the sample in messages.
-
-        Returns:
-            Its content.
+        """Read the content of the image file; messages call the sample by `name`.
 
         Raises:
             FileNotFoundError: if there is no such file.

@@ -1,6 +1,6 @@
 """Reads the conversations that LLaVA is trained on: a JSON list and a folder of images.
 
-Only the list is read here; images are opened when a training comes to them.
+Only the list is read here; images are opened when training needs them.
 """
 
 import json
@@ -53,61 +53,40 @@ def read_conversations(path: Path, images: Path) -> list[Conversation]:
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} must hold a list of conversations with at least one entry")
     return [
-        read_entry(entry, f"entry {place} of {path}", images) for place, entry in enumerate(entries)
+        _read_entry(entry, f"entry {place} of {path}", images)
+        for place, entry in enumerate(entries)
     ]
 
 
-def read_entry(entry: Any, name: str, images: Path) -> Conversation:
-    """Read one entry.
-
-    Args:
-        entry: what stands in the list.
-        name: what to call it in an error.
-        images: folder of the images.
-
-    Returns:
-        The conversation. As in LLaVA's own code an answer in front of the first question is left
-        out, and so is a question behind the last answer.
-
-    Raises:
-        ValueError: if the entry is malformed.
-    """
+def _read_entry(entry: Any, name: str, images: Path) -> Conversation:
     if not isinstance(entry, dict) or not isinstance(entry.get("conversations"), list):
         raise ValueError(f"{name}: expected an object with a list of 'conversations'")
     name = f"{name} (id {entry.get('id')!r})"
-    said = [read_message(message, name) for message in entry["conversations"]]
-    if said and said[0][0] == "gpt":
-        said = said[1:]
-    if [role for role, _ in said] != [ROLES[place % 2] for place in range(len(said))]:
-        raise ValueError(f"{name}: expected human and gpt by turns, got {[one[0] for one in said]}")
-    if len(said) < 2:
-        raise ValueError(f"{name}: expected a question and an answer, got {len(said)} messages")
-    files = find_images(entry.get("image"), name, images)
-    shown = sum(text.count(IMAGE) for _, text in said)
-    if shown != len(files):
+    messages = [_read_message(message, name) for message in entry["conversations"]]
+    # As in LLaVA's own code, an answer in front of the first question is left out.
+    if messages and messages[0][0] == "gpt":
+        messages = messages[1:]
+    roles = [role for role, _ in messages]
+    if roles != [ROLES[place % 2] for place in range(len(roles))]:
+        raise ValueError(f"{name}: expected human and gpt by turns, got {roles}")
+    if len(messages) < 2:
+        raise ValueError(f"{name}: expected a question and an answer, got {len(messages)} messages")
+    files = _find_images(entry.get("image"), name, images)
+    marks = sum(text.count(IMAGE) for _, text in messages)
+    if marks != len(files):
         raise ValueError(
-            f"{name}: has {len(files)} images and {IMAGE} {shown} times; expected it once an image"
+            f"{name}: has {len(files)} images and {IMAGE} {marks} times; expected it once per image"
         )
+    texts = [text for _, text in messages]
     turns = tuple(
-        (question.count(IMAGE), place_images(question), answer)
-        for (_, question), (_, answer) in zip(said[::2], said[1::2], strict=False)
+        (question.count(IMAGE), _remove_marks(question), answer)
+        # A question behind the last answer is left out, and its images with it.
+        for question, answer in zip(texts[::2], texts[1::2], strict=False)
     )
-    return Conversation(files[: sum(turn[0] for turn in turns)], turns)
+    return Conversation(files[: sum(count for count, _, _ in turns)], turns)
 
 
-def read_message(message: Any, name: str) -> tuple[str, str]:
-    """Read one message.
-
-    Args:
-        message: what stands in the list of an entry.
-        name: what to call the entry in an error.
-
-    Returns:
-        Who says it and what.
-
-    Raises:
-        ValueError: if it is malformed.
-    """
+def _read_message(message: Any, name: str) -> tuple[str, str]:
     if not isinstance(message, dict) or not isinstance(message.get("value"), str):
         raise ValueError(f"{name}: expected messages of 'from' and 'value', got {message!r:.80}")
     role, text = message.get("from"), message["value"]
@@ -120,7 +99,7 @@ def read_message(message: Any, name: str) -> tuple[str, str]:
     return role, text
 
 
-def place_images(question: str) -> str:
+def _remove_marks(question: str) -> str:
     """Take the marks of images out of a question; the template puts them in front of it.
 
     Source: LLaVA's official code, `train.py`, `preprocess_multimodal`.
@@ -128,21 +107,7 @@ def place_images(question: str) -> str:
     return question.replace(IMAGE, "").strip() if IMAGE in question else question
 
 
-def find_images(named: Any, name: str, images: Path) -> tuple[Path, ...]:
-    """Find the image files of an entry.
-
-    Args:
-        named: its field `image`.
-        name: what to call the entry in an error.
-        images: folder of the images.
-
-    Returns:
-        The files.
-
-    Raises:
-        FileNotFoundError: if one is not there.
-        ValueError: if the field is no name and no list of names.
-    """
+def _find_images(named: Any, name: str, images: Path) -> tuple[Path, ...]:
     listed = [] if named is None else named if isinstance(named, list) else [named]
     if not all(isinstance(one, str) for one in listed):
         raise ValueError(f"{name}: 'image' must be a file name or a list of them, got {named!r}")

@@ -1,8 +1,7 @@
 """Where questions come from: any data set that `datasets` opens, or the built-in benchmark.
 
 What this is not: a list of known data sets (`labels.sources.benchmarks`). A data set is mapped to
-questions by naming its columns; the few fields that count are in `REQUIRED_COLUMNS` and
-`OPTIONAL_COLUMNS`.
+questions by naming its columns, see `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ SCENES_IMAGES = 100
 
 
 QUIET_SECONDS = 2.0
+"""After so long a progress bar is shown."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def load_questions(
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
         columns: our field -> the source's column, for fields with another name there; see
-            `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`. Images may stand in several columns, named
-            with commas between them, or in one as lists.
+            `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`. Images may be in several columns, named with
+            commas between them, or in one as lists.
         metric: metric of the questions that do not name their own, a key of `METRICS`.
         files: where images lie, and whether they are videos.
 
@@ -88,6 +88,18 @@ def load_questions(
     Raises:
         FileNotFoundError: if the source looks like a local path and there is nothing.
         ValueError: if an argument, a column, a question or an image is not usable.
+
+    >>> import json
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (32, 32), "red").save(Path(folder) / "mug.png")
+    ...     row = {"image": "mug.png", "question": "What colour is it?", "answers": ["red"]}
+    ...     path = Path(folder) / "own.jsonl"
+    ...     _ = path.write_text(json.dumps(row))
+    ...     questions = load_questions(str(path), metric="exact")
+    >>> questions[0].question, questions[0].answers
+    ('What colour is it?', ('red',))
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
@@ -167,20 +179,19 @@ def _map_columns(
     for field in columns:
         if field not in known:
             raise ValueError(f"unknown field {field!r} in the columns; known: {', '.join(known)}")
-    mapped = {field: columns.get(field, field) for field in known}
-    found = {}
-    for field, column in mapped.items():
-        several = field in SEVERAL_COLUMNS
-        names = _split_columns(column, present) if several else [column]
+    mapped = {}
+    for field in known:
+        column = columns.get(field, field)
+        names = _split_columns(column, present) if field in SEVERAL_COLUMNS else [column]
         missing = [name for name in names if name not in present]
         if not missing:
-            found[field] = column
+            mapped[field] = column
         elif field in needed or field in columns:
             raise ValueError(
                 f"{source} has no column {missing[0]!r} for the field {field!r}; it has: "
                 f"{', '.join(present)}; name the right one as {field}=COLUMN"
             )
-    return found
+    return mapped
 
 
 def _split_columns(column: str, present: list[str]) -> list[str]:
@@ -190,6 +201,7 @@ def _split_columns(column: str, present: list[str]) -> list[str]:
 def _keep_encoded(dataset: Any, columns: list[str]) -> Any:
     import datasets
 
+    # The data set must not decode images itself: their bytes are checked and hashed first.
     encoded = datasets.Image(decode=False)
     for column in columns:
         feature = dataset.features[column]
@@ -203,7 +215,7 @@ def _keep_encoded(dataset: Any, columns: list[str]) -> Any:
 def _read_rows(
     dataset: Any, fields: Mapping[str, str], images: ImageColumn, metric: str
 ) -> Iterator[Question]:
-    # The bar shows only where reading takes a while, and only to a person.
+    # The bar appears only if reading takes long, and only on a terminal.
     rows = tqdm(dataset, desc="reading", unit=" rows", delay=QUIET_SECONDS, disable=None)
     for index, row in enumerate(rows):
         sample_id = str(row[fields["sample_id"]]) if "sample_id" in fields else str(index)

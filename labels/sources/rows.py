@@ -1,4 +1,4 @@
-"""From a row of any data set to a question, and from its image cells to pixels.
+"""Turns a row of any data set into a question, and its image cells into images.
 
 What this is not: a reader of files; `labels.sources.loading` opens the data set and knows its
 columns.
@@ -21,13 +21,13 @@ NOTHING = "nan"
 """How data sets that went through pandas write a cell without text."""
 
 
-Row = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 class Rows(Protocol):
-    """What is needed of a data set: rows by number."""
+    """A data set whose rows are read by number."""
 
-    def __getitem__(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> Record:
         """Read one row."""
         ...
 
@@ -64,7 +64,7 @@ class ImageColumn:
         self._known_files: dict[tuple[bytes, int], str] = {}
 
     def register(self, index: int, cell: object, name: str) -> str:
-        """Check the images of a row and remember where they are.
+        """Check that the images of a row can be opened, and remember where they are.
 
         Args:
             index: number of the row.
@@ -106,7 +106,7 @@ class ImageColumn:
 
     def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> str:
         data = picture.read(name)
-        key = hashlib.sha256(data).digest(), picture.frame
+        key = hashlib.sha256(data).digest(), picture.frame  # equal bytes are decoded once
         if key not in self._known_files:
             image_id = image_fingerprint(decode_image(BytesIO(data), name, picture.frame))
             self._known_files[key] = image_id
@@ -114,21 +114,15 @@ class ImageColumn:
         return self._known_files[key]
 
 
-def image_cell(row: Row, columns: Sequence[str]) -> object:
-    """Take what a row says of its images.
-
-    Args:
-        row: the row.
-        columns: the image columns.
-
-    Returns:
-        The cell of the one column, or the list of the cells of several.
-    """
+def image_cell(row: Record, columns: Sequence[str]) -> object:
+    """Take the cell of the one image column of a row, or the list of the cells of several."""
     cells = [row[column] for column in columns]
     return cells[0] if len(cells) == 1 else cells
 
 
-def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults: Row) -> Question:
+def make_question(
+    row: Record, columns: Mapping[str, str], sample_id: str, defaults: Record
+) -> Question:
     """Build the question of a row.
 
     Args:
@@ -136,9 +130,6 @@ def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults
         columns: our field -> the row's column, for the fields that the data set has.
         sample_id: name of the sample.
         defaults: values of fields that have no column: `image_id` and `metric`.
-
-    Returns:
-        The question.
     """
     choices = _read_choices(row, columns.get("choices"), sample_id)
     lines = (_read_text(row, columns.get(field)) for field in ("context", "question"))
@@ -156,33 +147,33 @@ def make_question(row: Row, columns: Mapping[str, str], sample_id: str, defaults
     )
 
 
-def _read_text(row: Row, column: str | None) -> str:
+def _read_text(row: Record, column: str | None) -> str:
     value = row[column] if column is not None else None
     return "" if value is None else str(value)
 
 
-def _read_texts(row: Row, column: str | None) -> tuple[str, ...]:
+def _read_texts(row: Record, column: str | None) -> tuple[str, ...]:
     value = row[column] if column is not None else None
     if value is None:
         return ()
     if not isinstance(value, Sequence) or isinstance(value, str):
         return (str(value),)
-    # VQAv2 and its kin keep each answer in a dict with the person's confidence.
+    # VQAv2 and similar sets keep each answer in a dict with the person's confidence.
     cells = [cell["answer"] if isinstance(cell, Mapping) else cell for cell in value]
     return tuple(str(cell) for cell in cells if cell is not None)
 
 
-def _read_choices(row: Row, column: str | None, sample_id: str) -> tuple[str, ...]:
+def _read_choices(row: Record, column: str | None, sample_id: str) -> tuple[str, ...]:
     if column is None:
         return ()
-    if column not in row:  # one column an option, and empty ones where there are fewer
+    if column not in row:  # one column per option, empty where a question has fewer
         texts = (_read_text(row, name) for name in column.split(","))
         return tuple(text for text in texts if text not in ("", NOTHING))
     cell = row[column]
     if not isinstance(cell, str):
         return _read_texts(row, column)
     try:
-        return tuple(str(option) for option in ast.literal_eval(cell))  # MMMU's lists are text
+        return tuple(str(option) for option in ast.literal_eval(cell))  # MMMU stores lists as text
     except (ValueError, SyntaxError, TypeError) as error:
         raise ValueError(
             f"sample {sample_id!r}: expected a list of choices, got the text {cell!r}"
