@@ -27,19 +27,18 @@ from m3_backbone.checkpoints.placement import DeviceMap, name_numbers
 from m3_backbone.hosts import config
 from m3_backbone.hosts.anyres import count_crops
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.answers import Answer
 from m3_backbone.inference.batching import TOKEN_BUDGET
-from m3_backbone.inference.encoding import PreparedImage, encode_images, prepare_image
+from m3_backbone.inference.encoding import PreparedImage, encode_images, prepare_for_tower
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import MemoryLimit
 from m3_backbone.inference.pyramids import (
-    Seen,
+    Pyramids,
     build_pyramids,
     check_grids,
     check_length,
     check_scales,
-    read_level,
+    take_tokens,
 )
 from m3_backbone.inference.reference_loss import reference_losses
 from m3_backbone.inference.router_inputs import (
@@ -51,8 +50,8 @@ from m3_backbone.inference.router_inputs import (
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
 
-# An answer is met where it is given, and so is a pyramid, or several.
-__all__ = ["Answer", "M3Backbone", "Pyramid", "Seen"]
+# Whoever calls M3Backbone finds here the types of what it takes and gives.
+__all__ = ["Answer", "M3Backbone", "Pyramid", "Pyramids"]
 
 
 class M3Backbone:
@@ -92,15 +91,16 @@ class M3Backbone:
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
-        self.grid_side = find_host(model.config).grid_side(model.config)
+        self._folder = folder
+        self._engine = AnswerEngine(model, tokenizer)
+        self._host = self._engine.host
+        self._memory = MemoryLimit()
+        self.grid_side = self._host.grid_side(model.config)
         self.layout = config.crop_layout(model.config)
         self.scales = config.trained_scales(model.config, self.grid_side)
         self.language_shape = config.language_shape(model.config)
         self.vision_shape = config.vision_shape(model.config)
         self.hidden_size = self.language_shape.hidden
-        self._folder = folder
-        self._engine = AnswerEngine(model, tokenizer)
-        self._memory = MemoryLimit()
 
     @classmethod
     def from_pretrained(
@@ -184,7 +184,7 @@ class M3Backbone:
         Returns:
             The image as `encode` takes it too.
         """
-        return prepare_image(self.model, self.image_processor, image)
+        return prepare_for_tower(self.model, self._host, self.image_processor, image)
 
     def encode(
         self, images: Sequence[Image.Image | PreparedImage], batch_size: int = 16
@@ -200,10 +200,12 @@ class M3Backbone:
         Returns:
             One pyramid an image, in the caller's order.
         """
-        tokens = encode_images(self.model, self.image_processor, images, batch_size, self._memory)
+        tokens = encode_images(
+            self.model, self._host, self.image_processor, images, batch_size, self._memory
+        )
         check_grids(tokens, self.grid_side, self.hidden_size)
         sizes = [image.size for image in images]
-        return build_pyramids(self.model, tokens, sizes, self.scales, self.pooling)
+        return build_pyramids(self.model, self._host, tokens, sizes, self.scales, self.pooling)
 
     def prompt(self, question: str) -> str:
         """Write the prompt of a question as the model reads it.
@@ -218,7 +220,7 @@ class M3Backbone:
 
     def generate(
         self,
-        pyramids: Sequence[Seen],
+        pyramids: Sequence[Pyramids],
         questions: Sequence[str],
         scales: Sequence[int] | int,
         *,
@@ -242,15 +244,13 @@ class M3Backbone:
         """
         chosen = check_scales(scales, self.scales, len(questions))
         check_length("pyramids", pyramids, len(questions))
-        features = [
-            self._read_level(seen, scale) for seen, scale in zip(pyramids, chosen, strict=True)
-        ]
+        features = self._take_tokens(pyramids, chosen)
         prompts = self._engine.tokenize(questions, list(map(len, features)), max_new_tokens)
         return self._engine.answer_each(prompts, features, chosen, max_new_tokens, batch_size)
 
     def answer_images(
         self,
-        pyramids: Sequence[Seen],
+        pyramids: Sequence[Pyramids],
         questions: Sequence[Sequence[str]],
         scale: int,
         *,
@@ -277,7 +277,7 @@ class M3Backbone:
         """
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
-        features = self._read_levels(pyramids, scale)
+        features = self._take_tokens(pyramids, [scale] * len(pyramids))
         prompts = [
             self._engine.tokenize(group, [len(tokens)] * len(group), max_new_tokens)
             for group, tokens in zip(questions, features, strict=True)
@@ -299,7 +299,7 @@ class M3Backbone:
         table: Any = self.model.get_input_embeddings().weight
         return average_embeddings(table, self._engine.prompts.question_ids(questions))
 
-    def coarse_tokens(self, pyramids: Sequence[Seen]) -> NDArray[np.float32]:
+    def coarse_tokens(self, pyramids: Sequence[Pyramids]) -> NDArray[np.float32]:
         """Join the base crop's tokens at the two smallest scales, the router's view of an image.
 
         Args:
@@ -311,7 +311,7 @@ class M3Backbone:
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
 
     def prompt_states(
-        self, pyramids: Sequence[Seen], questions: Sequence[str]
+        self, pyramids: Sequence[Pyramids], questions: Sequence[str]
     ) -> NDArray[np.float32]:
         """Read each prompt at the second smallest scale, up to where its answer would begin.
 
@@ -326,8 +326,8 @@ class M3Backbone:
             The last layer's hidden state at the last place of each prompt [n, D].
         """
         check_length("pyramids", pyramids, len(questions))
-        scale = self.scales[:2][-1]
-        return read_prompt_states(self._engine, questions, self._read_levels(pyramids, scale))
+        features = self._take_tokens(pyramids, [self.scales[:2][-1]] * len(pyramids))
+        return read_prompt_states(self._engine, questions, features)
 
     def image_statistics(self, image: Image.Image | PreparedImage) -> NDArray[np.float32]:
         """Measure brightness, colours and edges of an image as the vision tower would see it.
@@ -342,7 +342,7 @@ class M3Backbone:
 
     def reference_losses(
         self,
-        pyramids: Sequence[Seen],
+        pyramids: Sequence[Pyramids],
         questions: Sequence[str],
         answers: Sequence[str],
         scale: int,
@@ -361,11 +361,9 @@ class M3Backbone:
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
         check_length("answers", answers, len(questions))
-        features = self._read_levels(pyramids, scale)
+        features = self._take_tokens(pyramids, [scale] * len(pyramids))
         return reference_losses(self._engine, questions, answers, features)
 
-    def _read_levels(self, pyramids: Sequence[Seen], scale: int) -> list[Tensor]:
-        return [self._read_level(pyramid, scale) for pyramid in pyramids]
-
-    def _read_level(self, seen: Seen, scale: int) -> Tensor:
-        return read_level(seen, scale, fixed=self.layout is None)
+    def _take_tokens(self, pyramids: Sequence[Pyramids], scales: Sequence[int]) -> list[Tensor]:
+        fixed = self.layout is None
+        return [take_tokens(one, scale, fixed) for one, scale in zip(pyramids, scales, strict=True)]

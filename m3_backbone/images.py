@@ -1,7 +1,6 @@
 """Opening and checking images, and frames of a video, before a model sees them.
 
-Not preprocessing: pixels stay as they are. Not a video decoder either: what Pillow does not animate
-comes as a folder of frames.
+Pixels stay as they are. A video is what Pillow animates, or a folder of frames.
 """
 
 from io import BytesIO
@@ -33,6 +32,12 @@ def load_image(path: str | Path, frame: int = 0) -> Image.Image:
 
     Raises:
         FileNotFoundError: if there is no such file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "red.png"
+    >>> Image.new("L", (64, 32)).save(path)
+    >>> load_image(path).mode, load_image(path).size
+    ('RGB', (64, 32))
     """
     path = Path(path)
     if not path.is_file():
@@ -134,17 +139,15 @@ def count_frames(source: Path | BytesIO, name: str) -> int:
 
 
 def even_places(total: int, count: int) -> list[int]:
-    """Spread frames evenly over a video: the middle one of each of `count` equal stretches.
-
-    Args:
-        total: frames of the video.
-        count: frames to take.
-
-    Returns:
-        Numbers of the frames, ascending; all of them if there are no more than `count`.
+    """Number the middle frames of `count` equal stretches of a video of `total` frames.
 
     Raises:
-        ValueError: if no frame is wanted.
+        ValueError: if `count` is below 1.
+
+    >>> even_places(10, 2)
+    [2, 7]
+    >>> even_places(2, 10)
+    [0, 1]
     """
     if count < 1:
         raise ValueError(f"expected at least 1 frame of a video, got {count}")
@@ -189,10 +192,10 @@ def check_size(size: tuple[int, int], name: str = "image") -> None:
         ValueError: if a side is too short or too long, or the image is too thin.
     """
     short, long = min(size), max(size)
-    told = f"{name} is {size[0]}x{size[1]} pixels"
+    actual = f"{name} is {size[0]}x{size[1]} pixels"
     if short < MIN_SIDE:
-        raise ValueError(f"{told}: each side must be at least {MIN_SIDE}")
+        raise ValueError(f"{actual}: each side must be at least {MIN_SIDE}")
     if long > MAX_SIDE:
-        raise ValueError(f"{told}: each side may be at most {MAX_SIDE}")
+        raise ValueError(f"{actual}: each side may be at most {MAX_SIDE}")
     if long > MAX_ASPECT * short:
-        raise ValueError(f"{told}: the longer side may be at most {MAX_ASPECT} times the shorter")
+        raise ValueError(f"{actual}: the longer side may be at most {MAX_ASPECT} times the shorter")

@@ -6,6 +6,7 @@ legal one.
 """
 
 from collections.abc import Sequence
+from math import isqrt
 from numbers import Integral
 
 GRID_SIDE = 24
@@ -25,13 +26,12 @@ state at the end of the prompt at the second smallest scale."""
 
 
 def legal_scales(side: int = GRID_SIDE) -> tuple[int, ...]:
-    """List every scale that divides a square grid into equal square bins.
+    """List every scale that divides a square grid into equal square bins, ascending.
 
-    Args:
-        side: tokens along one side of the grid.
+    These are all `g * g` where `g` divides `side`, the tokens along one side of the grid.
 
-    Returns:
-        All `g * g` where `g` divides `side`, ascending.
+    >>> legal_scales(24)
+    (1, 4, 9, 16, 36, 64, 144, 576)
     """
     side = _check_side(side)
     return tuple(g * g for g in range(1, side + 1) if side % g == 0)
@@ -43,11 +43,8 @@ def default_ladder(side: int = GRID_SIDE) -> tuple[int, ...]:
     The side is divided by its smallest prime factor until it is 1, which is what M3 does for 24:
     24, 12, 6, 3, 1. So 27, the grid of LLaVA-OneVision, gives 27, 9, 3, 1.
 
-    Args:
-        side: tokens along one side of the grid.
-
-    Returns:
-        Scales, ascending; `TOKEN_SCALES` for 24.
+    >>> default_ladder(27)
+    (1, 9, 81, 729)
     """
     sides = [_check_side(side)]
     while (side := sides[-1]) > 1:
@@ -58,15 +55,14 @@ def default_ladder(side: int = GRID_SIDE) -> tuple[int, ...]:
 def check_scale(scale: int, ladder: Sequence[int] = TOKEN_SCALES) -> int:
     """Return a scale that is on the ladder, as a plain int.
 
-    Args:
-        scale: visual tokens per crop.
-        ladder: the scales that are allowed.
-
-    Returns:
-        The scale.
-
     Raises:
         ValueError: if `scale` is not an integer on the ladder; the message names the legal ones.
+
+    >>> check_scale(36)
+    36
+    >>> check_scale(37)
+    Traceback (most recent call last):
+    ValueError: illegal scale 37: choose one of 1, 9, 36, 144, 576 (visual tokens per image)
     """
     # True == 1 and 9.0 == 9: both would slip through a plain membership test.
     is_integer = isinstance(scale, Integral) and not isinstance(scale, bool)
@@ -81,17 +77,12 @@ def check_scale(scale: int, ladder: Sequence[int] = TOKEN_SCALES) -> int:
 def pool_stride(scale: int, side: int = GRID_SIDE) -> int:
     """Return how many grid cells one pooled token spans in each direction.
 
-    Args:
-        scale: visual tokens per crop, one of `legal_scales(side)`.
-        side: tokens along one side of the grid.
+    This is the kernel size and the stride of the average pooling.
 
-    Returns:
-        Kernel size and stride of the average pooling, in grid cells.
+    >>> pool_stride(144)
+    2
     """
-    ladder = legal_scales(side)
-    # legal_scales is ascending in g, so the divisors in descending order are its strides.
-    strides = [side // g for g in range(1, side + 1) if side % g == 0]
-    return strides[ladder.index(check_scale(scale, ladder))]
+    return side // isqrt(check_scale(scale, legal_scales(side)))
 
 
 def _check_side(side: int) -> int:

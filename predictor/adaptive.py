@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from m3_backbone.backbone import Answer, M3Backbone, Seen
+from m3_backbone.backbone import Answer, M3Backbone, Pyramids
 from m3_backbone.half import to_half
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
@@ -200,7 +200,7 @@ class AdaptiveM3:
         return lam if isinstance(lam, OperatingPoint) else Price(lam or 0.0)
 
     def _read_inputs(
-        self, images: Sequence[Images], pyramids: Sequence[Seen], questions: Sequence[str]
+        self, images: Sequence[Images], pyramids: Sequence[Pyramids], questions: Sequence[str]
     ) -> RouterInputs:
         """Read what the router looks at, rounded as labelling stores it."""
         coarse = _as_labelled(self.backbone.coarse_tokens(pyramids), "coarse tokens")
@@ -218,7 +218,7 @@ class AdaptiveM3:
             extras["state"] = _as_labelled(states, "prompt states")
         return coarse, question, extras
 
-    def _encode(self, images: Sequence[Images]) -> list[Seen]:
+    def _encode(self, images: Sequence[Images]) -> list[Pyramids]:
         groups = _group(images)
         for number, group in enumerate(groups):
             if not group:
@@ -229,7 +229,7 @@ class AdaptiveM3:
             for group in groups
         ]
 
-    def _costs(self, pyramids: Sequence[Seen]) -> FloatArray:
+    def _costs(self, pyramids: Sequence[Pyramids]) -> FloatArray:
         # What a scale costs depends on how many images there are, and on the image where a model
         # cuts images into crops.
         groups = [[one] if isinstance(one, dict) else one for one in pyramids]

@@ -82,7 +82,8 @@ def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, .
     named = getattr(config, "matryoshka_vis_token_scale", None)
     if not named:
         return default_ladder(side)
-    return tuple(sorted({check_scale(scale, legal_scales(side)) for scale in named}))
+    legal = legal_scales(side)
+    return tuple(sorted({check_scale(scale, legal) for scale in named}))
 
 
 def crop_layout(config: StockConfig) -> CropLayout | None:

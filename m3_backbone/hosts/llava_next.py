@@ -20,7 +20,7 @@ from torch import Tensor
 from m3_backbone.hosts.anyres import CropLayout, Size, count_crops, tile_grid, unpadded_window
 from m3_backbone.hosts.config import read_layout
 from m3_backbone.hosts.llava import encode_pixels
-from m3_backbone.pooling import Pyramid, pool_tokens
+from m3_backbone.pooling import Pyramid, pool_to_scales
 
 
 def prepare_crops(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
@@ -161,9 +161,10 @@ def build_crop_pyramid(
     Returns:
         The pyramid: scale -> [n_visual, D]; the first `scale` tokens are those of the base crop.
     """
+    pooled = pool_to_scales(tokens, scales, method)
     return {
-        scale: merge_crops(pool_tokens(tokens, scale, method), size, layout, newline)
-        for scale in scales
+        scale: merge_crops(crops, size, layout, newline)  # [crops, scale, D] to [n_visual, D]
+        for scale, crops in pooled.items()
     }
 
 

@@ -5,6 +5,7 @@ the pooled grid. Each crop is pooled before, as M3 does for LLaVA-NeXT.
 """
 
 from collections.abc import Sequence
+from math import isqrt
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,7 @@ from torch import Tensor
 from transformers import LlavaOnevisionModel
 
 from m3_backbone.hosts.anyres import Size
-from m3_backbone.hosts.config import grid_side
-from m3_backbone.pooling import Pyramid, pool_tokens
-from m3_backbone.scales import pool_stride
+from m3_backbone.pooling import Pyramid, pool_to_scales
 
 
 def pool_onevision(
@@ -32,10 +31,10 @@ def pool_onevision(
     Returns:
         The pyramid: scale -> [n_visual, D], the newline behind each row among them.
     """
-    side = grid_side(model.config)
+    side = isqrt(tokens.shape[1])
     return {
-        scale: _merge(model, pool_tokens(tokens, scale, method), size, pool_stride(scale, side))
-        for scale in scales
+        scale: _merge(model, crops, size, side // isqrt(scale))
+        for scale, crops in pool_to_scales(tokens, scales, method).items()
     }
 
 
@@ -57,5 +56,5 @@ def _merge(model: Any, crops: Tensor, size: Size, stride: int) -> Tensor:
         image_newline=model.model.image_newline.detach(),
         vision_aspect_ratio=config.vision_aspect_ratio,
     )
-    found: Tensor = merged[0]
-    return found
+    tokens: Tensor = merged[0]  # [n_visual, D]
+    return tokens

@@ -24,7 +24,7 @@ class Answer:
         first_margin: log-probability of the first token minus that of the runner-up [nats].
         wall_ms: time of the batch divided by its answers, without encoding the image [ms].
         batch_size: answers of the batch.
-        batch_shape: its rows x answers a row x tokens a row that were read, such as 4x3x180.
+        batch_shape: its rows x answers per row x tokens read per row, such as 4x3x180.
     """
 
     text: str
@@ -47,8 +47,8 @@ class BatchFacts:
     Attributes:
         scale: visual tokens per image crop.
         visual: visual tokens of each row, all its crops and newlines included.
-        wall_ms: time of one answer [ms].
-        shape: rows, answers a row and tokens a row that were read.
+        wall_ms: time per answer [ms].
+        shape: rows, answers per row and tokens read per row.
     """
 
     scale: int
@@ -72,32 +72,33 @@ def build_answers(
         tokenizer: turns ids into text.
 
     Returns:
-        Answers of each row, one a prompt.
+        Answers of each row, one per prompt.
     """
     lengths = output.lengths.tolist()
     token_ids = output.token_ids.tolist()
-    logprobs, margins = output.logprob.tolist(), output.margin.tolist()
-    batch_size, batch_shape = sum(map(len, prompts)), "x".join(map(str, facts.shape))
+    logprobs = output.logprob.tolist()
+    margins = output.margin.tolist()
+    batch_size = sum(map(len, prompts))
+    batch_shape = "x".join(map(str, facts.shape))
+
+    def build(row: int, slot: int, prompt: TokenizedPrompt) -> Answer:
+        length = lengths[row][slot]
+        ids = token_ids[row][slot][:length]
+        return Answer(
+            text=str(tokenizer.decode(ids, skip_special_tokens=True)).strip(),
+            token_ids=tuple(ids),
+            scale=facts.scale,
+            visual_tokens=facts.visual[row],
+            prompt_tokens=prompt.text_tokens() + facts.visual[row],
+            output_tokens=length,
+            mean_logprob=logprobs[row][slot] / length,
+            first_margin=margins[row][slot],
+            wall_ms=facts.wall_ms,
+            batch_size=batch_size,
+            batch_shape=batch_shape,
+        )
+
     return [
-        [
-            Answer(
-                text=_decode(tokenizer, token_ids[row][slot][: lengths[row][slot]]),
-                token_ids=tuple(token_ids[row][slot][: lengths[row][slot]]),
-                scale=facts.scale,
-                visual_tokens=facts.visual[row],
-                prompt_tokens=prompt.text_tokens() + facts.visual[row],
-                output_tokens=lengths[row][slot],
-                mean_logprob=logprobs[row][slot] / lengths[row][slot],
-                first_margin=margins[row][slot],
-                wall_ms=facts.wall_ms,
-                batch_size=batch_size,
-                batch_shape=batch_shape,
-            )
-            for slot, prompt in enumerate(row_prompts)
-        ]
+        [build(row, slot, prompt) for slot, prompt in enumerate(row_prompts)]
         for row, row_prompts in enumerate(prompts)
     ]
-
-
-def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=True)).strip()

@@ -3,7 +3,6 @@
 Plans only; what a row or a batch is made of is `prefill.py`'s business.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,9 +22,7 @@ LONG_BEGINNING = 400
 
 
 Pays = Callable[[int, int], bool]
-
-
-logger = logging.getLogger(__name__)
+"""(questions of an image, its visual tokens) -> whether they share its reading."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +85,12 @@ def plan_rows(
     rows = []
     for image, group in enumerate(prompts):
         if not group or not pays(len(group), visual[image] if even else 0):
+            # A row for each question, which reads the image again.
             for place, prompt in enumerate(group):
                 size = prompt.text_tokens() + visual[image] + max_new_tokens
                 rows.append(Row(image, (place,), False, visual[image], size))
             continue
+        # As few rows as the limits allow, each of which reads the image once.
         beginning = len(group[0].before) + visual[image]
         sizes = [len(prompt.after) + max_new_tokens for prompt in group]
         for places in _cut(sizes, min(LONGEST_PACK, token_budget - beginning)):
@@ -147,14 +146,7 @@ def split_batches(
 
 
 def count_tokens(batch: Sequence[Row]) -> int:
-    """Count what a batch takes.
-
-    Args:
-        batch: its rows.
-
-    Returns:
-        Tokens in the cache, padding included.
-    """
+    """Count the tokens in the cache of a batch, padding included."""
     return len(batch) * max(row.size for row in batch)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.suppressed import bar_tokens
+from m3_backbone.hosts.suppressed import suppress_tokens
 
 SHARED = -1
 
@@ -66,7 +66,7 @@ class _Record:
     """Collects the answers; its rows are those of the batch at the start."""
 
     def __init__(self, active: Tensor, max_new_tokens: int) -> None:
-        shape = active.shape
+        shape = active.shape  # [R, Q]
         device = active.device
         self.token_ids = torch.zeros((*shape, max_new_tokens), dtype=torch.long, device=device)
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
@@ -74,26 +74,24 @@ class _Record:
         self.margin = torch.zeros(shape, device=device)
 
     def add(self, rows: Tensor, slots: Tensor, live: Tensor, logits: Tensor) -> Tensor:
-        """Note the best token of each live slot.
+        """Note the best token of each slot [r, q] that is live [r, q], of rows [r, 1].
 
-        Args:
-            rows: row numbers [r, 1].
-            slots: slot numbers [r, q].
-            live: which of them count [r, q].
-            logits: logits [r, q, V].
+        r and q are what the batch still holds of its R rows and Q slots.
 
         Returns:
-            The best token of every slot [r, q].
+            The best token of every slot by the logits [r, q, V], also of those that are not live
+            [r, q].
         """
-        logprobs = logits.float().log_softmax(-1)
-        best = logprobs.argmax(-1)
-        top = logprobs.topk(2, dim=-1).values
+        logprobs = logits.float().log_softmax(-1)  # [r, q, V]
+        best = logprobs.argmax(-1)  # [r, q]
+        top = logprobs.topk(2, dim=-1).values  # [r, q, 2]
+        # From here on one entry for each live slot.
         rows, slots = rows.expand_as(slots)[live], slots[live]
         step = self.lengths[rows, slots]
         self.token_ids[rows, slots, step] = best[live]
         self.lengths[rows, slots] = step + 1
         self.logprob[rows, slots] += top[..., 0][live]
-        first = step == 0
+        first = step == 0  # the margin is that of an answer's first token
         self.margin[rows[first], slots[first]] = (top[..., 0] - top[..., 1])[live][first]
         return best
 
@@ -121,21 +119,26 @@ def decode_greedily(
         The answers of all rows and slots, in the state's order.
     """
     record = _Record(state.active, max_new_tokens)
-    row_ids = torch.arange(len(state.active), device=state.active.device)[:, None]
-    ends = torch.tensor(eos_ids, dtype=torch.long, device=state.active.device)
-    slots = torch.arange(state.active.shape[1], device=state.active.device).expand_as(state.active)
-    live, logits = state.active, state.logits
+    device = state.active.device
+    ends = torch.tensor(eos_ids, dtype=torch.long, device=device)
+    row_ids = torch.arange(len(state.active), device=device)[:, None]  # [R, 1]
+    slots = torch.arange(state.active.shape[1], device=device).expand_as(state.active)  # [R, Q]
+    live = state.active
+    logits = state.logits
     for step in range(max_new_tokens):
-        best = record.add(row_ids, slots, live, bar_tokens(model, logits))
+        best = record.add(row_ids, slots, live, suppress_tokens(model, logits))
         ended = torch.isin(best, ends)
         if step == 0 and state.closing is not None:
+            # best [R, Q, 1] against closing [R, Q, n]
             ended |= (best[..., None] == state.closing).any(-1)
         state.active.scatter_(1, slots, live & ~ended)
         if step + 1 == max_new_tokens or not bool(state.active.any()):
             break
+        # Back from the places of the live slots [r, q] to all slots [r, Q].
         tokens = torch.zeros_like(state.position).scatter_(1, slots, best)
         kept = _drop_finished_rows(state)
-        tokens, row_ids = tokens[kept], row_ids[kept]
+        tokens = tokens[kept]
+        row_ids = row_ids[kept]
         slots, live = _pick_slots(state.active)
         logits = _step(model, state, tokens.gather(1, slots), slots, live)
     return record.finish()
@@ -157,7 +160,7 @@ def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _drop_finished_rows(state: DecodeState) -> Tensor:
     """Give up rows without an active slot once they are half of the batch; return the rows kept."""
-    wanted = state.active.any(1)
+    wanted = state.active.any(1)  # [r]
     everything = torch.arange(len(wanted), device=wanted.device)
     # Selecting copies the cache, so it has to pay for itself.
     if 2 * int(wanted.sum()) > len(wanted):
@@ -165,7 +168,8 @@ def _drop_finished_rows(state: DecodeState) -> Tensor:
     kept = everything[wanted]
     # The layers of the cache may lie on several devices, and each takes indices from the CPU.
     state.cache.batch_select_indices(kept.cpu())
-    state.owner, state.position = state.owner[kept], state.position[kept]
+    state.owner = state.owner[kept]
+    state.position = state.position[kept]
     state.active = state.active[kept]
     return kept
 
@@ -185,14 +189,15 @@ def _step(
     live: Tensor,
 ) -> Tensor:
     """Read one token a slot [R, q] and return the logits of the next ones [R, q, V]."""
-    owner = torch.where(live, slots, NOBODY)
-    state.owner = torch.cat([state.owner, owner], dim=1)
+    owner = torch.where(live, slots, NOBODY)  # [R, q]
+    state.owner = torch.cat([state.owner, owner], dim=1)  # [R, K + q]
     if state.active.shape[1] == 1:
         # One answer a row needs no table: any attention kernel takes a padding mask.
         mask = (state.owner != NOBODY).long()
     else:
-        seen = (state.owner[:, None] == owner[..., None]) | (state.owner[:, None] == SHARED)
-        mask = additive_mask(seen, model.dtype)
+        keys = state.owner[:, None]  # [R, 1, K + q]
+        visible = (keys == owner[..., None]) | (keys == SHARED)  # [R, q, K + q]
+        mask = additive_mask(visible, model.dtype)
     inputs: dict[str, Any] = {
         "input_ids": tokens,
         "attention_mask": mask,

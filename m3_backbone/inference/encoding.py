@@ -11,7 +11,7 @@ from torch import Tensor
 from m3_backbone.files import sha256
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.host import find_host
+from m3_backbone.hosts.host import Host
 from m3_backbone.images import check_image
 from m3_backbone.inference.execution import MemoryLimit, evaluating
 
@@ -29,25 +29,26 @@ class PreparedImage:
     size: Size
 
 
-def prepare_image(model: StockModel, image_processor: Any, image: Image.Image) -> PreparedImage:
-    """Do what has to be done to an image before the vision tower; another thread may.
+def prepare_for_tower(
+    model: StockModel, host: Host, image_processor: Any, image: Image.Image
+) -> PreparedImage:
+    """Check an image and do what has to be done before the vision tower; another thread may.
 
     Args:
         model: the stock model.
+        host: its family.
         image_processor: its image processor.
         image: an image of any mode.
 
     Returns:
         The image as `encode_images` takes it, in pinned memory for a model on a GPU.
     """
-    image = check_image(image)
-    pixels = find_host(model.config).prepare(model.config, image_processor, image)
-    pixels = pixels.to(model.dtype)
-    return PreparedImage(pixels.pin_memory() if model.device.type == "cuda" else pixels, image.size)
+    return _prepare(model, host, image_processor, check_image(image))
 
 
 def encode_images(
     model: StockModel,
+    host: Host,
     image_processor: Any,
     images: Sequence[Image.Image | PreparedImage],
     batch_size: int,
@@ -57,6 +58,7 @@ def encode_images(
 
     Args:
         model: the stock model.
+        host: its family.
         image_processor: its image processor.
         images: PIL images of any mode, or prepared ones.
         batch_size: images in one pass; crops, for a model that cuts images.
@@ -72,6 +74,7 @@ def encode_images(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    # All are checked before the first is encoded.
     checked = [
         image if isinstance(image, PreparedImage) else check_image(image, f"image {i}")
         for i, image in enumerate(images)
@@ -79,28 +82,34 @@ def encode_images(
     keys = [_content_key(image) for image in checked]
     distinct = dict(zip(keys, checked, strict=True))
     order = list(distinct)
+    memory = MemoryLimit() if memory is None else memory
     tokens: dict[str, Tensor] = {}
     for start in range(0, len(order), batch_size):
         part = order[start : start + batch_size]
-        pixels = [_read_pixels(model, image_processor, distinct[key]) for key in part]
-        tokens.update(zip(part, _encode(model, pixels, batch_size, memory), strict=True))
+        pixels = [_read_pixels(model, host, image_processor, distinct[key]) for key in part]
+        tokens.update(zip(part, _encode(model, host, pixels, batch_size, memory), strict=True))
     return [tokens[key] for key in keys]
 
 
+def _prepare(
+    model: StockModel, host: Host, image_processor: Any, image: Image.Image
+) -> PreparedImage:
+    pixels = host.prepare(model.config, image_processor, image).to(model.dtype)
+    return PreparedImage(pixels.pin_memory() if model.device.type == "cuda" else pixels, image.size)
+
+
 def _read_pixels(
-    model: StockModel, image_processor: Any, image: Image.Image | PreparedImage
+    model: StockModel, host: Host, image_processor: Any, image: Image.Image | PreparedImage
 ) -> Tensor:
     if not isinstance(image, PreparedImage):
-        image = prepare_image(model, image_processor, image)
+        image = _prepare(model, host, image_processor, image)
     return image.pixels.to(model.device, non_blocking=True)
 
 
 def _encode(
-    model: StockModel, pixels: Sequence[Tensor], batch_size: int, memory: MemoryLimit | None
+    model: StockModel, host: Host, pixels: Sequence[Tensor], batch_size: int, memory: MemoryLimit
 ) -> list[Tensor]:
     """Encode images [3, H, W] or [crops, 3, H, W] to [N, D] or [crops, N, D]."""
-    memory = MemoryLimit() if memory is None else memory
-    project = find_host(model.config).project
     crops = [crop for one in pixels for crop in (one if one.ndim == 4 else one[None])]
     encoded: list[Tensor] = []
     with evaluating(model):
@@ -108,11 +117,12 @@ def _encode(
             encoded += memory.run(
                 crops[start : start + batch_size],
                 len,
-                lambda batch: list(project(model, torch.stack(list(batch)))),
+                lambda batch: list(host.project(model, torch.stack(list(batch)))),
             )
-    found = iter(encoded)
+    # One [N, D] per crop: hand each image as many as it has.
+    rest = iter(encoded)
     return [
-        next(found) if one.ndim == 3 else torch.stack([next(found) for _ in one]) for one in pixels
+        next(rest) if one.ndim == 3 else torch.stack([next(rest) for _ in one]) for one in pixels
     ]
 
 

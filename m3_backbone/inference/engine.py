@@ -34,22 +34,17 @@ class AnswerEngine:
 
     Attributes:
         model: the stock model.
+        host: its family.
         prompts: renders and tokenizes questions.
         eos_ids: tokens that end an answer.
         pad_id: token that fills up short rows.
     """
 
     def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Join model and tokenizer.
-
-        Args:
-            model: the stock model.
-            tokenizer: its tokenizer.
-        """
-        self.prompts = PromptBuilder(
-            tokenizer, model.config.image_token_id, find_host(model.config).template
-        )
+        """Join a stock model and its tokenizer."""
         self.model = model
+        self.host = find_host(model.config)
+        self.prompts = PromptBuilder(tokenizer, model.config.image_token_id, self.host.template)
         self._tokenizer = tokenizer
         self.eos_ids = _find_eos_ids(model, tokenizer)
         # Padding is never seen, but a place holder of the image would ask for a visual token.
@@ -68,7 +63,7 @@ class AnswerEngine:
             max_new_tokens: most tokens of an answer.
 
         Returns:
-            One prompt a question.
+            One prompt per question.
 
         Raises:
             ValueError: if a question is empty or too long for the model, or `max_new_tokens` is
@@ -90,22 +85,16 @@ class AnswerEngine:
     def close(self, prompt: TokenizedPrompt, words: Sequence[str]) -> TokenizedPrompt:
         """Let an answer end with its first token if that is one of some words.
 
-        Args:
-            prompt: the prompt of a question.
-            words: the words; those that take several tokens do not count.
-
-        Returns:
-            The prompt, which knows their tokens.
+        Words that take several tokens do not count.
         """
         return replace(prompt, closing=tuple(i for i in map(self._find_id, words) if i is not None))
 
     def _find_id(self, word: str) -> int | None:
         """Find the one token of a word that begins an answer."""
         if word not in self._ids:
-            asked = self.prompts.tokenize("?").after
-            answered = self.prompts.tokenize("?", word).after
-            single = answered[:-1] == asked
-            self._ids[word] = answered[-1] if single else None
+            question = self.prompts.tokenize("?").after
+            whole = self.prompts.tokenize("?", word).after
+            self._ids[word] = whole[-1] if whole[:-1] == question else None
         return self._ids[word]
 
     def answer_each(
@@ -126,7 +115,7 @@ class AnswerEngine:
             batch_size: most answers of a batch.
 
         Returns:
-            One answer a prompt.
+            One answer per prompt.
 
         Raises:
             ValueError: if `batch_size` is below 1.
@@ -136,13 +125,13 @@ class AnswerEngine:
         lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
         answers: dict[int, Answer] = {}
         for part in split_batches(scales, lengths, batch_size):
-            found = self.answer_rows(
+            batch = self.answer_rows(
                 [prompts[i] for i in part],
                 [features[i] for i in part],
                 scales[part[0]],
                 max_new_tokens,
             )
-            answers.update(zip(part, found, strict=True))
+            answers.update(zip(part, batch, strict=True))
         return [answers[i] for i in range(len(prompts))]
 
     def answer_rows(
@@ -161,13 +150,13 @@ class AnswerEngine:
             max_new_tokens: most tokens of an answer.
 
         Returns:
-            One answer a row.
+            One answer per row.
         """
         image_id = self.prompts.image_token_id
         visual = [len(tokens) for tokens in features]
         ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
         answers = self._run(
-            lambda: prefill_padded(self.model, ids, features, self.pad_id),
+            lambda: prefill_padded(self.model, self.host, ids, features, self.pad_id),
             [[prompt] for prompt in prompts],
             scale,
             visual,
@@ -184,7 +173,7 @@ class AnswerEngine:
         token_budget: int,
         pays: Pays = sharing_pays,
     ) -> list[list[Answer]]:
-        """Answer several prompts an image, in batches of like size.
+        """Answer several prompts per image, in batches of like size.
 
         Args:
             prompts: the prompts of each image.
@@ -204,34 +193,33 @@ class AnswerEngine:
             raise ValueError(f"token_budget must be at least 1, got {token_budget}")
 
         def work(batch: Sequence[Row]) -> list[list[Answer]]:
-            asked = [[prompts[row.image][place] for place in row.places] for row in batch]
-            shown = [features[row.image] for row in batch]
+            row_prompts = [[prompts[row.image][place] for place in row.places] for row in batch]
+            row_features = [features[row.image] for row in batch]
             if batch[0].packed:
-                return self._answer_packed(asked, shown, scale, max_new_tokens)
-            single = [prompt for [prompt] in asked]
-            return [[one] for one in self.answer_rows(single, shown, scale, max_new_tokens)]
+                return self._answer_packed(row_prompts, row_features, scale, max_new_tokens)
+            single = [prompt for [prompt] in row_prompts]
+            return [[one] for one in self.answer_rows(single, row_features, scale, max_new_tokens)]
 
         if not self.can_group(prompts):
             pays = _never
         rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
         answers: dict[tuple[int, int], Answer] = {}
         for batch in fill_batches(rows, min(token_budget, self._memory.most)):
-            for row, found in zip(batch, self._memory.run(batch, count_tokens, work), strict=True):
-                answers.update(zip([(row.image, i) for i in row.places], found, strict=True))
+            answered = self._memory.run(batch, count_tokens, work)
+            for row, row_answers in zip(batch, answered, strict=True):
+                for place, answer in zip(row.places, row_answers, strict=True):
+                    answers[row.image, place] = answer
         return [[answers[i, j] for j in range(len(group))] for i, group in enumerate(prompts)]
 
     def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
-        """Tell whether prompts may be packed.
-
-        Args:
-            prompts: the prompts of each image.
+        """Tell whether the prompts of each image may be packed.
 
         Returns:
             True if all begin alike, none ends with its image, and the model takes a packed batch.
         """
         flat = [prompt for row in prompts for prompt in row]
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
-        return alike and can_pack(self.model)
+        return alike and can_pack(self.model, self.host)
 
     def _answer_packed(
         self,
@@ -244,7 +232,9 @@ class AnswerEngine:
         beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
         endings = [[prompt.after for prompt in row] for row in prompts]
         return self._run(
-            lambda: prefill_packed(self.model, beginning, features, endings, self.pad_id),
+            lambda: prefill_packed(
+                self.model, self.host, beginning, features, endings, self.pad_id
+            ),
             prompts,
             scale,
             visual,
@@ -263,7 +253,8 @@ class AnswerEngine:
         with evaluating(self.model):
             state = prefill()
             state.closing = _gather_closing(prompts).to(state.active.device)
-            shape = *state.active.shape, state.owner.shape[1]
+            rows, slots = state.active.shape
+            shape = (rows, slots, state.owner.shape[1])
             output = decode_greedily(self.model, state, self.eos_ids, max_new_tokens)
         wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
         facts = BatchFacts(scale, visual, wall_ms, shape)
@@ -275,8 +266,8 @@ def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
     slots = max(map(len, prompts))
     width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
     table = torch.full((len(prompts), slots, width), -1)
-    for row, asked in enumerate(prompts):
-        for slot, prompt in enumerate(asked):
+    for row, row_prompts in enumerate(prompts):
+        for slot, prompt in enumerate(row_prompts):
             table[row, slot, : len(prompt.closing)] = torch.tensor(prompt.closing, dtype=torch.long)
     return table
 

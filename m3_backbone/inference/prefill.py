@@ -15,21 +15,18 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.host import find_host
+from m3_backbone.hosts.host import Host
 from m3_backbone.inference.decoding import NOBODY, SHARED, DecodeState, additive_mask
 
 
-def can_pack(model: StockModel) -> bool:
+def can_pack(model: StockModel, host: Host) -> bool:
     """Tell whether the packed layout works on a model.
-
-    Args:
-        model: the stock model.
 
     Returns:
         True if its attention takes a full mask, no layer forgets early tokens, and what a prompt
         begins with does not depend on its end.
     """
-    if find_host(model.config).reads_both_ways:
+    if host.reads_both_ways:
         return False
     text = model.config.get_text_config()
     has_window = bool(getattr(text, "sliding_window", None))
@@ -38,6 +35,7 @@ def can_pack(model: StockModel) -> bool:
 
 def prefill_padded(
     model: StockModel,
+    host: Host,
     prompts: Sequence[Sequence[int]],
     features: Sequence[Tensor],
     pad_id: int,
@@ -46,6 +44,7 @@ def prefill_padded(
 
     Args:
         model: the stock model.
+        host: its family.
         prompts: ids of each row, with one place holder for each visual token.
         features: visual tokens of each row [n_visual, D]; rows may differ.
         pad_id: id to pad with; never the image's.
@@ -53,55 +52,51 @@ def prefill_padded(
     Returns:
         The batch, one slot a row.
     """
-    laid = _lay_out(model, prompts, features, pad_id)
-    out = model(**laid, use_cache=True, logits_to_keep=1)
-    seen = laid["attention_mask"]
+    inputs = pad_prompts(model, host, prompts, features, pad_id)
+    out = model(**inputs, use_cache=True, logits_to_keep=1)
+    is_read = inputs["attention_mask"]  # [R, L]
     return DecodeState(
         cache=out.past_key_values,
-        owner=torch.where(seen > 0, 0, NOBODY),
-        position=seen.sum(1, keepdim=True) + find_host(model.config).first_position,
-        logits=out.logits,
-        active=torch.ones_like(seen[:, :1], dtype=torch.bool),
+        owner=torch.where(is_read > 0, 0, NOBODY),  # one slot a row, number 0
+        position=is_read.sum(1, keepdim=True) + host.first_position,  # [R, 1]
+        logits=out.logits,  # [R, 1, V]
+        active=torch.ones_like(is_read[:, :1], dtype=torch.bool),
     )
 
 
 def read_last_states(
     model: StockModel,
+    host: Host,
     prompts: Sequence[Sequence[int]],
     features: Sequence[Tensor],
     pad_id: int,
 ) -> Tensor:
-    """Read one prompt a row and keep nothing but the state at its end.
-
-    Args:
-        model: the stock model.
-        prompts: ids of each row, with one place holder for each visual token.
-        features: visual tokens of each row [n_visual, D]; rows may differ.
-        pad_id: id to pad with; never the image's.
+    """Read one prompt a row, arguments as for `prefill_padded`, and keep no cache.
 
     Returns:
         Hidden state of the last layer at the last place of each row [R, D].
     """
-    laid = _lay_out(model, prompts, features, pad_id)
-    states: Tensor = model.model(**laid, use_cache=False).last_hidden_state
+    inputs = pad_prompts(model, host, prompts, features, pad_id)
+    states: Tensor = model.model(**inputs, use_cache=False).last_hidden_state  # [R, L, D]
     return states[:, -1]
 
 
-def _lay_out(
+def pad_prompts(
     model: StockModel,
+    host: Host,
     prompts: Sequence[Sequence[int]],
     features: Sequence[Tensor],
     pad_id: int,
 ) -> dict[str, Any]:
-    """Pad prompts on the left and say where their visual tokens go."""
+    """Pad prompts on the left, arguments as for `prefill_padded`; gives inputs of the forward."""
     _check_counts(prompts, features, model.config.image_token_id)
     width = max(map(len, prompts))
     ids = torch.tensor(
         [[pad_id] * (width - len(row)) + list(row) for row in prompts], device=model.device
-    )
+    )  # [R, L]
     lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
+    # Negative in the padding, 0 at a prompt's first token [R, L].
     position = torch.arange(width, device=model.device) - (width - lengths)
-    host = find_host(model.config)
     return {
         "input_ids": ids,
         "attention_mask": (position >= 0).long(),
@@ -112,6 +107,7 @@ def _lay_out(
 
 def prefill_packed(
     model: StockModel,
+    host: Host,
     beginning: Sequence[int],
     features: Sequence[Tensor],
     endings: Sequence[Sequence[Sequence[int]]],
@@ -121,6 +117,7 @@ def prefill_packed(
 
     Args:
         model: the stock model, one that `can_pack`.
+        host: its family.
         beginning: ids up to and with the visual tokens' place holders, the same for every row.
         features: visual tokens of each row [n_visual, D], the same number in all.
         endings: ids behind the image, for each question of each row.
@@ -130,29 +127,30 @@ def prefill_packed(
         The batch, as many slots a row as the row with most questions has.
     """
     _check_counts([beginning] * len(features), features, model.config.image_token_id)
-    first = torch.tensor([list(beginning)] * len(features), device=model.device)
-    splice = find_host(model.config).splice
-    cache = _read_beginnings(model, first, splice(first, features))
+    first = torch.tensor([list(beginning)] * len(features), device=model.device)  # [R, P]
+    cache = _read_beginnings(model, first, host.splice(first, features))
     ids, owner, position, last = _pack(endings, len(beginning), pad_id, model.device)
-    same = owner[:, None] == owner[..., None]
-    shared = owner.new_full((len(owner), len(beginning)), SHARED)
-    visible = torch.cat([(shared == SHARED)[:, None].expand(-1, ids.shape[1], -1), same.tril()], 2)
+    # An ending's token sees the whole beginning, and what stands before it in its own ending.
+    same = owner[:, None] == owner[..., None]  # [R, L, L]
+    shared = owner.new_full((len(owner), len(beginning)), SHARED)  # [R, P]
+    sees_beginning = (shared == SHARED)[:, None].expand(-1, ids.shape[1], -1)  # [R, L, P]
+    visible = torch.cat([sees_beginning, same.tril()], dim=2)  # [R, L, P + L]
     hidden = model.model(
         input_ids=ids,
         attention_mask=additive_mask(visible, model.dtype),
         position_ids=position,
         past_key_values=cache,
         use_cache=True,
-    ).last_hidden_state
-    at = last.clamp_min(0)
+    ).last_hidden_state  # [R, L, D]
+    last_column = last.clamp_min(0)  # [R, Q]
     # Under a device map the last layer may lie elsewhere than the first.
-    there = at.to(hidden.device)
-    ends = hidden.gather(1, there[..., None].expand(-1, -1, hidden.shape[-1]))
+    columns = last_column.to(hidden.device)[..., None].expand(-1, -1, hidden.shape[-1])
+    ends = hidden.gather(1, columns)  # [R, Q, D]
     return DecodeState(
         cache=cache,
-        owner=torch.cat([shared, owner], dim=1),
-        position=position.gather(1, at) + 1,
-        logits=model.lm_head(ends).to(model.device),
+        owner=torch.cat([shared, owner], dim=1),  # [R, P + L]
+        position=position.gather(1, last_column) + 1,
+        logits=model.lm_head(ends).to(model.device),  # [R, Q, V]
         active=last >= 0,
     )
 
@@ -174,14 +172,14 @@ class _BeginningCache(DynamicCache):
         Raises:
             _CacheFull: if it is the last layer.
         """
-        found = super().update(key_states, value_states, layer_idx, *rest, **more)
+        states = super().update(key_states, value_states, layer_idx, *rest, **more)
         if layer_idx + 1 == self.n_layers:
             raise _CacheFull
-        return found
+        return states
 
 
 def _read_beginnings(model: StockModel, ids: Tensor, spliced: dict[str, Any]) -> DynamicCache:
-    """Read ids [R, L] into a cache and leave out all that comes behind the last layer's keys.
+    """Read ids [R, P] into a cache and leave out all that comes behind the last layer's keys.
 
     That is most of a layer: a quarter of the work with four of them.
     """
@@ -194,7 +192,7 @@ def _read_beginnings(model: StockModel, ids: Tensor, spliced: dict[str, Any]) ->
     cache.n_layers = text.num_hidden_layers
     with suppress(_CacheFull):
         model.model(input_ids=ids, use_cache=True, past_key_values=cache, **spliced)
-    cache.n_layers = 0
+    cache.n_layers = 0  # what is read next runs to its end
     return cache
 
 
@@ -209,11 +207,15 @@ def _pack(
     """
     ids = [[token for ending in row for token in ending] for row in endings]
     owners = [[slot for slot, ending in enumerate(row) for _ in ending] for row in endings]
-    places = [[start + i for ending in row for i in range(len(ending))] for row in endings]
+    # Every ending starts right behind the beginning, wherever it stands in the row.
+    positions = [[start + i for ending in row for i in range(len(ending))] for row in endings]
     lasts = [[total - 1 for total in accumulate(map(len, row))] for row in endings]
-    filled = zip((ids, owners, places, lasts), (pad_id, NOBODY, start, -1), strict=True)
-    packed = [_fill(rows, filler, device) for rows, filler in filled]
-    return packed[0], packed[1], packed[2], packed[3]
+    return (
+        _fill(ids, pad_id, device),
+        _fill(owners, NOBODY, device),
+        _fill(positions, start, device),
+        _fill(lasts, -1, device),
+    )
 
 
 def _fill(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> Tensor:

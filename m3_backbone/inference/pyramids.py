@@ -1,4 +1,4 @@
-"""From the tokens of a model's vision side to one pyramid an image, as that model needs it."""
+"""From the tokens of a model's vision side to one pyramid per image, as that model needs it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
@@ -8,12 +8,13 @@ from torch import Tensor
 
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.host import find_host
+from m3_backbone.hosts.host import Host
 from m3_backbone.pooling import Pyramid
 from m3_backbone.scales import check_scale
 
-Seen: TypeAlias = Pyramid | Sequence[Pyramid]
-"""What a question is about: one image, or several such as the frames of a video."""
+Pyramids: TypeAlias = Pyramid | Sequence[Pyramid]
+"""What one question is about: the pyramid of an image, or those of several images, such as the
+frames of a video, whose tokens follow one another."""
 
 
 def check_grids(tokens: Sequence[Tensor], side: int, hidden: int) -> None:
@@ -28,16 +29,17 @@ def check_grids(tokens: Sequence[Tensor], side: int, hidden: int) -> None:
         ValueError: if N or D is another.
     """
     expected = [side**2, hidden]
-    for found in tokens:
-        if list(found.shape[-2:]) != expected:
+    for grid in tokens:
+        if list(grid.shape[-2:]) != expected:
             raise ValueError(
-                f"the model gave visual tokens {list(found.shape)}, expected {expected}: "
+                f"the model gave visual tokens {list(grid.shape)}, expected {expected}: "
                 "its image processor and its configuration disagree"
             )
 
 
 def build_pyramids(
     model: StockModel,
+    host: Host,
     tokens: Sequence[Tensor],
     sizes: Sequence[Size],
     scales: Sequence[int],
@@ -47,29 +49,24 @@ def build_pyramids(
 
     Args:
         model: the model that gave the tokens.
-        tokens: what `encode_images` gave.
+        host: its family.
+        tokens: what `encode_images` gave: [N, D] or [crops, N, D] of each image.
         sizes: width and height of each image [pixels].
         scales: tokens per crop.
         method: how a crop is pooled, one of `POOLING_METHODS`.
 
     Returns:
-        One pyramid an image; images that share their tokens share it.
+        One pyramid per image; images that share their tokens share it.
     """
-    pool = find_host(model.config).pool
     built: dict[int, Pyramid] = {}
-    for found, size in zip(tokens, sizes, strict=True):
-        if id(found) not in built:
-            built[id(found)] = pool(model, found, size, scales, method)
-    return [built[id(found)] for found in tokens]
+    for grid, size in zip(tokens, sizes, strict=True):
+        if id(grid) not in built:
+            built[id(grid)] = host.pool(model, grid, size, scales, method)
+    return [built[id(grid)] for grid in tokens]
 
 
 def check_length(name: str, items: Sequence[Any], count: int) -> None:
-    """Refuse lists that do not belong to the questions.
-
-    Args:
-        name: what the items are.
-        items: the list.
-        count: questions.
+    """Refuse lists that have not one item for each of `count` questions.
 
     Raises:
         ValueError: if there are not as many items as questions.
@@ -81,16 +78,7 @@ def check_length(name: str, items: Sequence[Any], count: int) -> None:
 
 
 def check_scales(scales: Sequence[int] | int, ladder: Sequence[int], count: int) -> list[int]:
-    """Return one legal scale a question.
-
-    Args:
-        scales: one scale for all, or one a question.
-        ladder: the scales that are allowed.
-        count: questions.
-
-    Returns:
-        The scales.
-    """
+    """Return one legal scale per question, given one for all or one per question."""
     if not isinstance(scales, Iterable) or isinstance(scales, str):
         return [check_scale(scales, ladder)] * count
     chosen = [check_scale(scale, ladder) for scale in scales]
@@ -98,11 +86,11 @@ def check_scales(scales: Sequence[int] | int, ladder: Sequence[int], count: int)
     return chosen
 
 
-def read_level(seen: Seen, scale: int, fixed: bool) -> Tensor:
-    """Take the tokens of one scale out of a pyramid.
+def take_tokens(pyramids: Pyramids, scale: int, fixed: bool) -> Tensor:
+    """Take the tokens of one scale out of the pyramids of a question.
 
     Args:
-        seen: one image, or several whose tokens follow one another.
+        pyramids: one image, or several whose tokens follow one another.
         scale: tokens per crop.
         fixed: whether every image has just `scale` tokens.
 
@@ -113,21 +101,21 @@ def read_level(seen: Seen, scale: int, fixed: bool) -> Tensor:
         ValueError: if a pyramid lacks the scale or holds another number of tokens there, or if
             there is no image at all.
     """
-    if isinstance(seen, dict):
-        return _read_one(seen, scale, fixed)
-    if not seen:
+    if isinstance(pyramids, dict):
+        return _take_one(pyramids, scale, fixed)
+    if not pyramids:
         raise ValueError("a question needs at least one image, got an empty list of pyramids")
-    return torch.cat([_read_one(pyramid, scale, fixed) for pyramid in seen])
+    return torch.cat([_take_one(pyramid, scale, fixed) for pyramid in pyramids])
 
 
-def _read_one(pyramid: Pyramid, scale: int, fixed: bool) -> Tensor:
+def _take_one(pyramid: Pyramid, scale: int, fixed: bool) -> Tensor:
     if scale not in pyramid:
         raise ValueError(f"this pyramid has no scale {scale}, only {', '.join(map(str, pyramid))}")
-    level = pyramid[scale]
+    tokens = pyramid[scale]
     # Of a model that cuts images, the base crop at least.
-    if len(level) < scale or (fixed and len(level) != scale):
+    if len(tokens) < scale or (fixed and len(tokens) != scale):
         raise ValueError(
-            f"the prompt has room for {scale} visual tokens an image, this one has {len(level)}: "
+            f"the prompt has room for {scale} visual tokens an image, this one has {len(tokens)}: "
             "was its pyramid made by another model?"
         )
-    return level
+    return tokens

@@ -12,7 +12,7 @@ from m3_backbone.inference.encoding import PreparedImage
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.inference.prefill import read_last_states
-from m3_backbone.inference.pyramids import Seen
+from m3_backbone.inference.pyramids import Pyramids
 from m3_backbone.pooling import Pyramid
 
 SQUARES = (1, 2, 4, 8, 16)
@@ -52,7 +52,11 @@ def read_prompt_states(
         batch = order[start : start + ROWS]
         with evaluating(model):
             rows = read_last_states(
-                model, [ids[i] for i in batch], [features[i] for i in batch], engine.pad_id
+                model,
+                engine.host,
+                [ids[i] for i in batch],
+                [features[i] for i in batch],
+                engine.pad_id,
             )  # [R, D]
         states.update(zip(batch, rows, strict=True))
     width = model.config.get_text_config().hidden_size
@@ -60,7 +64,7 @@ def read_prompt_states(
 
 
 def join_coarse_tokens(
-    pyramids: Sequence[Seen], scales: Sequence[int], hidden: int
+    pyramids: Sequence[Pyramids], scales: Sequence[int], hidden: int
 ) -> NDArray[np.float32]:
     """Join the tokens of a few scales of each image's base crop.
 
@@ -70,32 +74,25 @@ def join_coarse_tokens(
     are is no feature: it would change the layout for one image, and it enters the choice as cost.
 
     Args:
-        pyramids: tokens of each image (or of each question's several images) at every scale.
+        pyramids: tokens of the image (or the several images) of each question at every scale.
         scales: the scales to join, in this order.
         hidden: width D of a token; the shape of an empty result needs it.
 
     Returns:
         Tokens [n, sum of scales, D].
     """
-    rows = [_mean_coarse([seen] if isinstance(seen, dict) else seen, scales) for seen in pyramids]
-    return _as_array(rows, (sum(scales), hidden))
+    groups = [[one] if isinstance(one, dict) else one for one in pyramids]
+    return _as_array([_mean_coarse(group, scales) for group in groups], (sum(scales), hidden))
 
 
 def _mean_coarse(pyramids: Sequence[Pyramid], scales: Sequence[int]) -> Tensor:
+    # The first `scale` tokens are the base crop's [sum of scales, D].
     each = [torch.cat([pyramid[scale][:scale] for scale in scales]) for pyramid in pyramids]
     return torch.stack(each).float().mean(0)
 
 
 def average_embeddings(table: Tensor, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-    """Average the embeddings of each row of token ids.
-
-    Args:
-        table: embedding of every token [V, D].
-        ids: token ids of each question, none of them empty.
-
-    Returns:
-        Mean embeddings [n, D].
-    """
+    """Average the embeddings [V, D] of each row of token ids, none of them empty: [n, D]."""
     table = table.detach()
     rows = [table[torch.tensor(row, device=table.device)].float().mean(0) for row in ids]
     return _as_array(rows, (table.shape[1],))
@@ -144,10 +141,13 @@ def _entropy(grey: Tensor) -> float:
 
 def _colours(pixels: Tensor) -> float:
     # Half a deviation a step: about eight steps a channel.
-    steps = torch.round(2 * pixels).clamp(-8, 7).long() + 8
+    steps = torch.round(2 * pixels).clamp(-8, 7).long() + 8  # [3, H, W], each 0 to 15
     return float(np.log(len(torch.unique(steps[0] * 256 + steps[1] * 16 + steps[2]))))
 
 
 def _edges(grey: Tensor) -> list[float]:
-    steps = [torch.diff(grey, dim=dim).abs() for dim in (1, 0)]
-    return [float(value) for step in steps for value in (step.mean(), (step > EDGE).float().mean())]
+    values = []
+    for dim in (1, 0):  # sideways, downwards
+        steps = torch.diff(grey, dim=dim).abs()
+        values += [float(steps.mean()), float((steps > EDGE).float().mean())]
+    return values

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from m3_backbone.hosts.anyres import Size, count_crops
 from m3_backbone.hosts.config import crop_layout
 from m3_backbone.hosts.llava_next import merge_crops
-from m3_backbone.hosts.suppressed import bar_tokens
+from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.prompts import IGNORED
 from m3_backbone.pooling import pool_tokens
 from m3_backbone.training.conversations import ConversationText
@@ -43,7 +43,7 @@ def scale_loss(
     else:
         hidden, labels = read_packed(model, tokens, text, scale, sizes)
     asked = labels != IGNORED
-    logits = bar_tokens(model, model.lm_head(hidden[asked]))
+    logits = suppress_tokens(model, model.lm_head(hidden[asked]))
     total = F.cross_entropy(logits.float(), labels[asked], reduction="sum")
     return total / max(len(logits), 1)
 

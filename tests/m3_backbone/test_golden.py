@@ -15,8 +15,8 @@ from PIL import Image
 from m3_backbone.checkpoints.official.config import read_config
 from m3_backbone.checkpoints.official.opening import open_image_processor, open_official_model
 from m3_backbone.checkpoints.official.weights import to_official_name
-from m3_backbone.hosts.host import list_outputs
-from m3_backbone.hosts.suppressed import bar_tokens
+from m3_backbone.hosts.host import find_host, list_outputs
+from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.decoding import decode_greedily
 from m3_backbone.inference.encoding import encode_images
 from m3_backbone.inference.prefill import prefill_packed, prefill_padded
@@ -41,7 +41,7 @@ def golden(request, find_golden):
     inputs = dict(np.load(folder / "inputs.npz"))
     images = [Image.fromarray(inputs[f"image_{i}"]) for i in (0, 1)]
     sizes = [image.size for image in images]
-    tokens = encode_images(model, processor, images, 8)
+    tokens = encode_images(model, find_host(model.config), processor, images, 8)
     return SimpleNamespace(
         model=model,
         inputs=inputs,
@@ -50,7 +50,7 @@ def golden(request, find_golden):
         sizes=tuple(sizes),
         pixels=[cut(processor, image) for image in images],
         crops=[found.reshape(-1, *found.shape[-2:]) for found in tokens],
-        pyramids=build_pyramids(model, tokens, sizes, SCALES, "average"),
+        pyramids=build_pyramids(model, find_host(model.config), tokens, sizes, SCALES, "average"),
     )
 
 
@@ -145,7 +145,7 @@ def test_prompts_and_greedy_ids_side_by_side(golden, scale):
     features = [pyramid[scale] for pyramid in golden.pyramids]
     ids = [prompt_ids(golden, i, len(tokens)) for i, tokens in enumerate(features)]
     with torch.no_grad():
-        state = prefill_padded(golden.model, ids, features, 0)
+        state = prefill_padded(golden.model, find_host(golden.model.config), ids, features, 0)
         for logits, expected in zip(
             state.logits[:, 0, : golden.rows],
             golden.outputs[f"prompt_logits_{scale}"],
@@ -164,7 +164,14 @@ def test_prompts_and_greedy_ids_packed(golden, scale):
         ids = prompt_ids(golden, i, len(pyramid[scale]))
         end = len(ids) - ids[::-1].index(image_id)
         with torch.no_grad():
-            state = prefill_packed(golden.model, ids[:end], [pyramid[scale]], [[ids[end:]] * 2], 0)
+            state = prefill_packed(
+                golden.model,
+                find_host(golden.model.config),
+                ids[:end],
+                [pyramid[scale]],
+                [[ids[end:]] * 2],
+                0,
+            )
             check_answers(golden, state, i, scale)
 
 
@@ -191,7 +198,7 @@ def read_row(golden, i, scale):
     ids = torch.tensor([row_ids(golden, i, len(tokens))])
     with torch.no_grad():
         logits = golden.model(input_ids=ids, **list_outputs(ids, [tokens])).logits
-    return bar_tokens(golden.model, logits)[0, :, : golden.rows]
+    return suppress_tokens(golden.model, logits)[0, :, : golden.rows]
 
 
 @pytest.mark.parametrize("scale", SCALES)

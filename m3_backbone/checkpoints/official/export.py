@@ -26,7 +26,7 @@ from m3_backbone.checkpoints.official.weights import (
     to_official_name,
 )
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.hosts.suppressed import barred_ids
+from m3_backbone.hosts.suppressed import suppressed_ids
 
 SHARD_SIZE = "5GB"
 
@@ -106,7 +106,7 @@ def official_rows(model: StockModel) -> int:
     """
     config: Any = model.config
     rows = int(config.text_config.vocab_size)
-    is_added = config.image_token_id == rows - 1 and config.image_token_id in barred_ids(model)
+    is_added = config.image_token_id == rows - 1 and config.image_token_id in suppressed_ids(model)
     return rows - 1 if is_added else rows
 
 

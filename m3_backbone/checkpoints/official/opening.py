@@ -80,7 +80,8 @@ def open_official_model(
     """Open the model of an official checkpoint without its tokenizer.
 
     The vocabulary's tables get rows of zeros up to the image token. Nobody reads its embedding, and
-    its logit is barred (see `barred.py`); the logits of the official vocabulary stay as they are.
+    its logit is suppressed (see `hosts.suppressed`), so that the logits of the official vocabulary
+    stay as they are.
 
     Args:
         folder: the checkpoint.
@@ -133,11 +134,11 @@ def build_generation(
         raise ValueError(f"{path} is not JSON: {error}") from error
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     tokens = {name: saved.get(name, fields.get(name)) for name in names}
-    barred = set(saved.get("suppress_tokens") or [])
+    suppressed = set(saved.get("suppress_tokens") or [])
     if image_token_id >= fields["vocab_size"] or not is_exported(folder):
-        barred.add(image_token_id)
+        suppressed.add(image_token_id)
     make: Any = GenerationConfig
-    settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(barred) or None)
+    settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(suppressed) or None)
     return settings
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from m3_backbone.hosts.anyres import count_visual_tokens
+from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.inference.prefill import prefill_padded
 
@@ -54,7 +55,8 @@ def test_the_full_grid_gives_what_the_stock_model_gives(build_next, noise):
             stock = model.get_image_features(**inputs, return_dict=True).pooler_output[0]
             torch.testing.assert_close(pyramid[64], stock, atol=3e-5, rtol=0)
             expected = model(input_ids=torch.tensor(ids), **inputs).logits[0, -1]
-            found = prefill_padded(model, ids, [pyramid[64]], 0).logits[0, 0]
+            state = prefill_padded(model, find_host(model.config), ids, [pyramid[64]], 0)
+            found = state.logits[0, 0]
         torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
 
 

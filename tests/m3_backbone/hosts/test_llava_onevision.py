@@ -137,7 +137,7 @@ def test_the_full_scale_answers_as_the_stock_model(host, pictures, pyramids, row
     prompt = host._engine.prompts.tokenize(QUESTIONS[0])
     ids = [prompt.with_image(IMAGE, len(tokens))]
     with torch.no_grad():
-        found = prefill_padded(host.model, ids, [pyramids[row][81]], 0).logits[0, -1]
+        found = prefill_padded(host.model, host._host, ids, [pyramids[row][81]], 0).logits[0, -1]
         stock = {
             "input_ids": torch.tensor(ids),
             "attention_mask": torch.ones(1, len(ids[0]), dtype=torch.long),
@@ -173,7 +173,7 @@ def test_a_coarse_scale_is_a_plain_merge_of_pooled_crops(host, pictures, pyramid
         embeds = torch.cat([parts[0], expected[None], parts[1]], dim=1)
         logits = host.model(inputs_embeds=embeds).logits[0, -1]
         ids = [prompt.with_image(IMAGE, len(expected))]
-        found = prefill_padded(host.model, ids, [pyramids[0][scale]], 0).logits[0, -1]
+        found = prefill_padded(host.model, host._host, ids, [pyramids[0][scale]], 0).logits[0, -1]
     torch.testing.assert_close(found, logits, atol=1e-5, rtol=0)
 
 

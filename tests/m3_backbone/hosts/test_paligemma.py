@@ -132,7 +132,7 @@ def test_the_full_scale_is_the_stock_model(host, pyramids, stock_inputs):
         expected = host.model(**stock_inputs).logits[0, -1]
         said = host.model.generate(**stock_inputs, max_new_tokens=STEPS, do_sample=False)
         ids = stock_inputs["input_ids"].tolist()
-        found = prefill_padded(host.model, ids, [pyramids[1][256]], 0).logits[0, -1]
+        found = prefill_padded(host.model, host._host, ids, [pyramids[1][256]], 0).logits[0, -1]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     [answer] = host.generate(pyramids[1:2], QUESTIONS[:1], 256, max_new_tokens=STEPS)
     assert answer.token_ids == tuple(said[0, len(ids[0]) :].tolist())
@@ -148,7 +148,7 @@ def test_a_coarse_scale_is_the_stock_model_on_pooled_tokens(host, pyramids, stoc
         prompt = host._engine.prompts.tokenize(QUESTIONS[0])
         expected, said = plain_forward(host.model, pooled, prompt.after)
         ids = [prompt.with_image(IMAGE, scale)]
-        found = prefill_padded(host.model, ids, [pyramids[1][scale]], 0).logits[0, -1]
+        found = prefill_padded(host.model, host._host, ids, [pyramids[1][scale]], 0).logits[0, -1]
     torch.testing.assert_close(found, expected[0], atol=1e-5, rtol=0)
     [answer] = host.generate(pyramids[1:2], QUESTIONS[:1], scale, max_new_tokens=STEPS)
     assert answer.token_ids == said
@@ -167,7 +167,7 @@ def test_mixed_batches_say_what_single_rows_say(host, pyramids):
 
 
 def test_questions_never_share_an_image_that_sees_them(host, pyramids):
-    assert not can_pack(host.model)
+    assert not can_pack(host.model, host._host)
     [grouped] = host.answer_images(pyramids[:1], [QUESTIONS], 4, max_new_tokens=STEPS)
     flat = host.generate(pyramids[:1] * 3, QUESTIONS, 4, max_new_tokens=STEPS)
     assert [answer.token_ids for answer in grouped] == [answer.token_ids for answer in flat]

@@ -127,10 +127,10 @@ def test_out_of_memory_halves_the_batch_and_changes_no_answer(
 
 
 def refuse_two_rows(prefill):
-    def refuse(model, first, second, *rest):
-        if len(second) > 1:  # the visual tokens of each row
+    def refuse(model, host, ids, features, *rest):
+        if len(features) > 1:  # the visual tokens of each row
             raise torch.OutOfMemoryError("no room")
-        return prefill(model, first, second, *rest)
+        return prefill(model, host, ids, features, *rest)
 
     return refuse
 

@@ -19,7 +19,9 @@ def seen(backbone):
 
 
 def encode(backbone, images, batch_size=16):
-    return encode_images(backbone.model, backbone.image_processor, images, batch_size)
+    return encode_images(
+        backbone.model, backbone._host, backbone.image_processor, images, batch_size
+    )
 
 
 def test_tokens_are_those_of_the_stock_model(backbone, images):

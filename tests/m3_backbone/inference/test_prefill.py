@@ -2,9 +2,11 @@ import pytest
 import torch
 from transformers import MistralConfig
 
+from m3_backbone.hosts.host import HOSTS
 from m3_backbone.inference.prefill import can_pack, prefill_packed, prefill_padded, read_last_states
 
 IMAGE = 3
+LLAVA = HOSTS["llava"]
 BEFORE = [1, 5, 7]
 AFTERS = [[8, 9, 10, 6], [11, 6], [12, 13, 6]]
 
@@ -21,14 +23,14 @@ def prompt(after):
 @torch.no_grad()
 def single(model, after, feature):
     """What the stock model says to one prompt alone."""
-    state = prefill_padded(model, [prompt(after)], [feature], 0)
+    state = prefill_padded(model, LLAVA, [prompt(after)], [feature], 0)
     return state.logits[0, 0]
 
 
 def test_a_padded_batch_says_what_each_row_says_alone(backbone, features):
     with torch.no_grad():
         state = prefill_padded(
-            backbone.model, [prompt(AFTERS[0]), prompt(AFTERS[1])], features, pad_id=0
+            backbone.model, LLAVA, [prompt(AFTERS[0]), prompt(AFTERS[1])], features, pad_id=0
         )
     assert state.position.tolist() == [[16], [14]]
     assert state.owner.shape == (2, 16)
@@ -40,8 +42,8 @@ def test_a_padded_batch_says_what_each_row_says_alone(backbone, features):
 def test_last_states_are_what_the_first_token_is_read_from(backbone, features):
     model, prompts = backbone.model, [prompt(AFTERS[0]), prompt(AFTERS[1])]
     with torch.no_grad():
-        states = read_last_states(model, prompts, features, pad_id=0)
-        said = prefill_padded(model, prompts, features, pad_id=0).logits[:, 0]
+        states = read_last_states(model, LLAVA, prompts, features, pad_id=0)
+        said = prefill_padded(model, LLAVA, prompts, features, pad_id=0).logits[:, 0]
         torch.testing.assert_close(model.lm_head(states), said, atol=1e-5, rtol=1e-5)
 
 
@@ -57,7 +59,7 @@ def test_a_padded_row_alone_says_what_embeddings_by_hand_say(backbone, features)
 def test_packed_endings_say_what_each_prompt_says_alone(backbone, features):
     endings = [AFTERS, AFTERS[1:2]]
     with torch.no_grad():
-        state = prefill_packed(backbone.model, prompt([]), features, endings, pad_id=0)
+        state = prefill_packed(backbone.model, LLAVA, prompt([]), features, endings, pad_id=0)
     assert state.active.tolist() == [[True, True, True], [True, False, False]]
     # Twelve shared tokens, then endings of 4, 2 and 3.
     assert state.position[0].tolist() == [16, 14, 15]
@@ -72,10 +74,10 @@ def test_a_row_with_too_many_visual_tokens_is_named(backbone, features):
     # In total the counts agree, which is all that transformers itself compares.
     prompts = [[*BEFORE, *[IMAGE] * 8, 6], [*BEFORE, *[IMAGE] * 10, 6]]
     with pytest.raises(ValueError, match="row 0: the prompt has room for 8 .*its image has 9"):
-        prefill_padded(backbone.model, prompts, features, 0)
+        prefill_padded(backbone.model, LLAVA, prompts, features, 0)
     with pytest.raises(ValueError, match="row 1: the prompt has room for 9 .*its image has 4"):
         prefill_packed(
-            backbone.model, prompt([]), [features[0], features[1][:4]], [AFTERS, AFTERS], 0
+            backbone.model, LLAVA, prompt([]), [features[0], features[1][:4]], [AFTERS, AFTERS], 0
         )
 
 
@@ -85,7 +87,7 @@ def test_a_row_with_too_many_visual_tokens_is_named(backbone, features):
 def test_packing_needs_attention_with_a_mask_of_its_own(build_model, attention, expected):
     model = build_model()
     model.config.get_text_config()._attn_implementation_internal = attention
-    assert can_pack(model) is expected
+    assert can_pack(model, LLAVA) is expected
 
 
 def test_packing_needs_layers_that_see_everything(build_model):
@@ -100,9 +102,10 @@ def test_packing_needs_layers_that_see_everything(build_model):
         sliding_window=64,
     )
     model = build_model(text_config=text)
-    assert not can_pack(model)
+    assert not can_pack(model, LLAVA)
     text.sliding_window = None
-    assert can_pack(build_model(text_config=text))
+    whole = build_model(text_config=text)
+    assert can_pack(whole, LLAVA)
 
 
 def test_the_beginning_is_read_up_to_the_keys_of_the_last_layer(build_model, features):
@@ -111,11 +114,11 @@ def test_the_beginning_is_read_up_to_the_keys_of_the_last_layer(build_model, fea
         layer.mlp.register_forward_hook(lambda module, args, output: calls.append(len(output)))
     packed = prompt([]), features, [AFTERS, AFTERS[:1]]
     with torch.no_grad():
-        state = prefill_packed(model, *packed, pad_id=0)
+        state = prefill_packed(model, LLAVA, *packed, pad_id=0)
         # Two layers, of which the beginning's second stops before its MLP.
         assert len(calls) == 3
         # Under a device map, where hooks fetch weights, every layer is run to its end.
         model.hf_device_map = {"": "cpu"}
-        whole = prefill_packed(model, *packed, pad_id=0)
+        whole = prefill_packed(model, LLAVA, *packed, pad_id=0)
     assert len(calls) == 3 + 4
     assert torch.equal(state.logits, whole.logits)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from m3_backbone.training.losses import scale_loss
@@ -24,9 +26,7 @@ def test_lists_must_match(backbone, pyramids):
 
 
 def test_a_model_that_reads_both_ways_is_refused(backbone, pyramids, monkeypatch):
-    class Both:
-        reads_both_ways = True
-
-    monkeypatch.setattr("m3_backbone.inference.reference_loss.find_host", lambda config: Both)
+    both_ways = replace(backbone._engine.host, reads_both_ways=True)
+    monkeypatch.setattr(backbone._engine, "host", both_ways)
     with pytest.raises(ValueError, match="llava, which reads a prompt both ways"):
         backbone.reference_losses(pyramids[:1], ["red ?"], ["w1"], 1)
