@@ -66,15 +66,9 @@ def _choose_unit(
 
 
 def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
-    """Choose scales with a saved router at a mean budget of visual tokens.
+    """Choose scales [n] with a saved router, at a mean budget of visual tokens.
 
-    Args:
-        bundle: the router; its lambda was solved on its calibration split.
-        data: the split to choose on.
-        budget: mean visual tokens.
-
-    Returns:
-        Index of the chosen scale of every question [n].
+    Lambda is the one that its calibration split spent the budget with.
     """
     probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
     return choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))

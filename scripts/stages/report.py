@@ -54,12 +54,14 @@ def _report_extras(
         report_fallback,
         report_outside,
     )
+    from predictor.evaluation.sweeps import route
 
     budget, test = settings.evaluation.headline, splits["test"].data
     found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
     outside = splits[OUT_OF_DISTRIBUTION].data if OUT_OF_DISTRIBUTION in splits else None
     if outside is not None:
-        found["ood"] = report_outside(bundle, outside, settings.evaluation)
+        chosen = route(bundle, outside, budget)
+        found["ood"] = report_outside(outside, chosen, settings.evaluation)
         found["fallback_ood"] = report_fallback(bundle, outside, budget)
     found["fallback_certified"] = report_certified(bundle, test, outside)
     if REPHRASED in splits:

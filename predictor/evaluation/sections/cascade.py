@@ -64,16 +64,13 @@ def solve_threshold(confidence: FloatArray, tokens: FloatArray, budget: float) -
 def describe_cascade(
     calibration: TrainData, test: TrainData, targets: Sequence[float], points: int = 25
 ) -> Results | None:
-    """Make the cascade's section of the results.
+    """Make section `cascade`; None where the labels do not say how sure the model was.
 
     Args:
         calibration: the split that thresholds are solved on.
         test: the split that is reported.
         targets: mean budgets to report at [visual tokens].
         points: budgets on the curve.
-
-    Returns:
-        `curve` and `at`, by target; None where the labels do not say how sure the model was.
     """
     known = calibration.confidence
     confidence = test.confidence
@@ -100,8 +97,8 @@ def _measure(test: TrainData, last: IntArray, paid: FloatArray) -> Results:
     hull = hull_at(*fixed_points(test.scores, test.tokens), at)
     oracle = oracle_at(test.scores, test.tokens, at)
     return {
-        "tokens": float(at[0]),
-        "tokens_p95": float(np.quantile(paid, 0.95)),
-        "accuracy": float(accuracy),
-        "ogc": float(gap_closed(np.array([accuracy]), hull, oracle)[0]),
+        "tokens": at[0],
+        "tokens_p95": np.quantile(paid, 0.95),
+        "accuracy": accuracy,
+        "ogc": gap_closed(np.array([accuracy]), hull, oracle)[0],
     }

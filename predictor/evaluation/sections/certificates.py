@@ -77,7 +77,7 @@ def study_certificates(
             continue
         certificate = certify(*calibration, lambdas, (alpha, delta), tested)
         at = 0 if certificate.lam is None else 1 + lambdas.tolist().index(certificate.lam)
-        safe = float(tokens[risks <= alpha].min())
+        safe = tokens[risks <= alpha].min()
         level["lambda"] = certificate.lam
         level["risk"] = risks[at]
         level["tokens"] = tokens[at]
@@ -110,8 +110,8 @@ def _draw_splits(
         row = certified(order[: test.images])
         violations.append(losses[row, order[test.images :]].mean() > test.alpha)
     return {
-        "drawn_violations": float((risks[drawn] > test.alpha).mean()),
-        "drawn_cost_ratio": float(tokens[drawn].mean() / tokens[risks <= test.alpha].min()),
-        "resplit_violations": float(np.mean(violations)),
+        "drawn_violations": (risks[drawn] > test.alpha).mean(),
+        "drawn_cost_ratio": tokens[drawn].mean() / tokens[risks <= test.alpha].min(),
+        "resplit_violations": np.mean(violations),
         "draws": draws,
     }

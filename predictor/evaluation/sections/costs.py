@@ -19,14 +19,11 @@ POINTS = 41
 
 
 def describe_costs(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
-    """Measure the router in every unit that is known.
+    """Measure the router in every unit that is known: fixed scales, curves and parity.
 
     Args:
         prepared: the prepared test split.
         runs: method to its runs; "router" and, if there is one, "omniscient" are used.
-
-    Returns:
-        Unit to its fixed scales, curves and parity.
     """
     units = [TOKENS, *runs["router"][0].others]
     return {unit: _describe_unit(prepared.in_unit(unit), runs, unit) for unit in units}
@@ -39,7 +36,7 @@ def _describe_unit(
     costs, accuracy = fixed_points(test.scores, test.tokens)  # [s], [s]
     at = np.geomspace(max(costs.min(), 1e-9), costs.max(), POINTS)
     mixed_costs, mixed_accuracy = random_mixing(costs, accuracy)
-    curves, parities = zip(*(_pick(run, unit) for run in runs["router"]), strict=True)
+    router = [_pick(run, unit) for run in runs["router"]]
     limit = [_pick(run, unit)[0] for run in runs.get("omniscient", [])]
     return {
         "unit": UNITS[unit],
@@ -52,9 +49,9 @@ def _describe_unit(
             {"cost": at, "accuracy": oracle_at(test.scores, test.tokens, at)}
         ),
         "random_mixing": list_points({"cost": mixed_costs, "accuracy": mixed_accuracy}),
-        "router": _describe_curve(prepared, curves),
+        "router": _describe_curve(prepared, [curve for curve, _ in router]),
         "omniscient": _describe_limit(prepared, limit) if limit else None,
-        "parity": _describe_parity(prepared, parities),
+        "parity": _describe_parity(prepared, [parity for _, parity in router]),
     }
 
 

@@ -35,14 +35,10 @@ class Curve:
 
 
 def measure_curve(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Curve:
-    """Measure sweeps of the same budgets, one per training.
+    """Measure sweeps of the same budgets, one per training, in the unit of the split.
 
     They are averaged budget by budget, not lambda by lambda: a budget means the same in all of
     them, a lambda does not.
-
-    Args:
-        prepared: the test split, in the unit that costs are counted in.
-        sweeps: what each training chose.
     """
     test = prepared.test
     choices = [sweep.chosen for sweep in sweeps]
@@ -54,18 +50,9 @@ def measure_curve(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Curve:
 
 
 def measure_rates(scores: FloatArray, chosen: IntArray) -> FloatArray:
-    """Measure regression and rescue rate against the largest scale.
-
-    Args:
-        scores: scores [n, s].
-        chosen: index of the chosen scale, a column per choice [n, q].
-
-    Returns:
-        Regression rates and rescue rates [2, q].
-    """
-    columns = chosen.T
-    lost = [regressed(scores, column).mean() for column in columns]
-    won = [rescued(scores, column).mean() for column in columns]
+    """Measure regression rates and rescue rates [2, q] of choices [n, q] on scores [n, s]."""
+    lost = [regressed(scores, column).mean() for column in chosen.T]
+    won = [rescued(scores, column).mean() for column in chosen.T]
     return np.array([lost, won])
 
 
@@ -96,12 +83,7 @@ class Parity:
 
 
 def measure_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Parity:
-    """Measure the parity points of several trainings, each a sweep of one budget.
-
-    Args:
-        prepared: the test split, in the unit that costs are counted in.
-        sweeps: what each of the q trainings chose [n, 1].
-    """
+    """Measure the parity points of q trainings, sweeps of one budget, in the unit of the split."""
     test = prepared.test
     chosen = np.hstack([sweep.chosen for sweep in sweeps])  # [n, q]
     costs = _take(test.tokens, chosen)
@@ -120,35 +102,20 @@ def measure_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Parity:
 
 
 def find_cost(curve: Curve, accuracy: float) -> float | None:
-    """Find the least cost on a curve for an accuracy; between two points, by mixing them.
+    """Find the least cost at which a curve has an accuracy; None if it never has.
 
-    Args:
-        curve: points in ascending order of budget.
-        accuracy: mean score to reach.
-
-    Returns:
-        The cost; None if the curve does not reach the accuracy.
+    Between two points of the curve, cost and accuracy are those of mixing them.
     """
     enough = np.flatnonzero(curve.accuracy >= accuracy)
     if len(enough) == 0:
         return None
-    after = int(enough[0])
-    if after == 0:
-        return float(curve.cost[0])
-    before = after - 1
-    rise = curve.accuracy[after] - curve.accuracy[before]
-    share = (accuracy - curve.accuracy[before]) / rise
-    return float(curve.cost[before] + share * (curve.cost[after] - curve.cost[before]))
+    # The last point below the accuracy and the first that has it; one point where that is first.
+    ends = slice(max(enough[0] - 1, 0), enough[0] + 1)
+    return float(np.interp(accuracy, curve.accuracy[ends], curve.cost[ends]))
 
 
 def list_points(columns: Mapping[str, Iterable[float]]) -> list[Results]:
-    """Turn columns of numbers into points, as a figure reads them.
-
-    Args:
-        columns: name to numbers [q].
-
-    Returns:
-        One dictionary per point.
+    """Turn columns of q numbers into q points, as a figure reads them.
 
     >>> list_points({"tokens": [1.0, 9.0], "accuracy": [0.5, 0.75]})
     [{'tokens': 1.0, 'accuracy': 0.5}, {'tokens': 9.0, 'accuracy': 0.75}]

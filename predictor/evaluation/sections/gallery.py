@@ -30,12 +30,7 @@ class GalleryTexts:
 
 
 def draw_rows(test: TrainData, per_family: int = 1, seed: int = 0) -> IntArray:
-    """Draw questions for the gallery, from every family alike and no image twice if possible.
-
-    Args:
-        test: the test split.
-        per_family: questions of each family.
-        seed: seed of the draw.
+    """Draw questions for the gallery, as many from every family, no image twice if possible.
 
     Returns:
         Row numbers, family by family in alphabetical order.
@@ -46,11 +41,11 @@ def draw_rows(test: TrainData, per_family: int = 1, seed: int = 0) -> IntArray:
     used: set[str] = set()
     rows: list[int] = []
     for family in sorted(set(groups.tolist())):
-        mine = [int(row) for row in order if groups[row] == family]
-        # Stable sort: rows whose image has been shown go last, the draw's order stays.
-        mine.sort(key=lambda row: images[row] in used)
-        rows.extend(mine[:per_family])
-        used.update(images[mine[:per_family]].tolist())
+        of_family = [int(row) for row in order if groups[row] == family]
+        # Stable sort: rows whose image is used already go last, the draw's order stays.
+        of_family.sort(key=lambda row: images[row] in used)
+        rows.extend(of_family[:per_family])
+        used.update(images[of_family[:per_family]].tolist())
     return np.array(rows, dtype=np.int64)
 
 
@@ -61,17 +56,14 @@ def gallery_rows(
     lam: float,
     rows: IntArray,
 ) -> list[Results]:
-    """Make the `gallery` section of results.json.
+    """Make the `gallery` section of results.json, one dictionary per question.
 
     Args:
         test: the test split.
         texts: its words.
         probabilities: the router's P(correct) [n, s].
         lam: price of a visual token that the scales are chosen with.
-        rows: the questions to show, row numbers.
-
-    Returns:
-        One dictionary per question; `image` is a path inside the report's folder.
+        rows: numbers of the questions to show.
 
     Raises:
         ValueError: if the words do not fit the split.
@@ -79,41 +71,32 @@ def gallery_rows(
     shape = (len(test), len(test.scales))
     if np.shape(texts.answers) != shape or len(texts.questions) != len(test):
         raise ValueError(f"expected answers of shape {shape}, got {np.shape(texts.answers)}")
-    net = probabilities - lam * test.tokens
-    chosen = choose(probabilities, test.tokens, lam)
-    cards: list[Results] = []
-    for row in rows.tolist():
-        scales = {
-            str(scale): {
-                "answer": str(texts.answers[row, k]),
-                "score": float(test.scores[row, k]),
-                "probability": float(probabilities[row, k]),
-                "net": float(net[row, k]),
-            }
-            for k, scale in enumerate(test.scales)
+    net = probabilities - lam * test.tokens  # [n, s], what the choice goes by
+    chosen = choose(probabilities, test.tokens, lam)  # [n]
+    return [
+        {
+            "sample_id": str(test.sample_ids[row]),
+            "family": str(test.groups[row]),
+            "question": texts.questions[row],
+            "answers": list(texts.references[row]),
+            "image": f"gallery/{file_name(str(test.sample_ids[row]))}",  # in the report's folder
+            "scales": {
+                str(scale): {
+                    "answer": texts.answers[row, k],
+                    "score": test.scores[row, k],
+                    "probability": probabilities[row, k],
+                    "net": net[row, k],
+                }
+                for k, scale in enumerate(test.scales)
+            },
+            "chosen": test.scales[chosen[row]],
         }
-        cards.append(
-            {
-                "sample_id": str(test.sample_ids[row]),
-                "family": str(test.groups[row]),
-                "question": str(texts.questions[row]),
-                "answers": [str(answer) for answer in texts.references[row]],
-                "image": f"gallery/{file_name(str(test.sample_ids[row]))}",
-                "scales": scales,
-                "chosen": int(test.scales[chosen[row]]),
-            }
-        )
-    return cards
+        for row in rows.tolist()
+    ]
 
 
 def file_name(sample_id: str) -> str:
-    """Turn any sample id into a plain file name of its own.
-
-    Args:
-        sample_id: a sample's name, of any characters.
-
-    Returns:
-        A name of letters, digits, `_`, `-` and one `.png`.
+    """Turn any sample id into a file name of its own: letters, digits, `_`, `-` and one `.png`.
 
     >>> file_name("test-00012_3"), file_name("../photo 7")
     ('test-00012_3.png', '___photo_7-1e7314fb.png')

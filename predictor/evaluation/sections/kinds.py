@@ -38,16 +38,13 @@ class TrainedKind:
 def describe_kinds(
     test: TrainData, kinds: Sequence[TrainedKind], results: Results, evaluation: EvaluationSettings
 ) -> list[Results]:
-    """Make a row of every kind of router.
+    """Make a row of every kind of router, best on the calibration split first.
 
     Args:
         test: the test split.
         kinds: the kinds; the first one is the router of the report.
         results: what `evaluate` gave.
-        evaluation: the budgets.
-
-    Returns:
-        Rows, best on the calibration split first.
+        evaluation: what is reported.
     """
     rows = [_describe(test, kind, kind is kinds[0], results, evaluation) for kind in kinds]
     key = f"calibration_{evaluation.headline_key}"

@@ -54,10 +54,7 @@ def describe_waste(test: TrainData, chosen: IntArray) -> Results:
 
     Args:
         test: the test split.
-        chosen: index of the chosen scale, a column per training [n, q].
-
-    Returns:
-        What `token_regret` and `dataset_gain` give, averaged over the columns.
+        chosen: index of the chosen scale, a column per training [n, q]; the mean of all is given.
     """
     measured = [
         {
@@ -70,15 +67,12 @@ def describe_waste(test: TrainData, chosen: IntArray) -> Results:
 
 
 def describe_calibration(test: TrainData, runs: Sequence[SeedRun], raw: bool = False) -> Results:
-    """Measure how well P(correct) agrees with the scores, scale by scale.
+    """Measure how well P(correct) agrees with the scores, scale by scale, over all runs.
 
     Args:
         test: the test split.
         runs: runs of a router; those without probabilities are left out.
         raw: whether to measure the probabilities before calibration.
-
-    Returns:
-        Scale to `brier`, `ece` and `reliability`, over all runs; nothing without probabilities.
     """
     of_runs = [run.raw if raw else run.probabilities for run in runs]
     known = [probabilities for probabilities in of_runs if probabilities is not None]

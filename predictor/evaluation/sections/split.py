@@ -21,15 +21,7 @@ POINTS = 61
 
 
 def describe_split(prepared: PreparedSplit) -> Results:
-    """Describe what a test split offers, before any router: fixed scales, hull, oracles.
-
-    Args:
-        prepared: the prepared split.
-
-    Returns:
-        Sections `fixed`, `hull`, `random_mixing`, `oracle`, `oracle_curve`, `minimal_share` and
-        `non_monotone_share`.
-    """
+    """Describe what a test split offers, before any router: fixed scales, hull, oracles."""
     test = prepared.test
     tokens, accuracy = fixed_points(test.scores, test.tokens)  # [s], [s]
     drawn = mean_draws(prepared.resamples, np.asarray(test.scores, np.float64))  # [r, s]
@@ -59,15 +51,12 @@ def describe_split(prepared: PreparedSplit) -> Results:
 
 
 def families(test: TrainData, runs: Sequence[SeedRun], settings: EvaluationSettings) -> Results:
-    """Measure every question family by itself.
+    """Measure every question family by itself: accuracy per scale, minimal scales, and routing.
 
     Args:
         test: the test split.
-        runs: runs of the router.
-        settings: what is reported; routing is shown at the headline budget.
-
-    Returns:
-        Family to its size, accuracy per scale, minimal scales, and what routing makes of it.
+        runs: runs of the router, of which the choices at the headline budget count.
+        settings: what is reported.
     """
     groups = np.asarray(test.groups).astype(str)
     minimal = minimal_correct(test.scores, wrong="drop")  # [n]
@@ -89,16 +78,7 @@ def families(test: TrainData, runs: Sequence[SeedRun], settings: EvaluationSetti
 
 
 def histograms(test: TrainData, runs: Sequence[SeedRun], settings: EvaluationSettings) -> Results:
-    """Count which scales the router chose at the headline budget, family by family.
-
-    Args:
-        test: the test split.
-        runs: runs of the router.
-        settings: what is reported.
-
-    Returns:
-        Family to scale to share, averaged over the runs.
-    """
+    """Count which scales the runs of a router chose at the headline budget, family by family."""
     groups = np.asarray(test.groups).astype(str)
     chosen = np.stack([run.at.chosen[:, settings.headline_column] for run in runs])  # [runs, n]
     return {

@@ -84,18 +84,18 @@ def _measure_family(
         "n": len(data),
         key: measure_gap(data, chosen),
         **_describe(data, chosen),
-        "dearest": float(data.scores[:, -1].mean()),
+        "dearest": data.scores[:, -1].mean(),
         "seen": {key: measure_gap(data, usual), **_describe(data, usual)},
-        "fallback": {"share": float(outside.mean()), **_describe(data, careful)},
+        "fallback": {"share": outside.mean(), **_describe(data, careful)},
     }
 
 
 def _describe(data: TrainData, chosen: IntArray) -> Results:
     rows = np.arange(len(data))
     return {
-        "accuracy": float(data.scores[rows, chosen].mean()),
-        "tokens": float(data.tokens[rows, chosen].mean()),
-        "regression_rate": float(regressed(data.scores, chosen).mean()),
+        "accuracy": data.scores[rows, chosen].mean(),
+        "tokens": data.tokens[rows, chosen].mean(),
+        "regression_rate": regressed(data.scores, chosen).mean(),
     }
 
 
@@ -131,20 +131,20 @@ def rephrase(
     return {
         "n": len(asked),
         "images": len(set(map(str, asked.image_ids))),
-        f"changed_{budget:g}": float(changed.mean()),
+        f"changed_{budget:g}": changed.mean(),
         f"changed_{budget:g}_low": low,
         f"changed_{budget:g}_high": high,
-        "moved_up": float((after > before).mean()),
-        "moved_down": float((after < before).mean()),
+        "moved_up": (after > before).mean(),
+        "moved_down": (after < before).mean(),
         "accuracy": _mean_chosen(asked.scores, before),
         "tokens": _mean_chosen(asked.tokens, before),
         "accuracy_rephrased": _mean_chosen(again.scores, after),
         "tokens_rephrased": _mean_chosen(again.tokens, after),
         f"ogc_{budget:g}": measure_gap(asked, before),
         f"ogc_{budget:g}_rephrased": measure_gap(again, after),
-        "dearest": float(asked.scores[:, -1].mean()),
-        "dearest_rephrased": float(again.scores[:, -1].mean()),
-        "fixed_changed": float(flipped.mean()),
+        "dearest": asked.scores[:, -1].mean(),
+        "dearest_rephrased": again.scores[:, -1].mean(),
+        "fixed_changed": flipped.mean(),
     }
 
 

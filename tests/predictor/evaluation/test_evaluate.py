@@ -10,7 +10,7 @@ from predictor.data import TrainData
 from predictor.evaluation.evaluate import evaluate
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 from predictor.evaluation.sections.split import describe_split, families, histograms
-from predictor.evaluation.sections.unseen import outside_summary
+from predictor.evaluation.sections.unseen import report_outside
 
 SETTINGS = EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=50)
 # Right everywhere, from 9 on, at 36 only, never.
@@ -150,8 +150,8 @@ def test_families_and_histograms(test_split, runs):
     assert shares["reading"] == {"1": 1, "9": 0, "36": 0}
 
 
-def test_outside_summary(test_split):
-    found = outside_summary(test_split, np.array([0, 1, 0, 0]), SETTINGS)
+def test_report_outside(test_split):
+    found = report_outside(test_split, np.array([0, 1, 0, 0]), SETTINGS)
     assert found["n"] == 4 and found["fixed"]["36"] == {"accuracy": 0.75, "tokens": 36}
     assert found["router_at_9"]["ogc"] == 1 and found["regression_rate"] == 0.25
 
