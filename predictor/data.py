@@ -126,6 +126,11 @@ class TrainData:
         """Count the questions."""
         return len(self.sample_ids)
 
+    @property
+    def n_images(self) -> int:
+        """Number of different images."""
+        return len(set(map(str, self.image_ids)))
+
     def take(self, rows: IntArray) -> "TrainData":
         """Keep some rows.
 

@@ -109,24 +109,25 @@ def run_experiment(
     splits = Splits(train, calibration, test)
     start = time.perf_counter()
     plans = _plan_all(splits, settings)
-    runs, trained = _train_all(splits, plans, settings, progress or _log_progress)
+    trained = _train_all(splits, plans, settings, progress or _log_progress)
     done = time.perf_counter()
+    runs = {name: [one.run for one in trainings] for name, trainings in trained.items()}
+    runs["shuffled_routing"] = [shuffle_run(run) for run in runs[ROUTER]]
     results = evaluate(test, runs, settings.evaluation)
-    kinds = [
-        _join_trainings(name, plans[name], runs[name], trained[name], test) for name in trained
-    ]
+    kinds = _list_kinds(trained, plans, test)
     results["zoo"] = describe_kinds(test, kinds, results, settings.evaluation)
     results["headline"].update(kinds[0].measured)
     results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
     results["luck_floor"] = _guess(test)
     results["cascade"] = describe_cascade(calibration, test, settings.evaluation.targets)
-    results["certified"] = _study_certificates(trained[ROUTER][0].bundle, splits, settings.tested)
+    if bundle := trained[ROUTER][0].bundle:
+        results["certified"] = _study_certificates(bundle, splits, settings.tested)
     evaluated = time.perf_counter()
     if settings.studies:
         results.update(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings))
     results["meta"] = {
         "n_questions": len(test),
-        "n_images": _count_images(test),
+        "n_images": test.n_images,
         "seeds": list(settings.seeds),
         "splits": {
             "train": _describe(train),
@@ -144,12 +145,13 @@ def run_experiment(
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """One training of a router: the router, its gap closed on the calibration split, its time."""
+class _Training:
+    """One training of a method: what it chooses, its time [s], and, of a router, what it learnt."""
 
-    bundle: RouterBundle
-    gap: float
+    run: SeedRun
     seconds: float
+    bundle: RouterBundle | None = None
+    gap: float = float("nan")  # closed on the calibration split, by image folds
 
 
 def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSettings]:
@@ -172,8 +174,8 @@ def _train_all(
     plans: dict[str, TrainSettings],
     settings: ExperimentSettings,
     progress: Progress,
-) -> tuple[dict[str, list[SeedRun]], dict[str, list[_Trained]]]:
-    """Train everything for every seed; give the runs of all and the trainings of the routers."""
+) -> dict[str, list[_Training]]:
+    """Train every method with every seed."""
     methods = list_methods(splits, settings.train.kind, settings.studies)
     kinds = [ROUTER, *list_kinds(settings.train.kind, settings.studies)]
     evaluation = settings.evaluation
@@ -184,7 +186,7 @@ def _train_all(
         for seed in settings.seeds
     }
 
-    def train(task: tuple[int, str]) -> tuple[SeedRun, _Trained | None]:
+    def train(task: tuple[int, str]) -> _Training:
         seed, name = task
         start = time.perf_counter()
         seeded = replace(plans[name], seed=seed)
@@ -194,60 +196,57 @@ def _train_all(
             estimate = methods[name](splits, seeded)
         seconds = time.perf_counter() - start
         run = choose_all(estimate, splits, at, seed)
-        if estimate.bundle is None or name not in kinds:
-            return run, None
+        if name not in kinds:
+            return _Training(run, seconds)
         chosen = cross_choose(estimate.calibration, splits.calibration, evaluation.headline)
-        return run, _Trained(estimate.bundle, measure_gap(splits.calibration, chosen), seconds)
+        gap = measure_gap(splits.calibration, chosen)
+        return _Training(run, seconds, estimate.bundle, gap)
 
-    runs: dict[str, list[SeedRun]] = {name: [] for name in (*methods, "shuffled_routing")}
-    trained: dict[str, list[_Trained]] = {name: [] for name in kinds}
+    trained: dict[str, list[_Training]] = {name: [] for name in methods}
     tasks = [(seed, name) for seed in settings.seeds for name in methods]
     with ThreadPoolExecutor(settings.jobs) as pool:
         # `map` gives the trainings in the order of the tasks, whichever ends first.
-        for done, ((_, name), (run, training)) in enumerate(
-            zip(tasks, pool.map(train, tasks), strict=True), start=1
-        ):
-            runs[name].append(run)
-            if training is not None:
-                trained[name].append(training)
-            if name == ROUTER:
-                runs["shuffled_routing"].append(shuffle_run(run))
-            progress(name, done, len(tasks))
-    return runs, trained
+        for done, training in enumerate(pool.map(train, tasks)):
+            _, name = tasks[done]
+            trained[name].append(training)
+            progress(name, done + 1, len(tasks))
+    return trained
 
 
-def _join_trainings(
-    name: str,
-    settings: TrainSettings,
-    runs: list[SeedRun],
-    trained: list[_Trained],
-    test: TrainData,
-) -> TrainedKind:
-    repeats = TIMED_CALLS if name == ROUTER else TIMED_CALLS // 5
-    return TrainedKind(
-        name=name,
-        settings=settings,
-        runs=runs,
-        gaps=[one.gap for one in trained],
-        seconds=float(np.mean([one.seconds for one in trained])),
-        measured=measure_router(trained[0].bundle, test, repeats),
-    )
+def _list_kinds(
+    trained: dict[str, list[_Training]], plans: dict[str, TrainSettings], test: TrainData
+) -> list[TrainedKind]:
+    """Join the trainings of each kind of router, that of the report first."""
+    kinds = []
+    for name, trainings in trained.items():
+        bundle = trainings[0].bundle
+        if bundle is None:
+            continue
+        repeats = TIMED_CALLS if name == ROUTER else TIMED_CALLS // 5
+        kinds.append(
+            TrainedKind(
+                name=name,
+                settings=plans[name],
+                runs=[one.run for one in trainings],
+                gaps=[one.gap for one in trainings],
+                seconds=float(np.mean([one.seconds for one in trainings])),
+                measured=measure_router(bundle, test, repeats),
+            )
+        )
+    return kinds
 
 
 def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
     """Leave every feature block out, and every family."""
-    evaluation, jobs = experiment.evaluation, experiment.jobs
-    usual = run.at.chosen[:, evaluation.headline_column]
-    of_blocks = AblationSettings(
-        budget=evaluation.headline, seeds=min(len(experiment.seeds), ABLATION_SEEDS), jobs=jobs
-    )
+    budget, jobs = experiment.evaluation.headline, experiment.jobs
+    seeds = min(len(experiment.seeds), ABLATION_SEEDS)
+    of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
+    usual = run.at.chosen[:, experiment.evaluation.headline_column]
     return {
         "ablation": ablate(splits.in_order, settings, of_blocks),
-        "leave_one_out": leave_one_out(
-            splits.in_order, settings, usual, evaluation.headline, jobs=jobs
-        ),
+        "leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs),
     }
 
 
@@ -281,13 +280,9 @@ def _guess(test: TrainData) -> float | None:
 def _describe(split: TrainData) -> Results:
     return {
         "questions": len(split),
-        "images": _count_images(split),
+        "images": split.n_images,
         "fingerprint": split.fingerprint(),
     }
-
-
-def _count_images(split: TrainData) -> int:
-    return len(set(map(str, split.image_ids)))
 
 
 def measure_router(

@@ -165,7 +165,7 @@ def certify(
         ValueError: if the split has too few images for the level.
     """
     alpha, delta = level
-    images = len(set(map(str, data.image_ids)))
+    images = data.n_images
     needed = images_needed(alpha, delta / tested, single=images == len(data))
     if images < needed:
         raise ValueError(

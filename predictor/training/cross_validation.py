@@ -27,7 +27,7 @@ def cross_choose(
     Returns:
         Index of the chosen scale [n].
     """
-    number = min(folds, len(set(map(str, data.image_ids))))
+    number = min(folds, data.n_images)
     fold = image_folds(data.image_ids, number, np.random.default_rng(seed))
     chosen: IntArray = np.empty(len(data), np.int64)
     for held in np.unique(fold):

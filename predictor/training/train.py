@@ -237,6 +237,6 @@ def _facts(train: TrainData, calibration: TrainData, settings: TrainSettings) ->
 def _split_facts(split: TrainData) -> dict[str, Any]:
     return {
         "questions": len(split),
-        "images": len(set(map(str, split.image_ids))),
+        "images": split.n_images,
         "fingerprint": split.fingerprint(),
     }

@@ -30,7 +30,7 @@ def feasible_levels(data: TrainData, tested: int = 1) -> tuple[tuple[float, floa
         data: the calibration split.
         tested: routers among which one is picked on this split.
     """
-    images = len(set(map(str, data.image_ids)))
+    images = data.n_images
     single = images == len(data)
     return tuple(
         (alpha, delta)
@@ -61,7 +61,7 @@ def study_certificates(
         Level to its measures; only `images` and `needed` where the images are too few.
     """
     data = calibration[1]
-    images = len(set(map(str, data.image_ids)))
+    images = data.n_images
     # Losses of the images and mean tokens, always the largest scale (None) first, then by lambda.
     measured = [
         [image_losses(*split, lam) for lam in (None, *lambdas)] for split in (calibration, test)

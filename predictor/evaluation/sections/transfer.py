@@ -130,7 +130,7 @@ def rephrase(
     flipped = (asked.scores[:, -1] >= CORRECT) != (again.scores[:, -1] >= CORRECT)
     return {
         "n": len(asked),
-        "images": len(set(map(str, asked.image_ids))),
+        "images": asked.n_images,
         f"changed_{budget:g}": changed.mean(),
         f"changed_{budget:g}_low": low,
         f"changed_{budget:g}_high": high,
