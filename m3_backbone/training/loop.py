@@ -8,7 +8,6 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,37 +17,7 @@ from tqdm.auto import tqdm
 from m3_backbone.files import replacing, write_atomically
 from m3_backbone.training.distributed import average_gradients, group_rank, group_size
 from m3_backbone.training.optimizers import build_optimizers
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How long and how fast to train.
-
-    Attributes:
-        steps: optimiser steps of the whole run.
-        warmup: share of the steps with a rising learning rate.
-        weight_decay: AdamW decay of matrices; vectors are never decayed.
-        clip: largest gradient norm.
-        save_seconds: wall-clock seconds between checkpoints.
-        bf16: run the forward passes in bfloat16 autocast.
-        seed: seed of everything random in the data.
-        workers: processes that prepare batches ahead; 0 prepares them in between.
-        quiet: hide the progress bar.
-        optimizer: "adamw" or "muon", see `m3_backbone.training.optimizers`.
-        purpose: what else a run must agree in to be taken up again: model, data, sizes.
-    """
-
-    steps: int = 1000
-    warmup: float = 0.03
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    save_seconds: float = 120.0
-    bf16: bool = False
-    seed: int = 0
-    workers: int = 0
-    quiet: bool = False
-    optimizer: str = "adamw"
-    purpose: str = ""
+from m3_backbone.training.settings import LoopSettings
 
 
 def cosine_factor(step: int, steps: int, warmup: float) -> float:

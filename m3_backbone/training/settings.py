@@ -1,150 +1,111 @@
-"""What a fine-tuning trains and how fast, and how a model is made ready for it."""
+"""The settings of a fine-tuning, told once: the command makes its options from the fields.
 
-import warnings
+What a field means is its help; a field without help is no option. The name and the order of the
+fields are part of what a stopped run is recognized by. Nothing heavy is imported here, so that
+`m3scale finetune --help` is quick.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import save_file
-from torch import nn
-
-LINEAR_LAYERS = r".*language_model\.layers\..*_proj"
-"""The linear layers inside the language model; not its embeddings and head."""
-
-LORA_NAME = "lora_"
-"""Part of the name of every weight that peft adds."""
-
-ADAPTER_FOLDER = "adapter"
-
-OTHER_WEIGHTS = "trained.safetensors"
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
     """What is trained and how fast.
 
-    Attributes:
-        tower_rate: peak learning rate of the vision tower; 0 freezes it.
-        projector_rate: peak learning rate of the projector; 0 freezes it.
-        language_rate: peak learning rate of the language model; 0 freezes it.
-        scales_per_step: scales whose loss is taken each step; fewer than the ladder has are drawn
-            anew each step, an unbiased sample of the mean over all.
-        dense_weight: weight of the dense loss of `m3_backbone.training.tower` beside the answer
-            loss, taken on the projected tokens, so that what the tower found reaches the language
-            model; for models that start from random weights; 0 leaves it out.
-        dense_targets: target name -> number of classes of the dense loss.
-        align_weight: weight of the loss of `m3_backbone.training.auxiliary_losses` beside the
-            answer loss; 0 leaves it out.
-        align_ids: token id of each class of the dense target "content", -1 for a class without.
-        ground_weight: weight of the loss of `m3_backbone.training.auxiliary_losses`; 0 leaves it
-            out.
-        accumulate: batches a step; their gradients add up to that of one large batch.
-        checkpointing: compute the layers anew in the backward pass instead of keeping what they
-            gave; less memory for the same gradient.
-        lora_rank: rank of the LoRA that is trained in place of the language model, see
-            `m3_backbone.training.settings`; 0 trains the model itself.
-        lora_alpha: scale of the LoRA.
+    `dense_targets` maps the name of each target of the dense loss to its number of classes;
+    `align_ids` holds the token id of each class of the dense target "content", -1 for a class
+    without one. The losses beside that of the answers are in `tower` and `auxiliary_losses`.
     """
 
-    tower_rate: float = 2e-5
-    projector_rate: float = 2e-5
-    language_rate: float = 2e-5
-    scales_per_step: int = 5
-    dense_weight: float = 0.0
+    tower_rate: float = field(
+        default=2e-5,
+        metadata={"help": "Peak learning rate of the vision tower; 0 freezes it."},
+    )
+    projector_rate: float = field(
+        default=2e-5, metadata={"help": "Peak learning rate of the projector; 0 freezes it."}
+    )
+    language_rate: float = field(
+        default=2e-5, metadata={"help": "Peak learning rate of the language model; 0 freezes it."}
+    )
+    scales_per_step: int = field(
+        default=5,
+        metadata={
+            "help": "Scales of each step; fewer are drawn at random, 1 is the random-scale loss.",
+            "min": 1,
+        },
+    )
+    dense_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of the loss of --dense beside the answers, on scenes with a trained "
+            "tower; for models that start from random weights."
+        },
+    )
     dense_targets: Mapping[str, int] = field(default_factory=dict)
-    align_weight: float = 0.0
+    align_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of the loss that draws visual tokens to the words for them, on scenes."
+        },
+    )
     align_ids: tuple[int, ...] = ()
-    ground_weight: float = 0.0
-    accumulate: int = 1
-    checkpointing: bool = False
-    lora_rank: int = 0
-    lora_alpha: int = 0
+    ground_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of the loss that draws attention to what is asked, with --dense-weight."
+        },
+    )
+    accumulate: int = field(
+        default=1,
+        metadata={"help": "Batches per step; their gradients add up to a larger one's.", "min": 1},
+    )
+    checkpointing: bool = field(
+        default=False, metadata={"help": "Compute layers twice to save memory; same gradient."}
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata={
+            "help": "Train a LoRA of this rank in place of the language model, such as 128 at a "
+            "--language-rate of 2e-4; 0 trains the model itself. Needs peft.",
+            "min": 0,
+        },
+    )
+    lora_alpha: int = field(
+        default=256, metadata={"help": "The LoRA counts alpha / rank times.", "min": 1}
+    )
 
 
-def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module, float]]:
-    """Let the parts of a model train exactly if their learning rate is above zero.
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast to train.
 
-    Args:
-        model: a stock LLaVA, with the LoRA that the settings ask for.
-        settings: the rates.
-
-    Returns:
-        The parts with their rates.
+    `warmup` is the share of the steps with a rising learning rate, `weight_decay` AdamW's decay of
+    matrices (vectors are never decayed), `clip` the largest gradient norm, and `purpose` says what
+    else a run must agree in to be taken up again: model, data, sizes.
     """
-    inner = model.model
-    head_rate = 0.0 if settings.lora_rank else settings.language_rate
-    parts = [
-        (inner.vision_tower, settings.tower_rate),
-        (inner.multi_modal_projector, settings.projector_rate),
-        (inner.language_model, settings.language_rate),
-        (model.lm_head, head_rate),
-    ]
-    if hasattr(inner, "image_newline"):
-        parts.append((nn.ParameterList([inner.image_newline]), settings.projector_rate))
-    for module, rate in parts:
-        module.requires_grad_(rate > 0)
-    if settings.lora_rank:
-        for name, weight in inner.language_model.named_parameters():
-            weight.requires_grad_(settings.language_rate > 0 and LORA_NAME in name)
-    return parts
 
-
-def set_checkpointing(model: Any, settings: FinetuneSettings) -> None:
-    """Make the layers that gradients pass through keep nothing but what went in, if asked to."""
-    if not settings.checkpointing:
-        return
-    inner = model.model
-    trained = [inner.vision_tower] if settings.tower_rate > 0 else []
-    for part in (inner.language_model, *trained):
-        # The older name is what transformers before 5.23 has.
-        enable = getattr(part, "activation_checkpointing_enable", None)
-        (enable or part.gradient_checkpointing_enable)({"use_reentrant": False})
-
-
-def add_adapter(model: Any, rank: int, alpha: int, seed: int) -> Any:
-    """Put a fresh LoRA beside every linear layer of the language model.
-
-    Args:
-        model: a stock LLaVA; its layers are wrapped in place, so that it is used as before.
-        rank: rank of the added matrices.
-        alpha: their product counts alpha / rank times.
-        seed: seed of their initial weights; the answers are unchanged by these.
-
-    Returns:
-        The model as peft's wrapper, which merges and saves.
-
-    Raises:
-        ValueError: if peft is not installed.
-
-    Source: Hu et al., arXiv 2106.09685; without dropout, so that a step depends on its batch alone.
-    """
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise ValueError("LoRA needs peft: pip install peft") from error
-    torch.manual_seed(seed)
-    settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=LINEAR_LAYERS)
-    with warnings.catch_warnings():
-        # peft asks transformers whether it checkpoints, by the name it had before 5.23.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        return get_peft_model(model, settings)
-
-
-def write_adapter(adapted: Any, folder: Path) -> None:
-    """Write what was trained, and nothing of what was not.
-
-    Args:
-        adapted: what `add_adapter` gave.
-        folder: gets `ADAPTER_FOLDER`, which peft opens, and, where the tower or the projector was
-            trained, their weights in `OTHER_WEIGHTS` under their names in the stock model.
-    """
-    adapted.save_pretrained(str(folder / ADAPTER_FOLDER), save_embedding_layers=False)
-    others = {
-        name: weight.detach().contiguous()
-        for name, weight in adapted.get_base_model().named_parameters()
-        if weight.requires_grad and LORA_NAME not in name
-    }
-    if others:
-        save_file(others, folder / OTHER_WEIGHTS, metadata={"format": "pt"})
+    steps: int = field(default=1000, metadata={"help": "Optimiser steps.", "min": 1})
+    warmup: float = 0.03
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    save_seconds: float = field(
+        default=120.0, metadata={"help": "Seconds between checkpoints of the run."}
+    )
+    bf16: bool = field(
+        default=False,
+        metadata={"option": "--bf16/--fp32", "help": "Precision of the forward passes."},
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of data, scales and fresh weights."})
+    workers: int = field(
+        default=0, metadata={"help": "Processes that prepare batches ahead; 0 for none."}
+    )
+    quiet: bool = field(default=False, metadata={"help": "No progress bar."})
+    optimizer: str = field(
+        default="adamw",
+        metadata={
+            "help": "Optimiser; muon for the matrices inside the layers, AdamW for the rest.",
+            "choices": ("adamw", "muon"),
+        },
+    )
+    purpose: str = ""

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from transformers import CLIPVisionModel
 
 from m3_backbone.training.distributed import prefetch_batches
-from m3_backbone.training.loop import LoopSettings, TrainingLoop
+from m3_backbone.training.loop import TrainingLoop
+from m3_backbone.training.settings import LoopSettings
 
 IGNORED = -1
 

@@ -1,7 +1,7 @@
 """The steps of `m3scale finetune`: open a start, train it, write a stock checkpoint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from labels.sources.llava_conversations import read_conversations
 from labels.sources.loading import load_questions
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.finetune import Batch, finetune
-from m3_backbone.training.loop import LoopSettings
-from m3_backbone.training.settings import FinetuneSettings, add_adapter
+from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from m3_backbone.training.tower import pretrain_tower
+from m3_backbone.training.trainable import add_adapter
 from scripts.finetuning.batches import (
     Example,
     cached_batches,
@@ -25,43 +25,8 @@ from scripts.finetuning.batches import (
     question_examples,
     scene_examples,
 )
+from scripts.finetuning.settings import Sizes, Source
 from scripts.finetuning.start import Start, unfinished, write_checkpoint
-
-
-@dataclass(frozen=True)
-class Source:
-    """What to train on.
-
-    Attributes:
-        data: "scenes", a source of `label`, or a JSON file of LLaVA's conversations.
-        images: folder of the images of the conversations; None for anything else.
-        split: split of a source.
-        turns: most questions of an image in one step.
-        easy: take the emptiest of so many scenes.
-        described: descriptions in front of the questions about a scene.
-    """
-
-    data: str
-    images: Path | None
-    split: str
-    turns: int
-    easy: int
-    described: int
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much of it goes into a batch.
-
-    Attributes:
-        batch: images or conversations a batch.
-        cached: images to encode once and use again each epoch; 0 encodes anew every step.
-        max_length: most tokens of a conversation.
-    """
-
-    batch: int
-    cached: int = 0
-    max_length: int = 2048
 
 
 def draw_batches(

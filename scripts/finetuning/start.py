@@ -18,7 +18,7 @@ from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
 from m3_backbone.training.finetune import LOG
 from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
-from m3_backbone.training.settings import write_adapter
+from m3_backbone.training.trainable import write_adapter
 
 TOKENIZER_SCENES = 2000
 

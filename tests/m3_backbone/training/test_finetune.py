@@ -16,12 +16,12 @@ from m3_backbone.training.finetune import (
     finetune,
     matryoshka_step,
 )
-from m3_backbone.training.loop import LoopSettings, TrainingLoop, cosine_factor
+from m3_backbone.training.loop import TrainingLoop, cosine_factor
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.mini import build_mini, build_processor, place_positions, train_tokenizer
 from m3_backbone.training.optimizers import build_optimizers, parameter_groups
 from m3_backbone.training.packing import pack_texts, packed_mask, packed_positions
-from m3_backbone.training.settings import FinetuneSettings
+from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from m3_backbone.training.tower import DenseHeads, dense_accuracy, dense_loss, pretrain_tower
 
 TURNS = [

@@ -19,10 +19,9 @@ from m3_backbone.training.finetune import (
     finetune,
     matryoshka_step,
 )
-from m3_backbone.training.loop import LoopSettings
 from m3_backbone.training.losses import scale_loss
-from m3_backbone.training.settings import (
-    FinetuneSettings,
+from m3_backbone.training.settings import FinetuneSettings, LoopSettings
+from m3_backbone.training.trainable import (
     add_adapter,
     choose_parts,
     set_checkpointing,

@@ -11,9 +11,9 @@ from m3_backbone.training.finetune import (
     matryoshka_step,
     scale_loss,
 )
-from m3_backbone.training.loop import LoopSettings
 from m3_backbone.training.losses import join_crops, rows_mask, rows_positions, visual_rows
 from m3_backbone.training.packing import pack_texts
+from m3_backbone.training.settings import LoopSettings
 
 TURNS = [[("what is red ?", "big cat"), ("where ?", "left")], [("how many dog ?", "w1 w2 w3")]]
 TRAINED = FinetuneSettings(1e-3, 1e-3, 1e-3)

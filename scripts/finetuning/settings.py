@@ -1,0 +1,58 @@
+"""What a fine-tuning learns from; what a field means is its help. Nothing heavy is imported."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to train on."""
+
+    data: str = field(
+        default="scenes",
+        metadata={
+            "help": "What to train on: scenes, any source of `label`, or with --images LLaVA's "
+            "conversations."
+        },
+    )
+    images: Path | None = field(
+        default=None,
+        metadata={
+            "help": "Folder of the images that the JSON file of --data names.",
+            "type": click.Path(path_type=Path, exists=True, file_okay=False),
+        },
+    )
+    split: str = field(default="train", metadata={"help": "Split of --data."})
+    turns: int = field(default=12, metadata={"help": "Most questions per image.", "min": 1})
+    easy: int = field(
+        default=1,
+        metadata={
+            "help": "Take the scene with the fewest items of so many: an easy start.",
+            "min": 1,
+        },
+    )
+    described: int = field(
+        default=0, metadata={"help": "Descriptions of each scene before the questions."}
+    )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of it goes into a batch."""
+
+    batch: int = field(
+        default=16, metadata={"help": "Images or conversations per batch.", "min": 1}
+    )
+    cached: int = field(
+        default=0,
+        metadata={"help": "Images to encode once, with a frozen tower; 0 encodes anew each step."},
+    )
+    max_length: int = field(
+        default=2048,
+        metadata={
+            "help": "Most tokens of a conversation at the largest scale; the rest is cut off.",
+            "min": 2,
+        },
+    )
