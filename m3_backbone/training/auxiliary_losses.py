@@ -1,8 +1,8 @@
 """Teaches a language model that starts from random weights to look where a question points.
 
 Attention that is spread over an image learns what an image holds on the whole, never what belongs
-to one thing in it. Here some heads of one layer are told on which patches the thing lies that is
-asked about, wherever the answer hangs on that thing. Training only, for models from scratch.
+to one thing in it. Here some heads of one layer are trained to attend to the patches of the thing
+that a question is about. Training only, for models from scratch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,14 @@ ALIGN_TEMPERATURE = 0.07
 
 
 LAYER = 1
+"""Layer of the language model whose attention is trained."""
 
 
 HEADS = (0, 2)
 
 
 SMALLEST_SCALE = 36
+"""Fewer visual tokens do not say where a thing is."""
 
 
 @contextmanager
@@ -40,57 +42,59 @@ def watched_layer(model: Any) -> Iterator[dict[str, Any]]:
     Yields:
         `hidden` [B, L, D] and `angles`, the cosines and sines of the positions.
     """
-    seen: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
 
     def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen["hidden"] = args[0] if args else kwargs["hidden_states"]
-        seen["angles"] = kwargs["position_embeddings"]
+        inputs["hidden"] = args[0] if args else kwargs["hidden_states"]
+        inputs["angles"] = kwargs["position_embeddings"]
 
     layer = model.model.language_model.layers[LAYER]
     handle = layer.register_forward_pre_hook(keep, with_kwargs=True)
     try:
-        yield seen
+        yield inputs
     finally:
         handle.remove()
 
 
 def attention_scores(
-    model: Any, seen: dict[str, Any], front: int, scale: int, asked: int
+    model: Any, inputs: dict[str, Any], front: int, scale: int, behind: int
 ) -> Tensor:
     """Compute how some heads rate the visual tokens.
 
     Args:
         model: the model that was watched; its heads must not share keys.
-        seen: what `watched_layer` kept.
+        inputs: what `watched_layer` kept.
         front: tokens in front of the image.
         scale: visual tokens.
-        asked: tokens behind the image.
+        behind: tokens behind the image.
 
     Returns:
-        Attention logits of the tokens behind the image [B, len(HEADS), asked, scale].
+        Attention logits of the tokens behind the image [B, len(HEADS), behind, scale].
     """
     layer = model.model.language_model.layers[LAYER]
-    attention, normed = layer.self_attn, layer.input_layernorm(seen["hidden"])
+    attention = layer.self_attn
+    normed = layer.input_layernorm(inputs["hidden"])  # [B, L, D]
     shape = (*normed.shape[:2], -1, attention.head_dim)
-    queries, keys = (
-        part(normed).view(shape).transpose(1, 2) for part in (attention.q_proj, attention.k_proj)
-    )
+    queries = attention.q_proj(normed).view(shape).transpose(1, 2)  # [B, heads, L, head size]
+    keys = attention.k_proj(normed).view(shape).transpose(1, 2)
     turn: Any = apply_rotary_pos_emb
-    queries, keys = turn(queries, keys, *seen["angles"])
-    chosen = list(HEADS)
-    rated = queries[:, chosen, -asked:] @ keys[:, chosen, front : front + scale].transpose(2, 3)
-    scores: Tensor = rated.float() * attention.head_dim**-0.5
+    queries, keys = turn(queries, keys, *inputs["angles"])
+    # Only what stands behind the image asks, and only the image's tokens are rated.
+    queries = queries[:, list(HEADS), -behind:]
+    keys = keys[:, list(HEADS), front : front + scale]
+    products = queries @ keys.transpose(2, 3)  # [B, len(HEADS), behind, scale]
+    scores: Tensor = products.float() * attention.head_dim**-0.5
     return scores
 
 
 def ground_loss(
-    model: Any, seen: dict[str, Any], text: PackedText, places: Tensor, scale: int
+    model: Any, inputs: dict[str, Any], text: PackedText, places: Tensor, scale: int
 ) -> Tensor:
     """Ask for attention on the patches of what a question is about.
 
     Args:
         model: the model that was watched.
-        seen: what `watched_layer` kept during the forward pass at this scale.
+        inputs: what `watched_layer` kept during the forward pass at this scale.
         text: the packed questions.
         places: where what each question is about lies at full scale [B, questions, N]. 0: not
             there; 1: there, for the whole answer; k > 1: there, for the k-th token from the
@@ -102,13 +106,14 @@ def ground_loss(
         Mean over heads and answer tokens of minus the log of the attention, among visual tokens,
         that falls on the right ones; a scalar, 0 where no question is about anything.
     """
-    device = seen["hidden"].device
+    device = inputs["hidden"].device
     row, token, right = find_places(text, places, device)
     if not len(row):
         return torch.zeros((), device=device)
+    # A pooled token is right if any patch under it is [M, scale].
     pooled = pool_tokens(right.float()[..., None], scale)[..., 0] > 0
-    scores = attention_scores(model, seen, len(text.before), scale, text.ids.shape[1])
-    shares = F.log_softmax(scores[row, :, token], dim=-1)
+    scores = attention_scores(model, inputs, len(text.before), scale, text.ids.shape[1])
+    shares = F.log_softmax(scores[row, :, token], dim=-1)  # [M, len(HEADS), scale]
     return -shares.masked_fill(~pooled[:, None], float("-inf")).logsumexp(-1).mean()
 
 
@@ -125,13 +130,14 @@ def find_places(
     Returns:
         Row and place behind the image of each such token [M] and [M], and its patches [M, N].
     """
-    blocks, answered = text.blocks.to(device), text.labels.to(device) != IGNORED
-    row, token = torch.nonzero(answered, as_tuple=True)
+    blocks = text.blocks.to(device)  # [B, T]
+    answered = text.labels.to(device) != IGNORED
+    row, token = torch.nonzero(answered, as_tuple=True)  # one entry for each answer token
     block = blocks[row, token]
     # Answer tokens of the same question from here on: 1 at the end token.
     rest = (answered[row] & (blocks[row] == block[:, None])).flip(1).cumsum(1).flip(1)
     left = rest[torch.arange(len(row), device=device), token]
-    maps = places.to(device)[row, block].to(torch.int64)
+    maps = places.to(device)[row, block].to(torch.int64)  # [answer tokens, N]
     right = (maps == 1) | ((maps > 1) & (maps == left[:, None]))
     some = right.any(-1)
     return row[some], token[some], right[some]
@@ -157,8 +163,9 @@ def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) 
     place = torch.full((len(ids),), -1, device=tokens.device)
     place[known] = torch.arange(len(known), device=tokens.device)
     wanted = place[content.to(tokens.device)].flatten()
+    # [known classes, D] against [B * N, D]
     words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
-    shown = tokens.float().flatten(0, 1)[wanted >= 0]
-    cosines = F.normalize(shown, dim=-1) @ F.normalize(words.float(), dim=-1).T
+    patches = tokens.float().flatten(0, 1)[wanted >= 0]
+    cosines = F.normalize(patches, dim=-1) @ F.normalize(words.float(), dim=-1).T
     total = F.cross_entropy(cosines / ALIGN_TEMPERATURE, wanted[wanted >= 0], reduction="sum")
-    return total / max(len(shown), 1)
+    return total / max(len(patches), 1)

@@ -13,8 +13,8 @@ from torch import Tensor
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder, Turn
 
-Row = tuple[list[int], list[int]]
-"""Ids of a conversation, the image token once an image, and the label of each."""
+Labelled = tuple[list[int], list[int]]
+"""Ids of a conversation, the image token once per image, and the label of each."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ConversationText:
         dropped: conversations of which no label fitted; only their first id is left.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Labelled, ...]
     image_token_id: int
     sizes: tuple[Size, ...]
     dropped: int
@@ -49,10 +49,12 @@ class ConversationText:
         rest = iter(counts)
         rows = [self._expand(row, rest) for row in self.rows]
         length = max(len(row) for row in rows)
-        table = torch.tensor([row + [(0, IGNORED, 0)] * (length - len(row)) for row in rows])
+        padding = (0, IGNORED, 0)  # id, label, whether it is filled
+        table = torch.tensor([row + [padding] * (length - len(row)) for row in rows])  # [B, L, 3]
         return table[..., 0], table[..., 1], table[..., 2].bool()
 
-    def _expand(self, row: Row, counts: Iterator[int]) -> list[tuple[int, int, int]]:
+    def _expand(self, row: Labelled, counts: Iterator[int]) -> list[tuple[int, int, int]]:
+        """List id, label and 1 for each place, an image's id as often as it has tokens."""
         places: list[tuple[int, int, int]] = []
         for one, label in zip(*row, strict=True):
             places += [(one, label, 1)] * (next(counts) if one == self.image_token_id else 1)
@@ -73,32 +75,28 @@ def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, li
         ValueError: if the template does not keep an answer, or what stood before it.
     """
     end = str(prompts.tokenizer.eos_token)
-    text, told, answers = "", "", []
+    text = ""
+    written = ""  # by the template, with the answers so far
+    answers = []
     for count in range(1, len(turns) + 1):
         prompt = prompts.apply_template(turns[:count])
-        if not prompt.startswith(told):
+        if not prompt.startswith(written):
             raise ValueError(
-                f"the chat template must go on behind each answer: expected {told!r} and more, "
+                f"the chat template must go on behind each answer: expected {written!r} and more, "
                 f"got {prompt!r}"
             )
-        link = prompt[len(told) :]
-        text += link.removeprefix(end).lstrip(" ") if told else link
+        # What stands between two answers: the template's own end is put there only once.
+        link = prompt[len(written) :]
+        text += link.removeprefix(end).lstrip(" ") if written else link
         answer = f" {turns[count - 1][2]}"
-        told = prompt + answer
+        written = prompt + answer
         answers.append(range(len(text), len(text) + len(answer) + len(end)))
         text += answer + end
     return text, answers
 
 
-def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Row:
+def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
     """Tokenize a conversation and label its answers with their ends.
-
-    Args:
-        prompts: template and tokenizer.
-        turns: the conversation, at least one turn.
-
-    Returns:
-        Its ids and labels.
 
     Raises:
         ValueError: if the template or the tokenizer changes what is said, or loses an image.
@@ -109,20 +107,22 @@ def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Row:
     read = prompts.tokenizer(
         text, add_special_tokens=prompts.adds_start(text), return_offsets_mapping=True
     )
-    ids, labels = list(read["input_ids"]), []
+    ids = list(read["input_ids"])
+    labels = []
     for one, (start, _) in zip(ids, read["offset_mapping"], strict=True):
         labels.append(one if any(start in answer for answer in answers) else IGNORED)
-    images, ends = sum(turn[0] for turn in turns), labels.count(prompts.tokenizer.eos_token_id)
-    found = ids.count(prompts.image_token_id)
-    if found != images or ends < len(turns):
+    expected = sum(turn[0] for turn in turns)
+    images = ids.count(prompts.image_token_id)
+    ends = labels.count(prompts.tokenizer.eos_token_id)
+    if images != expected or ends < len(turns):
         raise ValueError(
-            f"expected {images} image tokens and {len(turns)} ends of answers, got {found} and "
+            f"expected {expected} image tokens and {len(turns)} ends of answers, got {images} and "
             f"{ends}: the tokenizer splits them or the template leaves them out of {text!r}"
         )
     return ids, labels
 
 
-def cut_row(row: Row, visual: Sequence[int], image_token_id: int, max_length: int) -> Row:
+def cut_row(row: Labelled, visual: Sequence[int], image_token_id: int, max_length: int) -> Labelled:
     """Keep as much of the start of a conversation as fits.
 
     Args:
@@ -135,7 +135,9 @@ def cut_row(row: Row, visual: Sequence[int], image_token_id: int, max_length: in
         Its start; only its first id, without a label, if no label would be left.
     """
     ids, labels = row
-    rest, used, end = iter(visual), 0, len(ids)
+    rest = iter(visual)
+    used = 0
+    end = len(ids)
     for place, one in enumerate(ids):
         used += next(rest) if one == image_token_id else 1
         if used > max_length:
@@ -162,12 +164,9 @@ def pack_conversations(
         conversations: the turns and the sizes of the images of each.
         count_visual: size of an image -> its visual tokens at the largest scale.
         max_length: most tokens of a conversation at the largest scale.
-
-    Returns:
-        The batch.
     """
     image_token_id = prompts.image_token_id
-    rows: list[Row] = []
+    rows: list[Labelled] = []
     kept: list[Size] = []
     dropped = 0
     for turns, sizes in conversations:

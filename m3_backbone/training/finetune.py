@@ -76,7 +76,7 @@ class Finetuned:
     dropped: int
 
 
-def encode_images(
+def tower_features(
     model: Any, images: Tensor, train_tower: bool, sizes: Sequence[Size] = ()
 ) -> Tensor:
     """Encode images to [B, N, width of the tower], unless they are such features already."""
@@ -99,14 +99,15 @@ def answer_losses(
     model: Any, tokens: Tensor, batch: Batch, scale: int, ground_weight: float
 ) -> tuple[Tensor, Tensor]:
     """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
-    text, places = batch.text, batch.places
+    text = batch.text
+    places = batch.places
     known = ground_weight and scale >= SMALLEST_SCALE
     if not known or places is None or isinstance(text, ConversationText):
         loss = scale_loss(model, tokens, text, scale, batch.sizes)
         return loss, torch.zeros((), device=tokens.device)
-    with watched_layer(model) as seen:
+    with watched_layer(model) as inputs:
         loss = scale_loss(model, tokens, text, scale)
-    return loss, ground_weight * ground_loss(model, seen, text, places, scale)
+    return loss, ground_weight * ground_loss(model, inputs, text, places, scale)
 
 
 def matryoshka_step(
@@ -133,14 +134,15 @@ def matryoshka_step(
     losses = {}
     images = batch.images.to(model.device)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-        features = encode_images(model, images, settings.tower_rate > 0, batch.sizes)
-        tokens = model.model.multi_modal_projector(features)
+        features = tower_features(model, images, settings.tower_rate > 0, batch.sizes)
+        tokens = model.model.multi_modal_projector(features)  # [B, N, D]
         named = heads(tokens) if heads else {}
+    # Each scale's graph ends at the leaf; its gradient then goes through the tower once.
     leaf = tokens.detach().requires_grad_(tokens.requires_grad)
     for scale in scales:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-            loss, pointed = answer_losses(model, leaf, batch, scale, settings.ground_weight)
-        total = (loss * batch.share + pointed / settings.accumulate) / len(scales)
+            loss, grounding = answer_losses(model, leaf, batch, scale, settings.ground_weight)
+        total = (loss * batch.share + grounding / settings.accumulate) / len(scales)
         # Text alone does not hang on the vision side, which may be all that is trained.
         if total.requires_grad:
             torch.autograd.backward(total)
@@ -175,13 +177,7 @@ def accumulated_step(
 ) -> dict[int, float]:
     """Leave the gradient of several batches on the parameters as if they were one.
 
-    Args:
-        model: as in `matryoshka_step`.
-        batches: the batches; each counts by its answer tokens.
-        scales: as in `matryoshka_step`.
-        settings: as in `matryoshka_step`.
-        bf16: as in `matryoshka_step`.
-        heads: as in `matryoshka_step`.
+    Each batch counts by its answer tokens; all else is as for `matryoshka_step`.
 
     Returns:
         Scale -> mean loss over the answer tokens of all batches.
@@ -242,7 +238,9 @@ def finetune(
         log.write(losses, sum(t.answer_tokens() for t in texts), sum(t.dropped for t in texts))
         for scale, loss in losses.items():
             average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
-        shown = {str(s): f"{average[s]:.3f}" for s in scales if s in average}
-        bar.set_postfix({**shown, "dropped": log.dropped} if log.dropped else shown)
+        status: dict[str, object] = {str(s): f"{average[s]:.3f}" for s in scales if s in average}
+        if log.dropped:
+            status["dropped"] = log.dropped
+        bar.set_postfix(status)
     model.eval()
     return Finetuned(average, log.dropped)

@@ -37,9 +37,6 @@ class TrainingLoop:
         checkpoint: file that holds the unfinished run; removed by `finish`.
         identity: what is trained; it must agree, with steps, seed and purpose, when a run is
             resumed.
-
-    Raises:
-        ValueError: if `checkpoint` belongs to a run with other settings.
     """
 
     def __init__(

@@ -42,9 +42,10 @@ def scale_loss(
         hidden, labels = read_conversations(model, tokens, text, scale)
     else:
         hidden, labels = read_packed(model, tokens, text, scale, sizes)
-    asked = labels != IGNORED
-    logits = suppress_tokens(model, model.lm_head(hidden[asked]))
-    total = F.cross_entropy(logits.float(), labels[asked], reduction="sum")
+    # Logits are computed where there is something to learn, M of the B x T places.
+    learnt = labels != IGNORED
+    logits = suppress_tokens(model, model.lm_head(hidden[learnt]))  # [M, V]
+    total = F.cross_entropy(logits.float(), labels[learnt], reduction="sum")
     return total / max(len(logits), 1)
 
 
@@ -65,9 +66,10 @@ def read_packed(
     """
     device = tokens.device
     embed = model.get_input_embeddings()
-    seen, counts = visual_rows(model, tokens, scale, sizes)
-    before = embed(text.before.to(device)).expand(len(seen), -1, -1)
-    inputs = torch.cat([before, seen.to(before.dtype), embed(text.ids.to(device))], dim=1)
+    visual, counts = visual_rows(model, tokens, scale, sizes)  # [B, V, D]
+    before = embed(text.before.to(device)).expand(len(visual), -1, -1)  # [B, P, D]
+    behind = embed(text.ids.to(device))  # [B, T, D]
+    inputs = torch.cat([before, visual.to(before.dtype), behind], dim=1)  # [B, P + V + T, D]
     hidden = model.model.language_model(
         inputs_embeds=inputs,
         attention_mask=rows_mask(text, counts).to(device),
@@ -94,15 +96,16 @@ def read_conversations(
     visual = merge_images(model, tokens, scale, text.sizes) if text.sizes else []
     ids, labels, filled = (
         part.to(tokens.device) for part in text.lay_out([len(one) for one in visual])
-    )
-    inputs = model.get_input_embeddings()(ids)
+    )  # [B, L] each
+    inputs = model.get_input_embeddings()(ids)  # [B, L, D]
     if visual:
+        # Visual tokens of all images in their order, each at a place of the image token.
         places = (filled & (ids == text.image_token_id))[..., None]
         inputs = inputs.masked_scatter(places, torch.cat(visual).to(inputs.dtype))
     hidden = model.model.language_model(
         inputs_embeds=inputs, attention_mask=filled.long(), use_cache=False
     ).last_hidden_state
-    return hidden[:, :-1], labels[:, 1:]
+    return hidden[:, :-1], labels[:, 1:]  # each place predicts the next id
 
 
 def join_crops(model: Any, images: Tensor, sizes: Sequence[Size]) -> Tensor:
@@ -139,7 +142,7 @@ def merge_images(model: Any, tokens: Tensor, scale: int, sizes: Sequence[Size]) 
         ValueError: if there are not as many crops as images of these sizes have.
     """
     layout = crop_layout(model.config)
-    pooled = pool_tokens(tokens, scale)
+    pooled = pool_tokens(tokens, scale)  # [images or crops, scale, D]
     if layout is None:
         return list(pooled)
     crops = [count_crops(size, layout) for size in sizes]
@@ -168,21 +171,12 @@ def visual_rows(
 
 
 def rows_mask(text: PackedText, counts: Sequence[int]) -> Tensor:
-    """Say which place may look at which; nobody looks at the filling.
-
-    Args:
-        text: the packed questions.
-        counts: visual tokens of each row.
-
-    Returns:
-        Boolean mask [B, 1, L, L] with L = P + the largest count + T; True where the row's place may
-        look.
-    """
+    """Make `packed_mask` for rows of `counts` visual tokens: nobody looks at the filling."""
     width = max(counts)
     mask = packed_mask(text, width)
     start = text.before.shape[-1]
-    shown = torch.arange(width) < torch.tensor(counts)[:, None]
-    mask[..., start : start + width] &= shown[:, None, None]
+    is_visual = torch.arange(width) < torch.tensor(counts)[:, None]  # [B, V], False: filling
+    mask[..., start : start + width] &= is_visual[:, None, None]
     return mask
 
 

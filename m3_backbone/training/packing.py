@@ -60,7 +60,7 @@ def pack_texts(
     Raises:
         ValueError: if an image has no question that fits.
     """
-    rows: list[list[tuple[int, int, int, int]]] = []
+    rows: list[list[tuple[int, int, int, int]]] = []  # id, block, offset and label of each place
     dropped = 0
     for turns in conversations:
         row: list[tuple[int, int, int, int]] = []
@@ -69,25 +69,20 @@ def pack_texts(
             if len(row) + len(ids) > max_tokens:
                 dropped += 1
                 continue
-            row += [
-                (i, block, k, label) for k, (i, label) in enumerate(zip(ids, labels, strict=True))
-            ]
+            for offset, (one, label) in enumerate(zip(ids, labels, strict=True)):
+                row.append((one, block, offset, label))
         if not row:
             raise ValueError(f"no question of an image fits into {max_tokens} tokens: {turns!r}")
         rows.append(row)
     length = max(len(row) for row in rows)
     padding = (int(prompts.tokenizer.pad_token_id or 0), -1, 0, IGNORED)
-    table = torch.tensor([row + [padding] * (length - len(row)) for row in rows])
+    table = torch.tensor([row + [padding] * (length - len(row)) for row in rows])  # [B, T, 4]
     before = torch.tensor(prompts.tokenize(conversations[0][0][0]).before)
     return PackedText(before, table[..., 0], table[..., 1], table[..., 2], table[..., 3], dropped)
 
 
 def packed_mask(text: PackedText, scale: int) -> Tensor:
-    """Say which place may look at which.
-
-    Args:
-        text: the packed questions.
-        scale: visual tokens of the image.
+    """Say which place may look at which, with `scale` visual tokens of the image.
 
     Returns:
         Boolean mask [B, 1, L, L] with L = P + scale + T; True where the row's place may look.
@@ -95,9 +90,10 @@ def packed_mask(text: PackedText, scale: int) -> Tensor:
     front = text.before.shape[-1] + scale
     batch, length = text.ids.shape
     mask = torch.zeros(batch, 1, front + length, front + length, dtype=torch.bool)
+    # The front is causal, every question sees all of it, and each question sees itself.
     mask[:, :, :front, :front] = torch.ones(front, front, dtype=torch.bool).tril()
     mask[:, :, front:, :front] = True
-    same = text.blocks[:, :, None] == text.blocks[:, None, :]
+    same = text.blocks[:, :, None] == text.blocks[:, None, :]  # [B, T, T]
     mask[:, 0, front:, front:] = same & torch.ones(length, length, dtype=torch.bool).tril()
     return mask
 

@@ -65,7 +65,8 @@ def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> d
         if name == "content":
             weight = torch.ones(values.shape[-1], device=values.device)
             weight[0] = BACKGROUND_WEIGHT
-        flat, wanted = values.float().flatten(0, 1), targets[name].flatten()
+        flat = values.float().flatten(0, 1)  # [B * N, classes]
+        wanted = targets[name].flatten()
         total = F.cross_entropy(flat, wanted, weight, ignore_index=IGNORED, reduction="sum")
         counted = wanted != (0 if name == "content" else IGNORED)
         losses[name] = total / counted.sum().clamp(min=1)

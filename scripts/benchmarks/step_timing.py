@@ -9,7 +9,7 @@ from m3_backbone.checkpoints.placement import DTYPES
 from m3_backbone.inference.prompts import IGNORED
 from m3_backbone.scales import TOKEN_SCALES
 from m3_backbone.training.conversations import ConversationText
-from m3_backbone.training.finetune import Batch, encode_images, matryoshka_step
+from m3_backbone.training.finetune import Batch, matryoshka_step, tower_features
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.settings import FinetuneSettings
 from scripts.benchmarks.models import LANGUAGE, VISION, Setting, build_model
@@ -51,7 +51,7 @@ def run_step(model: Any, batch: Batch, kind: str, bf16: bool) -> None:
     losses = []
     for scale in TOKEN_SCALES:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
-            tokens = model.model.multi_modal_projector(encode_images(model, images, True))
+            tokens = model.model.multi_modal_projector(tower_features(model, images, True))
             losses.append(scale_loss(model, tokens, batch.text, scale))
     torch.autograd.backward(torch.stack(losses).mean())
 

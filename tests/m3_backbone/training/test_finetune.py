@@ -12,9 +12,9 @@ from m3_backbone.scales import TOKEN_SCALES
 from m3_backbone.training.finetune import (
     Batch,
     draw_scales,
-    encode_images,
     finetune,
     matryoshka_step,
+    tower_features,
 )
 from m3_backbone.training.loop import TrainingLoop, cosine_factor
 from m3_backbone.training.losses import scale_loss
@@ -34,7 +34,7 @@ TRAINED = FinetuneSettings(1e-3, 1e-3, 1e-3)
 
 
 def project_images(model, images, train_tower):
-    return model.model.multi_modal_projector(encode_images(model, images, train_tower))
+    return model.model.multi_modal_projector(tower_features(model, images, train_tower))
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from m3_backbone.training.finetune import (
     LOG,
     Batch,
     accumulated_step,
-    encode_images,
     finetune,
     matryoshka_step,
+    tower_features,
 )
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
@@ -79,7 +79,7 @@ def test_one_encoding_gives_the_gradient_of_one_for_every_scale(model, draw):
     batch = draw(0, 1, 2)
     losses, shared = take_step(model, [batch])
     for scale in SCALES:
-        tokens = model.model.multi_modal_projector(encode_images(model, batch.images, True))
+        tokens = model.model.multi_modal_projector(tower_features(model, batch.images, True))
         loss = scale_loss(model, tokens, batch.text, scale)
         assert loss.item() == pytest.approx(losses[scale], abs=1e-5)
         torch.autograd.backward(loss / len(SCALES))
@@ -161,7 +161,7 @@ def check_adapter(plain, folder, batch, expected):
 
 def read(model, batch):
     """Logits of every place of the first conversation, all scales behind one another."""
-    tokens = model.model.multi_modal_projector(encode_images(model, batch.images, False))
+    tokens = model.model.multi_modal_projector(tower_features(model, batch.images, False))
     return torch.stack([scale_loss(model, tokens, batch.text, scale) for scale in SCALES])
 
 
