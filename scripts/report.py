@@ -1,11 +1,12 @@
 """The command `m3scale report`: held-out outcomes to results.json, a page and pictures."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from m3_backbone.files import write_json
-from predictor.report.folder import PAGE
+from predictor.report.folder import PAGE, read_results
 from scripts.stages.model import Opening
 from scripts.stages.report import ReportInputs, plan_experiment, run_report
 from scripts.stages.run_folder import PARTS
@@ -23,6 +24,21 @@ from scripts.terminal.options import (
 from scripts.terminal.output import print_headline, training_bar, wants_progress
 
 
+def _write_markdown(
+    context: click.Context, _: click.Parameter, paths: tuple[Path, Path] | None
+) -> None:
+    """Write an existing results.json as Markdown, and end."""
+    if paths is None:
+        return
+    from predictor.report.report import write_markdown
+
+    source, target = paths
+    command = shlex.join(["m3scale", "report", "--markdown", str(source), str(target)])
+    write_markdown(read_results(source), target, command)
+    click.echo(f"{'Markdown':<24}{target}")
+    context.exit()
+
+
 @click.command(cls=OneLineCommand)
 @run_option
 @settings_options(ReportInputs, "inputs")
@@ -30,6 +46,16 @@ from scripts.terminal.output import print_headline, training_bar, wants_progress
 @seeds_option(5)
 @studies_option
 @option_of(Opening, "device")
+@click.option(
+    "--markdown",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="RESULTS FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_write_markdown,
+    help="Only write the results.json RESULTS as Markdown to FILE; nothing is measured.",
+)
 @json_option
 @quiet_option
 def main(
@@ -43,7 +69,9 @@ def main(
 ) -> None:
     """Measure a router on questions it never saw, beside fixed scales, controls and limits.
 
-    Example: m3scale report --run runs/mine
+    Examples: m3scale report --run runs/mine
+
+    m3scale report --markdown runs/mine/report/results.json results.md
 
     The router and everything it is compared with are trained again for every seed. Lambda is solved
     on the calibration split. Needs no model.

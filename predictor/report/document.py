@@ -67,7 +67,7 @@ class Drawing:
     """A figure's place.
 
     Attributes:
-        name: a key of `render.PLOTS`.
+        name: a key of `PLOTS` in figures/render.py.
         title: what it shows, in a few words.
         caption: how to read it.
     """

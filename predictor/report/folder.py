@@ -17,6 +17,12 @@ MARKDOWN: Final = "report.md"
 def read_results(source: str | Path) -> Results:
     """Read the results of a report.
 
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "study.json"
+    >>> _ = file.write_text('{"headline": {"target": 72.0, "ogc_72": 0.8264}}')
+    >>> read_results(file)["headline"]["ogc_72"]
+    0.8264
+
     Args:
         source: a report's folder, or a results.json itself under any name.
 

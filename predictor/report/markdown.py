@@ -11,12 +11,14 @@ from predictor.report.document import Document
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$#])")
 
 
-def build_markdown(document: Document, pictures: Sequence[str] = ()) -> str:
+def build_markdown(document: Document, pictures: Sequence[str] = (), command: str = "") -> str:
     """Write the report as Markdown.
 
     Args:
         document: what it says.
         pictures: sample ids of the gallery's cards whose picture lies in the report's folder.
+        command: for a file that stands alone, what wrote it; it names the command and has no
+            figures.
 
     Returns:
         Markdown, with paths relative to the report's folder.
@@ -29,7 +31,8 @@ def build_markdown(document: Document, pictures: Sequence[str] = ()) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = templates.get_template("report.md").render(document=document, pictures=pictures)
+    template = templates.get_template("report.md")
+    text = template.render(document=document, pictures=pictures, command=command)
     # Values are one line each, so lines that are blank come from the template alone.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

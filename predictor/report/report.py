@@ -34,30 +34,46 @@ def write_report(
         pictures: sample id to PNG bytes for the gallery; read from the folder if left out.
 
     Returns:
-        Path of the page.
-
-    Raises:
-        ValueError: if a section is missing or a picture's path leaves the gallery's folder.
+        Path of the page. A ValueError says which section is missing, or that a picture's path
+        leaves the gallery's folder; nothing is written then.
     """
-    missing = [name for name in NEEDED if not results.get(name)]
-    if missing:
-        raise ValueError(f"results lack {', '.join(missing)}; run the experiment again")
+    _check(results)
     target = Path(folder)
     names = _picture_names(results)
-    found = _read_pictures(target, names) if pictures is None else pictures
+    photos = _read_pictures(target, names) if pictures is None else pictures
     document = build_document(results)
     drawn = {name: _draw(name, results) for name in _figure_names(document)}
-    page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, found))
+    page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, photos))
     for name, (_, _, png) in drawn.items():
         write_atomically(target / "figures" / f"{name}.png", png)
     for sample_id, name in names.items():
-        if sample_id in found:
-            write_atomically(target / "gallery" / name, found[sample_id])
+        if sample_id in photos:
+            write_atomically(target / "gallery" / name, photos[sample_id])
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(target / RESULTS, f"{text}\n".encode())
-    write_atomically(target / MARKDOWN, build_markdown(document, list(found)).encode())
+    write_atomically(target / MARKDOWN, build_markdown(document, list(photos)).encode())
     write_atomically(target / PAGE, page.encode())
     return target / PAGE
+
+
+def write_markdown(results: Results, path: str | Path, command: str) -> None:
+    """Write the text and the tables of a report to one Markdown file, without figures.
+
+    Args:
+        results: what results.json holds.
+        path: the file.
+        command: what wrote it, to be named in its first lines. A ValueError says which section is
+            missing.
+    """
+    _check(results)
+    text = build_markdown(build_document(results), command=command)
+    write_atomically(Path(path), text.encode())
+
+
+def _check(results: Results) -> None:
+    missing = [name for name in NEEDED if not results.get(name)]
+    if missing:
+        raise ValueError(f"results lack {', '.join(missing)}; run the experiment again")
 
 
 def _figure_names(document: Document) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rendering of the report's figures; what is in them is in `plots.py`.
+"""The report's figures by name, and their rendering; what is in them is in the files beside.
 
 Every figure is drawn twice, wide and narrow, so that it stays readable on a phone. As SVG its
 colours become CSS variables and follow the reader's light or dark setting; as PNG it is light.
@@ -28,13 +28,18 @@ from predictor.report.figures.shares import draw_reliability, draw_scales
 def draw_figure(name: str, results: Results, narrow: bool = False) -> Figure:
     """Draw one figure of the report.
 
+    >>> ends = {1: {"tokens": 1, "accuracy": 0.53}, 576: {"tokens": 576, "accuracy": 0.98}}
+    >>> figure = draw_figure("accuracy", {"scales": [1, 576], "fixed": ends})
+    >>> figure.axes[0].get_xlabel()
+    'mean visual tokens per question (logarithmic)'
+
     Args:
         name: a key of `PLOTS`.
-        results: results.json; what is missing in it is left out of the figure.
+        results: what results.json holds; what is missing in it is left out of the figure.
         narrow: draw it for a phone.
 
     Returns:
-        The figure, not yet rendered.
+        The figure, not yet rendered; `to_png` and `to_svg` render it.
 
     Raises:
         ValueError: if there is no figure of that name.
