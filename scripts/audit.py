@@ -1,21 +1,17 @@
 """The command `m3scale audit`: is this outcome table worth routing over?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from m3_backbone.files import write_json
-from scripts.stages.audit import Section, audit, rerun_sample
+from scripts.stages.audit import audit, rerun_sample
 from scripts.stages.model import Opening, model_options
 from scripts.stages.splits import read_answered
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, outcomes_option
 from scripts.terminal.output import print_table
-
-if TYPE_CHECKING:
-    pass
-
 
 LINES = {
     "oracle accuracy": "oracle_accuracy",
@@ -40,13 +36,13 @@ GROUP_COLUMNS = {
 @click.option(
     "--again",
     type=click.Path(path_type=Path),
-    help="Label folder of the same questions in other batches, to see how many answers flip.",
+    help="Label folder of the same questions in other batches, to see how many answers change.",
 )
 @click.option(
     "--rerun",
     type=click.IntRange(1),
     metavar="IMAGES",
-    help="Instead, ask so many images again in other batches; opens the model.",
+    help="Instead, ask this many images again in other batches; opens the model.",
 )
 @model_options
 @json_option
@@ -61,9 +57,9 @@ def main(
 
     Example: m3scale audit --outcomes runs/demo/outcomes/test
 
-    Shows answers that could not be read, what luck alone would get, questions that a larger scale
-    gets wrong again, which scale questions need, and what the best choice of scale gains over
-    mixing fixed scales. Needs no router, and a model only with --rerun.
+    Shows unreadable answers, the score of guessing, questions that a larger scale gets wrong again,
+    which scale questions need, and what the best choice of scale gains over mixing fixed scales.
+    Needs no router, and a model only with --rerun.
     """
     from labels.audit import flip_rates
     from labels.outcomes.table import read_outcomes
@@ -79,8 +75,7 @@ def main(
         write_json(json_file, result)
 
 
-def _print(result: Section) -> None:
-    flips, yes_no = result.get("flips"), result["yes_no"]
+def _print(result: dict[str, Any]) -> None:
     columns = {
         "scale": result["scales"],
         "tokens": [point["tokens"] for point in result["fixed"]],
@@ -89,22 +84,31 @@ def _print(result: Section) -> None:
         "oracle": [point["oracle"] for point in result["headroom"]],
         "unreadable": result["parse_failures"],
         "by luck": result["guess_answers"],
-        **({"F1 of yes": [of_scale["f1"] for of_scale in yes_no]} if yes_no else {}),
-        **({"answers flip": flips["answers"], "verdicts flip": flips["verdicts"]} if flips else {}),
     }
+    if result["yes_no"]:
+        columns["F1 of yes"] = [of_scale["f1"] for of_scale in result["yes_no"]]
+    if "flips" in result:
+        columns["answers flip"] = result["flips"]["answers"]
+        columns["verdicts flip"] = result["flips"]["verdicts"]
     print_table(list(columns), zip(*columns.values(), strict=True))
     for name, key in LINES.items():
         click.echo(f"{name:<44}{result[key]:.4g}")
     needed = result["granularity"]["tokens"]
     if needed is not None:
-        click.echo(f"{'tokens that a question needs, if any will do':<44}{needed:.4g}")
+        click.echo(f"{'mean tokens that answerable questions need':<44}{needed:.4g}")
     if len(result["groups"]) > 1:
         click.echo()
         print_table(
             ["group", "n", *GROUP_COLUMNS, "tokens needed", "stable gain", "verdict"],
             [
-                [name, group["n"], *(group[key] for key in GROUP_COLUMNS.values())]
-                + [group["granularity"]["tokens"], group["stable"]["gain"], group["verdict"]]
+                [
+                    name,
+                    group["n"],
+                    *(group[key] for key in GROUP_COLUMNS.values()),
+                    group["granularity"]["tokens"],
+                    group["stable"]["gain"],
+                    group["verdict"],
+                ]
                 for name, group in result["groups"].items()
             ],
         )

@@ -1,4 +1,4 @@
-"""The command `m3scale oracle`: what the best choice of scale would score and cost."""
+"""The command `m3scale oracle`: score and cost of the best choice of scale."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from predictor.data import IntArray
 
 
-Section = dict[str, Any]
-
-
 PRICE = 0.0002
+"""Score that a visual token is worth."""
 
 
 class _Convention(click.Choice[str]):
-    """What an always-wrong question gets; the older name of the largest scale is understood."""
+    """An always-wrong convention; "dearest", the former name of "largest", still works."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert("largest" if value == "dearest" else value, param, ctx)
@@ -43,7 +41,7 @@ class _Convention(click.Choice[str]):
     type=click.Choice(["dataset", "group"]),
     default="dataset",
     show_default=True,
-    help="One column a folder, or also one a question family.",
+    help="One column per folder, or also one per question family.",
 )
 @click.option(
     "--always-wrong",
@@ -67,23 +65,23 @@ def main(
     price: float,
     json_file: Path | None,
 ) -> None:
-    """Show every fixed scale and what oracles make of them: score and mean visual tokens.
+    """Show score and mean visual tokens of every fixed scale and of oracles over them.
 
     Example: m3scale oracle --outcomes runs/demo/outcomes/test --by group
 
     An oracle knows which answers are right. Its rule is minimal-correct (the paper's), stable
-    (right, and all larger scales too), reference-match (says what the largest says) or utility; on
-    outcomes of m3scale label --losses also loss-ranking (the right answer surprises least).
+    (right, and all larger scales too), reference-match (same answer as the largest) or utility; on
+    outcomes of m3scale label --losses also loss-ranking (the right answer is most likely).
     """
     from labels.outcomes.table import read_outcomes
 
-    columns: dict[str, Section] = {}
+    columns: dict[str, dict[str, Any]] = {}
     for folder in folders:
         table = read_outcomes(folder)
         for name, rows in _split_rows(folder.name, table, by).items():
             columns[name] = _measure(table, rows, always_wrong, price)
     _print(columns)
-    click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} a token.")
+    click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} per token.")
     if json_file:
         settings = {"always_wrong": always_wrong, "price": price}
         write_json(json_file, {"settings": settings, "columns": columns})
@@ -101,7 +99,7 @@ def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArra
 
 def _measure(
     table: "OutcomeTable", rows: "IntArray", wrong: "AlwaysWrong", price: float
-) -> Section:
+) -> dict[str, Any]:
     import numpy as np
 
     from labels.metrics.score import normalise_text
@@ -109,7 +107,7 @@ def _measure(
 
     scores, tokens = table.scores[rows], table.visual_tokens[rows]
     losses = None if table.losses is None else table.losses[rows]
-    # Upper case or a final full stop does not make another answer. [n, s]
+    # Answers that differ only in case or final punctuation are equal [n, s].
     texts = np.vectorize(normalise_text, otypes=[object])(table.answers[rows])
     picked = pick_by_rules(scores, tokens, texts, wrong, price, losses)
     return {
@@ -123,18 +121,18 @@ def _measure(
     }
 
 
-def _print(columns: dict[str, Section]) -> None:
-    """Print the paper's table, columns by name, then which scale questions need."""
+def _print(columns: dict[str, dict[str, Any]]) -> None:
+    """Print the paper's table, one column per name, then which scale questions need."""
     every = list(columns.values())
     scales = sorted({int(scale) for column in every for scale in column["fixed"]}, reverse=True)
     lines: list[list[object]] = [["questions", *(column["n"] for column in every)]]
     for scale in scales:
-        found = [column["fixed"].get(str(scale), {"accuracy": None}) for column in every]
-        lines.append([f"scale {scale}", *(point["accuracy"] for point in found)])
+        points = [column["fixed"].get(str(scale), {}) for column in every]
+        lines.append([f"scale {scale}", *(point.get("accuracy") for point in points)])
     for rule in dict.fromkeys(rule for column in every for rule in column["oracle"]):
         for key in ("tokens", "accuracy"):
-            found = [column["oracle"].get(rule, {}).get(key) for column in every]
-            lines.append([f"{rule} {key}", *found])
+            values = [column["oracle"].get(rule, {}).get(key) for column in every]
+            lines.append([f"{rule} {key}", *values])
     print_table(["", *columns], lines)
     click.echo("\nshare of questions by the smallest scale that is right; its mean tokens")
     needs = list(dict.fromkeys(key for column in every for key in column["granularity"]))

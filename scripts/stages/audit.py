@@ -1,4 +1,4 @@
-"""Labels some images of a finished folder again in other batches, to see what that changes."""
+"""Audits an outcome table, and labels some of its images again to see which answers change."""
 
 import random
 from dataclasses import replace
@@ -11,18 +11,15 @@ from scripts.stages.model import Opening, open_backbone
 
 if TYPE_CHECKING:
     from labels.outcomes.table import OutcomeTable
-if TYPE_CHECKING:
-    from labels.outcomes.table import OutcomeTable
     from labels.questions import Question
     from predictor.data import FloatArray, IntArray
 
-Section = dict[str, Any]
+FEW = 1
+"""Images per batch when a folder that was labelled in larger batches is labelled again."""
 
 
-FEW, MANY = 1, 16
-
-
-"""Images at once, where it was many and where it was one."""
+MANY = 16
+"""Images per batch when a folder that was labelled one by one is labelled again."""
 
 
 def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -> "OutcomeTable":
@@ -35,17 +32,18 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
         seed: seed of the draw.
 
     Returns:
-        The outcomes; they are kept nowhere.
+        The outcomes; they are not saved.
 
     Raises:
-        ValueError: if the folder does not say what it was asked for, or its questions or its model
-            are others now.
+        ValueError: if the folder does not say how it was labelled, or its questions or its model
+            have changed.
     """
     from labels.labelling.run import label
     from labels.outcomes.manifest import read_manifest
     from labels.outcomes.table import read_outcomes
 
-    known, request = read_manifest(folder).settings, read_request(folder)
+    known = read_manifest(folder).settings
+    request = read_request(folder)
     if request is None:
         raise ValueError(f"{folder} does not say what it was asked for; label it again, or --again")
     questions = request.load_questions()
@@ -65,12 +63,8 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
         return read_outcomes(label(sample, backbone, Path(scratch), again, progress=False))
 
 
-def audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
-    """Audit a table as a whole and group by group.
-
-    Args:
-        table: the outcomes.
-        questions: the question of each row [n].
+def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
+    """Audit a table, given with the question of each row, as a whole and group by group.
 
     Returns:
         What the command prints, ready for JSON.
@@ -80,10 +74,10 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
     from labels.audit import borrowed_scores, guess_rates
     from m3_backbone.files import plain
 
-    luck = guess_rates(questions), borrowed_scores(table, questions)
+    luck = guess_rates(questions), borrowed_scores(table, questions)  # [n], [draws, n, s]
     names = sorted(set(table.groups.tolist()))
     rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
-    result: Section = plain(
+    result: dict[str, Any] = plain(
         {
             "scales": table.scales,
             **_audit_rows(table, np.arange(len(questions)), *luck),
@@ -94,30 +88,32 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> Section:
     return result
 
 
-def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[Section]:
+def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[dict[str, float]]:
     from labels.metrics.pope import summarise_yes_no
 
     rows = [row for row, question in enumerate(questions) if question.metric == "yes_no"]
+    if not rows:
+        return []
     asked = [questions[row] for row in rows]
-    return [summarise_yes_no(answers, asked) for answers in table.answers[rows].T if rows]
+    return [summarise_yes_no(answers, asked) for answers in table.answers[rows].T]  # per scale
 
 
 def _audit_rows(
     table: "OutcomeTable", rows: "IntArray", guesses: "FloatArray", borrowed: "FloatArray"
-) -> Section:
+) -> dict[str, Any]:
     import numpy as np
 
     from labels.oracle import granularity
     from predictor.routing_metrics.headroom import audit_ladder
     from predictor.routing_metrics.regressions import luck_floor
 
-    readable = table.parse_ok[rows].mean(axis=0)
+    readable = table.parse_ok[rows].mean(axis=0)  # [s]
     return {
         **audit_ladder(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
         "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
         "parse_failures": 1.0 - readable,
         "guess_options": guesses[rows].mean(),
-        # What a readable answer earns: one that cannot be read is no guess.
+        # Per readable answer, since an unreadable one is no guess.
         "guess_answers": borrowed[:, rows].mean(axis=(0, 1)) / np.maximum(readable, 1e-9),
         "floor_options": luck_floor(guesses[rows], len(table.scales)),
         "floor_answers": borrowed[:, rows].max(axis=2).mean(),

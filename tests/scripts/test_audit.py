@@ -101,6 +101,17 @@ def test_oracle_prints_the_paper_s_table(make_folder, runner, tmp_path):
     assert column["granularity"]["tokens"] == 766 / 5
 
 
+def test_oracle_still_takes_the_former_name_of_the_largest_scale(make_folder, runner):
+    folder = make_folder("some", LADDER & (np.arange(100) >= 20)[:, None])
+    now, before = (
+        invoke(runner, "oracle", "--outcomes", folder, "--always-wrong", wrong)
+        for wrong in ("largest", "dearest")
+    )
+    assert now == before
+    assert "A question that no scale answers: largest." in now
+    assert "[cheapest|largest|drop]" in invoke(runner, "oracle", "--help")
+
+
 def test_sample_logs_are_joined_by_scale(runner, tmp_path):
     for scale in (1, 9):
         lines = [
