@@ -1,6 +1,11 @@
 """Labelling with a fake model: what is written, and what is refused before anything is."""
 
 import dataclasses
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,6 +176,23 @@ def test_unwritable_folder_is_refused_before_the_model_is_asked(tmp_path, toy):
     with pytest.raises(ValueError, match="cannot write to the folder"):
         label(toy.make_questions(), answerer, tmp_path / "file" / "run", toy.small, progress=False)
     assert answerer.n_encoded == 0
+
+
+OLD_RUN = Path(__file__).parents[2] / "scripts" / "old_artefacts" / "interrupted"
+
+
+def test_a_run_that_an_older_version_left_behind_goes_on(tmp_path, undisturbed, toy):
+    folder = Path(shutil.copytree(OLD_RUN, tmp_path / "run"))
+    # Its process was lost on another machine; let it have been lost on this one.
+    lost = subprocess.Popen([sys.executable, "-c", ""])
+    lost.wait()
+    for claim in folder.rglob("*.claim"):
+        named = claim.read_text().replace("vm-15715", f"{socket.gethostname()}-{lost.pid}")
+        claim.write_text(named)
+    answerer = toy.Answerer()
+    label(toy.make_questions(), answerer, folder, toy.small, progress=False)
+    assert answerer.n_encoded == 3  # the first part, two images, is the old one
+    toy.check_same(folder, undisturbed)
 
 
 def test_progress_is_on_stderr_and_can_be_off(tmp_path, capsys, toy):
