@@ -1,8 +1,9 @@
 """M3Backbone: a stock model that answers at any token scale, from one pass of its vision tower.
 
 Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
-tokens are pooled here and handed back as its host says (`host.py`). Which scale to use is decided
-elsewhere (`predictor`). What cannot be answered is a ValueError or FileNotFoundError of one line.
+tokens are pooled here and handed back as its host says (`hosts/host.py`). What is given to
+M3Backbone is checked here, so that the rooms below work on checked values. What cannot be answered
+is a ValueError or FileNotFoundError of one line.
 """
 
 from collections.abc import Sequence
@@ -134,8 +135,10 @@ class M3Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """Identify weights and settings: 16 hex digits, computed on first use."""
-        known = self._folder
-        weights = fingerprint_model(self.model) if known is None else fingerprint_folder(known)
+        if self._folder is None:
+            weights = fingerprint_model(self.model)
+        else:
+            weights = fingerprint_folder(self._folder)
         return weights if self.pooling == "average" else fingerprint_variant(weights, self.pooling)
 
     @property
@@ -154,14 +157,7 @@ class M3Backbone:
         return flops.vision_flops(self.vision_shape)
 
     def image_flops(self, image: Image.Image | PreparedImage) -> float:
-        """Count encoding an image, all its crops; the same at every scale.
-
-        Args:
-            image: the image; only its size matters.
-
-        Returns:
-            Operations [FLOPs].
-        """
+        """Count encoding an image of this size, all its crops [FLOPs]; the same at every scale."""
         return self.vision_flops * count_crops(image.size, self.layout)
 
     def answer_flops(self, answer: Answer) -> float:
@@ -171,19 +167,12 @@ class M3Backbone:
             answer: an answer of this backbone.
 
         Returns:
-            Operations without encoding the image [FLOPs]; add `image_flops` once an image.
+            Operations without encoding the image [FLOPs]; add `image_flops` once per image.
         """
         return flops.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
 
     def prepare(self, image: Image.Image) -> PreparedImage:
-        """Do what has to be done to an image before `encode`; another thread may.
-
-        Args:
-            image: a PIL image of any mode.
-
-        Returns:
-            The image as `encode` takes it too.
-        """
+        """Do what has to be done to an image of any mode before `encode`; another thread may."""
         return prepare_for_tower(self.model, self._host, self.image_processor, image)
 
     def encode(
@@ -198,7 +187,7 @@ class M3Backbone:
             batch_size: images (or crops, if the model cuts images) in one pass of the tower.
 
         Returns:
-            One pyramid an image, in the caller's order.
+            One pyramid per image, in the caller's order.
         """
         tokens = encode_images(
             self.model, self._host, self.image_processor, images, batch_size, self._memory
@@ -208,14 +197,7 @@ class M3Backbone:
         return build_pyramids(self.model, self._host, tokens, sizes, self.scales, self.pooling)
 
     def prompt(self, question: str) -> str:
-        """Write the prompt of a question as the model reads it.
-
-        Args:
-            question: what is asked.
-
-        Returns:
-            The prompt with one image marker, up to where the answer starts.
-        """
+        """Write the prompt of a question, with one image marker, up to where the answer starts."""
         return self._engine.prompts.render(question)
 
     def generate(
@@ -227,15 +209,15 @@ class M3Backbone:
         max_new_tokens: int = 16,
         batch_size: int = 32,
     ) -> list[Answer]:
-        """Answer one question an image, each at its own scale.
+        """Answer one question per image, each at its own scale.
 
         Rows of one scale are batched together; batching does not change an answer (in float32).
 
         Args:
-            pyramids: what `encode` gave, one a question; or several a question, such as the frames
-                of a video, whose tokens then follow one another in the place of the image.
+            pyramids: what `encode` gave, one per question; or several per question, such as the
+                frames of a video, whose tokens then follow one another in the place of the image.
             questions: what is asked.
-            scales: one scale for all, or one a question; of several images each has it.
+            scales: one scale for all, or one per question; of several images each has it.
             max_new_tokens: most tokens of an answer.
             batch_size: answers in one batch.
 
@@ -258,9 +240,9 @@ class M3Backbone:
         token_budget: int = TOKEN_BUDGET,
         closing: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[list[Answer]]:
-        """Answer many questions an image at one scale, batched.
+        """Answer many questions per image at one scale, batched.
 
-        The prompt's beginning, visual tokens included, is read once an image and shared by its
+        The prompt's beginning, visual tokens included, is read once per image and shared by its
         questions. A batch that memory cannot hold is halved, and so are those after it. The answers
         are those of `generate` (in float32).
 
@@ -270,7 +252,8 @@ class M3Backbone:
             scale: visual tokens per image crop.
             max_new_tokens: most tokens of an answer.
             token_budget: tokens of a batch, answers and padding included.
-            closing: words for each question that are the whole answer if it begins with one.
+            closing: for each question of each image, words that are the whole answer if it begins
+                with one of them.
 
         Returns:
             Answers of each image, in the order of its questions.
@@ -283,8 +266,10 @@ class M3Backbone:
             for group, tokens in zip(questions, features, strict=True)
         ]
         if closing is not None:
-            close = self._engine.close
-            prompts = [list(map(close, *pair)) for pair in zip(prompts, closing, strict=True)]
+            prompts = [
+                [self._engine.close(*pair) for pair in zip(group, words, strict=True)]
+                for group, words in zip(prompts, closing, strict=True)
+            ]
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:

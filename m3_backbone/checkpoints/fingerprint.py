@@ -41,15 +41,7 @@ def fingerprint_model(model: torch.nn.Module) -> str:
 
 
 def fingerprint_variant(weights: str, variant: str) -> str:
-    """Tell a way of using a checkpoint from the usual one: other tokens give other answers.
-
-    Args:
-        weights: fingerprint of the checkpoint.
-        variant: what is done differently.
-
-    Returns:
-        16 hex digits.
-    """
+    """Fingerprint an unusual way of using the checkpoint of a fingerprint, such as its pooling."""
     return short_hash(f"{weights} {variant}")
 
 

@@ -186,10 +186,7 @@ def _open_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, Any]:
 
 
 def embedded_path() -> Path:
-    """Return the folder of the embedded model m3-mini.
-
-    Returns:
-        The folder, in stock transformers format.
+    """Find the folder of the embedded model m3-mini.
 
     Raises:
         FileNotFoundError: if the repository was checked out or installed without it.

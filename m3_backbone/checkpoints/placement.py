@@ -1,4 +1,4 @@
-"""Where a model's weights go and how they are stored: on a device, spread by a map, in few bits."""
+"""Device placement and quantization."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -72,27 +72,14 @@ class Placement:
 
 
 def name_numbers(model: Any) -> str:
-    """Name how the weights of a model are stored.
-
-    Args:
-        model: any transformers model.
-
-    Returns:
-        Its dtype, such as `float32`, or one of `QUANTIZATIONS`.
-    """
+    """Name how a model's weights are stored: its dtype, or one of `QUANTIZATIONS`."""
     # The marks that transformers leaves when it loads through bitsandbytes.
     few = [bits for bits in QUANTIZATIONS if getattr(model, f"is_loaded_in_{bits}", False)]
     return few[0] if few else str(model.dtype).removeprefix("torch.")
 
 
 def find_device(device: str) -> torch.device:
-    """Find a device that can be used.
-
-    Args:
-        device: torch device, such as `cpu` or `cuda`.
-
-    Returns:
-        The device.
+    """Find a torch device that can be used, such as `cpu` or `cuda`.
 
     Raises:
         ValueError: if there is none of that name here.

@@ -87,28 +87,15 @@ def best_resolution(size: Size, resolutions: tuple[Size, ...]) -> Size:
 
 
 def tile_grid(size: Size, layout: CropLayout) -> tuple[int, int]:
-    """Count the tiles that an image is cut into.
-
-    Args:
-        size: width and height of the image [pixels].
-        layout: how the model cuts.
-
-    Returns:
-        Columns and rows of tiles.
-    """
+    """Count the tiles, columns and rows, that an image of a size [pixels] is cut into."""
     width, height = best_resolution(size, layout.resolutions)
     return width // layout.crop_side, height // layout.crop_side
 
 
 def count_crops(size: Size, layout: CropLayout | None) -> int:
-    """Count what the vision tower sees of an image.
+    """Count the crops of an image of a size [pixels], the base crop included.
 
-    Args:
-        size: width and height of the image [pixels].
-        layout: how the model cuts; None for a model that does not.
-
-    Returns:
-        Crops, the base crop included.
+    A model without a layout sees one.
     """
     if layout is None:
         return 1
@@ -146,6 +133,12 @@ def count_visual_tokens(size: Size, scale: int, layout: CropLayout | None) -> in
 
     Returns:
         Tokens that the language model reads, newlines included.
+
+    >>> layout = CropLayout(336, ((336, 672), (672, 336), (672, 672)), "spatial_unpad")
+    >>> tile_grid((640, 480), layout)
+    (2, 2)
+    >>> count_visual_tokens((640, 480), 36, layout)  # base crop, 10 rows of 12 and a newline each
+    166
     """
     if layout is None:
         return scale

@@ -36,19 +36,14 @@ STOCK_MERGE = "spatial_unpad"
 
 
 def grid_side(config: StockConfig) -> int:
-    """Find the side of the grid of visual tokens of one image crop.
-
-    Args:
-        config: the model's configuration.
-
-    Returns:
-        Tokens along one side.
+    """Count the visual tokens along one side of the grid of one image crop.
 
     Raises:
         ValueError: if the tokens do not form a square.
     """
     vision = _vision_config(config)
-    size, patch = vision.image_size, vision.patch_size
+    size = vision.image_size
+    patch = vision.patch_size
     whole = isinstance(size, int) and isinstance(patch, int)
     # The 384 pixels of LLaVA-OneVision are 27 patches of 14; nobody sees the last 6.
     may_leave_rest = isinstance(config, LlavaOnevisionConfig)
@@ -69,14 +64,11 @@ def grid_side(config: StockConfig) -> int:
 
 
 def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, ...]:
-    """Find the scales that a model offers.
+    """Find the scales that a model offers, ascending; M3 checkpoints name theirs.
 
     Args:
-        config: the model's configuration; M3 checkpoints name their scales in it.
+        config: the model's configuration.
         side: tokens along one side of the grid; None reads it off the configuration.
-
-    Returns:
-        Scales, ascending.
     """
     side = grid_side(config) if side is None else side
     named = getattr(config, "matryoshka_vis_token_scale", None)
@@ -87,14 +79,7 @@ def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, .
 
 
 def crop_layout(config: StockConfig) -> CropLayout | None:
-    """Find whether and how a model cuts images into crops.
-
-    Args:
-        config: the model's configuration.
-
-    Returns:
-        The layout; None for a model that sees each image as one crop.
-    """
+    """Find how a model cuts images into crops; None for one that sees an image as one crop."""
     is_cutting = isinstance(config, LlavaNextConfig | LlavaOnevisionConfig)
     return read_layout(config) if is_cutting else None
 
@@ -127,14 +112,7 @@ def read_layout(config: Any) -> CropLayout:
 
 
 def language_shape(config: StockConfig) -> LanguageShape:
-    """Read the sizes of the language model.
-
-    Args:
-        config: the model's configuration.
-
-    Returns:
-        Its sizes.
-    """
+    """Read the sizes of the language model."""
     text = config.get_text_config()
     heads = text.num_attention_heads
     head = getattr(text, "head_dim", None) or text.hidden_size // heads
@@ -149,14 +127,7 @@ def language_shape(config: StockConfig) -> LanguageShape:
 
 
 def vision_shape(config: StockConfig) -> VisionShape:
-    """Read the sizes of the vision tower and the projector.
-
-    Args:
-        config: the model's configuration.
-
-    Returns:
-        Their sizes.
-    """
+    """Read the sizes of the vision tower and the projector."""
     vision = _vision_config(config)
     return VisionShape(
         layers=vision.num_hidden_layers,

@@ -1,7 +1,7 @@
 """What a family of models must provide so that `M3Backbone` can pool its visual tokens.
 
 A host says where the tokens of an image come from and how they go back into the language model.
-Batching, decoding and counting are the same for all. `hosts.py` lists the hosts there are, and
+Batching, decoding and counting are the same for all. `HOSTS` lists the hosts there are, and
 docs/hosts.md tells how to add one.
 """
 
@@ -39,7 +39,7 @@ On the full grid, row-major and as wide as the language model.
 Pool: TypeAlias = Callable[[Any, Tensor, Size, Sequence[int], str], Pyramid]
 """(model, tokens of an image, its width and height in pixels, scales, pooling method) -> pyramid.
 
-A level's first `scale` tokens are those of the base crop.
+At every scale the first `scale` tokens are those of the base crop.
 """
 
 
@@ -51,15 +51,7 @@ The ids hold one place holder for each visual token. Only the forward that reads
 
 
 def list_outputs(ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
-    """Hand over visual tokens as the LLaVA models of transformers take them.
-
-    Args:
-        ids: ids of the prompts [R, L].
-        features: visual tokens of each row [n_visual, D]; rows may differ.
-
-    Returns:
-        What their forward takes.
-    """
+    """Hand over visual tokens as the LLaVA models of transformers take them, see `Splice`."""
     outputs = BaseModelOutputWithPooling(pooler_output=list(features))  # type: ignore[arg-type]
     return {"mm_encoder_outputs": {"image": outputs}}
 
@@ -107,14 +99,7 @@ HOSTS: dict[str, Host] = {
 
 
 def find_host(config: Any) -> Host:
-    """Find the host of a model.
-
-    Args:
-        config: the model's configuration.
-
-    Returns:
-        Its host.
-    """
+    """Find the host of a model by its configuration."""
     check_model_type(config.model_type, "this configuration")
     return HOSTS[config.model_type]
 

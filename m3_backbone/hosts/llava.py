@@ -22,16 +22,7 @@ FALLBACK_TEMPLATE = (
 
 
 def prepare_image(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
-    """Make an image ready for a model that sees it as one crop.
-
-    Args:
-        config: the model's configuration; nothing of it is needed.
-        image_processor: the checkpoint's image processor.
-        image: an image in mode RGB.
-
-    Returns:
-        Pixel values [3, H, W].
-    """
+    """Make an RGB image ready for a model that sees it as one crop: pixel values [3, H, W]."""
     pixels: Tensor = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
     return pixels
 
@@ -62,26 +53,14 @@ def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
     config = model.config
     hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     layers = config.vision_feature_layer
-    features = torch.cat(
-        [hidden[layer] for layer in ([layers] if isinstance(layers, int) else layers)], dim=-1
-    )
-    # The class token.
+    chosen = [layers] if isinstance(layers, int) else layers
+    features = torch.cat([hidden[layer] for layer in chosen], dim=-1)  # [B, N or 1 + N, F]
+    # The class token stands first.
     return features[:, 1:] if config.vision_feature_select_strategy == "default" else features
 
 
 def pool_image(
     model: Any, tokens: Tensor, size: Size, scales: Sequence[int], method: str
 ) -> Pyramid:
-    """Pool an image that the model sees as one crop, whatever the model and the image's size.
-
-    Args:
-        model: the model that gave the tokens.
-        tokens: projected tokens of the image [N, D].
-        size: width and height of the image [pixels].
-        scales: the scales to build.
-        method: one of `POOLING_METHODS`.
-
-    Returns:
-        The pyramid: scale -> [scale, D].
-    """
+    """Pool the tokens [N, D] of an image that the model sees as one crop, see `build_pyramid`."""
     return build_pyramid(tokens, scales, method)

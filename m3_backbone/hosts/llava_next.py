@@ -40,15 +40,7 @@ def prepare_crops(config: Any, image_processor: Any, image: Image.Image) -> Tens
 
 
 def project_crops(model: Any, pixels: Tensor) -> Tensor:
-    """Encode and project crops.
-
-    Args:
-        model: the stock model, in evaluation mode.
-        pixels: pixel values of crops [B, 3, side, side].
-
-    Returns:
-        Tokens on the full grid [B, N, D].
-    """
+    """Encode and project crops [B, 3, side, side] to tokens on the full grid [B, N, D]."""
     tokens: Tensor = model.model.multi_modal_projector(encode_pixels(model, pixels))
     return tokens
 
@@ -65,11 +57,11 @@ def check_processor(image_processor: Any, layout: CropLayout) -> None:
             the same order.
     """
     pinpoints = getattr(image_processor, "image_grid_pinpoints", None) or []
-    found = tuple((width, height) for height, width in pinpoints)
+    grids = tuple((width, height) for height, width in pinpoints)
     # Two grids may have equally many tiles, so counting crops would not notice.
-    if found != layout.resolutions:
+    if grids != layout.resolutions:
         raise ValueError(
-            f"the image processor fits images into {list(found)} pixels (width, height), the "
+            f"the image processor fits images into {list(grids)} pixels (width, height), the "
             f"model's configuration says {list(layout.resolutions)}: image_grid_pinpoints must "
             "be the same in both"
         )
@@ -90,8 +82,8 @@ def cut_image(image_processor: Any, image: Image.Image, layout: CropLayout) -> T
         ValueError: if the processor gives other crops than the model expects.
     """
     # One image a call: several would be filled up to the same number of crops.
-    found = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
-    pixels: Tensor = torch.as_tensor(found)
+    values = image_processor(images=[image], return_tensors="pt")["pixel_values"][0]
+    pixels: Tensor = torch.as_tensor(values)
     expected = (count_crops(image.size, layout), 3, layout.crop_side, layout.crop_side)
     if tuple(pixels.shape) != expected:
         raise ValueError(
@@ -129,11 +121,12 @@ def merge_crops(tokens: Tensor, size: Size, layout: CropLayout, newline: Tensor)
         )
     if layout.merge == "flat":
         return tokens.flatten(0, 1)
-    base, tiles = tokens[0], tokens[1:]
+    base = tokens[0]  # [scale, D]
+    tiles = tokens[1:]  # [columns * rows, scale, D]
     unpad = layout.merge == "spatial_unpad"
     if not len(tiles):
         return torch.cat([base, newline[None].to(base)]) if unpad else base
-    stitched = _stitch(tiles, columns, rows)
+    stitched = _stitch(tiles, columns, rows)  # [height, width, D]
     if unpad:
         stitched = _unpad(stitched, size, newline.to(base))
     # Coarse maps of flat images may have lost every tile; the base crop is always there.
@@ -171,26 +164,16 @@ def build_crop_pyramid(
 def pool_crops(
     model: Any, tokens: Tensor, size: Size, scales: Sequence[int], method: str
 ) -> Pyramid:
-    """Do for the tokens of an image what its LLaVA-NeXT says: see `build_crop_pyramid`.
-
-    Args:
-        model: a stock LLaVA-NeXT.
-        tokens: projected tokens of each crop [crops, N, D].
-        size: width and height of the image [pixels].
-        scales: tokens per crop.
-        method: how a crop is pooled, one of `POOLING_METHODS`.
-
-    Returns:
-        The pyramid.
-    """
-    layout, newline = read_layout(model.config), model.model.image_newline.detach()
-    return build_crop_pyramid(tokens, scales, size, layout, newline, method)
+    """Pool and merge crops [crops, N, D] as a LLaVA-NeXT says, see `build_crop_pyramid`."""
+    newline = model.model.image_newline.detach()
+    return build_crop_pyramid(tokens, scales, size, read_layout(model.config), newline, method)
 
 
 def _stitch(tiles: Tensor, columns: int, rows: int) -> Tensor:
     """Lay tiles [columns * rows, scale, D] side by side: [height, width, D]."""
     side = isqrt(tiles.shape[1])
     grid = tiles.reshape(rows, columns, side, side, -1)
+    # [rows, side, columns, side, D]: a row of cells runs through all tiles beside one another.
     return grid.permute(0, 2, 1, 3, 4).reshape(rows * side, columns * side, -1)
 
 

@@ -40,7 +40,8 @@ def pool_onevision(
 
 def _merge(model: Any, crops: Tensor, size: Size, stride: int) -> Tensor:
     """Merge pooled crops [crops, scale, D], each token of which spans `stride` patches a side."""
-    config, width, height = model.config, *size
+    config = model.config
+    width, height = size
     # All that the stock method looks at. It refuses crops of any but the full grid, which it takes
     # to have image size // patch size tokens a side.
     vision = SimpleNamespace(

@@ -20,16 +20,8 @@ PREFIX_TEMPLATE = (
 
 
 def splice_prefix(ids: Tensor, features: Sequence[Tensor]) -> dict[str, Any]:
-    """Hand over visual tokens, and say that all of the prompt is prefix.
-
-    Args:
-        ids: ids of the prompts [R, L].
-        features: visual tokens of each row [n_visual, D]; rows may differ.
-
-    Returns:
-        What the model's forward takes.
-    """
+    """Hand over visual tokens, and say that all of the prompt is prefix, see `host.Splice`."""
     # It scatters the tokens in order; how they are spread over the first two axes does not matter.
-    joined = torch.cat(list(features))[None]
+    joined = torch.cat(list(features))[None]  # [1, all visual tokens, D]
     outputs = BaseModelOutputWithPooling(pooler_output=joined)
     return {"mm_encoder_outputs": {"image": outputs}, "token_type_ids": torch.zeros_like(ids)}

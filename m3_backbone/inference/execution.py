@@ -65,11 +65,7 @@ class MemoryLimit:
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Switch a model to evaluation without gradients, and back to what it was.
-
-    Args:
-        model: any module; one that is being trained may be asked in between.
-    """
+    """Switch a model to evaluation without gradients, and back: it may be in training."""
     was_training = model.training
     model.eval()
     try:

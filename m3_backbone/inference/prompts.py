@@ -35,22 +35,14 @@ class TokenizedPrompt:
     closing: tuple[int, ...] = ()
 
     def text_tokens(self) -> int:
-        """Count the tokens that are not visual.
-
-        Returns:
-            Tokens before and behind the image.
-        """
+        """Count the tokens before and behind the image."""
         return len(self.before) + len(self.after)
 
     def with_image(self, image_token_id: int, scale: int) -> list[int]:
-        """Expand the image to its place holders.
+        """Give the whole prompt's ids, with a place holder for each of `scale` visual tokens.
 
-        Args:
-            image_token_id: id that stands for one visual token.
-            scale: visual tokens.
-
-        Returns:
-            The whole prompt's ids, `text_tokens() + scale` of them.
+        >>> TokenizedPrompt(before=(1, 5), after=(7, 8)).with_image(3, scale=4)
+        [1, 5, 3, 3, 3, 3, 7, 8]
         """
         return [*self.before, *[image_token_id] * scale, *self.after]
 
@@ -94,8 +86,22 @@ class PromptBuilder:
             The prompt up to where the answer starts.
 
         Raises:
-            ValueError: if the question is empty or holds the image marker, or if the
-                template does not put exactly one image in.
+            ValueError: if the question is refused, or the template does not put exactly one image
+                in.
+        """
+        self.check_question(question)
+        prompt = self.apply_template([(1, question, "")])
+        if prompt.count(self.image_marker) != 1:
+            raise ValueError(
+                f"the chat template must put {self.image_marker!r} in once, it gave {prompt!r}"
+            )
+        return prompt
+
+    def check_question(self, question: str) -> None:
+        """Refuse a question that no prompt can be made of.
+
+        Raises:
+            ValueError: if it is empty or holds the image marker.
         """
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"the question is empty: expected some text, got {question!r}")
@@ -104,12 +110,6 @@ class PromptBuilder:
                 f"the question holds the image marker {self.image_marker!r}, which the prompt adds "
                 f"itself: {question!r}"
             )
-        prompt = self.apply_template([(1, question, "")])
-        if prompt.count(self.image_marker) != 1:
-            raise ValueError(
-                f"the chat template must put {self.image_marker!r} in once, it gave {prompt!r}"
-            )
-        return prompt
 
     def tokenize(self, question: str, answer: str | None = None) -> TokenizedPrompt:
         """Tokenize the prompt of a question.
@@ -139,18 +139,15 @@ class PromptBuilder:
     def question_ids(self, questions: Sequence[str]) -> list[list[int]]:
         """Tokenize questions alone, without template and special tokens.
 
-        Args:
-            questions: what is asked.
-
         Returns:
-            One list of ids a question, none of them empty.
+            One list of ids per question, none of them empty.
 
         Raises:
-            ValueError: if a question is empty or gives no token.
+            ValueError: if a question is refused or gives no token.
         """
         ids: list[list[int]] = []
         for question in questions:
-            self.render(question)
+            self.check_question(question)
             ids.append(list(self.tokenizer(question, add_special_tokens=False)["input_ids"]))
             if not ids[-1]:
                 raise ValueError(f"the tokenizer finds no token in the question {question!r}")
@@ -167,12 +164,12 @@ class PromptBuilder:
         """
         messages: list[dict[str, Any]] = []
         for images, question, answer in turns:
-            asked = [{"type": "image"}] * images + [{"type": "text", "text": question}]
-            messages.append({"role": "user", "content": asked})
+            content = [{"type": "image"}] * images + [{"type": "text", "text": question}]
+            messages.append({"role": "user", "content": content})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         fallback = self._template.replace("<image>", self.image_marker)
         rendered = self.tokenizer.apply_chat_template(
-            messages[:-1],
+            messages[:-1],  # without the last answer
             chat_template=self.tokenizer.chat_template or fallback,
             tokenize=False,
             add_generation_prompt=True,
@@ -180,13 +177,9 @@ class PromptBuilder:
         return str(rendered)
 
     def adds_start(self, text: str) -> bool:
-        """Tell whether the tokenizer should put the first token in front of a text.
+        """Tell whether the tokenizer should put the first token in front of what a template gave.
 
-        Args:
-            text: what a template gave; some templates write that token themselves.
-
-        Returns:
-            False if it stands there already.
+        Not where the template has written it.
         """
         bos = self.tokenizer.bos_token
         # PaliGemma's stands right behind the image.

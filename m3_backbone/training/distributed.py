@@ -24,9 +24,6 @@ def joined_group(device: str) -> Iterator[None]:
     Args:
         device: torch device this process computes on; NCCL joins GPUs, gloo processors. "cuda"
             becomes another GPU for each process of a machine.
-
-    Yields:
-        Nothing.
     """
     started = "WORLD_SIZE" in os.environ
     if started:
@@ -68,6 +65,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
+    # One vector, so that there is one exchange.
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= group_size()

@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from m3_backbone.checkpoints.official.tokenizer import wrap_tokenizer
 from m3_backbone.scales import TOKEN_SCALES
 
 IMAGE_SIDE = 192
@@ -43,6 +44,7 @@ POSITION_SCALE = 0.2
 
 
 INITIALIZER_RANGE = 0.06
+"""About one over the root of the width: the usual 0.02 is made for widths of thousands."""
 
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>", "<unk>")
@@ -90,16 +92,7 @@ def train_tokenizer(turns: Iterable[tuple[str, str]]) -> PreTrainedTokenizerFast
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
     )
-    wrap: Any = PreTrainedTokenizerFast
-    fast: PreTrainedTokenizerFast = wrap(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"},
-        padding_side="left",
-    )
+    fast = wrap_tokenizer(tokenizer, {"pad_token": "<pad>", "unk_token": "<unk>"})
     fast.chat_template = CHAT_TEMPLATE
     return fast
 
@@ -144,7 +137,6 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
-        # About one over the root of the width: the usual 0.02 is made for widths of thousands.
         initializer_range=INITIALIZER_RANGE,
     )
     config = LlavaConfig(
@@ -182,12 +174,12 @@ def place_positions(tower: CLIPVisionModel) -> None:
 
     CLIP's own start is so small that a tower trained briefly hardly learns where a patch is.
     """
-    table = tower.embeddings.position_embedding.weight
-    side, quarter = IMAGE_SIDE // PATCH_PIXELS, table.shape[1] // 4
-    waves = torch.arange(side)[:, None] * torch.exp(
-        -torch.arange(quarter) / quarter * math.log(100.0)
-    )
-    axis = torch.cat([waves.sin(), waves.cos()], dim=1)
+    table = tower.embeddings.position_embedding.weight  # [1 + N, D], the class token first
+    side = IMAGE_SIDE // PATCH_PIXELS
+    quarter = table.shape[1] // 4
+    frequencies = torch.exp(-torch.arange(quarter) / quarter * math.log(100.0))
+    waves = torch.arange(side)[:, None] * frequencies  # [side, D / 4]
+    axis = torch.cat([waves.sin(), waves.cos()], dim=1)  # [side, D / 2]
     rows = axis[:, None].expand(side, side, -1)
     columns = axis[None].expand(side, side, -1)
     with torch.no_grad():

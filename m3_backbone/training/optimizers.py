@@ -27,19 +27,27 @@ def parameter_groups(
         The groups of matrices inside transformer layers, and all other groups, each with its peak
         rate under `peak`.
     """
-    hidden: list[dict[str, object]] = []
-    others: list[dict[str, object]] = []
+    hidden_groups: list[dict[str, object]] = []
+    other_groups: list[dict[str, object]] = []
     for module, rate in modules:
-        trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        parts = (
-            (hidden, weight_decay, [p for name, p in trained if is_hidden(name, p)]),
-            (others, weight_decay, [p for n, p in trained if p.ndim >= 2 and not is_hidden(n, p)]),
-            (others, 0.0, [p for _, p in trained if p.ndim < 2]),
-        )
-        for groups, decay, chosen in parts:
+        hidden: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        vectors: list[nn.Parameter] = []
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            if is_hidden(name, parameter):
+                hidden.append(parameter)
+            else:
+                (others if parameter.ndim >= 2 else vectors).append(parameter)
+        for groups, decay, chosen in (
+            (hidden_groups, weight_decay, hidden),
+            (other_groups, weight_decay, others),
+            (other_groups, 0.0, vectors),
+        ):
             if chosen:
                 groups.append({"params": chosen, "lr": rate, "peak": rate, "weight_decay": decay})
-    return hidden, others
+    return hidden_groups, other_groups
 
 
 def build_optimizers(

@@ -19,6 +19,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from labels.questions import Question, QuestionSet, image_fingerprint
 from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
+from m3_backbone.checkpoints.official.tokenizer import wrap_tokenizer
 from m3_backbone.checkpoints.placement import DTYPES
 from scripts.stages.model import Opening, open_backbone
 
@@ -72,15 +73,7 @@ def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     names = ["<pad>", "<s>", "</s>", *(f"w{i}" for i in range(3, vocabulary - 1)), "<image>"]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, "<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    wrap: Any = PreTrainedTokenizerFast
-    fast: PreTrainedTokenizerFast = wrap(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        extra_special_tokens={"image_token": "<image>"},
-    )
-    return fast
+    return wrap_tokenizer(tokenizer, {"pad_token": "<pad>"})
 
 
 def make_questions(size: str, images: int, each: int) -> QuestionSet:

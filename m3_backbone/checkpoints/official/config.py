@@ -1,6 +1,6 @@
 """The `config.json` of LLaVA's own code (`llava_llama`), read as a stock transformers one.
 
-Settings only; tensors are `official_weights.py`'s. What stock transformers cannot express is
+Settings only; tensors are `weights.py`'s. What stock transformers cannot express is
 refused here, before any weight is read.
 """
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaNextConfig
+
+from m3_backbone.hosts.anyres import MERGE_TYPES
 
 VISION_FILE = "vision_config.json"
 """Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
@@ -35,26 +37,43 @@ KNOWN_TOWERS: dict[str, dict[str, int]] = {
 """Sizes behind the names that official configurations give. Source: OpenAI's CLIP models."""
 
 
+SIZE_FIELDS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+
+
 TEXT_FIELDS = (
-    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
-    *("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "initializer_range"),
-    *("hidden_act", "attention_bias", "attention_dropout", "bos_token_id", "eos_token_id"),
-    *("pad_token_id", "mlp_bias", "head_dim"),
+    *SIZE_FIELDS,
+    "num_key_value_heads",
+    "max_position_embeddings",
+    "rms_norm_eps",
+    "initializer_range",
+    "hidden_act",
+    "attention_bias",
+    "attention_dropout",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "mlp_bias",
+    "head_dim",
 )
 """Fields that both formats call alike; one that is left out keeps transformers' default."""
 
 
 KEPT_FIELDS = (
-    *("image_aspect_ratio", "mm_patch_merge_type", "mm_vision_tower"),
-    *("matryoshka_vis_token_sample", "tokenizer_model_max_length"),
+    "image_aspect_ratio",
+    "mm_patch_merge_type",
+    "mm_vision_tower",
+    "matryoshka_vis_token_sample",
+    "tokenizer_model_max_length",
 )
 """Fields that stock transformers does not know and that are kept under their own names."""
 
 
-REQUIRED_FIELDS = (*TEXT_FIELDS[:4], "vocab_size", "mm_hidden_size")
-
-
-MERGE_TYPES = ("flat", "spatial", "spatial_unpad")
+REQUIRED_FIELDS = (*SIZE_FIELDS, "vocab_size", "mm_hidden_size")
 
 
 SELECT_STRATEGIES = {"patch": "default", "cls_patch": "full"}
@@ -63,41 +82,37 @@ SELECT_STRATEGIES = {"patch": "default", "cls_patch": "full"}
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the `config.json` of a checkpoint of any format.
 
-    Args:
-        folder: the checkpoint.
-
-    Returns:
-        Its fields.
-
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is not a JSON object.
     """
     path = folder / "config.json"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{folder} is no checkpoint: it has no config.json") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no checkpoint: it has no config.json")
+    fields = read_json(path)
     return fields if isinstance(fields, dict) else {}
 
 
-def is_official(fields: Mapping[str, Any]) -> bool:
-    """Tell whether a configuration is in the format of LLaVA's own code.
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a checkpoint.
 
-    Args:
-        fields: what `read_config` gave.
-
-    Returns:
-        True if so; early releases call their type plain `llava` and differ in the architecture.
+    Raises:
+        ValueError: if it is not JSON.
     """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def is_official(fields: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration is in the format of LLaVA's own code."""
+    # Early releases call their type plain `llava`; their architecture tells them apart.
     named = fields.get("architectures") or []
     return fields.get("model_type") == "llava_llama" or "LlavaLlamaForCausalLM" in named
 
 
 def is_exported(folder: Path) -> bool:
-    """Tell whether `official_export.py` wrote a checkpoint, which then brings all of its own.
+    """Tell whether `export.py` wrote a checkpoint, which then brings all of its own.
 
     Official code writes neither of the two files.
     """
@@ -158,13 +173,8 @@ def build_vision_config(folder: Path, fields: Mapping[str, Any]) -> CLIPVisionCo
     """
     path = folder / VISION_FILE
     name = str(fields.get("mm_vision_tower") or fields.get("vision_tower"))
-    if path.is_file():
-        try:
-            sizes = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
-    else:
-        sizes = KNOWN_TOWERS.get(name.rstrip("/").rpartition("/")[2])
+    known = KNOWN_TOWERS.get(name.rstrip("/").rpartition("/")[2])
+    sizes = read_json(path) if path.is_file() else known
     if not isinstance(sizes, dict):
         raise ValueError(
             f"unknown vision tower {name!r}: expected {' or '.join(KNOWN_TOWERS)}, or its sizes "
@@ -220,8 +230,9 @@ def build_stock_config(
     else:
         config = LlavaConfig(**settings)
     kept = {name: fields[name] for name in KEPT_FIELDS if fields.get(name) is not None}
-    scales = read_scales(fields)
-    config.update({**kept, **({"matryoshka_vis_token_scale": scales} if scales else {})})
+    if scales := read_scales(fields):
+        kept["matryoshka_vis_token_scale"] = scales
+    config.update(kept)
     return config
 
 
@@ -281,19 +292,21 @@ def read_pinpoints(fields: Mapping[str, Any]) -> list[list[int]]:
 def read_scales(fields: Mapping[str, Any]) -> list[int]:
     """Read the trained scales: a list, a comma-separated text or one number in official files.
 
-    Args:
-        fields: the official configuration.
-
     Returns:
         The scales as they stand, empty if none are named.
 
     Raises:
         ValueError: if they are not whole numbers.
+
+    >>> read_scales({"matryoshka_vis_token_scale": "1, 9, 36"})
+    [1, 9, 36]
     """
     given = fields.get("matryoshka_vis_token_scale")
+    parts = given.split(",") if isinstance(given, str) else given
+    if not isinstance(parts, list):
+        parts = [parts]
     try:
-        parts = given.split(",") if isinstance(given, str) else given
-        return [int(part) for part in (parts if isinstance(parts, list) else [parts or 0]) if part]
+        return [int(part) for part in parts if part]
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"matryoshka_vis_token_scale must list whole numbers, got {given!r}"

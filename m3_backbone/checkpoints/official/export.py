@@ -1,4 +1,4 @@
-"""Writes a stock LLaVA in the format of LLaVA's own code, the way back of `official.py`.
+"""Writes a stock LLaVA in the format of LLaVA's own code, the way back of `opening.py`.
 
 Beside the official files it writes `vision_config.json` and `preprocessor_config.json`: official
 configurations only name their tower, and a stock model may have any.
@@ -65,10 +65,7 @@ def save_official(
 
 
 def check_exportable(model: StockModel) -> None:
-    """Refuse a model that the official format has no words for.
-
-    Args:
-        model: a stock LLaVA.
+    """Refuse a model that the official format cannot express.
 
     Raises:
         ValueError: if its parts are not those of LLaVA-1.5 and LLaVA-NeXT.
@@ -96,14 +93,7 @@ def check_exportable(model: StockModel) -> None:
 
 
 def official_rows(model: StockModel) -> int:
-    """Count the rows of the official vocabulary.
-
-    Args:
-        model: a stock LLaVA.
-
-    Returns:
-        Rows of its vocabulary [V], without a last one that only stands for the image.
-    """
+    """Count the rows of a model's vocabulary, without a last one that only stands for the image."""
     config: Any = model.config
     rows = int(config.text_config.vocab_size)
     is_added = config.image_token_id == rows - 1 and config.image_token_id in suppressed_ids(model)
@@ -121,7 +111,8 @@ def build_official_config(model: StockModel, rows: int) -> dict[str, Any]:
         The fields of an official `config.json`.
     """
     config: Any = model.config
-    text, is_next = config.text_config, config.model_type == "llava_next"
+    text = config.text_config
+    is_next = config.model_type == "llava_next"
     strategies = {stock: official for official, stock in SELECT_STRATEGIES.items()}
     rope = _rope(config)
     scaling = {"type": rope["rope_type"], "factor": rope.get("factor")}

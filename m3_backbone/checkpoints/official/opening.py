@@ -4,7 +4,6 @@ In memory and from the checkpoint's own files alone: the vision tower is the one
 `m3scale convert` writes what is opened here.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from m3_backbone.checkpoints.official.config import (
     is_anyres,
     is_exported,
     read_config,
+    read_json,
     read_pinpoints,
 )
 from m3_backbone.checkpoints.official.tokenizer import open_tokenizer, set_template
@@ -123,15 +123,9 @@ def build_generation(
     Returns:
         Special tokens, and the image token under those that are never answered. Where a stock model
         was exported, its own tokens may be answered as before.
-
-    Raises:
-        ValueError: if `generation_config.json` is not JSON.
     """
     path = folder / "generation_config.json"
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    saved = read_json(path) if path.is_file() else {}
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     tokens = {name: saved.get(name, fields.get(name)) for name in names}
     suppressed = set(saved.get("suppress_tokens") or [])

@@ -5,9 +5,11 @@ there is none, `<image>` is added behind the vocabulary.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read_pieces
@@ -72,12 +74,30 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def set_template(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Give a tokenizer the template `vicuna_v1`, unless its own one knows images.
+def wrap_tokenizer(tokenizer: Tokenizer, special: Mapping[str, str]) -> PreTrainedTokenizerFast:
+    """Make a tokenizer of transformers out of one that knows `<s>`, `</s>` and `<image>`.
 
     Args:
-        tokenizer: changed in place.
+        tokenizer: the tokenizer.
+        special: further special tokens, such as {"pad_token": "<pad>"}.
+
+    Returns:
+        The tokenizer, with a token for images, padding on the left.
     """
+    wrap: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = wrap(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens=IMAGE_ENTRY,
+        padding_side="left",
+        **special,
+    )
+    return fast
+
+
+def set_template(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Give a tokenizer the template `vicuna_v1`, in place, unless its own one knows images."""
     template = tokenizer.chat_template
     if not isinstance(template, str) or IMAGE_TOKEN not in template:
         tokenizer.chat_template = VICUNA_TEMPLATE
@@ -86,15 +106,11 @@ def set_template(tokenizer: PreTrainedTokenizerFast) -> None:
 def _open_json(folder: Path) -> PreTrainedTokenizerFast:
     # Not AutoTokenizer: for a Llama it would set the spaces after special tokens anew.
     read: Any = PreTrainedTokenizerFast.from_pretrained
+    settings: dict[str, Any] = {"local_files_only": True, "padding_side": "left"}
     try:
-        opened = read(folder, local_files_only=True, padding_side="left")
+        opened = read(folder, **settings)
         if getattr(opened, "image_token", None) is None:
-            opened = read(
-                folder,
-                local_files_only=True,
-                padding_side="left",
-                extra_special_tokens=IMAGE_ENTRY,
-            )
+            opened = read(folder, extra_special_tokens=IMAGE_ENTRY, **settings)
     # The tokenizers library raises plain exceptions for a file it cannot read.
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -115,13 +131,4 @@ def _open_sentencepiece(folder: Path) -> PreTrainedTokenizerFast:
         moved = [token for token, place in ids.items() if tokenizer.token_to_id(token) != place]
         if moved:
             raise ValueError(f"{extra} gives {moved[0]!r} an id that does not follow the others")
-    wrap: Any = PreTrainedTokenizerFast
-    fast: PreTrainedTokenizerFast = wrap(
-        tokenizer_object=tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        extra_special_tokens=IMAGE_ENTRY,
-        padding_side="left",
-    )
-    return fast
+    return wrap_tokenizer(tokenizer, {"unk_token": "<unk>"})

@@ -37,13 +37,10 @@ _IGNORED_ENDINGS = ("rotary_emb.inv_freq", "embeddings.position_ids")
 
 
 def to_official_name(name: str) -> str:
-    """Give the official name of a stock tensor.
+    """Give the name in an official checkpoint of a tensor in a stock LLaVA's state.
 
-    Args:
-        name: its name in a stock LLaVA's state.
-
-    Returns:
-        Its name in an official checkpoint.
+    >>> to_official_name("model.multi_modal_projector.linear_1.weight")
+    'model.mm_projector.0.weight'
     """
     for pattern, official in _NAMES:
         renamed, count = re.subn(pattern, official, name)
@@ -68,10 +65,9 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     for path in _find_files(folder):
         try:
             if path.suffix == ".safetensors":
-                found = load_file(path)
+                tensors.update(load_file(path))
             else:
-                found = torch.load(path, map_location="cpu", weights_only=True)
-            tensors.update(found)
+                tensors.update(torch.load(path, map_location="cpu", weights_only=True))
         # Damage comes as a SafetensorError, or as almost anything from torch.load.
         except (SafetensorError, Exception) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -134,7 +130,8 @@ def to_stock_tensors(
     _refuse("unexpected", surplus if needs_newline else set(surplus) - {NEWLINE_NAME})
     result = {}
     for official, stock in wanted.items():
-        tensor, shape = tensors.pop(official), tuple(expected[stock].shape)
+        tensor = tensors.pop(official)
+        shape = tuple(expected[stock].shape)
         if official in VOCABULARY_NAMES and len(tensor) == rows:
             tensor = grow_rows(tensor, shape[0])
         if tuple(tensor.shape) != shape:
@@ -158,9 +155,9 @@ def _is_ignored(name: str) -> bool:
 
 
 def _refuse(what: str, names: Iterable[str]) -> None:
-    found = sorted(names)
-    if found:
+    wrong = sorted(names)
+    if wrong:
         raise ValueError(
-            f"not a whole official LLaVA checkpoint: {len(found)} {what} tensors, "
-            f"such as {', '.join(found[:3])}"
+            f"not a whole official LLaVA checkpoint: {len(wrong)} {what} tensors, "
+            f"such as {', '.join(wrong[:3])}"
         )
