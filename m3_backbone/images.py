@@ -101,7 +101,7 @@ def list_frames(folder: Path) -> list[Path]:
     """List the frames of a video that lies in a folder.
 
     Args:
-        folder: holds one image file a frame; their names in alphabetical order are the video's.
+        folder: holds one image file per frame; their names in alphabetical order are the video's.
 
     Returns:
         The files, hidden ones left out.
@@ -111,7 +111,7 @@ def list_frames(folder: Path) -> list[Path]:
     """
     files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     if not files:
-        raise ValueError(f"{folder} holds no frames: expected one image file a frame")
+        raise ValueError(f"{folder} holds no frames: expected one image file per frame")
     return files
 
 

@@ -39,11 +39,11 @@ def pool_onevision(
 
 
 def _merge(model: Any, crops: Tensor, size: Size, stride: int) -> Tensor:
-    """Merge pooled crops [crops, scale, D], each token of which spans `stride` patches a side."""
+    """Merge pooled crops [crops, scale, D], each token of which spans `stride` patches per side."""
     config = model.config
     width, height = size
     # All that the stock method looks at. It refuses crops of any but the full grid, which it takes
-    # to have image size // patch size tokens a side.
+    # to have image size // patch size tokens per side.
     vision = SimpleNamespace(
         image_size=config.vision_config.image_size,
         patch_size=config.vision_config.patch_size * stride,

@@ -1,8 +1,8 @@
-"""A greedy loop over the stock model's forward, for many answers a row.
+"""A greedy loop over the stock model's forward, for many answers per row.
 
 A row of the batch is one key-value cache; the answers that share it are its slots. Each cached
 position belongs to one slot, to all of them (`SHARED`: the prompt's beginning) or to none
-(`NOBODY`: padding), and a slot sees what is its own or shared. Plain batches have one slot a row.
+(`NOBODY`: padding), and a slot sees what is its own or shared. Plain batches have one slot per row.
 
 This is not `transformers.generate`: there is no sampling, no beam and no penalty, and rows that
 have finished leave the batch.
@@ -188,11 +188,11 @@ def _step(
     slots: Tensor,
     live: Tensor,
 ) -> Tensor:
-    """Read one token a slot [R, q] and return the logits of the next ones [R, q, V]."""
+    """Read one token per slot [R, q] and return the logits of the next ones [R, q, V]."""
     owner = torch.where(live, slots, NOBODY)  # [R, q]
     state.owner = torch.cat([state.owner, owner], dim=1)  # [R, K + q]
     if state.active.shape[1] == 1:
-        # One answer a row needs no table: any attention kernel takes a padding mask.
+        # One answer per row needs no table: any attention kernel takes a padding mask.
         mask = (state.owner != NOBODY).long()
     else:
         keys = state.owner[:, None]  # [R, 1, K + q]

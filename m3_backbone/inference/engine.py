@@ -141,7 +141,7 @@ class AnswerEngine:
         scale: int,
         max_new_tokens: int,
     ) -> list[Answer]:
-        """Answer one prompt a row in one padded batch.
+        """Answer one prompt per row in one padded batch.
 
         Args:
             prompts: the prompt of each row.

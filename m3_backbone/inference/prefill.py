@@ -1,7 +1,7 @@
 """Reading prompts: visual tokens and text into the key-value cache of the stock model.
 
-Two layouts lead to the same answers. Padded: one prompt a row, padding on the left. Packed: one
-image a row, its prompt's beginning read once, then the endings of all its questions side by side,
+Two layouts lead to the same answers. Padded: one prompt per row, padding on the left. Packed: one
+image per row, its prompt's beginning read once, then the endings of all its questions side by side,
 each seeing the beginning and itself. Packing needs an attention kernel that takes a mask per query.
 """
 
@@ -40,7 +40,7 @@ def prefill_padded(
     features: Sequence[Tensor],
     pad_id: int,
 ) -> DecodeState:
-    """Read one prompt a row, padded on the left.
+    """Read one prompt per row, padded on the left.
 
     Args:
         model: the stock model.
@@ -50,14 +50,14 @@ def prefill_padded(
         pad_id: id to pad with; never the image's.
 
     Returns:
-        The batch, one slot a row.
+        The batch, one slot per row.
     """
     inputs = pad_prompts(model, host, prompts, features, pad_id)
     out = model(**inputs, use_cache=True, logits_to_keep=1)
     is_read = inputs["attention_mask"]  # [R, L]
     return DecodeState(
         cache=out.past_key_values,
-        owner=torch.where(is_read > 0, 0, NOBODY),  # one slot a row, number 0
+        owner=torch.where(is_read > 0, 0, NOBODY),  # one slot per row, number 0
         position=is_read.sum(1, keepdim=True) + host.first_position,  # [R, 1]
         logits=out.logits,  # [R, 1, V]
         active=torch.ones_like(is_read[:, :1], dtype=torch.bool),
@@ -71,7 +71,7 @@ def read_last_states(
     features: Sequence[Tensor],
     pad_id: int,
 ) -> Tensor:
-    """Read one prompt a row, arguments as for `prefill_padded`, and keep no cache.
+    """Read one prompt per row, arguments as for `prefill_padded`, and keep no cache.
 
     Returns:
         Hidden state of the last layer at the last place of each row [R, D].
@@ -113,7 +113,7 @@ def prefill_packed(
     endings: Sequence[Sequence[Sequence[int]]],
     pad_id: int,
 ) -> DecodeState:
-    """Read one image a row: the common beginning once, then every question's ending.
+    """Read one image per row: the common beginning once, then every question's ending.
 
     Args:
         model: the stock model, one that `can_pack`.
@@ -124,7 +124,7 @@ def prefill_packed(
         pad_id: id to pad with; never the image's.
 
     Returns:
-        The batch, as many slots a row as the row with most questions has.
+        The batch, as many slots per row as the row with most questions has.
     """
     _check_counts([beginning] * len(features), features, model.config.image_token_id)
     first = torch.tensor([list(beginning)] * len(features), device=model.device)  # [R, P]

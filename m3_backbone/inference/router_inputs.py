@@ -140,7 +140,7 @@ def _entropy(grey: Tensor) -> float:
 
 
 def _colours(pixels: Tensor) -> float:
-    # Half a deviation a step: about eight steps a channel.
+    # Half a deviation per step, at most sixteen steps per channel.
     steps = torch.round(2 * pixels).clamp(-8, 7).long() + 8  # [3, H, W], each 0 to 15
     return float(np.log(len(torch.unique(steps[0] * 256 + steps[1] * 16 + steps[2]))))
 

@@ -98,7 +98,7 @@ def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: i
         workers: processes that draw ahead; 0 draws in this one.
 
     Returns:
-        The batches, one a step.
+        The batches, one per step.
     """
     rank, processes = group_rank(), group_size()
     loader: DataLoader[T] = DataLoader(

@@ -1,4 +1,4 @@
-"""Matryoshka fine-tuning of a stock LLaVA: one encode a step, the answer loss at several scales.
+"""Matryoshka fine-tuning of a stock LLaVA: one encode per step, the answer loss at several scales.
 
 The loss is the mean over scales of the token-mean cross-entropy of the answers. Each scale runs
 forward and backward on its own, so that only one scale's graph is alive at a time; their gradients

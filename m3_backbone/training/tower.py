@@ -1,7 +1,7 @@
 """Pretrains a vision tower with dense supervision: linear heads name what is on every patch.
 
-The heads are thrown away afterwards. This is only for towers that start from random weights; a
-pretrained CLIP needs none of it.
+The heads are thrown away afterwards. Only for towers that start from random weights, not for a
+pretrained CLIP.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from m3_backbone.training.distributed import prefetch_batches
 from m3_backbone.training.loop import TrainingLoop
 from m3_backbone.training.settings import LoopSettings
 
-IGNORED = -1
+NO_CLASS = -1
 
 
 # A patch of plain background says little; without a lower weight it drowns everything else.
 BACKGROUND_WEIGHT = 0.1
 
 
-# What a patch shows and what that is bound to are what questions are about.
+# Questions are about what a patch shows and what belongs to it.
 WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 4.0}
 
 
@@ -67,8 +67,8 @@ def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> d
             weight[0] = BACKGROUND_WEIGHT
         flat = values.float().flatten(0, 1)  # [B * N, classes]
         wanted = targets[name].flatten()
-        total = F.cross_entropy(flat, wanted, weight, ignore_index=IGNORED, reduction="sum")
-        counted = wanted != (0 if name == "content" else IGNORED)
+        total = F.cross_entropy(flat, wanted, weight, ignore_index=NO_CLASS, reduction="sum")
+        counted = wanted != (0 if name == "content" else NO_CLASS)
         losses[name] = total / counted.sum().clamp(min=1)
     return losses
 
@@ -89,7 +89,7 @@ def dense_accuracy(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) 
     result = {}
     for name, values in logits.items():
         wanted = targets[name]
-        counted = wanted != IGNORED
+        counted = wanted != NO_CLASS
         if name == "content":
             counted &= wanted != 0
         right = (values.argmax(-1) == wanted) & counted

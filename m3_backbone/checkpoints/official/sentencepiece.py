@@ -118,13 +118,13 @@ def find_merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
         Pairs, the best first.
     """
     normal = {piece.text: piece.score for piece in pieces if piece.kind == NORMAL}
-    found = [
+    pairs = [
         (-score, -cut, text[:cut], text[cut:])
         for text, score in normal.items()
         for cut in range(1, len(text))
         if text[:cut] in normal and text[cut:] in normal
     ]
-    return [(left, right) for _, _, left, right in sorted(found, key=lambda pair: pair[:2])]
+    return [(left, right) for _, _, left, right in sorted(pairs, key=lambda pair: pair[:2])]
 
 
 def _read_piece(message: bytes) -> Piece:
@@ -167,6 +167,7 @@ def _read_varint(message: bytes, place: int) -> tuple[int, int]:
     while True:
         byte = message[place]
         number |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        place += 1
+        shift += 7
         if byte < 128:
             return number, place

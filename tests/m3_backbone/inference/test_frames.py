@@ -59,7 +59,7 @@ def test_a_still_image_is_a_video_of_one_frame(frames, tmp_path):
 def test_what_is_no_video_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no video at .*gone\.gif"):
         load_frames(tmp_path / "gone.gif", 4)
-    with pytest.raises(ValueError, match="holds no frames: expected one image file a frame"):
+    with pytest.raises(ValueError, match="holds no frames: expected one image file per frame"):
         load_frames(tmp_path, 4)
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom")
     message = r"clip\.mp4 is no animated GIF, WebP or PNG: take its frames out \(ffmpeg -i VIDEO"
