@@ -27,15 +27,7 @@ class Pictures:
 
 
 def build_page(document: Document, pictures: Pictures) -> str:
-    """Write the page.
-
-    Args:
-        document: what it says.
-        pictures: its figures and photos.
-
-    Returns:
-        The HTML of the whole page.
-    """
+    """Write the HTML of the whole page."""
     templates = Environment(
         loader=PackageLoader("predictor.report"),
         autoescape=True,

@@ -38,14 +38,7 @@ def build_markdown(document: Document, pictures: Sequence[str] = (), command: st
 
 
 def escape(text: str) -> str:
-    """Make text mean itself in Markdown, in a table's cell too.
-
-    Args:
-        text: anything.
-
-    Returns:
-        One line.
-    """
+    """Escape text for Markdown, also inside a table's cell; it becomes one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.replace("&", "&amp;").split()))
 
 

@@ -65,7 +65,9 @@ def _lead(results: Results) -> str:
 
 
 def _tiles(results: Results) -> list[Tile]:
-    head, key, target = results["headline"], head_key(results), head_budget(results)
+    head = results["headline"]
+    key = head_key(results)
+    target = head_budget(results)
     largest = results["scales"][-1]
     interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
     omniscient = head.get("of_omniscient")

@@ -90,12 +90,6 @@ def _draw(name: str, results: Results) -> tuple[str, str, bytes]:
 def _picture_names(results: Results) -> dict[str, str]:
     """Give each gallery sample's file name; results.json may come from elsewhere, so check it.
 
-    Args:
-        results: results.json.
-
-    Returns:
-        Sample id to file name.
-
     Raises:
         ValueError: if a path is not a plain name inside the gallery's folder.
     """

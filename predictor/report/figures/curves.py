@@ -13,30 +13,26 @@ from predictor.data import Results
 from predictor.report.figures.palette import LIGHT
 
 Points = Sequence[Mapping[str, float]]
-
-
 Dashes = str | tuple[float, tuple[float, ...]]
 
-
 ROUTER_WIDTH: Final = 2.6
-
-
 WIDE_RANGE: Final = 8.0
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def draw_cost(unit: str) -> Callable[[Figure, Results, bool], None]:
-    """Give the plot of accuracy against one cost.
+    """Make the function that draws the router between hull and oracle.
 
     Args:
-        unit: a key of section `costs`, such as `tokens`.
+        unit: the cost on the horizontal axis: a key of section `costs`, such as `tokens`.
 
     Returns:
-        A function that draws the router between hull and oracle.
+        A function of an empty figure, results.json, and whether the figure is for a phone.
     """
 
     def draw(figure: Figure, results: Results, narrow: bool) -> None:
-        axes, cost = figure.add_subplot(), find_cost(results, unit)
+        axes = figure.add_subplot()
+        cost = _find_cost(results, unit)
         _line(axes, cost.get("oracle_curve"), "oracle", "oracle at that cost", (0, (1, 1.2)))
         _line(axes, cost.get("omniscient"), "omniscient", "omniscient router", (0, (5, 2)))
         _band(axes, cost.get("router") or [])
@@ -59,20 +55,12 @@ def draw_cost(unit: str) -> Callable[[Figure, Results, bool], None]:
     return draw
 
 
-def find_cost(results: Results, unit: str) -> Results:
-    """Give a unit's curves; visual tokens are also in sections of their own.
-
-    Args:
-        results: results.json.
-        unit: a key of section `costs`.
-
-    Returns:
-        The entry of `costs`, or what the other sections say of visual tokens, with `cost` for the
-        place on the axis; nothing for a unit that was not measured.
-    """
-    found: Results = (results.get("costs") or {}).get(unit) or {}
-    if found or unit != "tokens":
-        return found
+def _find_cost(results: Results, unit: str) -> Results:
+    """Find a unit's curves; empty for a unit that was not measured."""
+    cost: Results = (results.get("costs") or {}).get(unit) or {}
+    if cost or unit != "tokens":
+        return cost
+    # Results without `costs` have the curves of visual tokens in sections of their own.
     head = results.get("headline", {})
     return {
         "unit": "visual tokens",
@@ -97,8 +85,8 @@ def _bend(hull: Sequence[Sequence[float]]) -> list[dict[str, float]]:
         return []
     between = np.geomspace(max(corners[0, 0], 1e-9), corners[-1, 0], 200)
     at = np.union1d(between, corners[:, 0])
-    found = np.interp(at, corners[:, 0], corners[:, 1])
-    return [{"cost": c, "accuracy": a} for c, a in zip(at, found, strict=True)]
+    accuracies = np.interp(at, corners[:, 0], corners[:, 1])
+    return [{"cost": c, "accuracy": a} for c, a in zip(at, accuracies, strict=True)]
 
 
 def _line(axes: Axes, curve: Any, role: str, label: str, dashes: Dashes) -> None:
@@ -113,15 +101,15 @@ def _band(axes: Axes, curve: Points) -> None:
     """Shade the interval of a curve where it is known."""
     known = [point for point in curve if point.get("accuracy_low") is not None]
     if known:
-        x, low, high = (
-            [point[key] for point in known] for key in ("cost", "accuracy_low", "accuracy_high")
-        )
+        x = [point["cost"] for point in known]
+        low = [point["accuracy_low"] for point in known]
+        high = [point["accuracy_high"] for point in known]
         axes.fill_between(x, low, high, color=LIGHT["router"], alpha=0.16, linewidth=0)
 
 
-def _mark(axes: Axes, found: Points, marker: str, role: str, label: str) -> None:
-    x = [point["cost"] for point in found]
-    y = [point["accuracy"] for point in found]
+def _mark(axes: Axes, points: Points, marker: str, role: str, label: str) -> None:
+    x = [point["cost"] for point in points]
+    y = [point["accuracy"] for point in points]
     edge = LIGHT["surface"]
     axes.plot(x, y, marker, color=LIGHT[role], ms=7.5, mec=edge, label=label, zorder=4)
 
@@ -130,13 +118,14 @@ def _mark_tokens(axes: Axes, results: Results) -> None:
     """Mark the oracle rules, and the reported budgets with intervals of the accuracy."""
     for (rule, point), marker in zip(results.get("oracle", {}).items(), "^v", strict=False):
         _mark(axes, _renamed([point]), marker, "oracle", f"{rule} oracle")
-    color, edge = LIGHT["router"], LIGHT["surface"]
+    color = LIGHT["router"]
+    edge = LIGHT["surface"]
     for point in (results.get("router") or {}).get("at", {}).values():
         x, y = point["tokens"], point["accuracy"]
         axes.plot([x, x], [point["accuracy_low"], point["accuracy_high"]], color=color, lw=1.3)
         axes.plot([x], [y], "o", color=color, ms=8, mec=edge, zorder=5)
-        text, at = f"{point['target']:g}", (x, y)
-        label = axes.annotate(text, at, (-6, 6), textcoords="offset points", ha="right")
+        budget = f"{point['target']:g}"
+        label = axes.annotate(budget, (x, y), (-6, 6), textcoords="offset points", ha="right")
         label.set_color(color)
         label.set_bbox({"facecolor": edge, "edgecolor": "none", "pad": 1.0})
 
@@ -153,8 +142,8 @@ def _label_axes(axes: Axes, cost: Results, scales: Sequence[float]) -> None:
     axes.set_ylabel("accuracy on the test split")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     unit = cost.get("unit") or "cost"
-    found = [point["cost"] for point in (cost.get("fixed") or {}).values()]
-    logarithmic = len(found) > 1 and max(found) > WIDE_RANGE * max(min(found), 1e-9)
+    costs = [point["cost"] for point in (cost.get("fixed") or {}).values()]
+    logarithmic = len(costs) > 1 and max(costs) > WIDE_RANGE * max(min(costs), 1e-9)
     axes.set_xlabel(f"mean {unit} per question{' (logarithmic)' if logarithmic else ''}")
     if logarithmic:
         axes.set_xscale("log")

@@ -55,28 +55,14 @@ STEPS: Final = ("step1", "step2", "step3", "step4", "step5")
 
 
 def step_roles(count: int) -> list[str]:
-    """Give each of some scales a colour role, the cheapest the faintest.
-
-    Args:
-        count: number of scales.
-
-    Returns:
-        Roles [count]; with more than five scales neighbours share one.
-    """
+    """Give each of `count` scales a role, the cheapest the faintest; above five some share one."""
     if count <= 1:
         return [STEPS[-1]] * count
     return [STEPS[round(k * (len(STEPS) - 1) / (count - 1))] for k in range(count)]
 
 
 def label_role(role: str) -> str:
-    """Give the role of text that stands on a bar.
-
-    Args:
-        role: the bar's role.
-
-    Returns:
-        A role that is readable on it in both settings.
-    """
+    """Give the role of text on a bar of some role, readable on it in both settings."""
     return "onstep" if role in ("step4", "step5") else "ink"
 
 
@@ -99,12 +85,5 @@ def to_variables(svg: str) -> str:
 
 
 def css_variables(colors: dict[str, str]) -> str:
-    """Write a palette as CSS declarations.
-
-    Args:
-        colors: role to colour, `LIGHT` or `DARK`.
-
-    Returns:
-        `--role: #rrggbb;` for each role.
-    """
+    """Write `LIGHT` or `DARK` as CSS declarations: `--role: #rrggbb;` for each role."""
     return " ".join(f"--{role}: {color};" for role, color in colors.items())

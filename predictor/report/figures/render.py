@@ -69,14 +69,7 @@ def _dress(axes: Axes) -> None:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Render a figure in the light colours.
-
-    Args:
-        figure: the figure.
-
-    Returns:
-        Content of a PNG file.
-    """
+    """Render a figure in the light colours, as the content of a PNG file."""
     target = io.BytesIO()
     canvas = FigureCanvasAgg(figure)
     canvas.print_figure(target, format="png", dpi=160, facecolor=LIGHT["surface"])

@@ -12,14 +12,15 @@ from predictor.report.wording import tokens_text
 
 
 def draw_scales(figure: Figure, results: Results, narrow: bool) -> None:
-    """Draw what each family needed beside what the router gave it.
+    """Draw the scales that each family needed beside those that the router chose.
 
     Args:
         figure: an empty figure.
-        results: results.json.
+        results: what results.json holds.
         narrow: put the panels below each other.
     """
-    chosen, families = results.get("scale_histogram", {}), results.get("families", {})
+    chosen = results.get("scale_histogram", {})
+    families = results.get("families", {})
     names = list(reversed(list(families)))
     needed = {name: families[name].get("minimal_share", {}) for name in names}
     given = {name: chosen.get(name, {}) for name in names}
@@ -57,14 +58,15 @@ def _stack(axes: Axes, shares: Mapping[str, Results], parts: Sequence[str]) -> N
 
 
 def draw_reliability(figure: Figure, results: Results, narrow: bool) -> None:
-    """Draw how often scales are right beside how often the router says so, scale by scale.
+    """Draw how often scales are right against how often the router predicts it, scale by scale.
 
     Args:
         figure: an empty figure.
-        results: results.json.
+        results: what results.json holds.
         narrow: put two panels in a row instead of all.
     """
-    after, before = results.get("calibration") or {}, results.get("calibration_raw") or {}
+    after = results.get("calibration") or {}
+    before = results.get("calibration_raw") or {}
     names = list(after) or ["–"]
     columns = min(2 if narrow else 5, len(names))
     rows = -(-len(names) // columns)
@@ -84,11 +86,12 @@ def draw_reliability(figure: Figure, results: Results, narrow: bool) -> None:
     _add_legend(figure, panels[0], 2)
 
 
-def _reliability(axes: Axes, found: Results | None, role: str, label: str) -> None:
+def _reliability(axes: Axes, scale: Results | None, role: str, label: str) -> None:
     """Draw bins as a line with dots whose area goes with the bin's share of the questions."""
-    bins = (found or {}).get("reliability") or []
+    bins = (scale or {}).get("reliability") or []
     if bins:
-        x, y = ([part[key] for part in bins] for key in ("probability", "score"))
+        x = [part["probability"] for part in bins]
+        y = [part["score"] for part in bins]
         most = max(part["n"] for part in bins)
         areas = [12 + 60 * part["n"] / most for part in bins]
         fill = LIGHT["surface"] if role == "muted" else LIGHT[role]
