@@ -6,11 +6,20 @@ import pytest
 def make_point(target, tokens, accuracy, ogc):
     run = {"seed": 7, "tokens": tokens, "accuracy": accuracy, "ogc": ogc, "regression_rate": 0.0123}
     return {
-        **{"target": target, "lambda": 0.000321, "tokens": tokens, "accuracy": accuracy},
-        **{"accuracy_low": accuracy - 0.0111, "accuracy_high": accuracy + 0.0122},
-        **{"hull": accuracy - 0.0333, "oracle": accuracy + 0.0777},
-        **{"ogc": ogc, "ogc_low": ogc - 0.0909, "ogc_high": ogc + 0.0808},
-        **{"regression_rate": 0.0456, "rescue_rate": 0.0234, "per_seed": [run]},
+        "target": target,
+        "lambda": 0.000321,
+        "tokens": tokens,
+        "accuracy": accuracy,
+        "accuracy_low": accuracy - 0.0111,
+        "accuracy_high": accuracy + 0.0122,
+        "hull": accuracy - 0.0333,
+        "oracle": accuracy + 0.0777,
+        "ogc": ogc,
+        "ogc_low": ogc - 0.0909,
+        "ogc_high": ogc + 0.0808,
+        "regression_rate": 0.0456,
+        "rescue_rate": 0.0234,
+        "per_seed": [run],
         "histogram": {"1": 0.5, "9": 0.3, "36": 0.2},
     }
 
@@ -31,7 +40,9 @@ def results():
     control = {"ogc_9": 0.1, "behind_router": 0.2626, "behind_router_low": 0.1717}
     return {
         "meta": {"n_questions": 1234, "n_images": 217, "checkpoint": "c0ffee", "seeds": [7]},
-        **{"scales": [1, 9, 36], "seeds": [7], "settings": {"level": 0.95, "seed": 0}},
+        "scales": [1, 9, 36],
+        "seeds": [7],
+        "settings": {"level": 0.95, "seed": 0},
         "fixed": {
             "1": {"accuracy": 0.3131, "tokens": 1.0, "accuracy_low": 0.3, "accuracy_high": 0.33},
             "9": {"accuracy": 0.5252, "tokens": 9.0, "accuracy_low": 0.5, "accuracy_high": 0.55},
@@ -42,8 +53,11 @@ def results():
         "oracle_curve": [{"tokens": 1, "accuracy": 0.3131}, {"tokens": 36, "accuracy": 0.9}],
         "oracle": {
             rule: {
-                **{"accuracy": 0.8989, "tokens": 11.4, "tokens_dearest": 14.6},
-                **{"tokens_drop": 12.7, "never": 0.1011},
+                "accuracy": 0.8989,
+                "tokens": 11.4,
+                "tokens_dearest": 14.6,
+                "tokens_drop": 12.7,
+                "never": 0.1011,
             }
             for rule in ("minimal-correct", "stable")
         },
@@ -53,24 +67,46 @@ def results():
         "controls": {"question_only": {**control, "behind_router_high": 0.3535}},
         "families": {
             "gist": {
-                **{"n": 617, "1": 0.62, "9": 0.71, "36": 0.86, "minimal_share": share},
+                "n": 617,
+                "1": 0.62,
+                "9": 0.71,
+                "36": 0.86,
+                "minimal_share": share,
                 "routed": {"accuracy": 0.77, "tokens": 6.0},
             },
             "<b>reading</b>": {"n": 618, "1": 0.1, "9": 0.4, "36": 0.8, "minimal_share": share},
         },
         "scale_histogram": {"gist": {"1": 0.55, "9": 0.33, "36": 0.12}, "<b>reading</b>": {}},
-        **{"minimal_share": share, "non_monotone_share": 0.0654, "luck_floor": 0.0987},
+        "minimal_share": share,
+        "non_monotone_share": 0.0654,
+        "luck_floor": 0.0987,
         "headline": {
-            **{"n": 1234, "target": 9.0, "ogc_9": 0.4321, "ogc_9_low": 0.3412, "ogc_9_high": 0.513},
-            **{"tokens": 8.71, "accuracy": 0.6123, "accuracy_dearest": 0.8383},
-            **{"regression_rate": 0.0456, "rescue_rate": 0.0234, "parity_tokens": 13.57},
-            **{"parity_share": 0.3769, "parity_accuracy": 0.8346, "parity_drop": 0.0037},
-            **{"parity_drop_low": -0.0021, "parity_drop_high": 0.0096},
-            **{"router_ms": 0.0314, "router_ms_single": 0.276, "router_mb": 1.375},
+            "n": 1234,
+            "target": 9.0,
+            "ogc_9": 0.4321,
+            "ogc_9_low": 0.3412,
+            "ogc_9_high": 0.513,
+            "tokens": 8.71,
+            "accuracy": 0.6123,
+            "accuracy_dearest": 0.8383,
+            "regression_rate": 0.0456,
+            "rescue_rate": 0.0234,
+            "parity_tokens": 13.57,
+            "parity_share": 0.3769,
+            "parity_accuracy": 0.8346,
+            "parity_drop": 0.0037,
+            "parity_drop_low": -0.0021,
+            "parity_drop_high": 0.0096,
+            "router_ms": 0.0314,
+            "router_ms_single": 0.276,
+            "router_mb": 1.375,
         },
         "gallery": [
             {
-                **{"sample_id": "s1", "family": "gist", "image": "gallery/s1.png", "chosen": 9},
+                "sample_id": "s1",
+                "family": "gist",
+                "image": "gallery/s1.png",
+                "chosen": 9,
                 "question": 'Is "1 < 2" & <script>alert(1)</script>?',
                 "answers": ["<img src=x onerror=alert(2)>"],
                 "scales": {
@@ -90,17 +126,24 @@ def make_cost(unit, most):
     ends = points((0.2, 0.3131), (0.9, 0.8383))
     curve = points((0.2, 0.3131), (0.5, 0.711), (0.9, 0.8283))
     return {
-        **{"unit": unit, "note": f"Counted in {unit} & <b>honestly</b>"},
+        "unit": unit,
+        "note": f"Counted in {unit} & <b>honestly</b>",
         "fixed": {"1": ends[0], "9": points((0.3, 0.5252))[0], "36": ends[1]},
         "hull": [[point["cost"], point["accuracy"]] for point in ends],
-        **{"oracle_curve": ends, "random_mixing": ends, "omniscient": None},
+        "oracle_curve": ends,
+        "random_mixing": ends,
+        "omniscient": None,
         "router": [
             {**p, "accuracy_low": p["accuracy"] - 0.02, "accuracy_high": p["accuracy"] + 0.01}
             for p in curve
         ],
         "parity": {
-            **{"cost": 0.61 * most, "cost_low": 0.58 * most, "cost_high": 0.67 * most},
-            **{"share": 0.6789, "accuracy": 0.8333, "drop": 0.0043},
+            "cost": 0.61 * most,
+            "cost_low": 0.58 * most,
+            "cost_high": 0.67 * most,
+            "share": 0.6789,
+            "accuracy": 0.8333,
+            "drop": 0.0043,
         },
     }
 
@@ -108,12 +151,24 @@ def make_cost(unit, most):
 def make_kind(name, ogc, is_default=False):
     behind = None if is_default else 0.0707
     return {
-        **{"name": name, "kind": name.split()[0], "is_default": is_default, "seeds": 1},
-        **{"ogc_9": ogc, "ogc_9_low": ogc - 0.06, "ogc_9_high": ogc + 0.05},
-        **{"behind_router": behind, "behind_router_low": behind and 0.01},
-        **{"behind_router_high": behind and 0.13, "calibration_ogc_9": ogc + 0.03},
-        **{"parity_tokens": 14.4, "parity_drop": 0.0031, "router_ms": 0.0414, "router_mb": 0.777},
-        **{"router_ms_single": 0.321, "train_s": 12.3, "settings": {"rounds": 200, "rate": 0.05}},
+        "name": name,
+        "kind": name.split()[0],
+        "is_default": is_default,
+        "seeds": 1,
+        "ogc_9": ogc,
+        "ogc_9_low": ogc - 0.06,
+        "ogc_9_high": ogc + 0.05,
+        "behind_router": behind,
+        "behind_router_low": behind and 0.01,
+        "behind_router_high": behind and 0.13,
+        "calibration_ogc_9": ogc + 0.03,
+        "parity_tokens": 14.4,
+        "parity_drop": 0.0031,
+        "router_ms": 0.0414,
+        "router_mb": 0.777,
+        "router_ms_single": 0.321,
+        "train_s": 12.3,
+        "settings": {"rounds": 200, "rate": 0.05},
     }
 
 
@@ -160,27 +215,42 @@ def whole_results(results):
         "zoo": [make_kind("boosted", 0.43, True), make_kind("mlp rank", 0.36)],
         "ablation": {
             "full": {"ogc_9": 0.4321, "ogc_9_low": 0.34, "ogc_9_high": 0.51, "ms": 0.03},
-            **{"seeds": 2, "split": "test"},
+            "seeds": 2,
+            "split": "test",
             "rows": [
                 {**block, **spoilt, "ogc_9_alone": None, "loss_calibration": 0.1515, "ms": 0.011}
             ],
         },
         "leave_one_out": {
             "gist": {
-                **{"n": 617, "ogc_9": 0.2, "ogc_9_low": 0.1, "ogc_9_high": 0.3, **routed},
+                "n": 617,
+                "ogc_9": 0.2,
+                "ogc_9_low": 0.1,
+                "ogc_9_high": 0.3,
+                **routed,
                 "seen": {**routed, "ogc_9": 0.4},
                 "fallback": {**routed, "share": 0.7},
             }
         },
         "paraphrase": {
-            **{"n": 400, "images": 100, "changed_9": 0.0888, "changed_9_low": 0.07},
-            **{"changed_9_high": 0.11, "moved_up": 0.05, "moved_down": 0.04, "accuracy": 0.61},
-            **{"accuracy_rephrased": 0.6, "tokens": 8.7, "tokens_rephrased": 8.9},
-            **{"fixed_changed": 0.02, "ogc_9_rephrased": 0.41},
+            "n": 400,
+            "images": 100,
+            "changed_9": 0.0888,
+            "changed_9_low": 0.07,
+            "changed_9_high": 0.11,
+            "moved_up": 0.05,
+            "moved_down": 0.04,
+            "accuracy": 0.61,
+            "accuracy_rephrased": 0.6,
+            "tokens": 8.7,
+            "tokens_rephrased": 8.9,
+            "fixed_changed": 0.02,
+            "ogc_9_rephrased": 0.41,
         },
         "certified": {"0.02,0.1": {**level, **kept, "drawn_cost_ratio": 1.42}},
         "fallback_certified": {"0.02,0.1": {**level, "bound": 0.03, "test": moved, "ood": moved}},
-        **{"calibration": calibrated, "calibration_raw": raw},
+        "calibration": calibrated,
+        "calibration_raw": raw,
         "cascade": {
             "at": {
                 "9": {"target": 9.0, "tokens": 9.1, "tokens_p95": 46, "accuracy": 0.6, "ogc": -0.1}
@@ -191,7 +261,8 @@ def whole_results(results):
             "router_at_9": {**routed, "ogc": 0.2121, "ogc_low": 0.1, "ogc_high": 0.3},
             "regression_rate": 0.0858,
         },
-        **{"fallback": moved, "fallback_ood": moved},
+        "fallback": moved,
+        "fallback_ood": moved,
         "ladder": {
             "sentence": "Worth routing: 11 tokens a question can keep what 36 get.",
             "headroom": [{"tokens": 9.0, "hull": 0.43, "oracle": 0.6, "headroom": 0.17}],

@@ -5,8 +5,12 @@ import pytest
 from predictor.report.chapters import trust
 
 METRICS = {
-    **{"apgr": 0.8123, "cpt_50": 0.0456, "cpt_80": None},
-    **{"aiq": 0.7111, "nauc": 0.7222, "qnc": 0.4333},
+    "apgr": 0.8123,
+    "cpt_50": 0.0456,
+    "cpt_80": None,
+    "aiq": 0.7111,
+    "nauc": 0.7222,
+    "qnc": 0.4333,
 }
 POINT = {"tokens": 71.4, "accuracy": 0.8181, "regression_rate": 0.0432}
 

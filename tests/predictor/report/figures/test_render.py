@@ -15,9 +15,14 @@ from predictor.report.wording import number, percent, points, span, tokens_text
 
 def make_point(target, ogc):
     return {
-        **{"target": target, "tokens": target, "accuracy": 0.5},
-        **{"accuracy_low": 0.45, "accuracy_high": 0.55},
-        **{"ogc": ogc, "ogc_low": ogc and ogc - 0.1, "ogc_high": ogc and ogc + 0.1},
+        "target": target,
+        "tokens": target,
+        "accuracy": 0.5,
+        "accuracy_low": 0.45,
+        "accuracy_high": 0.55,
+        "ogc": ogc,
+        "ogc_low": ogc and ogc - 0.1,
+        "ogc_high": ogc and ogc + 0.1,
     }
 
 
