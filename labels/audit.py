@@ -76,6 +76,7 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
         raise ValueError(
             f"expected two runs at the same scales, got {first.scales} and {second.scales}"
         )
+    # Rows of both tables that have the same questions.
     _, ours, theirs = np.intersect1d(first.sample_ids, second.sample_ids, return_indices=True)
     if not len(ours):
         raise ValueError("the two runs share no question; label the same source again")

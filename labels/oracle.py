@@ -75,6 +75,7 @@ def stable(
         Index of the scale [n], or `DROPPED`.
     """
     right = _find_right(scores, threshold)
+    # True where this scale and all to its right are right [n, s]: a running "and" from the end.
     right_from_here_on = np.logical_and.accumulate(right[:, ::-1], axis=1)[:, ::-1]
     return _first_true(right_from_here_on, wrong)
 
@@ -109,9 +110,10 @@ def utility(scores: FloatArray, costs: FloatArray, price: float) -> NDArray[np.i
     """
     if price < 0:
         raise ValueError(f"expected a price of at least 0, got {price}")
-    values = scores - price * np.asarray(costs)
+    values = scores - price * np.asarray(costs)  # [n, s]; costs [s] are those of every question
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"expected one row per question, one column per scale, got {values.shape}")
+    # Of equal values argmax takes the first, which is the cheapest scale.
     best: NDArray[np.int64] = values.argmax(axis=1).astype(np.int64)
     return best
 
@@ -134,6 +136,7 @@ def loss_ranking(losses: FloatArray, costs: FloatArray, price: float = 0.0) -> N
     """
     if not np.isfinite(losses).all():
         raise ValueError("expected finite losses, got NaN or infinity: score those answers again")
+    # The lower the loss, the better: its negative takes the place of a score.
     return utility(-np.asarray(losses), costs, price)
 
 

@@ -119,7 +119,7 @@ def ask_images(
     Returns:
         One row per question and scale, in the order of the questions, and their features.
     """
-    known = {} if known is None else known
+    known = {} if known is None else known  # may be an empty dict that the caller keeps
     batch = _Batch(
         groups=groups,
         texts=[[asking.write_text(question) for question in group] for group in groups],
@@ -127,11 +127,13 @@ def ask_images(
     )
     answers = {scale: _answer(asking, batch, scale) for scale in asking.scales}
     largest = answers[max(asking.scales)]
+    # For data without answers, what the largest scale says is right.
     questions = [
         settle_reference(question, answer.text)
         for question, answer in zip(_flatten(groups), largest, strict=True)
     ]
     vision_flops = [sum(image.flops for image in images) for images in batch.images]
+    # Question by question, all scales of each [n * s].
     rows = [
         _make_row(asking, question, scale, answers[scale][index], vision_flops[group])
         for index, (question, group) in enumerate(zip(questions, batch.group_rows, strict=True))
@@ -196,6 +198,7 @@ def _encode(
 
 
 def _answer(asking: Asking, batch: _Batch, scale: int) -> list[AnswerLike]:
+    # Words after which an answer needs no further token.
     closing = [[list_closing(question) for question in group] for group in batch.groups]
     answers = asking.answerer.answer_images(
         batch.encoded,

@@ -37,6 +37,7 @@ def edit_distance(first: str, second: str) -> int:
         current = [row]
         for column, other in enumerate(second, start=1):
             replaced = above[column - 1] + (letter != other)
+            # Replace (or keep), delete, insert.
             current.append(min(replaced, above[column] + 1, current[-1] + 1))
         above = current
     return above[-1]

@@ -80,6 +80,7 @@ def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
         Number of the option, from 0, or None if it names none.
     """
     text = ANSWER_PREFIX.sub("", answer.strip())
+    # A letter goes first here, as prompts ask for one; "A" alone may also be an option's text.
     for pattern in (LETTER_ALONE, LETTER_FIRST):
         index = _match_letter(pattern, text, len(choices))
         if index is not None:
@@ -91,6 +92,7 @@ def _match_letter(pattern: re.Pattern[str], text: str, n_choices: int) -> int | 
     match = pattern.match(text.strip())
     if match is None:
         return None
+    # Of the alternatives of a pattern, one group has the letter.
     letter = next(group for group in match.groups() if group)
     index = LETTERS.index(letter.upper())
     return index if index < n_choices else None

@@ -40,6 +40,7 @@ def score_mmmu(answer: str, question: Question) -> Score:
 def _read_candidates(answer: str) -> list[str | float]:
     lines = answer.strip().strip(".").lower().split("\n")
     tails = [_take_tail(line, is_last=line is lines[-1]) for line in lines]
+    # A tail that is a single punctuation mark says nothing.
     keys = [tail for tail in tails if tail and tail not in tuple(":,.!?;'")]
     keys = keys or ["\n".join(lines)]  # without a key phrase the whole answer counts
     numbers = []
@@ -59,6 +60,7 @@ def _take_tail(line: str, is_last: bool) -> str:
 def _normalise(text: str) -> list[str | float]:
     bare = text.strip()
     try:
+        # Numbers are compared as numbers, to two digits.
         return [round(float(bare.replace(",", "")), 2)]
     except ValueError:
         lowered = bare.lower()

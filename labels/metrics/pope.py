@@ -33,6 +33,7 @@ def read_yes_no(answer: str) -> bool | None:
     Source: the rule of POPE (arXiv 2305.10355, its published evaluation), which however takes
         everything without a no for a yes.
     """
+    # Up to the first full stop.
     words = set(WORD.findall(answer.strip().lower().partition(".")[0]))
     if words & {"no", "not"}:
         return False
@@ -52,6 +53,7 @@ def summarise_yes_no(answers: Sequence[str], questions: Sequence[Question]) -> d
     """
     answered = [read_yes_no(answer) is True for answer in answers]
     expected = [read_yes_no(question.answers[0]) is True for question in questions]
+    # A hit is a yes where yes is right.
     hits = sum(a and e for a, e in zip(answered, expected, strict=True))
     return {
         "precision": hits / max(sum(answered), 1),

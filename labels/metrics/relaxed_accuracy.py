@@ -29,6 +29,7 @@ def score_relaxed(answer: str, question: Question) -> Score:
     (Score(score=1.0, parse_ok=True), Score(score=0.0, parse_ok=True))
     """
     given = _read_number(answer)
+    # A target that is no number is None, and only an exact match is right.
     targets = [_read_number(accepted) for accepted in question.answers]
     near = given is not None and any(_is_near(given, target) for target in targets)
     right = near or score_exact(answer, question).score == 1.0
@@ -48,4 +49,5 @@ def _read_number(text: str) -> float | None:
 def _is_near(given: float, target: float | None) -> bool:
     if target is None:
         return False
+    # The last term lets rounding errors pass, also where the target is 0.
     return abs(given - target) <= RELATIVE_TOLERANCE * abs(target) + 1e-12

@@ -51,5 +51,6 @@ def score_exact(answer: str, question: Question) -> Score:
         A score of 0 or 1; an empty answer counts as unreadable.
     """
     given = normalise_text(answer)
+    # An empty answer is never right, even if an accepted one is nothing but punctuation.
     right = any(normalise_text(accepted) == given for accepted in question.answers)
     return Score(float(right and bool(given)), bool(given))

@@ -34,7 +34,7 @@ COMMA_IN_NUMBER = re.compile(r"\d,+\d")
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-MOST_PERIODS = 32  # the official code hands a regex flag over as the count, and 32 is its value
+MOST_PERIODS = 32  # the official code passes a regex flag in place of the count; its value is 32
 
 
 CONTRACTED = (
@@ -51,6 +51,7 @@ CONTRACTED = (
 
 
 def _drop_apostrophes(form: str) -> dict[str, str]:
+    # "couldn't've" is also written "couldnt've" and "couldn'tve": one apostrophe is missing.
     places = [place for place, letter in enumerate(form) if letter == "'"]
     return {form[:place] + form[place + 1 :]: form for place in places}
 
@@ -69,6 +70,7 @@ def normalise_vqa(text: str) -> str:
     Source: `EvalAIAnswerProcessor` of mmf as used by LLaVA, M3 and lmms-eval, rewritten; three
         dialect forms of its contraction list are left out.
     """
+    # Without these marks, the steps for VQAv2 do what the older evaluation does.
     return normalise_vqav2(text.lower().replace(",", "").replace("?", "").replace("'s", " 's"))
 
 
@@ -150,11 +152,13 @@ def score_gqa(answer: str, question: Question) -> Score:
 
 
 def _strip_punctuation(text: str) -> str:
-    stripped, in_number = text, COMMA_IN_NUMBER.search(text) is not None
+    stripped = text
+    in_number = COMMA_IN_NUMBER.search(text) is not None
     for mark in PUNCTUATION:
         # A mark beside a blank vanishes, one inside a word becomes a blank: decided on the input.
         beside_blank = f"{mark} " in text or f" {mark}" in text
         stripped = stripped.replace(mark, "" if beside_blank or in_number else " ")
+    # A full stop in front of a digit is a decimal point and stays.
     return PERIOD.sub("", stripped, count=MOST_PERIODS)
 
 

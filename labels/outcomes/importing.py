@@ -61,6 +61,7 @@ def read_table_rows(path: Path, columns: Mapping[str, str]) -> list[Record]:
         known = ", ".join((*REQUIRED, *OPTIONAL))
         raise ValueError(f"unknown field {min(unknown)!r} in the columns; known: {known}")
     records = _read_csv(path) if path.suffix == ".csv" else _read_jsonl(path)
+    # Our fields and the table's columns for them.
     names = {field: columns.get(field, field) for field in (*REQUIRED, *OPTIONAL)}
     for line, record in enumerate(records, start=1):
         missing = [names[field] for field in REQUIRED if record.get(names[field]) is None]
@@ -224,6 +225,7 @@ def _read_jsonl(path: Path) -> list[Record]:
 
 
 def _first_text(value: object) -> str:
+    # Answers may come as nested lists, of which the first text counts.
     while isinstance(value, list) and value:
         value = value[0]
     return "" if value is None or value == [] else str(value)
@@ -237,6 +239,7 @@ def _read_score(record: Record, metric: str | None, where: str) -> float:
     scores = {}
     for key, value in record.items():
         number = value.get("score") if isinstance(value, dict) else value
+        # A score is a number, or a dict that holds one; the task's position is none.
         if key != "doc_id" and isinstance(number, bool | int | float):
             scores[key] = float(number)
     if metric is None and len(scores) == 1:

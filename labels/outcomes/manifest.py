@@ -68,6 +68,7 @@ def package_version() -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest into a run's folder."""
+    # The id shows whether somebody has edited the settings.
     content = {"run": manifest.run, **asdict(manifest)}
     write_atomically(folder / MANIFEST, json.dumps(content, indent=1).encode() + b"\n")
 

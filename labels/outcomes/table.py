@@ -140,6 +140,7 @@ def read_features(
     for part in list_whole(folder, manifest):
         features = unpack_features(read_part(part, manifest.run, FEATURES))
         names = [str(name) for name in features.sample_ids]
+        # Images are stored once, so their row is looked up for each of their samples.
         coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
         question.update(zip(names, features.question, strict=True))
     missing = [name for name in wanted if name not in question]
@@ -202,6 +203,7 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
     """
     if not len(frame):
         raise ValueError("the outcome table has no rows")
+    # Numbers of samples in order of appearance, and of scales in ascending order [n * s].
     codes, samples = pd.factorize(frame["sample_id"])
     scales, columns = np.unique(frame["scale"].to_numpy(), return_inverse=True)
     _check_complete(codes, columns, samples, scales)
@@ -235,6 +237,7 @@ def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> 
 def _check_complete(
     codes: NDArray[np.int64], columns: NDArray[np.int64], samples: Any, scales: NDArray[np.int64]
 ) -> None:
+    # How many rows each sample has of each scale [n, s]; it must be one everywhere.
     counts = np.zeros((len(samples), len(scales)), dtype=np.int64)
     np.add.at(counts, (codes, columns), 1)
     faulty = np.flatnonzero((counts != 1).any(axis=1))

@@ -56,6 +56,7 @@ def ask_questions(
     """
     scene = make_scene(split, index, seed)
     random = open_stream(split, index, seed, QUESTION_STREAM)
+    # Other words change nothing else: scene, drafts and answers stay.
     held_out = rephrased or split == OUT_OF_DISTRIBUTION
     drafts = ask_scene(scene, random, count, split == TRAINING)
     return [
@@ -98,6 +99,7 @@ def load_scenes(split: str, n_images: int, seed: int = 0, rephrased: bool = Fals
     places: dict[str, int] = {}
     questions: list[Question] = []
     for index in range(n_images):
+        # Drawn once to know its hash, and again whenever it is needed: no image is kept.
         image_id = image_fingerprint(render_scene(split, index, seed))
         places[image_id] = index
         for question in ask_questions(split, index, QUESTIONS_PER_IMAGE, seed, rephrased):

@@ -94,6 +94,7 @@ def describe_scene(scene: Scene, random: Random, count: int) -> list[Turn]:
     """
     turns: dict[str, str] = {}
     tellers = (describe_item, read_row, count_items)
+    # By turns, and no request twice; not every scene has `count` of them.
     for attempt in range(2 * count):
         turn = tellers[attempt % 3](scene, random)
         if turn is not None:

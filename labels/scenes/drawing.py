@@ -38,6 +38,7 @@ def trim_text(text: str, font: str, size: int) -> Image.Image:
 @lru_cache(maxsize=20000)
 def fit_mask(text: str, font: str, width: int, height: int) -> NDArray[np.float32]:
     """Render `text` as large as fits a box of [height, width] pixels, centred; alpha in [0, 1]."""
+    # Rendered once at a large size and resized, which keeps the shape the same at every size.
     master = trim_text(text, font, MASTER_PIXELS)
     scale = min(width / master.width, height / master.height)
     size = (max(round(master.width * scale), 1), max(round(master.height * scale), 1))
@@ -64,6 +65,7 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
     left, top, right, bottom = (int(round(edge)) for edge in item.box)
     width, height = max(right - left, 1), max(bottom - top, 1)
     ink = np.array(item_ink(item, scene), dtype=np.float32)
+    # A mask [h, w] of alpha: a full box, a pictogram, a digit that fills its square, or a word.
     if item.content == "bar":
         mask = np.ones((height, width), dtype=np.float32)
     elif len(item.text) == 1 and not item.text.isascii():
@@ -88,6 +90,7 @@ def draw_scene(scene: Scene, random: np.random.Generator) -> Image.Image:
     """Draw `scene` as an RGB image of 192 x 192 pixels with slight noise from `random`."""
     base = np.array(BACKGROUNDS[scene.background], dtype=np.float32)
     canvas = np.empty((IMAGE_SIDE, IMAGE_SIDE, 3), dtype=np.float32)
+    # The background colour varies a little from scene to scene.
     canvas[:] = base + random.uniform(-5, 5, size=3).astype(np.float32)
     if scene.textured:
         ramp = np.linspace(-14, 14, IMAGE_SIDE, dtype=np.float32)  # [192], down

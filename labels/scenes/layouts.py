@@ -119,6 +119,7 @@ def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
     unique = classes[: max(1, len(classes) // 2)]
     few = classes[len(unique) : len(unique) + len(classes) // 4]
     others = classes[len(unique) + len(few) :] or unique
+    # Some twice or three times, then the others until there are enough, and all shuffled.
     names = unique + [name for name in few for _ in range(random.integers(2, MOST_COUNTED + 1))]
     names = (names + [pick(random, others) for _ in range(count)])[:count]
     return [names[int(i)] for i in random.permutation(count)]
@@ -179,7 +180,7 @@ def split_canvas(random: Random, count: int) -> list[Box]:
         chosen = boxes.pop(int(random.choice(len(boxes), p=weights / weights.sum())))
         share = random.uniform(0.35, 0.65)
         left, top, right, bottom = chosen
-        if right - left >= bottom - top:
+        if right - left >= bottom - top:  # cut across the longer side
             middle = left + snap(share * (right - left), RASTER)
             boxes += [(left, top, middle, bottom), (middle, top, right, bottom)]
         else:
@@ -190,13 +191,14 @@ def split_canvas(random: Random, count: int) -> list[Box]:
 
 def make_free(random: Random, unseen: bool) -> Scene:
     """Scatter 1 to 30 pictograms of mixed sizes; rows and columns are the ninths of the canvas."""
-    count = round(float(np.exp(random.uniform(0, np.log(MOST_ITEMS)))))
+    count = round(float(np.exp(random.uniform(0, np.log(MOST_ITEMS)))))  # log-uniform
     names = fill_classes(random, draw_classes(random, unseen), count)
     items = []
     for name, outer in zip(names, split_canvas(random, count), strict=True):
         space = min(outer[2] - outer[0], outer[3] - outer[1])
         box = place_square(random, outer, draw_side(random, space))
         glyph = make_glyph(random, name, box)
+        # The ninth of the canvas in which the centre lies.
         row = min(int((box[1] + box[3]) / 2 / IMAGE_SIDE * 3), 2)
         column = min(int((box[0] + box[2]) / 2 / IMAGE_SIDE * 3), 2)
         items.append(Item(glyph.content, glyph.text, box, glyph.colour, row, column))
@@ -233,11 +235,13 @@ def make_menu(random: Random, unseen: bool) -> Scene:
     price_left = (LONGEST_WORD + 1) * letter
     items = []
     for index, word in enumerate(words):
-        row, column = index % rows, index // rows
-        left, top = column * slot, start + 2 * letter * row
+        column, row = divmod(index, rows)  # a column is filled before the next
+        left = column * slot
+        top = start + 2 * letter * row
         price = int(random.integers(1, HIGHEST_VALUE + 1))
         box = (left, top, left + letter * len(word), top + 2 * letter)
         items.append(Item(word, word, box, row=row, column=column, value=price))
+        # The price is an item of its own, at the same place behind every word.
         edge = left + price_left
         box = (edge, top, edge + letter, top + 2 * letter)
         items.append(Item(str(price), str(price), box, row=row, column=2, left=word, value=price))
@@ -300,6 +304,7 @@ def make_list(random: Random, unseen: bool) -> Scene:
         row, column = divmod(index, columns)
         edges = [column * entry + place * side for place in range(NUMBER_DIGITS + 1)]
         top = start + row * side
+        # A square for the pictogram and one for each digit.
         boxes = [(left, top, left + side, top + side) for left in edges]
         digits = "".join(str(digit) for digit in random.integers(10, size=NUMBER_DIGITS))
         glyph = make_glyph(random, name, boxes[0])

@@ -109,6 +109,7 @@ def ask_existence(scene: Scene, random: Random) -> Draft | None:
     absent = sorted(set(known) - {item.content for item in present})
     template = "exists" if scene.kind in PICTURED else "listed"
     if random.random() < 0.5 and absent:
+        # To see that something is absent, the smallest item must be recognised.
         side = min(item.side for item in scene.items)
         return Draft("existence", template, {"name": pick(random, absent)}, "no", side)
     item = draw_item(random, present)
@@ -120,6 +121,7 @@ def ask_existence(scene: Scene, random: Random) -> Draft | None:
 def ask_counting(scene: Scene, random: Random) -> Draft | None:
     """Ask how often a pictogram occurs, one to three times."""
     counts = Counter(item.content for item in scene.items if item.content in GLYPHS)
+    # The number is drawn first, so that each is as frequent as the others.
     possible = sorted({n for n in counts.values() if n <= MOST_COUNTED})
     if len(possible) < 2:
         return None
@@ -133,6 +135,7 @@ def ask_reading(scene: Scene, random: Random) -> Draft | None:
     """Ask for a word by its line, and by its place on it on a page."""
     words = [item for item in scene.items if item.content in WORDS]
     if scene.kind != "page":
+        # Lines of a menu with two columns could be either; on others each line has one word.
         words = [item for item in words if item.column <= 0]
         if scene.columns > 1:
             return None
@@ -164,10 +167,10 @@ def ask_chart(scene: Scene, random: Random) -> Draft | None:
 
 def ask_relation(scene: Scene, random: Random) -> Draft | None:
     """Ask what is next to a named pictogram in a grid."""
-    sides = {"left": "left", "right": "right"}
     item = draw_item(random, unique_items(scene))
-    side = pick(random, tuple(sides))
+    side = pick(random, ("left", "right"))
     neighbour = "" if item is None else getattr(item, side)
+    # Beyond the edge there is nothing, and unseen pictograms have no name.
     if item is None or neighbour not in GLYPHS:
         return None
     return Draft("relation", "beside", {"name": item.content, "side": side}, neighbour, item.side)
@@ -190,6 +193,7 @@ def ask_choice(scene: Scene, random: Random) -> Draft | None:
         pool = tuple(str(n) for n in range(1, HIGHEST_VALUE + 1) if str(n) != draft.answer)
     else:
         pool = tuple(name for name in COLOURS if name != draft.answer)
+    # Three wrong options and the right one, then all four shuffled.
     options = [*pick_many(random, pool, CHOICES - 1), draft.answer]
     choices = tuple(pick_many(random, tuple(options), CHOICES))
     return Draft("choice", draft.template, draft.slots, draft.answer, draft.item_pixels, choices)
@@ -280,6 +284,7 @@ def ask_scene(scene: Scene, random: Random, count: int, training: bool = False) 
         family = names[int(random.choice(len(names), p=shares / shares.sum()))]
         draft = FAMILIES[family](scene, random)
         if draft is not None:
+            # The same question is not asked twice.
             drafts.setdefault(f"{draft.family} {draft.template} {draft.slots}", draft)
         if len(drafts) == count:
             break

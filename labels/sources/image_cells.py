@@ -59,6 +59,7 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
     source = _find_source(cell, folder, name)
     if frames is None:
         return [Picture(source)]
+    # A video: a folder of frames, or a file with several.
     if isinstance(source, Path) and source.is_dir():
         files = list_frames(source)
         return [Picture(files[place]) for place in even_places(len(files), frames)]
@@ -67,7 +68,7 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
 
 
 def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
-    if isinstance(cell, Mapping):
+    if isinstance(cell, Mapping):  # as `datasets` stores images: bytes, or the path of a file
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
         return cell

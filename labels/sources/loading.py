@@ -118,6 +118,7 @@ def load_questions(
         fields = _map_columns(source, dataset.column_names, columns or {}, needed)
         image_columns = _split_columns(fields["image"], dataset.column_names)
         dataset = _keep_encoded(dataset, image_columns)
+        # Before any row is read, so that a few rows of a large set are quick.
         if limit is not None:
             dataset = dataset.select(range(min(limit, len(dataset))))
     folder = files.folder or (path if path.is_dir() else path.parent)
@@ -154,6 +155,7 @@ def _open_dataset(source: str, path: Path, split: str) -> Any:
         name, _, configuration = source.partition(":")
         return datasets.load_dataset(name, configuration or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        # What went wrong is in the cause; `datasets` wraps it in a general message.
         reason = " ".join(str(error.__cause__ or error).split())
         raise ValueError(f"{source} cannot be read as a data set: {reason}") from error
 

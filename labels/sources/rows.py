@@ -98,6 +98,7 @@ class ImageColumn:
         """
         if image_id not in self._first_place:
             raise ValueError(f"no image with the id {image_id!r} among the rows that were read")
+        # Only where the image is was remembered, so the row is read again.
         index, place = self._first_place[image_id]
         name = f"row {index}"
         cell = image_cell(self._rows[index], self.columns)
@@ -132,6 +133,7 @@ def make_question(
         defaults: values of fields that have no column: `image_id` and `metric`.
     """
     choices = _read_choices(row, columns.get("choices"), sample_id)
+    # A hint stands on a line of its own before the question.
     lines = (_read_text(row, columns.get(field)) for field in ("context", "question"))
     answers = _read_texts(row, columns.get("answers"))
     if "answer_index" in columns:

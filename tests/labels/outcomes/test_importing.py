@@ -100,7 +100,11 @@ def test_sample_log_of_lmms_eval(tmp_path):
     first, second = read_sample_log(path, 36)
     assert first == {
         "sample_id": "0-02345678",
-        **{"scale": 36, "answer": "yes", "score": 1, "target": "yes", "question": "Red?"},
+        "scale": 36,
+        "answer": "yes",
+        "score": 1,
+        "target": "yes",
+        "question": "Red?",
     }
     assert (second["sample_id"], second["score"]) == ("1-12345678", 0)
 

@@ -23,14 +23,20 @@ ROWS = {
         "hint": "nan",
         "answer": "B",
         "category": "action",
-        **{"A": "dog", "B": "cat", "C": "nan", "D": "nan"},
+        "A": "dog",
+        "B": "cat",
+        "C": "nan",
+        "D": "nan",
     },
     "seed": {
         "question_id": "s1",
         "question": "Which?",
         "answer": "B",
         "question_type_id": 2,
-        **{"choice_a": "dog", "choice_b": "cat", "choice_c": "cow", "choice_d": "hen"},
+        "choice_a": "dog",
+        "choice_b": "cat",
+        "choice_c": "cow",
+        "choice_d": "hen",
     },
     "scienceqa": {
         "question": "Which?",
@@ -51,9 +57,18 @@ ROWS = {
     },
 }
 RIGHT = {
-    **{"textvqa": "Nokia", "vizwiz": "soup.", "vqav2": "two", "gqa": "Left", "pope": "No"},
-    **{"mmbench": "B", "seed": "cat", "scienceqa": "B", "ai2d": "B", "chartqa": "14.5"},
-    **{"docvqa": "Ann Leo", "mmmu": "B"},
+    "textvqa": "Nokia",
+    "vizwiz": "soup.",
+    "vqav2": "two",
+    "gqa": "Left",
+    "pope": "No",
+    "mmbench": "B",
+    "seed": "cat",
+    "scienceqa": "B",
+    "ai2d": "B",
+    "chartqa": "14.5",
+    "docvqa": "Ann Leo",
+    "mmmu": "B",
 }
 
 
