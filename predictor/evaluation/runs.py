@@ -154,6 +154,7 @@ class PreparedSplit:
         """Sort the oracle's upgrades and draw the resamples, once for all methods."""
         draws = draw_resamples(test.image_ids, settings.n_resamples, settings.seed)
         steps = oracle_steps(test.scores, test.tokens)
+        # `once` lets point estimates take the way of the draws, so that both agree.
         return cls(test, settings, steps, draws, only_once(test.image_ids))
 
     def in_unit(self, unit: str) -> "PreparedSplit":
@@ -162,6 +163,7 @@ class PreparedSplit:
         Args:
             unit: a unit that the split knows the costs in, see `TrainData.cost`.
         """
+        # Whoever measures reads costs from `tokens`.
         priced = replace(self.test, tokens=self.test.cost(unit), costs={})
         return replace(self, test=priced, steps=oracle_steps(priced.scores, priced.tokens))
 

@@ -99,13 +99,14 @@ def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Swee
 
     Where there is none, every question gets the largest scale, as a careful user would do.
     """
-    known = splits.calibration
-    costs = known.cost(unit)
-    table = operating_table(estimate.calibration, costs, known.scores)
-    enough = float(np.mean(known.scores[:, -1])) - slack - 1e-12
+    scores = splits.calibration.scores
+    costs = splits.calibration.cost(unit)
+    table = operating_table(estimate.calibration, costs, scores)
+    # 1e-12 forgives the rounding of a mean.
+    enough = float(np.mean(scores[:, -1])) - slack - 1e-12
     good = np.flatnonzero(np.array(table.accuracies) >= enough)  # cheapest first
     if len(good) == 0:
-        always = np.full((len(splits.test), 1), len(known.scales) - 1, np.int64)
+        always = np.full((len(splits.test), 1), len(splits.test.scales) - 1, np.int64)
         return Sweep((float(np.mean(costs[:, -1])),), np.array([np.nan]), always)
     lam = table.lambdas[good[0]]
     chosen = choose(estimate.test, splits.test.cost(unit), lam)[:, None]

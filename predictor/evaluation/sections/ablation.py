@@ -79,15 +79,16 @@ def ablate(
     if len(blocks) < 2:
         raise ValueError(f"an ablation needs at least two blocks, got {blocks}")
     without = {name: tuple(b for b in blocks if b != name) for name in blocks}
-    # With two blocks, "without one" is "the other alone": trained once.
-    choices = list(dict.fromkeys([blocks, *without.values(), *((name,) for name in blocks)]))
+    alone = {name: (name,) for name in blocks}
+    # Each choice once: of two blocks, "without one" is "the other alone".
+    choices = list(dict.fromkeys([blocks, *without.values(), *alone.values()]))
     variants = _train_variants(choices, splits, train, settings)
     rows = [
         _describe_block(
             name,
             full=variants[blocks],
             without=variants[without[name]],
-            alone=variants[name,],
+            alone=variants[alone[name]],
             splits=splits,
             settings=settings,
         )
@@ -118,7 +119,7 @@ def _train_variants(
         trained = list(pool.map(measure, tasks))
     variants = {}
     for k, blocks in enumerate(choices):
-        trainings = trained[k * settings.seeds : (k + 1) * settings.seeds]
+        trainings = trained[k * settings.seeds : (k + 1) * settings.seeds]  # in order of the tasks
         extras_ms = sum(settings.extras_ms.get(name, 0.0) for name in blocks)
         variants[blocks] = _join(trainings, extras_ms)
     return variants
@@ -126,7 +127,8 @@ def _train_variants(
 
 def _measure(bundle: RouterBundle, splits: AblationSplits, budget: float) -> _Variant:
     _, calibration, test = splits
-    p = bundle.predict_proba(calibration.coarse, calibration.question, calibration.extras)
+    p = bundle.predict_proba(calibration.coarse, calibration.question, calibration.extras)  # [n, s]
+    # On the split that lambda is solved on, every fold is routed with the lambda of the others.
     chosen = cross_choose(p, calibration, budget)[:, None]  # [n, 1]
     on_test = None if test is None else route(bundle, test, budget)[:, None]
     # Ten batches of 64, because one alone is too short to time.

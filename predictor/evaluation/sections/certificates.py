@@ -62,12 +62,9 @@ def study_certificates(
     """
     data = calibration[1]
     images = data.n_images
-    # Losses of the images and mean tokens, always the largest scale (None) first, then by lambda.
-    measured = [
-        [image_losses(*split, lam) for lam in (None, *lambdas)] for split in (calibration, test)
-    ]
-    risks = np.array([losses.mean() for losses, _ in measured[1]])  # [1 + m], on the test split
-    tokens = np.array([spent for _, spent in measured[1]])  # [1 + m]
+    known_losses, known_tokens = _measure_lambdas(calibration, lambdas)
+    losses, tokens = _measure_lambdas(test, lambdas)
+    risks = losses.mean(axis=1)  # [1 + m]
     section = {}
     for alpha, delta in levels:
         needed = images_needed(alpha, delta / tested, single=images == len(data))
@@ -84,27 +81,41 @@ def study_certificates(
         level["safe_tokens"] = safe
         level["cost_ratio"] = tokens[at] / safe
         risk_test = RiskTest(alpha, delta / tested, images, len(data))
-        level.update(_draw_splits(measured, risk_test, draws))
+        level.update(
+            _draw_splits(
+                np.hstack((known_losses, losses)), (known_tokens + tokens) / 2, risk_test, draws
+            )
+        )
     return section
 
 
-def _draw_splits(
-    measured: list[list[tuple[FloatArray, float]]], test: RiskTest, draws: int
-) -> Results:
-    """Certify on images drawn from both splits, whose mean is the truth, and on re-splits."""
-    pairs = list(zip(*measured, strict=True))  # by lambda: calibration and test split
-    losses = np.array([np.r_[first[0], second[0]] for first, second in pairs])  # [1 + m, i]
-    tokens = np.array([(first[1] + second[1]) / 2 for first, second in pairs])  # [1 + m]
+def _measure_lambdas(split: Split, lambdas: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give losses of images [1 + m, i] and mean tokens [1 + m]: largest scale, then each lambda."""
+    measured = [image_losses(*split, lam) for lam in (None, *lambdas)]
+    losses, tokens = zip(*measured, strict=True)
+    return np.array(losses), np.array(tokens)
+
+
+def _draw_splits(losses: FloatArray, tokens: FloatArray, test: RiskTest, draws: int) -> Results:
+    """Certify on images drawn from all, whose mean risk is the truth, and on re-splits of all.
+
+    Args:
+        losses: losses of the images of both splits [1 + m, i], as of `_measure_lambdas`.
+        tokens: mean tokens [1 + m].
+        test: the test of a certificate.
+        draws: calibration splits, of either kind.
+    """
     risks = losses.mean(axis=1)  # [1 + m]
     total = losses.shape[1]
     rng = np.random.default_rng(0)
 
     def certified(images: IntArray) -> int:
-        """Give the row of the last lambda that these images certify; 0, the largest, if none."""
+        """Give the row of the last lambda that the images certify; 0, largest scale, if none."""
         p_values = walk((of_lambda[images] for of_lambda in losses[1:]), test)
         return sum(p <= test.delta for p in p_values)
 
     drawn = np.array([certified(rng.integers(0, total, test.images)) for _ in range(draws)])
+    # The lambda that some images certify, on the images that are left.
     violations = []
     for order in [rng.permutation(total) for _ in range(draws)]:
         row = certified(order[: test.images])

@@ -42,7 +42,7 @@ def measure_curve(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Curve:
     """
     test = prepared.test
     choices = [sweep.chosen for sweep in sweeps]
-    # Averaged over the trainings.
+    # Averages of the trainings.
     costs = np.mean([_take(test.tokens, chosen) for chosen in choices], axis=0)  # [n, q]
     scores = np.mean([_take(test.scores, chosen) for chosen in choices], axis=0)  # [n, q]
     rates = np.mean([measure_rates(test.scores, chosen) for chosen in choices], axis=0)  # [2, q]

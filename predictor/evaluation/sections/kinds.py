@@ -62,6 +62,7 @@ def _describe(
     control = {} if is_default else results["controls"][kind.name]
     headline = router["at"][f"{evaluation.headline:g}"]
     key = evaluation.headline_key
+    # At the parity point, mean of the trainings.
     rows = np.arange(len(test))
     picks = [run.parity.chosen[:, 0] for run in kind.runs]
     tokens = float(np.mean([test.tokens[rows, pick].mean() for pick in picks]))

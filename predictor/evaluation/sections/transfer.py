@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from labels.oracle import CORRECT
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import FloatArray, IntArray, NameArray, Results, TrainData
+from predictor.data import FloatArray, IntArray, Results, TrainData
+from predictor.evaluation.sections.unseen import OUTLIER
 from predictor.evaluation.sweeps import route
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
 from predictor.routing_metrics.regressions import regressed
@@ -25,7 +26,6 @@ def leave_one_out(
     settings: TrainSettings,
     usual: IntArray,
     budget: float,
-    outlier: float = 0.01,
     jobs: int = 2,
 ) -> Results:
     """Measure every family with a router that was neither trained nor calibrated on it.
@@ -35,12 +35,12 @@ def leave_one_out(
         settings: what to train.
         usual: index of the scale that the usual router chose for every test question [n].
         budget: mean visual tokens, over the families that training has.
-        outlier: share of the calibration split beyond which the fallback takes the largest scale.
         jobs: trainings at a time.
 
     Returns:
         Family to the measures of that router, of the usual one (`seen`), and of that router with
-        the fallback; families without which too few images remain are left out.
+        the fallback to the largest scale; families without which too few images remain are left
+        out.
     """
     train, calibration, test = splits
     train_groups, calibration_groups, test_groups = (
@@ -61,7 +61,7 @@ def leave_one_out(
             settings,
         )
         rows = np.flatnonzero(test_groups == name)
-        return _measure_family(bundle, test.take(rows), usual[rows], budget, outlier)
+        return _measure_family(bundle, test.take(rows), usual[rows], budget)
 
     with ThreadPoolExecutor(jobs) as pool:
         return dict(zip(names, pool.map(measure, names), strict=True))
@@ -72,13 +72,13 @@ def _count_images(data: TrainData, rows: NDArray[np.bool_]) -> int:
 
 
 def _measure_family(
-    bundle: RouterBundle, data: TrainData, usual: IntArray, budget: float, outlier: float
+    bundle: RouterBundle, data: TrainData, usual: IntArray, budget: float
 ) -> Results:
     chosen = route(bundle, data, budget)
     outside = np.zeros(len(data), np.bool_)
     if bundle.gate is not None:
-        outside = bundle.gate.find_outside(data.coarse, data.question, outlier)
-    careful = np.where(outside, len(data.scales) - 1, chosen)
+        outside = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)
+    careful = np.where(outside, len(data.scales) - 1, chosen)  # the largest scale outside
     key = f"ogc_{budget:g}"
     return {
         "n": len(data),
@@ -116,7 +116,11 @@ def rephrase(
     Raises:
         ValueError: if the two splits share no question.
     """
-    first, second = _match(test.sample_ids, other.sample_ids)
+    _, first, second = np.intersect1d(
+        np.asarray(test.sample_ids).astype(str),
+        np.asarray(other.sample_ids).astype(str),
+        return_indices=True,
+    )
     if len(first) == 0:
         raise ValueError("the rephrased split shares no sample_id with the test split")
     asked = test.take(first)
@@ -151,11 +155,3 @@ def rephrase(
 def _mean_chosen(table: FloatArray, chosen: IntArray) -> float:
     """Average what choices [n, q] got of a table [n, s]."""
     return float(np.take_along_axis(table, chosen, axis=1).mean())
-
-
-def _match(first: NameArray, second: NameArray) -> tuple[IntArray, IntArray]:
-    """Give the row numbers in both of the names that both have."""
-    at = {str(name): row for row, name in enumerate(second)}
-    pairs = [(row, at[str(name)]) for row, name in enumerate(first) if str(name) in at]
-    rows = np.array(pairs, np.int64).reshape(-1, 2)
-    return rows[:, 0], rows[:, 1]

@@ -38,12 +38,13 @@ def make_world(n_images, seed, first):
     rng = np.random.default_rng(seed)
     n, width = n_images * 4, 6
     image = np.repeat(np.arange(n_images), 4)
-    seen, asked = rng.integers(0, 2, n_images)[image], rng.integers(0, 2, n)
+    pictured = rng.integers(0, 2, n_images)[image]
+    asked = rng.integers(0, 2, n)
     coarse = rng.normal(0, 0.2, (n_images, 10, width))[image]
-    coarse[..., 0] += 2.0 * seen[:, None]
+    coarse[..., 0] += 2.0 * pictured[:, None]
     question = rng.normal(0, 0.2, (n, width))
     question[:, 1] += 2.0 * asked
-    need = seen + asked
+    need = pictured + asked
     return TrainData(
         sample_ids=np.array([f"{first}{row}" for row in range(n)]),
         image_ids=np.array([f"{first}{k}" for k in image]),
@@ -97,7 +98,7 @@ def test_controls_close_no_gap(outcome, name):
     assert (outcome[0]["controls"][name]["ogc_9"] or 0.0) < 0.15
 
 
-def test_a_perfect_judge_makes_a_cascade_that_pays_for_every_step(outcome):
+def test_a_perfect_confidence_makes_a_cascade_that_pays_for_every_step(outcome):
     """Needs 0, 1, 2 come 1 : 2 : 1, so going up costs (1 + 2 x 10 + 46) / 4 tokens, all right."""
     largest = outcome[0]["cascade"]["at"]["18"]
     assert largest["accuracy"] > 0.9
@@ -105,9 +106,8 @@ def test_a_perfect_judge_makes_a_cascade_that_pays_for_every_step(outcome):
 
 
 def test_certificates_that_need_more_images_are_named(outcome):
-    assert outcome[0]["certified"]["0.05,0.05"] == {
-        **{"alpha": 0.05, "delta": 0.05, "images": 40, "needed": 62},
-    }
+    level = {"alpha": 0.05, "delta": 0.05, "images": 40, "needed": 62}
+    assert outcome[0]["certified"]["0.05,0.05"] == level
 
 
 def test_every_method_is_reported_for_every_seed(outcome):

@@ -36,9 +36,9 @@ def splits():
     return make_world(60, 0), make_world(40, 1), make_world(40, 2)
 
 
-def test_a_family_is_judged_by_a_router_that_never_saw_it(splits):
-    seen = np.ones(160, np.int64)
-    found = leave_one_out(splits, QUICK, seen, 5.0)
+def test_a_family_is_measured_with_a_router_that_was_not_trained_on_it(splits):
+    usual = np.ones(160, np.int64)
+    found = leave_one_out(splits, QUICK, usual, 5.0)
     assert set(found) == {"a", "b"}
     assert found["a"]["n"] + found["b"]["n"] == 160
     assert found["a"]["ogc_5"] > 0.8  # the bit means the same in both families
