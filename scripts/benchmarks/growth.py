@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from m3_backbone.files import write_json
-from scripts.stages.provenance import describe_code, describe_hardware
+from scripts.benchmarks.settings import write_measures
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option
 from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 EACH = 5
-
+"""Questions per image."""
 
 QUARTERS = 4
 
-
 SIDE = 64
-
+"""Side of an image [pixels]."""
 
 WIDTH = 192
+"""Width of m3-mini's tokens."""
 
 
 @click.command(cls=OneLineCommand, context_settings={"show_default": True})
 @click.option("--questions", default=20000, type=click.IntRange(QUARTERS * EACH))
 @click.option("--model", help="Checkpoint that answers; without one, a stand-in that only says so.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="JSON file to write.")
-def main(questions: int, model: str | None, json_path: Path | None) -> None:
-    """Label made-up questions, five an image, and print memory and speed of each quarter.
+@json_option
+def main(questions: int, model: str | None, json_file: Path | None) -> None:
+    """Label made-up questions, five per image, and print memory and speed of each quarter.
 
     The first quarter also imports what writes tables.
 
@@ -43,10 +43,8 @@ def main(questions: int, model: str | None, json_path: Path | None) -> None:
     """
     rows = measure_growth(questions, model)
     print_table(list(rows[0]), [list(row.values()) for row in rows])
-    if json_path:
-        meta = {"code_version": describe_code(), "hardware": describe_hardware()}
-        content = {"questions": questions, "model": model, "quarters": rows, "meta": meta}
-        click.echo(f"wrote {write_json(json_path, content)}")
+    content = {"questions": questions, "model": model, "quarters": rows}
+    write_measures(json_file, "growth", content)
 
 
 def measure_growth(n_questions: int, model: str | None) -> list[dict[str, float]]:
@@ -54,7 +52,7 @@ def measure_growth(n_questions: int, model: str | None) -> list[dict[str, float]
     from labels.labelling.run import label
     from scripts.stages.model import Opening, open_backbone
 
-    answerer = open_backbone(Opening(model, "cpu", "float32")) if model else StandIn()
+    answerer = open_backbone(Opening(model)) if model else StandIn()
     questions = make_questions(n_questions // EACH)
     watch = Watch(answerer, len(questions.image_ids))
     with tempfile.TemporaryDirectory() as name:
@@ -148,8 +146,8 @@ class StandIn:
 
 def as_answerer(watch: Watch) -> "Answerer":
     """Tell the type checker what `Watch` hands on."""
-    found: Any = watch
-    answerer: Answerer = found
+    whole: Any = watch
+    answerer: Answerer = whole
     return answerer
 
 

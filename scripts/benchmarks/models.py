@@ -1,6 +1,5 @@
 """Models and questions to measure speed with: m3-mini, or the shape of LLaVA-1.5-7B."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.checkpoints.official.tokenizer import wrap_tokenizer
 from m3_backbone.checkpoints.placement import DTYPES
+from scripts.benchmarks.settings import StepSettings
 from scripts.stages.model import Opening, open_backbone
 
 VISION = {
@@ -45,7 +45,7 @@ def open_model(size: str, device: str, dtype: str) -> M3Backbone:
     """Open m3-mini, or make a model of a size with random weights.
 
     Args:
-        size: `mini`, or a size of `step_timing`.
+        size: `mini`, or a key of `VISION`.
         device: torch device.
         dtype: number format of the weights.
 
@@ -54,7 +54,7 @@ def open_model(size: str, device: str, dtype: str) -> M3Backbone:
     """
     if size == "mini":
         return open_backbone(Opening("m3-mini", device, dtype))
-    model = build_model(Setting(size, device, dtype)).eval()
+    model = build_model(StepSettings(size, device, dtype)).eval()
     side = VISION[size][4]
     build: Any = CLIPImageProcessorPil
     processor = build(size={"height": side, "width": side}, do_center_crop=False)
@@ -111,30 +111,7 @@ def make_questions(size: str, images: int, each: int) -> QuestionSet:
     return QuestionSet("noise", questions, kept.__getitem__)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is measured.
-
-    Attributes:
-        size: one of `VISION`.
-        device: torch device.
-        dtype: number format of the weights, one of `DTYPES`.
-        bf16: run the forward passes in bfloat16 autocast.
-        batch: images a step.
-        prompt: tokens around each image.
-        answer: tokens of each answer.
-    """
-
-    size: str = "tiny"
-    device: str = "cpu"
-    dtype: str = "float32"
-    bf16: bool = False
-    batch: int = 2
-    prompt: int = 48
-    answer: int = 16
-
-
-def build_model(setting: Setting) -> Any:
+def build_model(setting: StepSettings) -> Any:
     """Make a stock LLaVA of a size with random weights, ready for training."""
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     tower, words = VISION[setting.size], LANGUAGE[setting.size]

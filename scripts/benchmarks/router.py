@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from m3_backbone.files import write_json
+from scripts.benchmarks.settings import write_measures
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
 from scripts.terminal.output import print_table
@@ -45,23 +45,28 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
 
     settings = TrainSettings(kind=kind, tuning=TuningSettings() if tune else None)
     train, calibration = make_rows(rows, width, 0), make_rows(max(rows // 10, 100), width, 1)
-    start, used = time.perf_counter(), time.process_time()
+    start, start_cpu = time.perf_counter(), time.process_time()
     bundle = train_bundle(train, calibration, settings)
-    trained, used = time.perf_counter() - start, time.process_time() - used
-    known = calibration.take(_cycle(len(calibration), routed))
-    features = bundle.features.transform(known.coarse, known.question, known.extras)
-    start, lam = time.perf_counter(), bundle.lambda_for_budget(72.0)
-    found = bundle.calibrator.transform(bundle.router.predict_proba(features))
-    choose(found, known.tokens, lam)
-    result: dict[str, Any] = {
-        **{"kind": kind, "rows": rows, "width": width, "tuned": tune},
-        **{"train_s": round(trained, 2), "train_cpu_s": round(used, 2)},
+    trained, trained_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    asked = calibration.take(_cycle(len(calibration), routed))
+    features = bundle.features.transform(asked.coarse, asked.question, asked.extras)
+    start = time.perf_counter()
+    lam = bundle.lambda_for_budget(72.0)
+    probabilities = bundle.calibrator.transform(bundle.router.predict_proba(features))
+    choose(probabilities, asked.tokens, lam)
+    measured: dict[str, Any] = {
+        "kind": kind,
+        "rows": rows,
+        "width": width,
+        "tuned": tune,
+        "train_s": round(trained, 2),
+        "train_cpu_s": round(trained_cpu, 2),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
-        **{"routed": routed, "route_s": round(time.perf_counter() - start, 5)},
+        "routed": routed,
+        "route_s": round(time.perf_counter() - start, 5),
     }
-    print_table(tuple(result), [list(result.values())])
-    if json_file:
-        write_json(json_file, result)
+    print_table(tuple(measured), [list(measured.values())])
+    write_measures(json_file, "router", measured)
 
 
 def make_rows(count: int, width: int, seed: int) -> "TrainData":
@@ -73,7 +78,7 @@ def make_rows(count: int, width: int, seed: int) -> "TrainData":
         seed: seed of everything random.
 
     Returns:
-        The rows, eight questions an image.
+        The rows, eight questions per image.
     """
     import numpy as np
 
@@ -82,10 +87,10 @@ def make_rows(count: int, width: int, seed: int) -> "TrainData":
     rng, world = np.random.default_rng(seed), np.random.default_rng(99)
     image = np.arange(count) // QUESTIONS_PER_IMAGE
     dense, asked = rng.normal(size=image[-1] + 1), rng.normal(size=count)
-    told = world.normal(size=(2, width)).astype(np.float32)
+    signal = world.normal(size=(2, width)).astype(np.float32)
     noise = rng.standard_normal((image[-1] + 1, 10, width), np.float32)
-    coarse = dense[:, None, None].astype(np.float32) * told[0] + noise
-    question = asked[:, None].astype(np.float32) * told[1]
+    coarse = dense[:, None, None].astype(np.float32) * signal[0] + noise
+    question = asked[:, None].astype(np.float32) * signal[1]
     question += rng.standard_normal((count, width), np.float32)
     need = dense[image] + asked + 0.3 * rng.normal(size=count)
     return TrainData(

@@ -12,13 +12,14 @@ from m3_backbone.training.conversations import ConversationText
 from m3_backbone.training.finetune import Batch, matryoshka_step, tower_features
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.settings import FinetuneSettings
-from scripts.benchmarks.models import LANGUAGE, VISION, Setting, build_model
+from scripts.benchmarks.models import LANGUAGE, VISION, build_model
+from scripts.benchmarks.settings import StepSettings
 from scripts.benchmarks.timing import peak_bytes, time_step
 
 KINDS = ("shared", "naive")
 
 
-def draw_batch(setting: Setting) -> Batch:
+def draw_batch(setting: StepSettings) -> Batch:
     """Make a batch of noise: images, and a question with its answer about each."""
     seeded = torch.Generator().manual_seed(0)
     side, image = VISION[setting.size][4], LANGUAGE[setting.size][-1] - 1
@@ -56,7 +57,7 @@ def run_step(model: Any, batch: Batch, kind: str, bf16: bool) -> None:
     torch.autograd.backward(torch.stack(losses).mean())
 
 
-def measure_memory(setting: Setting, kind: str) -> dict[str, int]:
+def measure_memory(setting: StepSettings, kind: str) -> dict[str, int]:
     """Run one step and read the peak of this process; call it in a process of its own.
 
     Returns:
@@ -68,7 +69,7 @@ def measure_memory(setting: Setting, kind: str) -> dict[str, int]:
     return {"start": start, "peak": peak_bytes(setting.device)}
 
 
-def measure_times(setting: Setting, repeats: int) -> dict[str, Any]:
+def measure_times(setting: StepSettings, repeats: int) -> dict[str, Any]:
     """Time both kinds, in turns, after one step of each that is not counted.
 
     Args:

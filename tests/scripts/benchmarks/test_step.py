@@ -5,26 +5,27 @@ import subprocess
 
 import pytest
 
-from scripts.benchmarks.models import Setting, build_model
+from scripts.benchmarks.models import build_model
+from scripts.benchmarks.settings import StepSettings
 from scripts.benchmarks.step import main
 from scripts.benchmarks.step_timing import measure_memory, measure_times
 
 
 def test_both_kinds_have_one_gradient():
-    measured = measure_times(Setting(batch=1, prompt=4, answer=2), repeats=1)
+    measured = measure_times(StepSettings(batch=1, prompt=4, answer=2), repeats=1)
     assert measured["largest_difference"] < 1e-5 < measured["largest_gradient"]
     assert set(measured["median_seconds"]) == {"shared", "naive"}
     assert measured["speedup"] > 0
 
 
 def test_the_peak_lies_above_the_start():
-    found = measure_memory(Setting(batch=1, prompt=4, answer=2), "naive")
+    found = measure_memory(StepSettings(batch=1, prompt=4, answer=2), "naive")
     assert found["peak"] >= found["start"] > 2**20
 
 
 @pytest.mark.parametrize(("size", "millions"), [("300m", 308), ("7b", 7063)])
 def test_sizes_are_what_their_names_say(size, millions):
-    model = build_model(Setting(size, device="meta"))
+    model = build_model(StepSettings(size, device="meta"))
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(millions * 1e6, rel=0.01)
 
 

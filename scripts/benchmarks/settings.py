@@ -1,0 +1,80 @@
+"""What the benchmarks share: their options, and how they write what they measured.
+
+What a field means is its help. Nothing heavy is imported here.
+"""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from m3_backbone.files import write_json
+from scripts.stages.provenance import describe_code, describe_hardware
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """The training step that is timed."""
+
+    size: str = field(
+        default="tiny", metadata={"help": "Size of the model.", "choices": ("tiny", "300m", "7b")}
+    )
+    device: str = field(default="cpu", metadata={"help": "Torch device."})
+    dtype: str = field(
+        default="float32",
+        metadata={"help": "Number format of the weights.", "choices": ("float32", "bfloat16")},
+    )
+    bf16: bool = field(
+        default=False,
+        metadata={"option": "--bf16/--fp32", "help": "Precision of the forward passes."},
+    )
+    batch: int = field(default=2, metadata={"help": "Images per step.", "min": 1})
+    prompt: int = field(default=48, metadata={"help": "Tokens around an image.", "min": 1})
+    answer: int = field(default=16, metadata={"help": "Tokens of an answer.", "min": 1})
+
+
+@dataclass(frozen=True)
+class LabelBenchSettings:
+    """The labelling that is timed."""
+
+    size: str = field(
+        default="mini",
+        metadata={"help": "Which model.", "choices": ("mini", "tiny", "7b-shape")},
+    )
+    device: str = field(default="cpu", metadata={"help": "Torch device."})
+    dtype: str = field(
+        default="float32",
+        metadata={"help": "Number format of the model.", "choices": ("float32", "bfloat16")},
+    )
+    images: int = field(default=32, metadata={"help": "Images that are labelled.", "min": 1})
+    plain_images: int = field(
+        default=4, metadata={"help": "Of them, those that the plain loop is given.", "min": 1}
+    )
+    max_new_tokens: int = field(default=16, metadata={"help": "Longest answer.", "min": 1})
+    repeats: int = field(default=3, metadata={"help": "Timed rounds of each.", "min": 1})
+
+
+def write_measures(
+    path: Path | None, benchmark: str, content: Mapping[str, Any], device: str = "cpu"
+) -> None:
+    """Write what a benchmark measured with what it was measured on, if a file is wanted.
+
+    Args:
+        path: the JSON file, or None.
+        benchmark: the module's name in `scripts.benchmarks`.
+        content: what was measured.
+        device: the torch device.
+    """
+    if path is None:
+        return
+    meta = {
+        "code_version": describe_code(),
+        "hardware": describe_hardware(device),
+        "command": shlex.join(["python", "-m", f"scripts.benchmarks.{benchmark}", *sys.argv[1:]]),
+    }
+    write_json(path, {**content, "meta": meta})
+    click.echo(f"wrote {path}")
