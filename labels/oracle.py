@@ -16,21 +16,16 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
-
 CORRECT: Final = 0.5
 """A score of at least this counts as right [score in 0..1]."""
-
 
 DROPPED: Final = -1
 """Index that stands for "no scale"."""
 
-
 AlwaysWrong = Literal["cheapest", "largest", "drop"]
 """What a question gets for which a rule finds no scale: a scale, or `DROPPED`."""
 
-
 ALWAYS_WRONG: Final[tuple[AlwaysWrong, ...]] = ("cheapest", "largest", "drop")
-
 
 ORACLE_RULES: Final = {
     "minimal-correct": "the cheapest scale whose answer is right",

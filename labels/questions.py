@@ -17,16 +17,9 @@ from PIL import Image
 from m3_backbone.files import short_hash
 
 ImageLoader = Callable[[str], Image.Image]
-
-
 Joined = Mapping[str, tuple[str, ...]]
-
-
 NOT_JOINED: Joined = MappingProxyType({})
-
-
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 
 REFERENCE = "reference"
 """The metric of questions without answers: right is what the largest scale says."""

@@ -22,7 +22,6 @@ LINES = {
     "right at a scale, wrong at a larger one": "non_monotone",
 }
 
-
 GROUP_COLUMNS = {
     "oracle": "oracle_accuracy",
     "luck floor": "floor_answers",

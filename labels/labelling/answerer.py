@@ -15,7 +15,6 @@ Encoded = Any
 """One image as `encode` gives it, which labelling hands back unchanged; a list of these where a
 question is about several images."""
 
-
 Ready = Any
 """An image as `prepare` gives it, which labelling hands to `encode` unchanged."""
 

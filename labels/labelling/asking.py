@@ -25,7 +25,6 @@ from m3_backbone.half import to_half
 Group = Sequence[Question]
 """All questions of one image, or of the same several images."""
 
-
 T = TypeVar("T")
 
 

@@ -10,14 +10,8 @@ from labels.metrics.score import UNREADABLE, Score, normalise_text
 from labels.questions import LETTERS, Question
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
-
-
 YES_NO = ("Yes", "No")
-
-
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
-
-
 LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
 
 

@@ -12,7 +12,6 @@ from labels.questions import Question
 
 KEY_PHRASES = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 
-
 NUMBER_PATTERNS = (
     r"-?\b\d{1,3}(?:,\d{3})+\b",  # with thousands
     r"-?\d+(?:\.\d+)?[eE][+-]?\d+",  # with an exponent

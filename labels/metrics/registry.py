@@ -18,7 +18,6 @@ from labels.questions import LETTERS, REFERENCE, Question
 
 LEAST_VQA_ANSWERS = 4  # each answer is left out once and three more must match for full marks
 
-
 METRICS: dict[str, Metric] = {
     "exact": score_exact,
     "vqa": score_vqa,

@@ -9,8 +9,6 @@ from labels.metrics.score import Score, score_exact
 from labels.questions import Question
 
 RELATIVE_TOLERANCE = 0.05
-
-
 NUMBER = re.compile(r"^[+-]?(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$", re.IGNORECASE)
 
 

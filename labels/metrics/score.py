@@ -24,7 +24,6 @@ class Score:
 
 UNREADABLE = Score(0.0, False)
 
-
 Metric = Callable[[str, Question], Score]
 """Scores an answer, given with the question that it belongs to."""
 

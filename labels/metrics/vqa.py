@@ -13,7 +13,6 @@ from labels.questions import Question
 
 ARTICLES = frozenset({"a", "an", "the"})
 
-
 NUMBERS = {
     word: str(digits)
     for digits, word in enumerate(
@@ -21,21 +20,11 @@ NUMBERS = {
     )
 } | {"none": "0"}
 
-
 PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
-
-
 PERIOD = re.compile(r"\.(?!\d)")
-
-
 COMMA_IN_NUMBER = re.compile(r"\d,+\d")
-
-
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
 MOST_PERIODS = 32  # the official code passes a regex flag in place of the count; its value is 32
-
 
 CONTRACTED = (
     "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't "

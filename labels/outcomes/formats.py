@@ -43,7 +43,6 @@ OUTCOME_TYPES: dict[str, pa.DataType] = {
     "code_version": pa.string(),
 }
 
-
 QUESTION_TYPES: dict[str, pa.DataType] = {
     "sample_id": pa.string(),
     "image_id": pa.string(),
@@ -54,7 +53,6 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
     "group": pa.string(),
     "meta": pa.string(),
 }
-
 
 Value = str | int | float | bool
 """What stands in a row of an outcome table."""

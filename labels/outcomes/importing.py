@@ -29,15 +29,11 @@ from labels.questions import REFERENCE, Question, fingerprint_questions
 from m3_backbone.files import sha256, write_atomically
 
 REQUIRED = ("sample_id", "scale", "answer", "score")
-
-
 OPTIONAL = ("group", "image_id", "cost", "question", "target")
-
 
 NO_FEATURES = Features(
     np.zeros(0, np.str_), np.zeros(0, np.int64), np.zeros((0, 10, 1), "e"), np.zeros((0, 1), "e")
 )
-
 
 Record = dict[str, Any]
 """One row of a table or log; in our fields, once it was read."""

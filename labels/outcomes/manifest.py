@@ -13,20 +13,13 @@ from pathlib import Path
 from m3_backbone.files import short_hash, write_atomically
 
 MANIFEST = "manifest.json"
-
-
 QUESTIONS_FILE = "questions.parquet"
-
-
 CODE_VERSION = "code_version"
-
 
 IMPORTED = "imported"
 """Prefix of the checkpoint of imported tables, which have no features."""
 
-
 Setting = str | int | list[int]
-
 
 UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0, "first_token": 0, "extras": ""}
 """Settings of older runs, whose manifest does not name them."""

@@ -17,19 +17,10 @@ from typing import Any
 from m3_backbone.files import leftover_path, sha256, sweep, write_folder
 
 PARTS = "parts"
-
-
 TABLE = ".parquet"
-
-
 FEATURES = ".npz"
-
-
 CHECKSUMS = ".json"
-
-
 PART_NAME = re.compile(r"part-(\d{5,})(?:-(\d{5,}))?")
-
 
 Work = Mapping[str, Any]
 """Who made a part and how fast: `worker`, `images`, `questions`, `seconds`, `ended` [Unix time]."""

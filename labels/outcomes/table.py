@@ -29,11 +29,7 @@ from labels.outcomes.parts import (
 from labels.questions import Question, fingerprint_questions
 
 OUTCOME_COLUMNS = tuple(OUTCOME_TYPES)
-
-
 REMAKE = "delete it and run m3scale label again to make it anew"
-
-
 Meta = Mapping[str, float | int | str]
 
 

@@ -16,25 +16,16 @@ from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, K
 from m3_backbone.scales import GRID_SIDE
 
 WHOLE_ANSWER = 1
-
 DIGITS = "0123456789"
-
 DESCRIBE = "Describe the "
-
 COUNT = "Count the "
 
 # Templates whose answer depends on the items they name.
 NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
 
-
 COLOUR_NAMES = tuple(COLOURS)
-
-
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
-
-
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
 
 # Target name -> number of classes.
 DENSE_TARGETS = {

@@ -14,11 +14,7 @@ from labels.scenes.questions import ask_counting, draw_item, unique_items
 from labels.scenes.vocabulary import GLYPHS, PLACES, WORDS
 
 Random = np.random.Generator
-
-
 Turn = tuple[str, str]
-
-
 LONGEST_READING = 6
 
 

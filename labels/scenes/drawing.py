@@ -13,7 +13,6 @@ from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, IMAGE_SIDE
 
 MASTER_PIXELS = 96
 
-
 # Width of a letter of DejaVu Sans Mono in units of its size.
 LETTER_ADVANCE = 0.602
 

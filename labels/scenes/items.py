@@ -7,10 +7,7 @@ from labels.scenes.vocabulary import GLYPHS, WORDS
 # Everything that a patch can show: nothing, pictograms, words, digits, a bar of a chart.
 CONTENTS = ("none", *GLYPHS, *WORDS, *"0123456789", "bar", "unseen")
 
-
 CONTENT_INDEX = {name: index for index, name in enumerate(CONTENTS)}
-
-
 NOTHING = -1
 
 

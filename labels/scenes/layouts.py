@@ -22,18 +22,13 @@ from labels.scenes.vocabulary import (
 )
 
 Random = np.random.Generator
-
-
 Box = tuple[float, float, float, float]
-
 
 # Everything lies on the raster of patches and has one of few sizes: a small model, trained for an
 # hour on two cores, is to learn from how much is on the canvas and not from how it is shifted.
 RASTER = 8  # pixels
 
-
 GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
-
 
 # Side of a grid -> its share.
 GRID_SIDES = {
@@ -48,44 +43,21 @@ GRID_SIDES = {
     24: 0.02,
 }
 
-
 LARGEST_CELL = 64
-
-
 ROWS = (1, 2, 3, 4, 6, 8, 12)
-
-
 CHART_ROWS = (3, 4, 6, 9, 12)
-
-
 LETTER_WIDTHS = (8, 16)
-
-
 LONGEST_WORD = 5
-
-
 MOST_ITEMS = 30
-
-
 SMALLEST_CUT = 32 * 16
-
-
 HIGHEST_VALUE = 9
-
-
 BAR_START = IMAGE_SIDE // 2
-
-
 MOST_COUNTED = 3
-
 
 # Side of a digit [pixels] -> how many lines of a list there may be.
 LIST_ROWS = {8: (6, 12, 24), 16: (3, 6, 12), 32: (1, 2, 3, 6)}
 
-
 LIST_SIDES = {8: 0.58, 16: 0.28, 32: 0.14}
-
-
 NUMBER_DIGITS = 4
 
 

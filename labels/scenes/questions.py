@@ -12,16 +12,9 @@ from labels.scenes.templates import TEMPLATES
 from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, ORDINALS, PLACES, WORDS
 
 Random = np.random.Generator
-
-
 LARGEST_ADDRESSED = 8
-
-
 CHOICES = 4
-
-
 TRIES_PER_QUESTION = 4
-
 
 # Kinds of scene that show pictograms.
 PICTURED = ("grid", "scene", "list")
@@ -201,7 +194,6 @@ def ask_choice(scene: Scene, random: Random) -> Draft | None:
 
 Asker = Callable[[Scene, Random], Draft | None]
 
-
 FAMILIES: dict[str, Asker] = {
     "gist": ask_gist,
     "layout": ask_layout,
@@ -216,7 +208,6 @@ FAMILIES: dict[str, Asker] = {
     "number": ask_number,
     "choice": ask_choice,
 }
-
 
 # How often each kind of scene is asked each family.
 FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
@@ -257,7 +248,6 @@ FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
     "page": {"gist": 0.6, "layout": 0.4, "reading": 3.0, "existence": 0.4},
     "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.4, "attribute": 0.4},
 }
-
 
 # What is learnt last is more frequent in training.
 TRAINING_FACTORS = {"relation": 2.5, "counting": 2.0}

@@ -13,16 +13,14 @@ from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, SPLITS
 # Shares of `KINDS`.
 KIND_WEIGHTS = (0.325, 0.175, 0.14, 0.095, 0.12, 0.145)
 
-
 # Menus, charts and lists are more frequent in training: looking a number up is learnt last.
 TRAINING_KIND_WEIGHTS = (0.28, 0.09, 0.15, 0.1, 0.1, 0.28)
 
-
 TRAINING = "train"
-
 
 # Separate random streams, so that a new question template does not change any image.
 LAYOUT_STREAM = 0
+
 PIXEL_STREAM = 1
 QUESTION_STREAM = 2
 DESCRIPTION_STREAM = 3

@@ -1,20 +1,12 @@
 """Words, pictograms, colours and split names of the built-in benchmark; data only, no drawing."""
 
 IMAGE_SIDE = 192
-
-
 KINDS = ("grid", "scene", "menu", "chart", "page", "list")
-
-
 OUT_OF_DISTRIBUTION = "ood"
-
-
 SPLITS = ("train", "router-train", "calibration", "test", OUT_OF_DISTRIBUTION)
-
 
 REPHRASED = "rephrased"
 """Questions of a split in words that are held out of training."""
-
 
 # Pictograms are solid DejaVu glyphs that stay distinct at ten pixels.
 GLYPHS = {
@@ -36,7 +28,6 @@ GLYPHS = {
     "horse": "\u265e",
 }
 
-
 # Not in training: they are clutter on the out-of-distribution split.
 UNSEEN_GLYPHS = {
     "crown": "\u265b",
@@ -47,7 +38,6 @@ UNSEEN_GLYPHS = {
     "clover": "\u2618",
 }
 
-
 COLOURS = {
     "red": (214, 30, 38),
     "green": (20, 140, 50),
@@ -56,7 +46,6 @@ COLOURS = {
     "purple": (150, 40, 200),
     "brown": (120, 72, 30),
 }
-
 
 BACKGROUNDS = {
     "white": (250, 250, 250),
@@ -67,12 +56,10 @@ BACKGROUNDS = {
     "black": (28, 28, 32),
 }
 
-
 WORDS = tuple(
     "tea milk rice soup cake fish corn salt bread lemon apple honey sugar water juice "
     "grape ham pie nut oil fig bean leek mint pasta olive beef yam kiwi wafer".split()
 )
-
 
 PLACES = (
     "top left",
@@ -86,11 +73,6 @@ PLACES = (
     "bottom right",
 )
 
-
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
-
-
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
-
-
 UNSEEN_FONTS = ("DejaVuSerif.ttf", "DejaVuSansMono-Oblique.ttf")

@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 WORD = "Answer the question using a single word or phrase."
-
-
 LETTER = "Answer with the option's letter from the given choices directly."
-
-
 UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
 
 

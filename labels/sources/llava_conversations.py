@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 IMAGE = "<image>"
-
-
 ROLES = ("human", "gpt")
 
 

@@ -18,23 +18,14 @@ from labels.scenes.vocabulary import REPHRASED
 from labels.sources.rows import ImageColumn, image_cell, make_question
 
 REQUIRED_COLUMNS = ("image", "question", "answers")
-
-
 OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group", "answer_index", "context")
-
 
 # Fields that may lie in several columns, named with commas between them.
 SEVERAL_COLUMNS = ("image", "choices")
 
-
 FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
-
-
 SCENES = "scenes"
-
-
 SCENES_IMAGES = 100
-
 
 QUIET_SECONDS = 2.0
 """After so long a progress bar is shown."""

@@ -20,7 +20,6 @@ from m3_backbone.images import decode_image
 NOTHING = "nan"
 """How data sets that went through pandas write a cell without text."""
 
-
 Record = Mapping[str, Any]
 
 

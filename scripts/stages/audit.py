@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FEW = 1
 """Images per batch when a folder that was labelled in larger batches is labelled again."""
 
-
 MANY = 16
 """Images per batch when a folder that was labelled one by one is labelled again."""
 
