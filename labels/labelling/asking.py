@@ -16,8 +16,7 @@ from PIL import Image
 
 from labels.labelling.answerer import Answerer, AnswerLike, Encoded, Ready
 from labels.labelling.settings import LabelSettings
-from labels.metrics.choice import list_closing
-from labels.metrics.registry import reference_text, score_answer, settle_reference
+from labels.metrics.registry import list_closing, reference_text, score_answer, settle_reference
 from labels.outcomes.formats import Features, Value
 from labels.questions import Question
 from m3_backbone.half import to_half

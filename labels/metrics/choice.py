@@ -10,7 +10,6 @@ from labels.metrics.score import UNREADABLE, Score, normalise_text
 from labels.questions import LETTERS, Question
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
-YES_NO = ("Yes", "No")
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
 LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
 
@@ -51,20 +50,6 @@ def right_options(question: Question) -> set[int]:
             index = _match_letter(LETTER_ALONE, accepted, len(question.choices))
         options |= {index} if index is not None else set()
     return options
-
-
-def list_closing(question: Question) -> tuple[str, ...]:
-    """List the words that settle a question as soon as an answer begins with one.
-
-    Returns:
-        Yes and No; or the letters of the options, except a letter that some option's text begins
-        with, since it may be the beginning of that text; nothing for an open question.
-    """
-    if question.metric == "yes_no":
-        return YES_NO
-    beginnings = {choice.strip()[:1] for choice in question.choices}
-    letters = LETTERS[: len(question.choices)]
-    return tuple(letter for letter in letters if letter not in beginnings)
 
 
 def read_option(answer: str, choices: tuple[str, ...]) -> int | None:

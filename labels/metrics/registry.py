@@ -61,6 +61,20 @@ def settle_reference(question: Question, answer: str) -> Question:
     return replace(question, answers=(LETTERS[option],), metric="choice")
 
 
+def list_closing(question: Question) -> tuple[str, ...]:
+    """List the words that settle a question as soon as an answer begins with one.
+
+    Returns:
+        Yes and No; or the letters of the options, except a letter that some option's text begins
+        with, since it may be the beginning of that text; nothing for an open question.
+    """
+    if question.metric == "yes_no":
+        return ("Yes", "No")
+    beginnings = {choice.strip()[:1] for choice in question.choices}
+    letters = LETTERS[: len(question.choices)]
+    return tuple(letter for letter in letters if letter not in beginnings)
+
+
 def check_scorable(question: Question) -> None:
     """Refuse a question whose answers could never be scored.
 

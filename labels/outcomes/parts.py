@@ -130,7 +130,8 @@ def write_part(part: Part, run: str, contents: Mapping[str, bytes], work: Iterab
     }
     record["seal"] = _hash_record(record)  # the record's own checksum
     files = {**contents, CHECKSUMS: json.dumps(record, indent=1).encode()}
-    write_folder(part.place, {f"{part.name}{suffix}": files[suffix] for suffix in files})
+    named = {f"{part.name}{suffix}": content for suffix, content in files.items()}
+    write_folder(part.place, named)
     _read_record(part, run)  # whichever part is there now must be of the same run
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from labels.labelling.asking import Asking, ask_images
 from labels.labelling.settings import LabelSettings
-from labels.metrics.choice import list_closing
+from labels.metrics.registry import list_closing
 from labels.outcomes.formats import Features, join_features
 from labels.questions import Question
 

@@ -23,16 +23,16 @@ def test_one_answer_stands_for_all():
 
 
 def test_losses_go_into_the_table_and_rank_scales(tmp_path, toy):
-    class Surprised(toy.Answerer):
+    class Likely(toy.Answerer):
         def reference_losses(self, pyramids, questions, answers, scale):
-            """Least at nine tokens; the impossible surprises at every scale."""
+            """Losses are lowest at nine tokens, and high at every scale for `unknown`."""
             return [
                 abs(scale - 9) + shade + 100 * (answer == "unknown")
                 for shade, answer in zip(pyramids, answers, strict=True)
             ]
 
     settings = replace(toy.small, losses=True)
-    folder = label(toy.make_questions(), Surprised(), tmp_path / "run", settings, False)
+    folder = label(toy.make_questions(), Likely(), tmp_path / "run", settings, False)
     table = read_outcomes(folder)
     row = table.sample_ids.tolist().index("q3-2")
     assert table.losses[row].tolist() == [8 + 103, 103, 27 + 103]
