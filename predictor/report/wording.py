@@ -60,7 +60,7 @@ CAPTIONS: Final = {
 
 
 METHODS: Final = {
-    "router": ("router", "sees coarse tokens and question; the saved one"),
+    "router": ("router", "sees coarse tokens and question"),
     "linear": ("linear router", "the same features, one logistic regression per scale"),
     "knn": ("nearest neighbours", "the same features, the mean of the most similar rows"),
     "random_features": ("random features", "control: trained on random numbers"),
@@ -156,9 +156,14 @@ def tokens_text(scale: object) -> str:
     return "1 token" if str(scale) == "1" else f"{scale} tokens"
 
 
-def router_name(row: Results) -> str:
-    """Name the router of an entry of section `zoo`."""
-    return KINDS.get(row["name"], (str(row["name"]), ""))[0]
+def describe_method(name: str) -> tuple[str, str]:
+    """Give the report's name of a method or kind of router in results.json, and what it is."""
+    return METHODS.get(name) or KINDS.get(name.replace("_", " ")) or (name, "")
+
+
+def describe_kind(name: str) -> tuple[str, str]:
+    """Give the report's name of a router in section `zoo`, and what it is."""
+    return KINDS.get(name) or (name, "")
 
 
 def head_budget(results: Results) -> str:

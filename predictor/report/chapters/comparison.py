@@ -8,8 +8,8 @@ from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Folded, Heading, Paragraph, Table
 from predictor.report.wording import (
     COST_CAPTION,
-    METHODS,
     accuracy_cell,
+    describe_method,
     drawing,
     gap,
     gap_cell,
@@ -99,7 +99,7 @@ def _compared_table(results: Results) -> Table:
 
 def _compared_row(name: str, point: Results, control: Results) -> Cells:
     return [
-        Cell(*METHODS.get(name, (name, ""))),
+        Cell(*describe_method(name)),
         gap_cell(point),
         number(point["tokens"]),
         accuracy_cell(point),

@@ -3,8 +3,8 @@
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Folded, Paragraph, Table
 from predictor.report.wording import (
-    KINDS,
     MISSING,
+    describe_kind,
     drawing,
     gap,
     gap_cell,
@@ -12,7 +12,6 @@ from predictor.report.wording import (
     head_key,
     number,
     points,
-    router_name,
 )
 
 
@@ -33,11 +32,12 @@ def _kinds_table(results: Results) -> Table:
     key = head_key(results)
     rows: list[Cells] = []
     for row in results["zoo"]:
-        remarks = ["the default" if row["is_default"] else "", KINDS.get(row["name"], ("", ""))[1]]
+        name, what = describe_kind(row["name"])
+        remarks = ["the default" if row["is_default"] else "", what]
         drop = points(row.get("parity_drop"))
         rows.append(
             [
-                Cell(router_name(row), "; ".join(filter(None, remarks))),
+                Cell(name, "; ".join(filter(None, remarks))),
                 gap(row.get(f"calibration_{key}")),
                 gap_cell(row, key),
                 gap_cell(row, "behind_router"),
@@ -71,7 +71,7 @@ def _settings_table(results: Results) -> Table:
     for row in results["zoo"]:
         settings = (row.get("settings") or {}).items()
         text = ", ".join(f"{key} {value}" for key, value in settings)
-        rows.append([router_name(row), text or MISSING])
+        rows.append([describe_kind(row["name"])[0], text or MISSING])
     return Table(("router", "settings"), rows, wordy=True)
 
 

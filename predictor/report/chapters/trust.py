@@ -3,8 +3,8 @@
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Paragraph, Table
 from predictor.report.wording import (
-    METHODS,
     MISSING,
+    describe_method,
     drawing,
     gap,
     gap_cell,
@@ -221,7 +221,7 @@ def _metrics_table(results: Results) -> Table:
         if metrics := router.get("metrics"):
             rows.append(
                 [
-                    METHODS.get(name, (name, ""))[0],
+                    describe_method(name)[0],
                     number(metrics["apgr"], 3),
                     percent(metrics["cpt_50"]),
                     percent(metrics["cpt_80"]),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from predictor.data import Results
 from predictor.report.figures.palette import LIGHT
-from predictor.report.wording import METHODS, gap, head_budget, head_key, router_name
+from predictor.report.wording import describe_kind, describe_method, gap, head_budget, head_key
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def gap_rows(results: Results) -> list[Interval]:
     for name, other in others.items():
         point = ((other or {}).get("at") or {}).get(head, {})
         role = "omniscient" if name == "omniscient" else "muted"
-        rows.append((f"{METHODS.get(name, (name, ''))[0]}, {head}", role, point))
+        rows.append((f"{describe_method(name)[0]}, {head}", role, point))
     return _known(rows, "ogc")
 
 
@@ -58,7 +58,7 @@ def draw_gap(figure: Figure, results: Results, narrow: bool) -> None:
 def draw_kinds(figure: Figure, results: Results, narrow: bool) -> None:
     """Draw the share of the gap that each kind of router closes."""
     rows = [
-        (router_name(row), "router" if row.get("is_default") else "muted", row)
+        (describe_kind(row["name"])[0], "router" if row.get("is_default") else "muted", row)
         for row in results.get("zoo") or []
     ]
     _draw_gaps(figure, _known(rows, head_key(results)), narrow).set_ylabel("kind of router")

@@ -10,7 +10,7 @@ import pytest
 from predictor.report.figures.intervals import gap_rows
 from predictor.report.figures.palette import DARK, LIGHT, label_role, step_roles, to_variables
 from predictor.report.figures.render import PLOTS, draw_figure, to_png, to_svg
-from predictor.report.wording import number, percent, points, span, tokens_text
+from predictor.report.wording import describe_method, number, percent, points, span, tokens_text
 
 
 def make_point(target, ogc):
@@ -143,3 +143,12 @@ def test_wording():
     assert number(None) == "–" and number(-0.001, 2) == "0.00"
     assert span("1", "2") == "1 to 2" and span("–", "2") == ""
     assert tokens_text(1) == "1 token" and tokens_text("9") == "9 tokens"
+
+
+def test_methods_and_kinds_have_names_of_their_own_and_new_ones_keep_theirs():
+    assert describe_method("knn") == (
+        "nearest neighbours",
+        "the same features, the mean of the most similar rows",
+    )
+    assert describe_method("mlp_rank")[0] == "neural network, ranked"
+    assert describe_method("brand_new") == ("brand_new", "")
