@@ -15,8 +15,8 @@ def document(whole_results):
     return build_document(whole_results)
 
 
-def numbers(said):
-    return re.findall(r"\d+\.\d+", said)
+def numbers(text):
+    return re.findall(r"\d+\.\d+", text)
 
 
 def test_it_has_every_number_of_the_page_in_the_same_order(document):

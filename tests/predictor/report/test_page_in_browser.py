@@ -76,8 +76,8 @@ class Browser:
         )
         self.numbers, self.events, self.session = itertools.count(1), [], None
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        found = self.send("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = found["sessionId"]
+        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
@@ -126,9 +126,9 @@ def browser(tmp_path_factory):
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
         pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
-    found = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield found
-    found.close()
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 def write_made_up(results, folder):
@@ -140,16 +140,17 @@ def write_made_up(results, folder):
 def complaints(events):
     """What the browser logged as wrong, and addresses outside the page itself."""
     for event in events:
-        method, told = event["method"], event.get("params", {})
+        method = event["method"]
+        params = event.get("params", {})
         if method == "Network.requestWillBeSent":
-            url = told["request"]["url"]
+            url = params["request"]["url"]
             if not url.startswith(("file:", "data:")):
                 yield f"asked for {url}"
         elif method == "Runtime.exceptionThrown" or (
             method in ("Log.entryAdded", "Runtime.consoleAPICalled")
-            and told.get("type", told.get("entry", {}).get("level")) in ("error", "warning")
+            and params.get("type", params.get("entry", {}).get("level")) in ("error", "warning")
         ):
-            yield str(told)
+            yield str(params)
 
 
 def rgb(color):
@@ -159,19 +160,20 @@ def rgb(color):
 def check(browser, path):
     for width, scheme in SETTINGS:
         browser.open(path, width, scheme)
-        seen, colors = browser.look(LOOK), {"light": LIGHT, "dark": DARK}[scheme]
+        page = browser.look(LOOK)
+        colors = {"light": LIGHT, "dark": DARK}[scheme]
         where = f"{path.name} at {width}, {scheme}"
         assert not list(complaints(browser.events)), where
-        assert seen["over"] <= 0, where
+        assert page["over"] <= 0, where
         for key in ("sticking", "cut", "lost"):
-            assert not seen[key], (where, key)
-        assert seen["unnamed"] == seen["broken"] == 0, where
-        assert seen["figures"], where
-        for figure in seen["figures"]:
+            assert not page[key], (where, key)
+        assert page["unnamed"] == page["broken"] == 0, where
+        assert page["figures"], where
+        for figure in page["figures"]:
             assert figure["alone"] and figure["caption"] and figure["label"], (where, figure)
             assert figure["x"] and figure["y"], (where, figure)
             assert figure["ink"] == rgb(colors["ink"]), (where, figure)
-        assert seen["ground"] == rgb(colors["surface"]), where
+        assert page["ground"] == rgb(colors["surface"]), where
 
 
 @pytest.mark.parametrize("name", ["results", "whole_results"])

@@ -20,7 +20,7 @@ class Reader(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.found, self.links, self.tags = [], [], [], []
+        self.open, self.texts, self.links, self.tags = [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -37,10 +37,10 @@ class Reader(HTMLParser):
 
     def handle_data(self, data):
         if "style" not in self.open and "svg" not in self.open:
-            self.found.append((tuple(self.open), data))
+            self.texts.append((tuple(self.open), data))
 
     def text(self, inside=None):
-        return " ".join(data for path, data in self.found if inside is None or inside in path)
+        return " ".join(data for path, data in self.texts if inside is None or inside in path)
 
 
 def read(page):
@@ -99,10 +99,10 @@ def test_every_number_in_tables_and_tiles_is_in_the_results(page, results):
     """Each is some number of the results, as it is or in percent, at the digits shown."""
     known = numbers_of(results)
     reader = read(page)
-    shown = " ".join((reader.text("tbody"), reader.text("b")))
-    found = re.findall(r"-?\d+(?:\.\d+)?", shown)
-    assert len(found) > 100
-    for written in found:
+    text = " ".join((reader.text("tbody"), reader.text("b")))
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", text)
+    assert len(numbers) > 100
+    for written in numbers:
         digits = len(written.partition(".")[2])
         same = [f"{factor * n:.{digits}f}" for n in known for factor in (1, -1, 100, -100)]
         # The gap closed is 0 on the hull and 1 at the oracle by definition.
@@ -266,6 +266,6 @@ def test_a_larger_scale_that_is_less_likely_right_adds_nothing(results):
 
 
 def test_an_old_gallery_without_prices_has_no_explanation(results):
-    for told in results["gallery"][0]["scales"].values():
-        del told["net"]
+    for answer in results["gallery"][0]["scales"].values():
+        del answer["net"]
     assert "Takes" not in read(make_page(results)).text("article")

@@ -20,8 +20,8 @@ def test_a_wheel_takes_them_along():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     (pattern,) = setup["options.package_data"]["predictor.report"].split()
-    found = sorted(path.name for path in (ROOT / "predictor" / "report").glob(pattern))
-    assert found == NAMES
+    names = sorted(path.name for path in (ROOT / "predictor" / "report").glob(pattern))
+    assert names == NAMES
 
 
 def test_the_style_sheet_is_css_alone():

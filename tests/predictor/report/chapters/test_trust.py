@@ -48,6 +48,6 @@ def results():
     ],
 )
 def test_tables_show_the_results(results, table, wanted):
-    shown = str(getattr(trust, table)(results))
+    text = str(getattr(trust, table)(results))
     for words in wanted:
-        assert words in shown
+        assert words in text
