@@ -123,9 +123,6 @@ class M3Backbone:
             device_map: where each part of the model goes, such as `auto`, instead of a device.
             quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             pooling: how tokens become fewer; M3 models are trained with `average`.
-
-        Returns:
-            The backbone, ready to answer.
         """
         # Before the weights: opening them takes long.
         check_pooling(pooling)
@@ -161,14 +158,7 @@ class M3Backbone:
         return self.vision_flops * count_crops(image.size, self.layout)
 
     def answer_flops(self, answer: Answer) -> float:
-        """Count what the language model did for an answer.
-
-        Args:
-            answer: an answer of this backbone.
-
-        Returns:
-            Operations without encoding the image [FLOPs]; add `image_flops` once per image.
-        """
+        """Count what the language model did for an answer [FLOPs]; add `image_flops` per image."""
         return flops.answer_flops(self.language_shape, answer.prompt_tokens, answer.output_tokens)
 
     def prepare(self, image: Image.Image) -> PreparedImage:
@@ -275,11 +265,7 @@ class M3Backbone:
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Average the language model's input embeddings over each question's own tokens.
 
-        Args:
-            questions: what is asked; no template is added.
-
-        Returns:
-            Embeddings [n, D].
+        No template is added. Gives [n, D].
         """
         table: Any = self.model.get_input_embeddings().weight
         return average_embeddings(table, self._engine.prompts.question_ids(questions))
@@ -317,11 +303,7 @@ class M3Backbone:
     def image_statistics(self, image: Image.Image | PreparedImage) -> NDArray[np.float32]:
         """Measure brightness, colours and edges of an image as the vision tower would see it.
 
-        Args:
-            image: a PIL image of any mode, or what `prepare` made of it.
-
-        Returns:
-            The numbers that `router_inputs.measure_image` lists [26].
+        The image is as for `encode`; `router_inputs.measure_image` lists the numbers [26].
         """
         return measure_image(image if isinstance(image, PreparedImage) else self.prepare(image))
 

@@ -21,14 +21,7 @@ MAX_ASPECT = 100
 
 
 def load_image(path: str | Path, frame: int = 0) -> Image.Image:
-    """Open an image file, upright and in RGB; what is refused is said at `decode_image`.
-
-    Args:
-        path: the file.
-        frame: which picture to take of an animated file.
-
-    Returns:
-        The image in mode RGB, decoded, turned as its EXIF orientation says.
+    """Open an image file, upright and in RGB, see `decode_image`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -75,14 +68,9 @@ def decode_image(source: Path | BytesIO, name: str, frame: int = 0) -> Image.Ima
 
 
 def load_frames(path: str | Path, count: int) -> list[Image.Image]:
-    """Sample the frames of a video evenly.
+    """Sample at most `count` frames of a video evenly, in their order, upright and in RGB.
 
-    Args:
-        path: an animated GIF, WebP or PNG, or a folder that holds the frames as image files.
-        count: frames to take; all, if the video has no more.
-
-    Returns:
-        The frames in their order, upright and in RGB.
+    A video is an animated GIF, WebP or PNG, or a folder that holds the frames as image files.
 
     Raises:
         FileNotFoundError: if there is nothing at the path.
@@ -98,13 +86,7 @@ def load_frames(path: str | Path, count: int) -> list[Image.Image]:
 
 
 def list_frames(folder: Path) -> list[Path]:
-    """List the frames of a video that lies in a folder.
-
-    Args:
-        folder: holds one image file per frame; their names in alphabetical order are the video's.
-
-    Returns:
-        The files, hidden ones left out.
+    """List the frames of a video in a folder: its files by name, hidden ones left out.
 
     Raises:
         ValueError: if there is none.
@@ -116,14 +98,7 @@ def list_frames(folder: Path) -> list[Path]:
 
 
 def count_frames(source: Path | BytesIO, name: str) -> int:
-    """Count the pictures of an image file.
-
-    Args:
-        source: the file, or its content.
-        name: what to call it in an error.
-
-    Returns:
-        Frames of an animated file, 1 for a still image.
+    """Count the frames of an animated file, 1 of a still image; `name` is for errors.
 
     Raises:
         ValueError: if Pillow cannot read it, as it cannot read most formats of video.
@@ -157,14 +132,11 @@ def even_places(total: int, count: int) -> list[int]:
 
 
 def check_image(image: Image.Image, name: str = "image") -> Image.Image:
-    """Check an image in memory and return it in RGB.
+    """Check an image in memory and return it in RGB; the same object if it is RGB already.
 
     Args:
         image: the image; decoded here if that has not happened yet.
         name: what to call it in an error, such as its path.
-
-    Returns:
-        The image in mode RGB; the same object if it was RGB already.
 
     Raises:
         ValueError: if it is no PIL image, is cut short, or has a size that is refused.
@@ -182,11 +154,7 @@ def check_image(image: Image.Image, name: str = "image") -> Image.Image:
 
 
 def check_size(size: tuple[int, int], name: str = "image") -> None:
-    """Refuse sizes that no answer could be trusted for.
-
-    Args:
-        size: width and height [pixels].
-        name: what to call the image in an error.
+    """Refuse a width and height [pixels] that no answer could be trusted for.
 
     Raises:
         ValueError: if a side is too short or too long, or the image is too thin.

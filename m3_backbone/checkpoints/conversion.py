@@ -20,13 +20,9 @@ from m3_backbone.hosts.config import StockModel
 def save_stock(
     model: StockModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any, folder: Path
 ) -> None:
-    """Write model and processor so that transformers alone can open and use them.
+    """Write a LLaVA or LLaVA-NeXT so that transformers alone can open it.
 
-    Args:
-        model: a stock LLaVA or LLaVA-NeXT.
-        tokenizer: its tokenizer, with a token for images and a chat template.
-        image_processor: its image processor.
-        folder: where to; equal parts give equal bytes.
+    The tokenizer has a token for images and a chat template. Equal parts give equal bytes.
     """
     config: Any = model.config
     join: Any = LlavaNextProcessor if config.model_type == "llava_next" else LlavaProcessor

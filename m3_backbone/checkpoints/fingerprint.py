@@ -13,27 +13,13 @@ CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 
 def fingerprint_folder(folder: Path) -> str:
-    """Hash the weights and settings in a checkpoint's folder.
-
-    Args:
-        folder: the checkpoint.
-
-    Returns:
-        First 16 hex digits of a SHA-256 over names and contents.
-    """
+    """Give the first 16 hex digits of a SHA-256 over names and contents of a checkpoint's files."""
     names = sorted(path.name for path in folder.iterdir() if path.suffix in CONTENT_SUFFIXES)
     return _fingerprint((name, _read_blocks(folder / name)) for name in names)
 
 
 def fingerprint_model(model: torch.nn.Module) -> str:
-    """Hash the weights of a model in memory.
-
-    Args:
-        model: any module.
-
-    Returns:
-        First 16 hex digits of a SHA-256 over names, types, shapes and values.
-    """
+    """Give the same of a model in memory, over names, types, shapes and values of its weights."""
     state = sorted(model.state_dict().items())
     return _fingerprint(
         (f"{name} {value.dtype} {list(value.shape)}", [_to_bytes(value)]) for name, value in state

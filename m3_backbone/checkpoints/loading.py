@@ -58,13 +58,10 @@ def open_checkpoint(
 
     Args:
         name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
-        device: torch device, such as `cpu` or `cuda`.
+        device: torch device, such as `cpu` or `cuda`; for this and what follows see `Placement`.
         dtype: one of `DTYPES`.
-        device_map: where each part of the model goes, instead of a device; see `Placement`.
+        device_map: where each part of the model goes, instead of a device.
         quantize: `8bit` or `4bit` to store the weights in few bits.
-
-    Returns:
-        The opened parts.
     """
     placement = Placement(device, dtype, device_map, quantize)
     folder = find_folder(name_or_path)
@@ -84,9 +81,6 @@ def read_checkpoint(
         dtype: number format of the model; None keeps the stored one.
         options: device map and quantization for transformers; see `Placement.load_options`.
 
-    Returns:
-        The opened parts.
-
     Raises:
         ValueError: if it is not a whole checkpoint of a known family, or an official one is to be
             spread or quantized.
@@ -98,8 +92,7 @@ def read_checkpoint(
                 f"{folder} is in LLaVA's own format, which takes no device_map and no quantize: "
                 "write a stock folder with m3scale convert"
             )
-        parts = open_official(folder, dtype)
-        return Checkpoint(parts.model, parts.tokenizer, parts.image_processor, folder)
+        return Checkpoint(*open_official(folder, dtype), folder)
     check_model_type(fields.get("model_type"), str(folder))
     model = _open_model(folder, dtype, options or {})
     tokenizer, image_processor = _open_processors(folder)
@@ -109,11 +102,7 @@ def read_checkpoint(
 def find_folder(name_or_path: str | Path) -> Path:
     """Find the folder of a checkpoint, fetching it from the Hub if it is only a name.
 
-    Args:
-        name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
-
-    Returns:
-        The folder.
+    The name may be that of a folder, `m3-mini` for the embedded model, or one on the Hub.
 
     Raises:
         FileNotFoundError: if there is no such folder or name.

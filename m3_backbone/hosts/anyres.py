@@ -67,12 +67,7 @@ class Window:
 def best_resolution(size: Size, resolutions: tuple[Size, ...]) -> Size:
     """Find the grid that keeps most pixels of an image; among equals, the one that wastes least.
 
-    Args:
-        size: width and height of the image [pixels].
-        resolutions: the grids to choose from; the first of equally good ones wins.
-
-    Returns:
-        Width and height of the grid [pixels].
+    The first of equally good ones wins.
     """
     width, height = size
 
@@ -106,13 +101,8 @@ def count_crops(size: Size, layout: CropLayout | None) -> int:
 def unpadded_window(size: Size, columns: int, rows: int) -> Window:
     """Find the cells of a stitched map that show the image and not the padding around it.
 
-    Args:
-        size: width and height of the image [pixels].
-        columns: cells of the map from left to right.
-        rows: cells of the map from top to bottom.
-
-    Returns:
-        The window; it may be empty where an image is flat and the map coarse.
+    The map is `columns` wide and `rows` high. The window may be empty where an image is flat and
+    the map coarse.
     """
     width, height = size
     # int() and no rounding, and this order of factors: the official counts hang on both.
@@ -124,15 +114,7 @@ def unpadded_window(size: Size, columns: int, rows: int) -> Window:
 
 
 def count_visual_tokens(size: Size, scale: int, layout: CropLayout | None) -> int:
-    """Count the visual tokens of an image.
-
-    Args:
-        size: width and height of the image [pixels].
-        scale: tokens that each crop is pooled to, a square.
-        layout: how the model cuts; None for a model that does not.
-
-    Returns:
-        Tokens that the language model reads, newlines included.
+    """Count the visual tokens, newlines included, of an image whose crops are pooled to `scale`.
 
     >>> layout = CropLayout(336, ((336, 672), (672, 336), (672, 672)), "spatial_unpad")
     >>> tile_grid((640, 480), layout)

@@ -105,11 +105,7 @@ def find_host(config: Any) -> Host:
 
 
 def check_model_type(model_type: object, place: str) -> None:
-    """Refuse a family of models that has no host.
-
-    Args:
-        model_type: `model_type` of the configuration.
-        place: what the model is in, for the message.
+    """Refuse a family of models that has no host; `place` says in an error where it was met.
 
     Raises:
         ValueError: if there is no such host.

@@ -30,12 +30,7 @@ def prepare_image(config: Any, image_processor: Any, image: Image.Image) -> Tens
 def project_images(model: Any, pixels: Tensor) -> Tensor:
     """Encode and project images that the model sees as one crop each.
 
-    Args:
-        model: a stock model whose `get_image_features` gives the language model's tokens.
-        pixels: pixel values [B, 3, H, W].
-
-    Returns:
-        Tokens [B, N, D].
+    Pixel values [B, 3, H, W] become the language model's tokens [B, N, D].
     """
     return torch.stack(list(model.get_image_features(pixels, return_dict=True).pooler_output))
 

@@ -24,16 +24,7 @@ from m3_backbone.pooling import Pyramid, pool_to_scales
 
 
 def prepare_crops(config: Any, image_processor: Any, image: Image.Image) -> Tensor:
-    """Cut an image as the model expects it.
-
-    Args:
-        config: the model's configuration.
-        image_processor: its image processor, the Pillow one.
-        image: an image in mode RGB.
-
-    Returns:
-        Pixel values, the base crop first, then the tiles row by row [crops, 3, side, side].
-    """
+    """Cut an RGB image as the model's configuration says, see `cut_image`."""
     layout = read_layout(config)
     check_processor(image_processor, layout)
     return cut_image(image_processor, image, layout)
@@ -47,10 +38,6 @@ def project_crops(model: Any, pixels: Tensor) -> Tensor:
 
 def check_processor(image_processor: Any, layout: CropLayout) -> None:
     """Refuse an image processor that chooses other grids than the model.
-
-    Args:
-        image_processor: any image processor.
-        layout: how the model cuts images.
 
     Raises:
         ValueError: if its `image_grid_pinpoints`, (height, width) each, are not the layout's, in
@@ -143,16 +130,8 @@ def build_crop_pyramid(
 ) -> Pyramid:
     """Pool and merge the tokens of one image's crops at every scale.
 
-    Args:
-        tokens: projected tokens of each crop, each a square grid [crops, N, D].
-        scales: tokens per crop, one entry of the pyramid each.
-        size: width and height of the image [pixels].
-        layout: how the model cuts and merges.
-        newline: what ends a row of tiles if the merge type is spatial_unpad [D].
-        method: how a crop is pooled, one of `POOLING_METHODS`.
-
-    Returns:
-        The pyramid: scale -> [n_visual, D]; the first `scale` tokens are those of the base crop.
+    Tokens of each crop, a square grid [crops, N, D], are pooled as `pool_to_scales` does and merged
+    as `merge_crops` does. Gives scale -> [n_visual, D].
     """
     pooled = pool_to_scales(tokens, scales, method)
     return {

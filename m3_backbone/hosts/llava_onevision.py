@@ -21,15 +21,8 @@ def pool_onevision(
 ) -> Pyramid:
     """Pool and merge the tokens of one image's crops at every scale.
 
-    Args:
-        model: a stock LLaVA-OneVision.
-        tokens: projected tokens of each crop, the base crop first [crops, N, D].
-        size: width and height of the image [pixels].
-        scales: tokens per crop.
-        method: how a crop is pooled, one of `POOLING_METHODS`.
-
-    Returns:
-        The pyramid: scale -> [n_visual, D], the newline behind each row among them.
+    Tokens of each crop, the base crop first [crops, N, D], become scale -> [n_visual, D], the
+    newline behind each row among them.
     """
     side = isqrt(tokens.shape[1])
     return {

@@ -70,9 +70,6 @@ def build_answers(
         prompts: the prompt of each slot of each row.
         facts: what they have in common.
         tokenizer: turns ids into text.
-
-    Returns:
-        Answers of each row, one per prompt.
     """
     lengths = output.lengths.tolist()
     token_ids = output.token_ids.tolist()

@@ -55,9 +55,6 @@ def sharing_pays(n_questions: int, visual: int) -> bool:
         n_questions: questions of the image.
         visual: visual tokens of the image, if all images have as many, else 0: a packed batch holds
             images of one number only, and a question alone is better off in a full batch.
-
-    Returns:
-        Whether it pays.
     """
     return n_questions > 1 or visual >= LONG_BEGINNING
 
@@ -77,9 +74,6 @@ def plan_rows(
         max_new_tokens: most tokens of an answer.
         token_budget: tokens of a batch; a packed row has no more, unless one question alone has.
         pays: whether questions share a row, see `sharing_pays`.
-
-    Returns:
-        The rows, by image.
     """
     even = len(set(visual)) == 1
     rows = []
@@ -102,12 +96,7 @@ def plan_rows(
 def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]]:
     """Gather rows of like size, packed ones with equally many visual tokens.
 
-    Args:
-        rows: the rows of one scale.
-        token_budget: tokens of a batch, padding included.
-
-    Yields:
-        Rows of one batch, at least one.
+    A batch of rows of one scale has at most `token_budget` tokens, padding included, or one row.
     """
 
     def kind(row: Row) -> tuple[bool, int]:
@@ -128,15 +117,9 @@ def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]
 def split_batches(
     scales: Sequence[int], lengths: Sequence[int], batch_size: int
 ) -> Iterator[list[int]]:
-    """Split rows into batches of one scale, rows of like length together so that little is padded.
+    """Split row numbers into batches of one scale, rows of like length [tokens] together.
 
-    Args:
-        scales: visual tokens per image crop of each row.
-        lengths: tokens of each row.
-        batch_size: most rows of a batch.
-
-    Yields:
-        Row numbers of one batch.
+    So little is padded.
     """
     order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
     for _, rows in groupby(order, key=lambda i: scales[i]):

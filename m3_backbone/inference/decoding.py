@@ -76,11 +76,8 @@ class _Record:
     def add(self, rows: Tensor, slots: Tensor, live: Tensor, logits: Tensor) -> Tensor:
         """Note the best token of each slot [r, q] that is live [r, q], of rows [r, 1].
 
-        r and q are what the batch still holds of its R rows and Q slots.
-
-        Returns:
-            The best token of every slot by the logits [r, q, V], also of those that are not live
-            [r, q].
+        r and q are what the batch still holds of its R rows and Q slots. Gives the best token by
+        the logits [r, q, V] of every slot, live or not [r, q].
         """
         logprobs = logits.float().log_softmax(-1)  # [r, q, V]
         best = logprobs.argmax(-1)  # [r, q]
@@ -109,14 +106,7 @@ def decode_greedily(
 ) -> GreedyOutput:
     """Generate the most probable token of every active slot until it ends.
 
-    Args:
-        model: the stock model.
-        state: the batch after its prompts were read; used up by this call.
-        eos_ids: tokens that end an answer.
-        max_new_tokens: most tokens of an answer.
-
-    Returns:
-        The answers of all rows and slots, in the state's order.
+    The state, the batch after its prompts were read, is used up by this call.
     """
     record = _Record(state.active, max_new_tokens)
     device = state.active.device
@@ -145,14 +135,9 @@ def decode_greedily(
 
 
 def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Turn a table of who sees whom into what attention layers add to their scores.
+    """Turn a table of which query sees which key [R, L, K] into what attention adds to its scores.
 
-    Args:
-        visible: whether a query sees a key [R, L, K].
-        dtype: type of the model's activations.
-
-    Returns:
-        0 where visible, the most negative number elsewhere [R, 1, L, K].
+    That is 0 where visible, the most negative number elsewhere [R, 1, L, K].
     """
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]

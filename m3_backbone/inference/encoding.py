@@ -34,14 +34,7 @@ def prepare_for_tower(
 ) -> PreparedImage:
     """Check an image and do what has to be done before the vision tower; another thread may.
 
-    Args:
-        model: the stock model.
-        host: its family.
-        image_processor: its image processor.
-        image: an image of any mode.
-
-    Returns:
-        The image as `encode_images` takes it, in pinned memory for a model on a GPU.
+    The pixel values lie in pinned memory for a model on a GPU.
     """
     return _prepare(model, host, image_processor, check_image(image))
 

@@ -62,9 +62,6 @@ class AnswerEngine:
             visual: visual tokens of each question.
             max_new_tokens: most tokens of an answer.
 
-        Returns:
-            One prompt per question.
-
         Raises:
             ValueError: if a question is empty or too long for the model, or `max_new_tokens` is
                 below 1.
@@ -114,9 +111,6 @@ class AnswerEngine:
             max_new_tokens: most tokens of an answer.
             batch_size: most answers of a batch.
 
-        Returns:
-            One answer per prompt.
-
         Raises:
             ValueError: if `batch_size` is below 1.
         """
@@ -141,17 +135,7 @@ class AnswerEngine:
         scale: int,
         max_new_tokens: int,
     ) -> list[Answer]:
-        """Answer one prompt per row in one padded batch.
-
-        Args:
-            prompts: the prompt of each row.
-            features: visual tokens of each row [n_visual, D].
-            scale: visual tokens per image crop.
-            max_new_tokens: most tokens of an answer.
-
-        Returns:
-            One answer per row.
-        """
+        """Answer one prompt per row, all of one scale, in one padded batch; see `answer_each`."""
         image_id = self.prompts.image_token_id
         visual = [len(tokens) for tokens in features]
         ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
@@ -183,9 +167,6 @@ class AnswerEngine:
             token_budget: tokens of a batch.
             pays: whether questions of an image share its reading, where they can.
 
-        Returns:
-            Answers of each image.
-
         Raises:
             ValueError: if `token_budget` is below 1.
         """
@@ -212,10 +193,9 @@ class AnswerEngine:
         return [[answers[i, j] for j in range(len(group))] for i, group in enumerate(prompts)]
 
     def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
-        """Tell whether the prompts of each image may be packed.
+        """Tell whether prompts may be packed.
 
-        Returns:
-            True if all begin alike, none ends with its image, and the model takes a packed batch.
+        They may if all begin alike, none ends with its image, and the model takes a packed batch.
         """
         flat = [prompt for row in prompts for prompt in row]
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)

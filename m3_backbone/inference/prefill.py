@@ -22,9 +22,8 @@ from m3_backbone.inference.decoding import NOBODY, SHARED, DecodeState, additive
 def can_pack(model: StockModel, host: Host) -> bool:
     """Tell whether the packed layout works on a model.
 
-    Returns:
-        True if its attention takes a full mask, no layer forgets early tokens, and what a prompt
-        begins with does not depend on its end.
+    Its attention must take a full mask, no layer may forget early tokens, and what a prompt begins
+    with must not depend on its end.
     """
     if host.reads_both_ways:
         return False
@@ -48,9 +47,6 @@ def prefill_padded(
         prompts: ids of each row, with one place holder for each visual token.
         features: visual tokens of each row [n_visual, D]; rows may differ.
         pad_id: id to pad with; never the image's.
-
-    Returns:
-        The batch, one slot per row.
     """
     inputs = pad_prompts(model, host, prompts, features, pad_id)
     out = model(**inputs, use_cache=True, logits_to_keep=1)
@@ -201,9 +197,8 @@ def _pack(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Lay endings side by side.
 
-    Returns:
-        Ids, owners and positions [R, L], and the column of each ending's last token, -1 where a row
-        has fewer endings [R, Q].
+    Gives ids, owners and positions [R, L], and the column of each ending's last token, -1 where a
+    row has fewer endings [R, Q].
     """
     ids = [[token for ending in row for token in ending] for row in endings]
     owners = [[slot for slot, ending in enumerate(row) for _ in ending] for row in endings]

@@ -56,12 +56,7 @@ class PromptBuilder:
         image_token_id: int,
         template: str = FALLBACK_TEMPLATE,
     ) -> None:
-        """Keep the tokenizer.
-
-        Args:
-            tokenizer: the checkpoint's tokenizer, with its chat template if it has one.
-            image_token_id: id that stands for one visual token.
-            template: chat template, with <image> for an image, of a tokenizer that has none.
+        """Keep the tokenizer, and the template, with <image> for an image, if it has no own one.
 
         Raises:
             ValueError: if the tokenizer has no token of that id.
@@ -77,13 +72,7 @@ class PromptBuilder:
         self._template = template
 
     def render(self, question: str) -> str:
-        """Write the prompt of a question, with one image marker.
-
-        Args:
-            question: what is asked, without any template.
-
-        Returns:
-            The prompt up to where the answer starts.
+        """Write the prompt of a question, with one image marker, up to where the answer starts.
 
         Raises:
             ValueError: if the question is refused, or the template does not put exactly one image
@@ -112,14 +101,7 @@ class PromptBuilder:
             )
 
     def tokenize(self, question: str, answer: str | None = None) -> TokenizedPrompt:
-        """Tokenize the prompt of a question.
-
-        Args:
-            question: what is asked, without any template.
-            answer: what is answered, if it is to stand behind the prompt.
-
-        Returns:
-            The ids before and behind the image.
+        """Tokenize the prompt of a question, with an answer behind it if one is given.
 
         Raises:
             ValueError: if the question is refused or the tokenizer splits the image marker.
@@ -137,10 +119,7 @@ class PromptBuilder:
         return TokenizedPrompt(before=tuple(ids[:place]), after=tuple(ids[place + 1 :]))
 
     def question_ids(self, questions: Sequence[str]) -> list[list[int]]:
-        """Tokenize questions alone, without template and special tokens.
-
-        Returns:
-            One list of ids per question, none of them empty.
+        """Tokenize questions alone, without template and special tokens; no list of ids is empty.
 
         Raises:
             ValueError: if a question is refused or gives no token.
@@ -154,14 +133,7 @@ class PromptBuilder:
         return ids
 
     def apply_template(self, turns: Sequence[Turn]) -> str:
-        """Write a conversation with the checkpoint's template.
-
-        Args:
-            turns: the conversation, at least one turn.
-
-        Returns:
-            All of it up to where its last answer starts.
-        """
+        """Write a conversation of one turn or more, up to where its last answer starts."""
         messages: list[dict[str, Any]] = []
         for images, question, answer in turns:
             content = [{"type": "image"}] * images + [{"type": "text", "text": question}]

@@ -18,12 +18,7 @@ frames of a video, whose tokens follow one another."""
 
 
 def check_grids(tokens: Sequence[Tensor], side: int, hidden: int) -> None:
-    """Refuse tokens that do not form the grid that the configuration promises.
-
-    Args:
-        tokens: tokens of each image [N, D] or [crops, N, D].
-        side: tokens along one side of the grid.
-        hidden: width D.
+    """Refuse tokens [N, D] or [crops, N, D] that are not side * side of a width.
 
     Raises:
         ValueError: if N or D is another.

@@ -59,17 +59,9 @@ def watched_layer(model: Any) -> Iterator[dict[str, Any]]:
 def attention_scores(
     model: Any, inputs: dict[str, Any], front: int, scale: int, behind: int
 ) -> Tensor:
-    """Compute how some heads rate the visual tokens.
+    """Compute attention logits of the tokens behind the image on the visual tokens.
 
-    Args:
-        model: the model that was watched; its heads must not share keys.
-        inputs: what `watched_layer` kept.
-        front: tokens in front of the image.
-        scale: visual tokens.
-        behind: tokens behind the image.
-
-    Returns:
-        Attention logits of the tokens behind the image [B, len(HEADS), behind, scale].
+    They are those of `HEADS`, which must not share keys [B, len(HEADS), behind, scale].
     """
     layer = model.model.language_model.layers[LAYER]
     attention = layer.self_attn
@@ -121,11 +113,6 @@ def find_places(
     text: PackedText, places: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the answer tokens that hang on some patch, and the patches.
-
-    Args:
-        text: the packed questions.
-        places: as in `ground_loss`.
-        device: where the result lies.
 
     Returns:
         Row and place behind the image of each such token [M] and [M], and its patches [M, N].

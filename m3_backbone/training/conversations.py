@@ -38,10 +38,7 @@ class ConversationText:
         return sum(label != IGNORED for _, labels in self.rows for label in labels)
 
     def lay_out(self, counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Give every image its room.
-
-        Args:
-            counts: visual tokens of each image.
+        """Give every image room for its number of visual tokens.
 
         Returns:
             Ids, labels and whether a place is filled, all [B, L], padded on the right.
@@ -63,10 +60,6 @@ class ConversationText:
 
 def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, list[range]]:
     """Write a conversation, the token that ends an answer behind each, whatever the template does.
-
-    Args:
-        prompts: template and tokenizer.
-        turns: the conversation, at least one turn.
 
     Returns:
         The text, and the characters of each answer with the space before and the end behind it.
@@ -125,14 +118,8 @@ def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
 def cut_row(row: Labelled, visual: Sequence[int], image_token_id: int, max_length: int) -> Labelled:
     """Keep as much of the start of a conversation as fits.
 
-    Args:
-        row: the conversation.
-        visual: visual tokens of each of its images.
-        image_token_id: id that stands for an image.
-        max_length: most tokens, the visual ones included.
-
-    Returns:
-        Its start; only its first id, without a label, if no label would be left.
+    `visual` are the visual tokens of each of its images, which count towards `max_length` too. Only
+    the first id, without a label, is left if no label would be.
     """
     ids, labels = row
     rest = iter(visual)

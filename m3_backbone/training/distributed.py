@@ -96,9 +96,6 @@ def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: i
         first: first step.
         last: step after the last one.
         workers: processes that draw ahead; 0 draws in this one.
-
-    Returns:
-        The batches, one per step.
     """
     rank, processes = group_rank(), group_size()
     loader: DataLoader[T] = DataLoader(

@@ -200,18 +200,15 @@ def finetune(
     loop_settings: LoopSettings,
     checkpoint: Path,
 ) -> Finetuned:
-    """Fine-tune a LLaVA with the Matryoshka objective.
+    """Fine-tune a LLaVA or LLaVA-NeXT in place with the Matryoshka objective.
 
     Args:
-        model: a stock LLaVA or LLaVA-NeXT, changed in place.
+        model: the model.
         draw_batch: number -> batch; must depend on the number alone.
         scales: the ladder to train.
         settings: what is trained.
         loop_settings: how long.
         checkpoint: file for resuming; a killed run goes on from it. `LOG` is written beside it.
-
-    Returns:
-        How it ended.
     """
     parts = choose_parts(model, settings)
     set_checkpointing(model, settings)

@@ -52,14 +52,7 @@ def scale_loss(
 def read_packed(
     model: Any, tokens: Tensor, text: PackedText, scale: int, sizes: Sequence[Size]
 ) -> tuple[Tensor, Tensor]:
-    """Run the language model over packed questions.
-
-    Args:
-        model: a stock LLaVA or LLaVA-NeXT.
-        tokens: projected tokens of each image or crop [B, N, D].
-        text: the packed questions.
-        scale: visual tokens to pool an image or crop to.
-        sizes: width and height of each image [pixels].
+    """Run the language model over packed questions, arguments as for `scale_loss`.
 
     Returns:
         Hidden states behind the image [B, T, D] and the label at each [B, T].
@@ -82,13 +75,7 @@ def read_packed(
 def read_conversations(
     model: Any, tokens: Tensor, text: ConversationText, scale: int
 ) -> tuple[Tensor, Tensor]:
-    """Run the language model over conversations.
-
-    Args:
-        model: a stock LLaVA or LLaVA-NeXT.
-        tokens: projected tokens of each image or crop [B, N, D]; not read if the text shows none.
-        text: the conversations.
-        scale: visual tokens to pool an image or crop to.
+    """Run the language model over conversations, arguments as for `scale_loss`.
 
     Returns:
         Hidden states [B, L - 1, D] and the label to predict at each [B, L - 1].
@@ -111,14 +98,8 @@ def read_conversations(
 def join_crops(model: Any, images: Tensor, sizes: Sequence[Size]) -> Tensor:
     """Lay the crops of a batch behind one another, without what fills up images of fewer crops.
 
-    Args:
-        model: a stock LLaVA-NeXT.
-        images: pixel values as its image processor gives them for several images
-            [B, C, 3, side, side].
-        sizes: width and height of each image [pixels].
-
-    Returns:
-        Pixel values of the real crops [crops, 3, side, side].
+    Pixel values [B, C, 3, side, side], as image processors give them for several images, become
+    those of the real crops [crops, 3, side, side].
     """
     layout = crop_layout(model.config)
     crops = [count_crops(size, layout) for size in sizes]

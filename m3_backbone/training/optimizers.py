@@ -63,9 +63,6 @@ def build_optimizers(
         weight_decay: decay of parameters with two or more axes.
         kind: "adamw", or "muon" for hidden matrices with AdamW for the rest.
 
-    Returns:
-        One or two optimisers.
-
     Raises:
         ValueError: if `kind` is unknown or nothing is to be trained.
     """

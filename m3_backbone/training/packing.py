@@ -13,7 +13,8 @@ from torch import Tensor
 
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turn
 
-Turns = Sequence[tuple[str, str]]
+QuestionAnswers = Sequence[tuple[str, str]]
+"""What is asked about one image, each question with its answer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class PackedText:
 
 
 def pack_texts(
-    prompts: PromptBuilder, conversations: Sequence[Turns], max_tokens: int = 1024
+    prompts: PromptBuilder, images: Sequence[QuestionAnswers], max_tokens: int = 1024
 ) -> PackedText:
     """Pack the questions of each image behind one another.
 
@@ -51,20 +52,17 @@ def pack_texts(
 
     Args:
         prompts: template and tokenizer.
-        conversations: (question, answer) pairs of each image.
+        images: the questions about each image.
         max_tokens: most ids of one image's questions together.
-
-    Returns:
-        The packed ids and labels.
 
     Raises:
         ValueError: if an image has no question that fits.
     """
     rows: list[list[tuple[int, int, int, int]]] = []  # id, block, offset and label of each place
     dropped = 0
-    for turns in conversations:
+    for pairs in images:
         row: list[tuple[int, int, int, int]] = []
-        for block, (question, answer) in enumerate(turns):
+        for block, (question, answer) in enumerate(pairs):
             ids, labels = pack_turn(prompts, question, answer)
             if len(row) + len(ids) > max_tokens:
                 dropped += 1
@@ -72,12 +70,12 @@ def pack_texts(
             for offset, (one, label) in enumerate(zip(ids, labels, strict=True)):
                 row.append((one, block, offset, label))
         if not row:
-            raise ValueError(f"no question of an image fits into {max_tokens} tokens: {turns!r}")
+            raise ValueError(f"no question of an image fits into {max_tokens} tokens: {pairs!r}")
         rows.append(row)
     length = max(len(row) for row in rows)
     padding = (int(prompts.tokenizer.pad_token_id or 0), -1, 0, IGNORED)
     table = torch.tensor([row + [padding] * (length - len(row)) for row in rows])  # [B, T, 4]
-    before = torch.tensor(prompts.tokenize(conversations[0][0][0]).before)
+    before = torch.tensor(prompts.tokenize(images[0][0][0]).before)
     return PackedText(before, table[..., 0], table[..., 1], table[..., 2], table[..., 3], dropped)
 
 

@@ -127,9 +127,6 @@ def is_anyres(fields: Mapping[str, Any]) -> bool:
 def check_official(fields: Mapping[str, Any]) -> None:
     """Refuse what cannot be expressed as a stock LLaVA.
 
-    Args:
-        fields: an official configuration.
-
     Raises:
         ValueError: if a field is missing, or asks for what neither stock class offers.
     """
@@ -243,13 +240,7 @@ def image_side(vision: CLIPVisionConfig) -> int:
 
 
 def read_rope(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the rotary settings of an official configuration.
-
-    Args:
-        fields: the official configuration.
-
-    Returns:
-        Base and scaling, in the words of transformers 5.
+    """Translate the rotary settings of an official configuration.
 
     Raises:
         ValueError: if the scaling is neither linear nor dynamic.
@@ -269,12 +260,8 @@ def read_rope(fields: Mapping[str, Any]) -> dict[str, Any]:
 def read_pinpoints(fields: Mapping[str, Any]) -> list[list[int]]:
     """Read the grids that an image may be cut into.
 
-    Args:
-        fields: the official configuration, with (width, height) pairs or a text of such.
-
-    Returns:
-        (height, width) pairs [pixels] as stock transformers has them, in the same order, which
-        decides ties.
+    Official files have (width, height) pairs or a text of such; stock ones have (height, width)
+    [pixels]. The order of the pairs decides ties.
 
     Raises:
         ValueError: if they are not pairs of whole numbers.
@@ -291,9 +278,6 @@ def read_pinpoints(fields: Mapping[str, Any]) -> list[list[int]]:
 
 def read_scales(fields: Mapping[str, Any]) -> list[int]:
     """Read the trained scales: a list, a comma-separated text or one number in official files.
-
-    Returns:
-        The scales as they stand, empty if none are named.
 
     Raises:
         ValueError: if they are not whole numbers.

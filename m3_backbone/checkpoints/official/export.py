@@ -40,12 +40,6 @@ def save_official(
     """Write a stock LLaVA in the official format.
 
     The row that conversion adds for the image token is left out again.
-
-    Args:
-        model: a stock LLaVA or LLaVA-NeXT on a CLIP tower and a Llama.
-        tokenizer: its tokenizer.
-        image_processor: its image processor.
-        folder: where to; it is made.
     """
     check_exportable(model)
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,15 +95,7 @@ def official_rows(model: StockModel) -> int:
 
 
 def build_official_config(model: StockModel, rows: int) -> dict[str, Any]:
-    """Translate a stock configuration.
-
-    Args:
-        model: a stock LLaVA.
-        rows: rows of the official vocabulary [V].
-
-    Returns:
-        The fields of an official `config.json`.
-    """
+    """Write the fields of an official `config.json`, with a vocabulary of `rows`."""
     config: Any = model.config
     text = config.text_config
     is_next = config.model_type == "llava_next"
@@ -150,13 +136,7 @@ def build_official_config(model: StockModel, rows: int) -> dict[str, Any]:
 def official_tensors(model: StockModel, rows: int, has_newline: bool) -> dict[str, Tensor]:
     """Name a stock model's tensors as official code does.
 
-    Args:
-        model: a stock LLaVA.
-        rows: rows of the official vocabulary [V]; more are cut off.
-        has_newline: whether the newline vector is used; else it is left out.
-
-    Returns:
-        Official name -> tensor.
+    What the vocabulary has beyond `rows` is cut off, a newline without use is left out.
     """
     tensors: dict[str, Tensor] = {}
     state: Mapping[str, Tensor] = model.state_dict()

@@ -5,7 +5,6 @@ In memory and from the checkpoint's own files alone: the vision tower is the one
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +37,14 @@ from m3_backbone.checkpoints.official.weights import read_tensors, to_stock_tens
 from m3_backbone.hosts.config import StockModel
 
 
-@dataclass(frozen=True)
-class OfficialParts:
-    """An official checkpoint as stock parts.
-
-    Attributes:
-        model: a stock LLaVA, or LLaVA-NeXT where images are cut into crops.
-        tokenizer: its tokenizer, with a token for images and a chat template.
-        image_processor: its image processor, the Pillow one.
-    """
-
-    model: StockModel
-    tokenizer: PreTrainedTokenizerBase
-    image_processor: Any
-
-
-def open_official(folder: Path, dtype: torch.dtype | None = None) -> OfficialParts:
-    """Open an official checkpoint.
-
-    Args:
-        folder: the checkpoint.
-        dtype: number format of the model; None keeps the stored one.
+def open_official(
+    folder: Path, dtype: torch.dtype | None = None
+) -> tuple[StockModel, PreTrainedTokenizerBase, Any]:
+    """Open an official checkpoint as stock parts: see `open_official_model` for the arguments.
 
     Returns:
-        Its parts, the model on the CPU and in evaluation mode.
+        The model, its tokenizer with a token for images and a chat template, and its image
+        processor, the Pillow one.
     """
     fields = read_config(folder)
     check_official(fields)
@@ -71,7 +54,7 @@ def open_official(folder: Path, dtype: torch.dtype | None = None) -> OfficialPar
         set_template(tokenizer)
     image_token_id: Any = tokenizer.convert_tokens_to_ids(tokenizer.image_token)
     model = open_official_model(folder, image_token_id, dtype)
-    return OfficialParts(model, tokenizer, image_processor)
+    return model, tokenizer, image_processor
 
 
 def open_official_model(
@@ -115,14 +98,8 @@ def build_generation(
 ) -> GenerationConfig:
     """Translate the settings of `generate`; sampling is left out, answers are greedy.
 
-    Args:
-        folder: the checkpoint.
-        fields: its official configuration.
-        image_token_id: id that stands for one visual token.
-
-    Returns:
-        Special tokens, and the image token under those that are never answered. Where a stock model
-        was exported, its own tokens may be answered as before.
+    They name the special tokens, and the image token among those that are never answered. Where a
+    stock model was exported, its own tokens may be answered as before.
     """
     path = folder / "generation_config.json"
     saved = read_json(path) if path.is_file() else {}
@@ -139,13 +116,8 @@ def build_generation(
 def open_image_processor(folder: Path, fields: Mapping[str, Any]) -> Any:
     """Make the image processor that official code would use.
 
-    Args:
-        folder: the checkpoint; an exported one brings its own.
-        fields: its official configuration.
-
-    Returns:
-        The stock Pillow processor: `pad` fills up to a square with CLIP's mean colour, `anyres`
-        cuts crops, anything else keeps the image's middle.
+    It is a stock Pillow processor: `pad` fills up to a square with CLIP's mean colour, `anyres`
+    cuts crops, anything else keeps the image's middle. An exported checkpoint brings its own.
 
     Raises:
         ValueError: if an exported one cannot be read.

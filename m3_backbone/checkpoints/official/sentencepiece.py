@@ -39,13 +39,7 @@ class Piece:
 
 
 def read_pieces(path: Path) -> list[Piece]:
-    """Read the vocabulary.
-
-    Args:
-        path: a `tokenizer.model`.
-
-    Returns:
-        The pieces by id.
+    """Read the pieces, by id, of a `tokenizer.model`.
 
     Raises:
         ValueError: if the file is damaged or holds no byte-pair encoding.
@@ -66,13 +60,7 @@ def read_pieces(path: Path) -> list[Piece]:
 
 
 def build_tokenizer(pieces: Sequence[Piece]) -> Tokenizer:
-    """Make the tokenizer of a vocabulary.
-
-    Args:
-        pieces: the pieces by id.
-
-    Returns:
-        A tokenizer that starts every text with the piece `<s>`.
+    """Make the tokenizer of a vocabulary; it starts every text with the piece `<s>`.
 
     Raises:
         ValueError: if a piece is there twice, or `<s>` or `<unk>` is missing.
@@ -109,14 +97,7 @@ def build_tokenizer(pieces: Sequence[Piece]) -> Tokenizer:
 
 
 def find_merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
-    """Recover which two pieces make a third; the file only says how good the third is.
-
-    Args:
-        pieces: the pieces by id.
-
-    Returns:
-        Pairs, the best first.
-    """
+    """Recover which two pieces make a third, best first: the file only says how good it is."""
     normal = {piece.text: piece.score for piece in pieces if piece.kind == NORMAL}
     pairs = [
         (-score, -cut, text[:cut], text[cut:])
@@ -136,10 +117,7 @@ def _read_piece(message: bytes) -> Piece:
 
 
 def _read_fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Walk over the fields of a protobuf message.
-
-    Yields:
-        Number of a field, and an integer or raw bytes.
+    """Walk over the fields of a protobuf message: their number, and an integer or raw bytes.
 
     Raises:
         ValueError: if a field is cut short.

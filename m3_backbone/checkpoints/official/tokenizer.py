@@ -51,11 +51,7 @@ VICUNA_TEMPLATE = (
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """Open the tokenizer of an official checkpoint, ready for a stock LLaVA.
 
-    Args:
-        folder: holds `tokenizer.json` or Vicuna's `tokenizer.model`.
-
-    Returns:
-        A tokenizer with a token for images, padding on the left.
+    It has a token for images and pads on the left.
 
     Raises:
         FileNotFoundError: if the folder holds neither file.
@@ -77,12 +73,7 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def wrap_tokenizer(tokenizer: Tokenizer, special: Mapping[str, str]) -> PreTrainedTokenizerFast:
     """Make a tokenizer of transformers out of one that knows `<s>`, `</s>` and `<image>`.
 
-    Args:
-        tokenizer: the tokenizer.
-        special: further special tokens, such as {"pad_token": "<pad>"}.
-
-    Returns:
-        The tokenizer, with a token for images, padding on the left.
+    `special` names further special tokens, such as {"pad_token": "<pad>"}. It pads on the left.
     """
     wrap: Any = PreTrainedTokenizerFast
     fast: PreTrainedTokenizerFast = wrap(

@@ -52,11 +52,8 @@ def to_official_name(name: str) -> str:
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """Read all tensors of a checkpoint.
 
-    Args:
-        folder: holds `model.safetensors` or `pytorch_model.bin`, or an index and its shards.
-
-    Returns:
-        Name -> tensor, on the CPU, as stored.
+    They are in `model.safetensors` or `pytorch_model.bin`, or an index and its shards. They come
+    as stored, on the CPU.
 
     Raises:
         ValueError: if a file is damaged or the index is of no use.
