@@ -11,7 +11,7 @@ from scripts.stages.run_folder import PARTS
 from scripts.stages.splits import read_splits
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, part_option, run_option, seeds_option
-from scripts.terminal.output import print_table
+from scripts.terminal.output import print_rows
 
 
 @click.command(cls=OneLineCommand)
@@ -36,13 +36,13 @@ def main(
     profile: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Train without each feature block, and with it alone, and compare the gap they close.
+    """Train without each feature block, and with it alone, and compare the gap that is closed.
 
     Example: m3scale ablate --run runs/mine
 
-    Lambda is solved on all image folds of the calibration split but one, and that one is judged;
-    no test split is looked at. Extras that both label folders hold are compared too; what it takes
-    to measure them is known from a profile.
+    Lambda is solved on all image folds of the calibration split but one, and that one is measured;
+    no test split is looked at. Extras that both label folders hold are compared too; a profile
+    knows how long it takes to measure them.
     """
     from predictor.evaluation.sections.ablation import AblationSettings, ablate
     from predictor.features.blocks import USUAL, FeatureSettings
@@ -59,7 +59,7 @@ def main(
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = found["full"]
     click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
-    print_table(names, [[row[name] for name in names] for row in found["rows"]])
+    print_rows([{name: row[name] for name in names} for row in found["rows"]])
     unknown = ", ".join(name for name in extras if name not in costs)
     if unknown:
         click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")

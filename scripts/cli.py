@@ -13,32 +13,29 @@ from scripts.terminal.errors import one_line_errors
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
-    "compact": "Join the parts of a label folder to few files.",
-    "import": "Take outcomes over that were measured elsewhere.",
-    "audit": "Say whether routing can pay on labelled outcomes.",
-    "oracle": "What the best choice of scale would score and cost, by named rules.",
+    "compact": "Join the parts of a label folder into few files.",
+    "import": "Import outcomes measured by another tool.",
+    "audit": "Tell whether routing can pay on labelled outcomes.",
+    "oracle": "Show what the best choice of scale would score and cost, by named rules.",
     "profile": "Measure how long each scale takes on this machine.",
     "train": "Train a router on labelled outcomes.",
-    "ablate": "What each feature block of a router is worth and costs.",
+    "ablate": "Measure what each block of a router's features is worth and costs.",
     "verify": "Check a router's files and prove its certificates again.",
-    "ask": "Ask one question about one image at the scale it needs.",
-    "report": "Judge a router on held-out outcomes; JSON, HTML and pictures.",
+    "ask": "Answer questions about images, each at the scale it needs.",
+    "report": "Measure a router on held-out outcomes; JSON, HTML and pictures.",
     "demo": "Label, train, ask and report on the embedded model.",
     "finetune": "Train a model with the Matryoshka objective.",
     "push": "Put a router on the Hugging Face Hub.",
-    "pull": "Fetch a router from there.",
+    "pull": "Fetch a router from the Hugging Face Hub.",
     "convert": "Write a checkpoint in transformers' format, or in LLaVA's own.",
 }
 
 
 def module_of(command: str) -> str:
-    """Name the module of a subcommand.
+    """Name the module of a subcommand; that of `import`, a keyword, cannot be called so.
 
-    Args:
-        command: a key of `COMMANDS`.
-
-    Returns:
-        The module's full name; `import` is a keyword, and no module can be called that.
+    >>> module_of("train"), module_of("import")
+    ('scripts.train', 'scripts.importing')
     """
     return f"scripts.{'importing' if command == 'import' else command}"
 

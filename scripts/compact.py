@@ -1,4 +1,4 @@
-"""The command `m3scale compact`: the many parts of a finished label folder to few files."""
+"""The command `m3scale compact`: joins the many parts of a finished label folder into few files."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def main(outcomes: Path, megabytes: int) -> None:
 
     Example: m3scale compact --outcomes runs/demo/outcomes/test
 
-    Every part is verified first. Killed at any moment, the folder is whole; call it again.
+    Every part is verified first. If it is killed, the folder is still whole: call it again.
     """
     from labels.outcomes.compact import compact
 

@@ -1,4 +1,4 @@
-"""The command `m3scale convert`: a checkpoint from LLaVA's own format to transformers', or back."""
+"""The command `m3scale convert`: a checkpoint of LLaVA's format in transformers' one, or back."""
 
 from pathlib import Path
 
@@ -24,10 +24,10 @@ def main(source: str, target: Path, kind: str) -> None:
     Example: m3scale convert mucai/llava-v1.5-7b-m3 models/m3-7b
 
     SRC is a folder, a name on the Hub or m3-mini. Every command opens official checkpoints directly
-    too; a converted one also works in transformers alone. DST appears whole or not at all. A DST
-    that is there is compared, never changed.
+    too; a converted one also works in transformers alone. DST is complete or does not appear. A
+    DST that exists is compared with what would be written, never changed.
     """
     from m3_backbone.checkpoints.conversion import convert_checkpoint
 
     was_there = convert_checkpoint(source, target, kind)
-    click.echo(f"{target} is there already, byte by byte" if was_there else f"wrote {target}")
+    click.echo(f"{target} exists already, with the same bytes" if was_there else f"wrote {target}")

@@ -1,5 +1,6 @@
 """The command `m3scale demo`: label, train, ask and report on the built-in benchmark."""
 
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,13 @@ from scripts.stages.ask import AskSettings, ask_router, print_answers
 from scripts.stages.label import LabelRequest, is_labelled, run_label
 from scripts.stages.model import Opening, open_backbone
 from scripts.stages.profile import is_profiled, read_profile
-from scripts.stages.report import find_inputs, identify_inputs, read_report, run_report
+from scripts.stages.report import (
+    find_inputs,
+    identify_inputs,
+    plan_experiment,
+    read_report,
+    run_report,
+)
 from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
 from scripts.stages.splits import read_splits
 from scripts.stages.train import is_trained, run_train
@@ -23,6 +30,7 @@ from scripts.terminal.options import (
     option_of,
     quiet_option,
     seeds_option,
+    settings_options,
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
@@ -33,11 +41,33 @@ if TYPE_CHECKING:
 
 EXAMPLE = "example.png"
 
-
 EXAMPLE_QUESTIONS = 3
 
-
 PROFILE_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class DemoImages:
+    """Images to label of each split, in the order of the splits."""
+
+    train_images: int = field(
+        default=800, metadata={"help": "Images that the router learns from.", "min": 5}
+    )
+    calibration_images: int = field(
+        default=400, metadata={"help": "Images that it is calibrated on.", "min": 2}
+    )
+    test_images: int = field(default=400, metadata={"help": "Images of the report.", "min": 2})
+    outside_images: int = field(
+        default=60,
+        metadata={"help": "Images with unseen pictograms, fonts, textures and words.", "min": 2},
+    )
+    rephrased_images: int = field(
+        default=60,
+        metadata={
+            "help": "Images of the test split whose questions are asked again in other words.",
+            "min": 2,
+        },
+    )
 
 
 @click.command(cls=OneLineCommand)
@@ -48,23 +78,7 @@ PROFILE_IMAGES = 3
     type=click.Path(path_type=Path),
     help="Folder of the run.",
 )
-@click.option("--train-images", default=800, show_default=True, type=click.IntRange(5))
-@click.option("--calibration-images", default=400, show_default=True, type=click.IntRange(2))
-@click.option("--test-images", default=400, show_default=True, type=click.IntRange(2))
-@click.option(
-    "--outside-images",
-    default=60,
-    show_default=True,
-    type=click.IntRange(2),
-    help="Images with unseen pictograms, fonts, textures and phrasings.",
-)
-@click.option(
-    "--rephrased-images",
-    default=60,
-    show_default=True,
-    type=click.IntRange(2),
-    help="Images of the test split that are asked about once more, in other words.",
-)
+@settings_options(DemoImages, "images")
 @click.option("--kind", help="Router, as in train.  [default: boosted; auto with --studies]")
 @seeds_option(3)
 @studies_option
@@ -75,11 +89,7 @@ PROFILE_IMAGES = 3
 @quiet_option
 def main(
     out: Path,
-    train_images: int,
-    calibration_images: int,
-    test_images: int,
-    outside_images: int,
-    rephrased_images: int,
+    images: DemoImages,
     kind: str | None,
     seeds: int,
     studies: bool,
@@ -93,12 +103,11 @@ def main(
 
     Example: m3scale demo --out runs/small --train-images 200 --test-images 100
 
-    What is done already is not done again, so a demo that was stopped goes on. The last lines are
-    the report's path and its headline.
+    What is done already is not done again, so a demo that was stopped goes on. It ends with the
+    report's headline and path.
     """
     demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
-    counts = (train_images, calibration_images, test_images, outside_images, rephrased_images)
-    demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), counts, strict=True)))
+    demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), astuple(images), strict=True)))
     demo.profile()
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
@@ -138,11 +147,7 @@ class Demo:
         return fingerprint_folder(find_folder(self.opening.model))
 
     def label(self, images: dict[str, int]) -> None:
-        """Label the splits of the built-in benchmark.
-
-        Args:
-            images: split to number of images.
-        """
+        """Label the splits of the built-in benchmark, by split as many images as it says."""
         wanted = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
             source = f"test:{REPHRASED}" if split == REPHRASED else split
@@ -163,25 +168,21 @@ class Demo:
         _announce("profile", "each scale, one question at a time", done)
         if not done:
             questions = load_questions("scenes:test", limit=PROFILE_IMAGES)
-            found = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=16)
-            write_json(self.run.profile, {**known, "batch": 1, **found})
+            times = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=16)
+            write_json(self.run.profile, {**known, "batch": 1, **times})
 
     def train(self, kind: str) -> None:
-        """Train the router.
-
-        Args:
-            kind: name of the router.
-        """
+        """Train a router of a kind."""
         from predictor.evaluation.sections.certificates import feasible_levels
         from predictor.training.train import TrainSettings
-        from predictor.training.tuning import AUTO, CANDIDATES
+        from predictor.training.tuning import AUTO, CANDIDATES, count_tested
 
         folders = [self.run.outcomes(split) for split in SPLITS[:2]]
         train, calibration = read_splits(folders, read_profile(self.run.profile))
         done = is_trained(self.run.router, train, calibration, kind, seed=0)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
-            tested = len(CANDIDATES) if kind == AUTO else 1
+            tested = count_tested(CANDIDATES if kind == AUTO else ())
             levels = feasible_levels(calibration.data, tested)
             settings = TrainSettings(kind=kind, certify=levels)
             run_train(train, calibration, self.run.router, settings)
@@ -200,18 +201,7 @@ class Demo:
         print_answers(ask_router(adaptive, [picture], texts, AskSettings()))
 
     def report(self, kind: str, seeds: int, studies: bool) -> dict[str, Any]:
-        """Judge the router and draw the report.
-
-        Args:
-            kind: name of the router.
-            seeds: trainings of each kind.
-            studies: whether to compare every kind of router, and what features are worth.
-
-        Returns:
-            The results.
-        """
-        from scripts.stages.report import plan_experiment
-
+        """Measure the router, draw the report, and give what results.json holds."""
         inputs = find_inputs(self.run)
         settings = plan_experiment(seeds, studies, kind)
         splits = inputs.read()

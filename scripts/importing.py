@@ -1,4 +1,4 @@
-"""The command `m3scale import`: outcomes measured elsewhere to an outcome table."""
+"""The command `m3scale import`: outcomes measured by another tool become an outcome table."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def main(
     Example: m3scale import --samples 1=s1.jsonl --samples 576=s576.jsonl --out runs/own/imported
 
     The folder can be audited and its oracles measured. It has no features, so a router cannot be
-    trained on it. Rows without image_id count as one image each.
+    trained on it. A row without image_id counts as an image of its own.
     """
     from labels.outcomes.importing import import_outcomes, read_sample_log, read_table_rows
 

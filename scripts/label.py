@@ -12,7 +12,7 @@ from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, quiet_option, read_columns, settings_options
-from scripts.terminal.output import print_table, wants_progress
+from scripts.terminal.output import print_rows, wants_progress
 
 
 def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
@@ -109,7 +109,7 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
         for column, scale in enumerate(table.scales)
     ]
     click.echo(f"{len(table.sample_ids)} questions, {len(set(table.image_ids))} images: {folder}")
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_rows(rows)
     if json_file:
         questions, images = len(table.sample_ids), len(set(table.image_ids))
         write_json(json_file, {"n_questions": questions, "n_images": images, "fixed": rows})

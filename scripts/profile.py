@@ -12,11 +12,23 @@ from scripts.terminal.output import print_table
 
 @click.command(cls=OneLineCommand)
 @click.option(
-    "--source", default="scenes:test", show_default=True, help="What is asked, as in label."
+    "--source", default="scenes:test", show_default=True, help="Questions to ask, as in label."
 )
 @click.option("--limit", default=4, show_default=True, type=click.IntRange(1), help="Its rows.")
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--max-new-tokens", default=16, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--repeats",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Timed runs of each kind; the median counts.",
+)
+@click.option(
+    "--max-new-tokens",
+    default=16,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Longest answer, in tokens.",
+)
 @click.option(
     "--out",
     required=True,
@@ -36,7 +48,7 @@ def main(
 
     Example: m3scale profile --out runs/mine/profile.json
 
-    Routers trained with it know budgets in milliseconds of this machine.
+    Routers trained with it take budgets in milliseconds of this machine.
     """
     import torch
 

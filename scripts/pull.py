@@ -1,4 +1,4 @@
-"""The command `m3scale pull`: a router from the Hugging Face Hub."""
+"""The command `m3scale pull`: downloads a router from the Hugging Face Hub."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from scripts.terminal.errors import OneLineCommand
 @click.argument("router", type=click.Path(path_type=Path), metavar="ROUTER")
 @click.option("--revision", help="Branch, tag or commit.  [default: the main branch]")
 def main(name: str, router: Path, revision: str | None) -> None:
-    """Fetch the router OWNER/NAME from the Hub into the folder ROUTER and check its hashes.
+    """Fetch the router OWNER/NAME from the Hub into the folder ROUTER and check its checksums.
 
     Example: m3scale pull me/my-llava-router runs/mine/router
 
-    The hashes find damage and mix-ups; they do not say who made the router.
+    Checksums find damage and mix-ups; they do not tell who made the router.
     """
     from predictor.bundle.hub import pull_router
 

@@ -1,4 +1,4 @@
-"""The command `m3scale push`: a saved router to the Hugging Face Hub."""
+"""The command `m3scale push`: uploads a saved router to the Hugging Face Hub."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from scripts.terminal.errors import OneLineCommand
 @click.command(cls=OneLineCommand)
 @click.argument("router", type=click.Path(path_type=Path), metavar="ROUTER")
 @click.argument("name", metavar="OWNER/NAME")
-@click.option("--private", is_flag=True, help="If the repository is made, make it a private one.")
+@click.option("--private", is_flag=True, help="Make the repository private if it is created.")
 def main(router: Path, name: str, private: bool) -> None:
     """Put the saved router in the folder ROUTER into the repository OWNER/NAME on the Hub.
 
     Example: m3scale push runs/mine/router me/my-llava-router
 
-    Its README.md is its model card and may be changed before. The account is that of
+    Its README.md becomes the model card; edit it first if you like. The account is that of
     `hf auth login` or of the variable HF_TOKEN.
     """
     from predictor.bundle.hub import push_router

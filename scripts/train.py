@@ -18,7 +18,7 @@ from scripts.terminal.options import (
     part_option,
     run_option,
 )
-from scripts.terminal.output import print_table
+from scripts.terminal.output import print_rows
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
@@ -50,8 +50,8 @@ BUDGETS = (36, 72, 144)
     "--certify",
     type=Level(),
     multiple=True,
-    help="Prove that at most a share ALPHA of an image's questions regresses, but for a chance "
-    "DELTA; may be repeated.",
+    help="Prove with confidence 1 - DELTA that routing breaks, on average over images, at most a "
+    "share ALPHA of an image's answers that the largest scale gets right; repeatable.",
 )
 @click.option(
     "--tune/--no-tune",
@@ -80,7 +80,7 @@ def main(
     profile: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Train a router: each scale's chance to be right, from coarse tokens and question.
+    """Train a router: the probability that each scale is right, from coarse tokens and question.
 
     Example: m3scale train --run runs/mine
 
@@ -104,17 +104,21 @@ def main(
 def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) -> None:
     rows = [row for budget in BUDGETS if (row := _describe_budget(bundle, budget))]
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
-    click.echo(f"{bundle.router.kind} router, {counted} questions, {_weigh(bundle)}: {folder}")
-    print_table(("budget", "lambda", "tokens", "accuracy"), [list(row.values()) for row in rows])
+    size = f"{bundle.size_bytes() / 1e6:.2f} MB"
+    click.echo(f"{bundle.router.kind} router, {counted} questions, {size}: {folder}")
+    print_rows(rows)
     candidates = bundle.meta["candidates"]
-    if candidates:
-        print_table(tuple(candidates[0]), [list(row.values()) for row in candidates])
+    print_rows(candidates)
     proven = [describe_certificate(certificate) for certificate in bundle.certificates]
-    if proven:
-        print_table(tuple(proven[0]), [list(row.values()) for row in proven])
+    print_rows(proven)
     if json_file:
-        found = {"kind": bundle.router.kind, "calibration": rows, "certified": proven}
-        write_json(json_file, {**found, "candidates": candidates})
+        content = {
+            "kind": bundle.router.kind,
+            "calibration": rows,
+            "certified": proven,
+            "candidates": candidates,
+        }
+        write_json(json_file, content)
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:
@@ -129,7 +133,3 @@ def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:
         "tokens": table.costs[row],
         "accuracy": table.accuracies[row],
     }
-
-
-def _weigh(bundle: "RouterBundle") -> str:
-    return f"{bundle.size_bytes() / 1e6:.2f} MB"

@@ -1,4 +1,4 @@
-"""The command `m3scale verify`: a router's files against their hashes, its certificates again."""
+"""The command `m3scale verify`: checks a router's files and proves its certificates again."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from scripts.stages.splits import read_splits
 from scripts.stages.train import describe_certificate
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
-from scripts.terminal.output import print_table
+from scripts.terminal.output import print_rows
 
 
 @click.command(cls=OneLineCommand)
@@ -17,7 +17,7 @@ from scripts.terminal.output import print_table
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),
-    help="Label folder that the router was calibrated on: proves the certificates again.",
+    help="Label folder that the router was calibrated on, to prove the certificates again.",
 )
 @json_option
 def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
@@ -39,7 +39,6 @@ def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
     rows = [describe_certificate(certificate) for certificate in bundle.certificates]
     proven = "proven again" if outcomes else "not proven again: give --outcomes for that"
     click.echo(f"files whole, {len(rows)} certificates {proven if rows else ''}".rstrip())
-    if rows:
-        print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    print_rows(rows)
     if json_file:
         write_json(json_file, {"certified": rows, "proven_again": outcomes is not None})

@@ -30,6 +30,7 @@ from predictor.training.tuning import (
     Change,
     Tried,
     TuningSettings,
+    count_tested,
     list_parts,
     pick_router,
     tune,
@@ -108,7 +109,7 @@ def train_bundle(
     policy = operating_table(found, calibration.tokens, calibration.scores)
     prices = list_prices(found, calibration)
     lambdas = candidate_lambdas(router.predict_proba(rows), train)
-    tested = max(len(candidates), 1)
+    tested = count_tested(candidates)
     proven = tuple(certify(raw, calibration, lambdas, level, tested) for level in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", router.kind, *rows.shape)
     compared = {"tuning": tried, "candidates": candidates}

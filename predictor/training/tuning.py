@@ -166,6 +166,15 @@ def list_parts(kind: str) -> tuple[str, ...]:
     return _PARTS.get(kind, (kind,))
 
 
+def count_tested(candidates: Sequence[object]) -> int:
+    """Count the kinds that a router was picked from: the candidates, or itself alone without any.
+
+    >>> count_tested(CANDIDATES), count_tested(())
+    (4, 1)
+    """
+    return max(len(candidates), 1)
+
+
 def pick_router(
     routers: Mapping[str, Router], rows: FloatArray, data: TrainData, method: str
 ) -> tuple[Router, list[dict[str, Any]]]:

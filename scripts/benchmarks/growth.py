@@ -11,7 +11,7 @@ import click
 from scripts.benchmarks.settings import write_measures
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
-from scripts.terminal.output import print_table
+from scripts.terminal.output import print_rows
 
 if TYPE_CHECKING:
     from labels.labelling.answerer import Answerer
@@ -42,7 +42,7 @@ def main(questions: int, model: str | None, json_file: Path | None) -> None:
     Example: python -m scripts.benchmarks.growth --questions 20000
     """
     rows = measure_growth(questions, model)
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_rows(rows)
     content = {"questions": questions, "model": model, "quarters": rows}
     write_measures(json_file, "growth", content)
 

@@ -13,7 +13,7 @@ import click
 from scripts.benchmarks.settings import write_measures
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
-from scripts.terminal.output import print_table
+from scripts.terminal.output import print_rows
 
 if TYPE_CHECKING:
     from predictor.data import TrainData
@@ -65,7 +65,7 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
         "routed": routed,
         "route_s": round(time.perf_counter() - start, 5),
     }
-    print_table(tuple(measured), [list(measured.values())])
+    print_rows([measured])
     write_measures(json_file, "router", measured)
 
 

@@ -1,7 +1,7 @@
 """The gallery of a report: a few test questions with their images as PNG files.
 
-Which questions is decided by `predictor.evaluation.sections.gallery`, at random within each family.
-Images are loaded again from the source of the labels; where that is gone, the gallery is left out.
+`predictor.evaluation.sections.gallery` draws the questions at random within each family. Images
+are loaded again from the source of the labels; where that is gone, the gallery is left out.
 """
 
 import io

@@ -1,6 +1,6 @@
 """What produced a figure: the code, the machine and the command.
 
-Not a monitor: nothing is measured here, see `scripts.measure`.
+Nothing is measured here; `m3scale profile` and `scripts.benchmarks` do that.
 """
 
 import importlib.metadata
@@ -15,28 +15,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def describe_code() -> str:
-    """Name the code that runs.
-
-    Returns:
-        `git describe` of the clone, else the version of the installed package.
-    """
+    """Give `git describe` of the clone, else the version of the installed package."""
     version = importlib.metadata.version("m3scale")
     if not (REPOSITORY / ".git").exists():
         return version
     command = ["git", "describe", "--always", "--dirty", "--tags"]
     try:
-        found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return version  # no git on this machine, or no commit yet
-    return f"{version}+{found.stdout.strip()}"
+    return f"{version}+{done.stdout.strip()}"
 
 
 def describe_command() -> str:
-    """Give the command line as it can be typed again.
-
-    Returns:
-        The program's name and its arguments.
-    """
+    """Give the command line as it can be typed again."""
     return shlex.join(["m3scale", *sys.argv[1:]])
 
 

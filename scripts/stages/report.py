@@ -57,16 +57,16 @@ def _report_extras(
     from predictor.evaluation.sweeps import route
 
     budget, test = settings.evaluation.headline, splits["test"].data
-    found: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
+    sections: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
     outside = splits[OUT_OF_DISTRIBUTION].data if OUT_OF_DISTRIBUTION in splits else None
     if outside is not None:
         chosen = route(bundle, outside, budget)
-        found["ood"] = report_outside(outside, chosen, settings.evaluation)
-        found["fallback_ood"] = report_fallback(bundle, outside, budget)
-    found["fallback_certified"] = report_certified(bundle, test, outside)
+        sections["ood"] = report_outside(outside, chosen, settings.evaluation)
+        sections["fallback_ood"] = report_fallback(bundle, outside, budget)
+    sections["fallback_certified"] = report_certified(bundle, test, outside)
     if REPHRASED in splits:
-        found["paraphrase"] = rephrase([bundle], test, splits[REPHRASED].data, budget)
-    return found
+        sections["paraphrase"] = rephrase([bundle], test, splits[REPHRASED].data, budget)
+    return sections
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def run_report(
     progress: "Progress",
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """Judge the router of a run on its test split and draw the report.
+    """Measure the router of a run on its test split and draw the report.
 
     Args:
         inputs: labels and router.
@@ -268,11 +268,12 @@ def run_report(
     from predictor.evaluation.experiment import measure_router, run_experiment
     from predictor.report.report import write_report
     from predictor.routing_metrics.headroom import audit_ladder
+    from predictor.training.tuning import count_tested
 
     bundle = RouterBundle.load(inputs.router)
     splits = inputs.read()
     check_router(bundle, inputs.router, splits)
-    tested = max(len(bundle.meta.get("candidates", ())), 1)
+    tested = count_tested(bundle.meta.get("candidates", ()))
     settings = replace(settings, train=read_settings(bundle, settings.train), tested=tested)
     train, calibration, test = (splits[name].data for name in ("train", "calibration", "test"))
     results = run_experiment(train, calibration, test, settings, progress)

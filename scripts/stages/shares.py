@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def read_share(shard: str | None) -> "Share":
-    """Tell which parts this process makes.
+    """Find out which parts of a run this process labels.
 
     Args:
         shard: I/N to keep to the I-th of N shares, counted from 0; None to ask torchrun.
 
     Returns:
-        The share: of torchrun's processes each helps the others when it is done.
+        The share; under torchrun a process that is done helps the others.
 
     Raises:
-        click.UsageError: if torchrun shares out already.
+        click.UsageError: if torchrun splits the work already.
         click.BadParameter: if `shard` is no such pair.
     """
     from labels.labelling.claims import Share
@@ -34,7 +34,7 @@ def read_share(shard: str | None) -> "Share":
     if shard is None:
         return Share(int(os.environ.get("RANK", "0")), size)
     if size > 1:
-        raise click.UsageError("torchrun shares out by itself: leave --shard out")
+        raise click.UsageError("torchrun splits the work by itself: leave --shard out")
     number, _, count = shard.partition("/")
     if not (number.isdecimal() and count.isdecimal()):
         raise click.BadParameter(f"expected I/N such as 0/8, got {shard!r}", param_hint="--shard")
@@ -76,9 +76,12 @@ def show_status(folder: Path, json_file: Path | None) -> None:
 
 def _describe_worker(worker: dict[str, Any]) -> list[object]:
     silent, last = worker["silent"], worker["last"]
-    seen = f"{silent:.0f} s ago" if silent is not None else _clock(last) if last else None
+    if silent is not None:
+        last_seen: str | None = f"{silent:.0f} s ago"
+    else:
+        last_seen = _clock(last) if last else None
     numbers = (worker[key] for key in ("parts", "questions", "speed", "at"))
-    return [worker["worker"], *numbers, seen]
+    return [worker["worker"], *numbers, last_seen]
 
 
 def _describe_rest(status: dict[str, Any]) -> str:
@@ -87,7 +90,7 @@ def _describe_rest(status: dict[str, Any]) -> str:
     left, seconds = status["questions"]["all"] - status["questions"]["done"], status["seconds_left"]
     rest = f"{left} questions in {len(status['missing'])} parts are left"
     if seconds is None:
-        return f"{rest}; nobody is at work whose speed is known: run m3scale label to go on"
+        return f"{rest}; no process with a known speed is working: run m3scale label to go on"
     return f"{rest}, about {seconds:.0f} s"
 
 

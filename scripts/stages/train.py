@@ -8,9 +8,8 @@ from scripts.stages.splits import LabelledSplit
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
-    from predictor.training.train import TrainSettings
-if TYPE_CHECKING:
     from predictor.policy.certificates import Certificate
+    from predictor.training.train import TrainSettings
 
 
 def run_train(

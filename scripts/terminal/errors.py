@@ -1,7 +1,7 @@
-"""Turn what a user got wrong into one line on stderr and exit code 2.
+"""Turn a user's mistake into one line on stderr and exit code 2.
 
-Not an error hierarchy: the packages raise ValueError and OSError, and click raises UsageError. A
-real defect keeps its traceback, and `m3scale --verbose` shows it for the others too.
+The packages raise ValueError and OSError for these, and click raises UsageError. A defect keeps its
+traceback; `m3scale --verbose` shows one for mistakes too.
 """
 
 import logging
@@ -14,13 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 class InputError(click.ClickException):
-    """Something the user can put right; shown as `Error: ...` on one line."""
+    """A mistake that the user can correct; shown as `Error: ...` on one line."""
 
     exit_code = 2
 
 
 class OneLineCommand(click.Command):
-    """A command whose bad input is one line, however it came to light."""
+    """A command that reports bad input in one line, wherever it was noticed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options."""

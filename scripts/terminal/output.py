@@ -1,10 +1,10 @@
-"""What a command leaves behind: JSON files that appear whole, and small tables on stdout.
+"""What a command shows: small tables on stdout, progress bars on stderr.
 
 Not a report: `predictor.report.report` draws that.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """Print a table with aligned columns to stdout.
 
     Args:
-        header: one title a column.
-        rows: one value a column; floats get four digits, None a dash.
+        header: one title per column.
+        rows: one value per column; floats get four digits, None a dash.
     """
     cells = [list(header), *([_format(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
@@ -27,6 +27,16 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         padded = [row[0].ljust(widths[0])]
         padded += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         click.echo("  ".join(padded).rstrip())
+
+
+def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows that have the same keys as a table; nothing if there are none.
+
+    Args:
+        rows: title to value.
+    """
+    if rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _format(value: object) -> str:
@@ -38,11 +48,7 @@ def _format(value: object) -> str:
 
 
 def print_headline(results: dict[str, Any]) -> None:
-    """Print the fixed scales, then the headline.
-
-    Args:
-        results: what results.json holds.
-    """
+    """Print every fixed scale and the router's budgets, then the headline, from results.json."""
     router = results["router"]["at"]
     rows = [[f"fixed {k}", v["tokens"], v["accuracy"], None] for k, v in results["fixed"].items()]
     rows += [[f"router {k}", v["tokens"], v["accuracy"], v["ogc"]] for k, v in router.items()]
@@ -53,24 +59,21 @@ def print_headline(results: dict[str, Any]) -> None:
 
 
 def describe_headline(results: dict[str, Any]) -> list[tuple[str, str]]:
-    """Put the headline into words.
-
-    Args:
-        results: what results.json holds.
-
-    Returns:
-        Pairs of a name and its figure; a figure that does not exist is a dash.
-    """
+    """Give the headline of results.json as pairs of a name and its figure, a dash without one."""
     head = results["headline"]
     target = f"{head.get('target', 72):g}"
     ogc = [head.get(f"ogc_{target}{end}") for end in ("", "_low", "_high")]
     parity = f"{_number(head['parity_tokens'], 1)} ({_share(head['parity_share'])} of all)"
-    times = f"{_number(head['router_ms'])} ms a question, {_number(head['router_ms_single'])} alone"
+    together, single = _number(head["router_ms"]), _number(head["router_ms_single"])
     return [
         (f"OGC at {target} tokens", f"{_number(ogc[0])} [{_number(ogc[1])}, {_number(ogc[2])}]"),
         ("tokens to parity", f"{parity}, accuracy lost {_share(head['parity_drop'])}"),
         ("regression rate", _share(head["regression_rate"])),
-        ("router", f"{times}, {_number(head['router_mb'], 2)} MB"),
+        (
+            "router",
+            f"{together} ms per question, {single} ms one at a time, "
+            f"{_number(head['router_mb'], 2)} MB",
+        ),
     ]
 
 
@@ -83,14 +86,7 @@ def _share(value: float | None) -> str:
 
 
 def wants_progress(quiet: bool) -> bool:
-    """Tell whether bars are of use.
-
-    Args:
-        quiet: whether the user asked for none.
-
-    Returns:
-        True if stderr is a terminal and nobody asked for silence.
-    """
+    """Tell whether to show progress bars: only on a terminal, and not if --quiet was given."""
     return not quiet and sys.stderr.isatty()
 
 
@@ -102,7 +98,7 @@ def training_bar(show: bool) -> "Iterator[Progress]":
         show: whether to show it.
 
     Yields:
-        What `run_experiment` calls with a name, trainings done and trainings in all.
+        A function for `run_experiment`, called with a name, trainings done and trainings in all.
     """
     from tqdm.auto import tqdm
 

@@ -66,7 +66,7 @@ def test_unfinished_runs_say_what_is_left_and_are_not_compacted(folder, runner):
     manifest.write_text(manifest.read_text().replace('"n_parts": 1', '"n_parts": 2'))
     manifest.write_text(manifest.read_text().replace('"finished": true', '"finished": false'))
     result = runner.invoke(main, ["label", "--status", str(folder)])
-    assert "2 questions in 1 parts are left; nobody is at work" in result.stdout
+    assert "2 questions in 1 parts are left; no process with a known speed" in result.stdout
     result = runner.invoke(main, ["compact", "--outcomes", str(folder)])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "is not finished; run m3scale label again before" in result.stderr

@@ -26,7 +26,7 @@ def test_headline_in_words():
         ("OGC at 72 tokens", "0.412 [0.300, 0.500]"),
         ("tokens to parity", "144.0 (25.0 % of all), accuracy lost 0.2 %"),
         ("regression rate", "3.4 %"),
-        ("router", "0.200 ms a question, 1.500 alone, 1.25 MB"),
+        ("router", "0.200 ms per question, 1.500 ms one at a time, 1.25 MB"),
     ]
 
 
