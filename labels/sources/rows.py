@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 
@@ -21,14 +21,7 @@ NOTHING = "nan"
 """How data sets that went through pandas write a cell without text."""
 
 Record = Mapping[str, Any]
-
-
-class Rows(Protocol):
-    """A data set whose rows are read by number."""
-
-    def __getitem__(self, index: int) -> Record:
-        """Read one row."""
-        ...
+"""One row of a data set: column -> cell."""
 
 
 class ImageColumn:
@@ -41,7 +34,7 @@ class ImageColumn:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: Sequence[Record],
         column: str | Sequence[str],
         folder: Path,
         frames: int | None = None,
@@ -49,8 +42,9 @@ class ImageColumn:
         """Remember where images are.
 
         Args:
-            rows: the data set; image cells are paths, bytes, or a dict of both, or lists of these.
-            column: name of the image column; or names, if a question is about images of several.
+            rows: the data set, read by row number; an image cell is a path, bytes, a dict of both,
+                or a list of these.
+            column: name of the image column; or names, if each question has images in several.
             folder: where relative paths start.
             frames: frames to take of each video; None takes the first one.
         """
@@ -59,7 +53,9 @@ class ImageColumn:
         self._rows = rows
         self._folder = folder
         self._frames = frames
+        # Image id -> row, and place among the pictures of the row.
         self._first_place: dict[str, tuple[int, int]] = {}
+        # Hash of a file and number of a frame -> image id.
         self._known_files: dict[tuple[bytes, int], str] = {}
 
     def register(self, index: int, cell: object, name: str) -> str:
