@@ -44,7 +44,7 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
     known = read_manifest(folder).settings
     request = read_request(folder)
     if request is None:
-        raise ValueError(f"{folder} does not say how it was labelled; label it again, or use --again")
+        raise ValueError(f"{folder} does not say how it was labelled; label it again, or --again")
     questions = request.load_questions()
     if questions.fingerprint != known["questions"]:
         raise ValueError(f"the questions of {request.source} are not those of {folder} any more")
