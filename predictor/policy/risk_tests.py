@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtr
 
 from predictor.data import FloatArray, NameArray
 
@@ -110,12 +111,7 @@ def binomial_p_value(lost: int, n: int, alpha: float) -> float:
     Returns:
         A p-value in (0, 1].
     """
-    k = np.arange(lost + 1)
-    choices = math.lgamma(n + 1) - np.array(
-        [math.lgamma(i + 1) + math.lgamma(n - i + 1) for i in range(lost + 1)]
-    )
-    terms = choices + k * math.log(alpha) + (n - k) * math.log1p(-alpha)
-    return min(float(np.exp(terms).sum()), 1.0)
+    return float(bdtr(lost, n, alpha))
 
 
 def images_needed(alpha: float, delta: float, single: bool) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import logit
 
 from predictor.data import FloatArray
 from predictor.routers.arrays import pack_arrays, unpack_arrays
@@ -207,12 +208,7 @@ def center_and_spread(features: FloatArray) -> tuple[FloatArray, FloatArray]:
     return features.mean(axis=0), np.where(spread > 0, spread, 1.0)
 
 
-def sigmoid(logits: FloatArray) -> FloatArray:
-    """Turn log-odds of any shape into probabilities, without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, np.float64))))
-
-
 def log_odds(probabilities: FloatArray) -> FloatArray:
     """Turn probabilities of any shape into log-odds, kept within about +-14."""
     p = np.clip(np.asarray(probabilities, np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(p) - np.log1p(-p))
+    return np.asarray(logit(p))

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, TypeAlias
 
 import lightgbm as lgb
 import numpy as np
+from scipy.special import expit
 
 from predictor.data import FloatArray
-from predictor.routers.base import Router, log_odds, sigmoid
+from predictor.routers.base import Router, log_odds
 
 INDEX = "boosted.json"
 
@@ -201,7 +202,7 @@ def _parse(content: bytes, width: int) -> lgb.Booster:
 
 def _predict_head(head: Head, x: FloatArray) -> FloatArray:
     if isinstance(head, float):
-        return np.full(len(x), sigmoid(np.array(head)))
+        return np.full(len(x), expit(head))
     # One thread: waking others takes longer than the rows of a batch.
     probabilities = head.predict(x, num_threads=1, predict_disable_shape_check=True)
     return np.asarray(probabilities, np.float64)

@@ -7,10 +7,11 @@ mean what they say.
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit
 
 from predictor.data import FloatArray
 from predictor.routers.arrays import pack_arrays, unpack_arrays
-from predictor.routers.base import log_odds, sigmoid
+from predictor.routers.base import log_odds
 from predictor.routers.linear import LinearSettings, fit_logistic
 
 METHODS = ("platt", "isotonic")
@@ -81,7 +82,7 @@ class Calibrator:
             raise ValueError(f"probabilities must be [n, {len(self.scales)}], got {p.shape}")
         if self.method == "platt":
             learnt = np.stack(self.maps_)
-            return sigmoid(log_odds(p) * learnt[:, 0] + learnt[:, 1])
+            return np.asarray(expit(log_odds(p) * learnt[:, 0] + learnt[:, 1]))
         columns = [np.interp(p[:, k], knots[0], knots[1]) for k, knots in enumerate(self.maps_)]
         return np.column_stack(columns)
 
@@ -134,18 +135,12 @@ def _flat(target: FloatArray) -> FloatArray:
 
 
 def _fit_isotonic(p: FloatArray, y: FloatArray) -> FloatArray:
-    """Pool adjacent violators, then keep the ends of each level as knots.
+    """Fit a rising step-wise linear map; give its knots [2, m].
 
-    Source: Barlow et al. 1972; Zadrozny and Elkan 2002 for its use in calibration.
+    Source: Zadrozny and Elkan 2002 for isotonic regression as a calibration.
     """
-    values, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
-    levels: list[tuple[float, float, int, int]] = []
-    sums = np.bincount(inverse, weights=y)
-    for index in range(len(values)):
-        total, weight, first = float(sums[index]), float(counts[index]), index
-        while levels and levels[-1][0] * weight >= total * levels[-1][1]:
-            total, weight = total + levels[-1][0], weight + levels[-1][1]
-            first = levels.pop()[2]
-        levels.append((total, weight, first, index))
-    knots = {float(values[at]): total / weight for total, weight, *ends in levels for at in ends}
-    return np.array([list(knots), list(knots.values())])
+    # Not at the top: a saved router is used without it.
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression().fit(p, y)
+    return np.stack([fitted.X_thresholds_, fitted.y_thresholds_])

@@ -1,16 +1,13 @@
-"""One logistic regression per scale: the baseline that every other router has to beat.
-
-Its own Newton solver, because scores may be soft, because a fit is then the same to the last bit
-on every run, and because loading a router should not import scikit-learn.
-"""
+"""One logistic regression per scale: the baseline that every other router has to beat."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import expit
 
 from predictor.data import FloatArray
-from predictor.routers.base import ArrayRouter, center_and_spread, log_odds, sigmoid
+from predictor.routers.base import ArrayRouter, center_and_spread, log_odds
 
 # Makes the penalty on a threshold a ten-thousandth of that on a slope: thresholds are free.
 _FREE = 100.0
@@ -42,26 +39,21 @@ def fit_logistic(
 
     Returns:
         d coefficients and the intercept [d + 1].
-
-    Source: iteratively reweighted least squares, e.g. Hastie et al., The Elements of Statistical
-        Learning, section 4.4.1.
     """
-    x = np.column_stack([features, np.ones(len(features))])
-    penalty = np.full(x.shape[1], settings.l2)
-    penalty[-1] = 1e-6
-    beta = np.zeros(x.shape[1])
-    beta[-1] = float(log_odds(np.asarray(np.average(target, weights=weights))))
-    for _ in range(settings.max_steps):
-        p = sigmoid(x @ beta)
-        gradient = x.T @ (weights * (p - target)) + penalty * beta
-        # The floor keeps the system solvable where every probability is already extreme.
-        curvature = np.maximum(weights * p * (1 - p), 1e-6 * weights)
-        step = np.linalg.solve((x.T * curvature) @ x + np.diag(penalty), gradient)
-        # A full Newton step can overshoot on separable rows; its length is bounded in log-odds.
-        beta = beta - step * min(1.0, 5.0 / max(float(np.abs(x @ step).max()), 1e-12))
-        if np.abs(step).max() < 1e-8:
-            break
-    return beta
+    # Not at the top: a saved router predicts without it.
+    from sklearn.linear_model import LogisticRegression
+
+    # A soft target is a right row and a wrong row that share the weight [2n].
+    parts = np.concatenate([weights * target, weights * (1 - target)])
+    right = np.repeat([1, 0], len(target))
+    kept = parts > 0
+    if len(set(right[kept])) == 1:  # nothing to tell apart: only the intercept is left
+        mean = np.asarray(np.average(target, weights=weights))
+        return np.append(np.zeros(features.shape[1]), log_odds(mean))
+    fitted = LogisticRegression(
+        C=1 / settings.l2, solver="newton-cg", tol=1e-7, max_iter=settings.max_steps
+    ).fit(np.concatenate([features, features])[kept], right[kept], parts[kept])
+    return np.append(fitted.coef_[0], fitted.intercept_)
 
 
 class LinearRouter(ArrayRouter):
@@ -82,8 +74,6 @@ class LinearRouter(ArrayRouter):
     def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         center, spread = center_and_spread(x)
         standard = (x - center) / spread
-        # A scale whose scores are all alike needs no special case: the penalty leaves it its
-        # intercept.
         heads = np.stack(
             [fit_logistic(standard, y[:, k], w[:, k], self.settings) for k in range(y.shape[1])]
         )  # [s, d + 1]
@@ -95,7 +85,7 @@ class LinearRouter(ArrayRouter):
 
     def _predict(self, x: FloatArray) -> FloatArray:
         learnt = self.arrays_["coefficients"]
-        return sigmoid(x @ learnt[:, :-1].T + learnt[:, -1])
+        return np.asarray(expit(x @ learnt[:, :-1].T + learnt[:, -1]))
 
     def _width(self) -> int:
         return int(self.arrays_["coefficients"].shape[1]) - 1

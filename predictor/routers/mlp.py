@@ -1,4 +1,4 @@
-"""A small neural network, one hidden layer, in plain numpy: the same on every machine.
+"""A small neural network with one hidden layer, trained in torch, predicting in plain numpy.
 
 Three losses: `bce` learns P(correct) of every scale; `rank` is the ranking loss of AVG-LLaVA with
 its cross-entropy; `cost` weighs the choice by the utility at stake, at one price of a token. The
@@ -6,22 +6,18 @@ last two order the scales and make no probabilities: the calibration that follow
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from predictor.data import FloatArray
-from predictor.routers.base import ArrayRouter, center_and_spread, log_odds, sigmoid
-from predictor.routers.mlp_losses import (
-    LOSSES,
-    Mask,
-    cross_entropy,
-    ranking,
-    softmax,
-    weighted_choice,
-)
+from predictor.routers.base import ArrayRouter, center_and_spread, log_odds
 
-Layers: TypeAlias = dict[str, FloatArray]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOSSES: Final = ("bce", "rank", "cost")
 
 
 @dataclass(frozen=True)
@@ -100,100 +96,109 @@ class MlpRouter(ArrayRouter):
     def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         center, spread = center_and_spread(x)
         shrink = 1.0 / spread
-        scaled, found = (x - center) * shrink, []
-        for network in range(self.settings.networks):
-            rng = np.random.default_rng([self.settings.seed, network])
-            layers = self._start(x.shape[1], y, w, rng)
-            found.append(self._train(layers, scaled, y, w / w.max(axis=1).mean(), rng))
-        stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
-        soft = np.array(float(self.settings.loss != "bce"))
-        self.arrays_ = {**stacked, "center": center, "shrink": shrink, "softmax": soft}
+        rngs = [
+            np.random.default_rng([self.settings.seed, network])
+            for network in range(self.settings.networks)
+        ]
+        starts = [self._start(x.shape[1], y, w, rng) for rng in rngs]
+        layers = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+        weights = w / w.max(axis=1).mean()
+        self.arrays_ = {
+            **self._train(layers, ((x - center) * shrink, y, weights), rngs),
+            "center": center,
+            "shrink": shrink,
+            "softmax": np.array(float(self.settings.loss != "bce")),
+        }
 
-    def _start(self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator) -> Layers:
-        rates = np.average(y, axis=0, weights=w)
+    def _start(
+        self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator
+    ) -> dict[str, FloatArray]:
+        hidden, scales = self.settings.hidden, y.shape[1]
+        # The losses that only order scales start without a preference: from a strong one they
+        # learn nothing.
+        offsets: FloatArray = np.zeros(scales)
+        if self.settings.loss == "bce":
+            rates = np.average(y, axis=0, weights=w)
+            # Half a row each way, so that scores that are all alike are never quite 0 or 1.
+            offsets = log_odds((rates * len(y) + 0.5) / (len(y) + 1))
         return {
-            "in": rng.normal(0, np.sqrt(2 / width), (width, self.settings.hidden)),
-            "in.bias": np.zeros(self.settings.hidden),
-            "out": np.zeros((self.settings.hidden, y.shape[1])),
-            # Half a row each way, so that scores that are all alike are never quite 0 or 1. The
-            # other losses start without a preference: from a strong one they learn nothing.
-            "out.bias": log_odds((rates * len(y) + 0.5) / (len(y) + 1))
-            if self.settings.loss == "bce"
-            else np.zeros(len(rates)),
+            "in": rng.normal(0, np.sqrt(2 / width), (width, hidden)),
+            "in.bias": np.zeros(hidden),
+            "out": np.zeros((hidden, scales)),
+            "out.bias": offsets,
         }
 
     def _train(
-        self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray, rng: np.random.Generator
-    ) -> Layers:
-        s = self.settings
-        learn = max(round(len(x) * (1 - s.held_share)), 1)
-        heard = learn < len(x) and w[learn:].sum() > 0
-        held = slice(learn, None) if heard else slice(None)
-        best, least, waited = layers, np.inf, 0
-        state = {name: (np.zeros_like(v), np.zeros_like(v)) for name, v in layers.items()}
-        step = 0
-        for _ in range(s.epochs):
-            order = rng.permutation(learn)
-            for start in range(0, learn, s.batch):
-                rows, step = order[start : start + s.batch], step + 1
-                slopes = self._slopes(layers, x[rows], y[rows], w[rows])
-                layers = {n: self._move(v, slopes[n], state[n], step) for n, v in layers.items()}
-            loss, _ = self._measure(_logits(layers, x[held])[1], y[held], w[held] > 0)
-            found = float(np.average(loss, weights=w[held].max(axis=1)))
-            best, least, waited = (
-                (layers, found, 0) if found < least - 1e-5 else (best, least, waited + 1)
-            )
-            if waited >= s.patience:
-                break
-        return best
+        self,
+        layers: dict[str, FloatArray],
+        rows: tuple[FloatArray, FloatArray, FloatArray],
+        rngs: list[np.random.Generator],
+    ) -> dict[str, FloatArray]:
+        """Train the networks side by side, each until its held-out loss gets no better.
 
-    def _measure(
-        self, logits: FloatArray, y: FloatArray, known: Mask
-    ) -> tuple[FloatArray, FloatArray]:
-        """Give the loss of each row [n] and its slope in the logits [n, s]."""
+        Source: Loshchilov and Hutter 2019 (arXiv 1711.05101), Adam with decoupled decay.
+        """
+        import torch  # only for training: a saved network predicts without it
+
+        s = self.settings
+        x, y, w = (torch.from_numpy(part) for part in rows)  # [n, d], [n, s], [n, s]
+        now = {name: torch.tensor(start, requires_grad=True) for name, start in layers.items()}
+        groups = [
+            {"params": [now["in"], now["out"]], "weight_decay": s.decay},
+            {"params": [now["in.bias"], now["out.bias"]], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=s.rate)
+        learn = max(round(len(x) * (1 - s.held_share)), 1)
+        # Without a held-out row that weighs anything, the training rows decide when to stop.
+        first = learn if w[learn:].sum() > 0 else 0
+        held = torch.arange(first, len(x)).expand(len(rngs), -1)  # [k, m]
+        weight = w[first:].amax(dim=1).sum()
+        best = {name: value.detach().clone() for name, value in now.items()}
+        least = torch.full((len(rngs),), torch.inf, dtype=x.dtype)
+        waited = torch.zeros(len(rngs))
+        for _ in range(s.epochs):
+            orders = torch.from_numpy(np.stack([rng.permutation(learn) for rng in rngs]))
+            for batch in torch.split(orders, s.batch, dim=1):  # [k, b]
+                optimizer.zero_grad()
+                loss = self._weigh(now, x[batch], y[batch], w[batch]).mean(dim=1)
+                # The networks share no weight: the slope of the sum is each network's own.
+                torch.autograd.backward(loss.sum())
+                optimizer.step()
+            with torch.no_grad():
+                loss = self._weigh(now, x[held], y[held], w[held]).sum(dim=1) / weight  # [k]
+            better = (loss < least - 1e-5) & (waited < s.patience)
+            least = torch.where(better, loss, least)
+            waited = torch.where(better, 0, waited + 1)
+            for name, value in now.items():
+                best[name][better] = value.detach()[better]
+            if (waited >= s.patience).all():
+                break
+        return {name: value.numpy() for name, value in best.items()}
+
+    def _weigh(
+        self, layers: "dict[str, Tensor]", x: "Tensor", y: "Tensor", w: "Tensor"
+    ) -> "Tensor":
+        """Give the weighted loss of rows that differ from network to network [k, b]."""
+        hidden = (x @ layers["in"] + layers["in.bias"][:, None]).relu()  # [k, b, h]
+        logits = hidden @ layers["out"] + layers["out.bias"][:, None]  # [k, b, s]
+        return self._measure(logits, y, w > 0) * w.amax(dim=-1)
+
+    def _measure(self, logits: "Tensor", scores: "Tensor", known: "Tensor") -> "Tensor":
+        """Give the loss of each row [k, b]."""
+        from predictor.routers.mlp_losses import cross_entropy, ranking, weighted_choice
+
         s = self.settings
         if s.loss == "rank":
-            return ranking(logits, y, known, s.margin, s.choice_weight)
+            return ranking(logits, scores, known, s.margin, s.choice_weight)
         if s.loss == "cost":
-            costs = s.price * np.array(self.scales) / max(self.scales)
-            return weighted_choice(logits, y, known, costs)
-        return cross_entropy(logits, y, known)
-
-    def _slopes(self, layers: Layers, x: FloatArray, y: FloatArray, w: FloatArray) -> Layers:
-        """Give the gradient of the weighted mean loss."""
-        hidden, logits = _logits(layers, x)
-        _, slope = self._measure(logits, y, w > 0)
-        slope = slope * w.max(axis=1, keepdims=True) / len(x)
-        back = (slope @ layers["out"].T) * (hidden > 0)
-        return {
-            "in": x.T @ back,
-            "in.bias": back.sum(axis=0),
-            "out": hidden.T @ slope,
-            "out.bias": slope.sum(axis=0),
-        }
-
-    def _move(
-        self, value: FloatArray, slope: FloatArray, state: tuple[FloatArray, FloatArray], step: int
-    ) -> FloatArray:
-        """Take one step of Adam with decoupled decay; `state` is changed.
-
-        Source: Loshchilov and Hutter 2019 (arXiv 1711.05101).
-        """
-        mean, square = state
-        mean += 0.1 * (slope - mean)
-        square += 0.001 * (slope**2 - square)
-        direction = (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-        decay = self.settings.decay if value.ndim == 2 else 0.0
-        return np.asarray(value - self.settings.rate * (direction + decay * value))
+            costs = logits.new_tensor([s.price * scale / max(self.scales) for scale in self.scales])
+            return weighted_choice(logits, scores, known, costs)
+        return cross_entropy(logits, scores, known)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         a = self.arrays_
-        _, logits = _logits(a, (x - a["center"]) * a["shrink"])  # [k, n, s]
-        outputs = softmax(logits) if a["softmax"] else sigmoid(logits)
+        standard = (x - a["center"]) * a["shrink"]
+        hidden = np.maximum(standard @ a["in"] + a["in.bias"][:, None, :], 0.0)  # [k, n, h]
+        logits = hidden @ a["out"] + a["out.bias"][:, None, :]  # [k, n, s]
+        outputs = softmax(logits, axis=-1) if a["softmax"] else expit(logits)
         return np.asarray(outputs.mean(axis=0))
-
-
-def _logits(layers: Layers, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    # One network's layers, or those of several with a dimension more in front.
-    hidden = np.maximum(x @ layers["in"] + layers["in.bias"][..., None, :], 0.0)
-    return hidden, hidden @ layers["out"] + layers["out.bias"][..., None, :]

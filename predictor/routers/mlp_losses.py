@@ -1,111 +1,82 @@
-"""Losses of the small network: each row's loss and its slope in the logits.
+"""Losses of the small network, in torch, which finds their slopes.
 
-Scores [n, s] are in [0, 1]; what AVG-LLaVA calls the loss of a scale is 1 - score here. A scale
-that was not tried has no part in the row's loss.
+Scores [..., s] are in [0, 1]; what AVG-LLaVA calls the loss of a scale is 1 - score here. A scale
+that was not tried (`known` is false) has no part in the row's loss.
 """
 
-from typing import Final
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-import numpy as np
-from numpy.typing import NDArray
-
-from predictor.data import FloatArray
-from predictor.routers.base import sigmoid
-
-LOSSES: Final = ("bce", "rank", "cost")
+_NEVER = -1e9
+"""Logit or utility of a scale that was not tried; finite, so that a row without any is no NaN."""
 
 
-Mask = NDArray[np.bool_]
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """Turn logits into shares.
-
-    Args:
-        logits: any numbers [..., s].
-
-    Returns:
-        Positive shares that sum to 1 in each row [..., s].
-    """
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def cross_entropy(
-    logits: FloatArray, scores: FloatArray, known: Mask
-) -> tuple[FloatArray, FloatArray]:
+def cross_entropy(logits: Tensor, scores: Tensor, known: Tensor) -> Tensor:
     """Measure how well sigmoid(logits) predicts every scale's score.
 
     Args:
-        logits: log-odds [n, s].
-        scores: scores [n, s].
-        known: whether a scale was tried [n, s].
+        logits: log-odds [..., n, s].
+        scores: scores [..., n, s].
+        known: whether a scale was tried [..., n, s].
 
     Returns:
-        Loss [n] and its slope in the logits [n, s].
+        Loss [..., n].
     """
-    loss = np.logaddexp(0.0, logits) - scores * logits
-    return (loss * known).sum(axis=1), (sigmoid(logits) - scores) * known
+    loss = functional.binary_cross_entropy_with_logits(logits, scores, reduction="none")
+    return (loss * known).sum(dim=-1)
 
 
 def ranking(
-    logits: FloatArray, scores: FloatArray, known: Mask, margin: float, choice_weight: float
-) -> tuple[FloatArray, FloatArray]:
+    logits: Tensor, scores: Tensor, known: Tensor, margin: float, choice_weight: float
+) -> Tensor:
     """Measure whether better scales are ranked above worse ones, by how much they are better.
 
     Ranks follow the score, the cheaper scale first among equals; pairs of equals do not count.
 
     Args:
-        logits: any numbers [n, s].
-        scores: scores [n, s].
-        known: whether a scale was tried [n, s]; at least one of each row.
+        logits: any numbers [..., n, s].
+        scores: scores [..., n, s].
+        known: whether a scale was tried [..., n, s]; at least one of each row.
         margin: margin for neighbouring ranks whose scores differ by 1.
         choice_weight: weight of the cross-entropy with the first rank.
 
     Returns:
-        Loss [n] and its slope in the logits [n, s].
+        Loss [..., n].
 
     Source: AVG-LLaVA (arXiv 2410.02745): sum over i < j of max(0, s_j - s_i + m (j - i)(l_j - l_i))
         plus 0.1 times the cross-entropy with the scale of the smallest loss l.
     """
-    rows = np.arange(len(scores))
-    ranks = np.argsort(np.argsort(np.where(known, -scores, np.inf), axis=1, kind="stable"), axis=1)
-    # [n, better, worse]
-    lead = (scores[:, :, None] - scores[:, None, :]) * (known[:, :, None] & known[:, None, :])
-    steps = ranks[:, None, :] - ranks[:, :, None]
-    short = logits[:, None, :] - logits[:, :, None] + margin * steps * lead
-    wrong = (lead > 0) & (short > 0)
-    shares, first = _shares(logits, known), ranks.argmin(axis=1)
-    loss = (short * wrong).sum(axis=(1, 2)) - choice_weight * np.log(shares[rows, first] + 1e-12)
-    slope = wrong.sum(axis=1) - wrong.sum(axis=2) + choice_weight * shares
-    slope[rows, first] -= choice_weight
-    return loss, slope
+    order = torch.where(known, -scores, torch.inf).argsort(dim=-1, stable=True)
+    ranks = order.argsort(dim=-1)
+    # Pairs of a better and a worse scale [..., n, better, worse].
+    lead = scores[..., :, None] - scores[..., None, :]
+    lead = lead * (known[..., :, None] & known[..., None, :])
+    steps = ranks[..., None, :] - ranks[..., :, None]
+    short = logits[..., None, :] - logits[..., :, None] + margin * steps * lead
+    missed = torch.where(lead > 0, short.relu(), 0.0).sum(dim=(-2, -1))
+    return missed + choice_weight * _choice_loss(logits, known, order[..., 0])
 
 
-def weighted_choice(
-    logits: FloatArray, scores: FloatArray, known: Mask, costs: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def weighted_choice(logits: Tensor, scores: Tensor, known: Tensor, costs: Tensor) -> Tensor:
     """Measure whether the scale of the best utility is chosen, by what is at stake.
 
     Args:
-        logits: any numbers [n, s].
-        scores: scores [n, s].
-        known: whether a scale was tried [n, s]; at least one of each row.
+        logits: any numbers [..., n, s].
+        scores: scores [..., n, s].
+        known: whether a scale was tried [..., n, s]; at least one of each row.
         costs: what each scale costs, in units of score [s].
 
     Returns:
-        Loss [n], the cross-entropy with the best scale times the mean utility lost elsewhere, and
-        its slope in the logits [n, s].
+        Loss [..., n]: the cross-entropy with the best scale times the mean utility lost elsewhere.
     """
-    utility, rows = np.where(known, scores - costs, -1e9), np.arange(len(scores))
-    best = utility.argmax(axis=1)
-    lost = np.where(known, utility.max(axis=1, keepdims=True) - utility, 0.0)
-    stake = lost.sum(axis=1, keepdims=True) / max(scores.shape[1] - 1, 1)
-    shares = _shares(logits, known)
-    slope = stake * shares
-    slope[rows, best] -= stake[:, 0]
-    return -stake[:, 0] * np.log(shares[rows, best] + 1e-12), slope
+    utility = torch.where(known, scores - costs, _NEVER)
+    best, at = utility.max(dim=-1, keepdim=True)
+    lost = torch.where(known, best - utility, 0.0)
+    stake = lost.sum(dim=-1) / max(scores.shape[-1] - 1, 1)
+    return stake * _choice_loss(logits, known, at[..., 0])
 
 
-def _shares(logits: FloatArray, known: Mask) -> FloatArray:
-    return softmax(np.where(known, logits, -1e9))
+def _choice_loss(logits: Tensor, known: Tensor, chosen: Tensor) -> Tensor:
+    shares = torch.where(known, logits, _NEVER).log_softmax(dim=-1)
+    return -shares.gather(-1, chosen[..., None])[..., 0]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from predictor.routers.base import log_odds, sigmoid
+from predictor.routers.base import log_odds
 from predictor.routers.calibration import Calibrator
 
 SCALES = (1, 9)
@@ -13,7 +14,7 @@ def skewed():
     rng = np.random.default_rng(0)
     true = rng.uniform(0.05, 0.95, (4000, 2))
     happened = (rng.random(true.shape) < true).astype(float)
-    return sigmoid(2 * log_odds(true) + 0.5), happened, true
+    return expit(2 * log_odds(true) + 0.5), happened, true
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from predictor.routers.arrays import pack_arrays
-from predictor.routers.base import sigmoid
 from predictor.routers.linear import LinearRouter, LinearSettings, fit_logistic
 
 
@@ -11,7 +11,7 @@ def test_logistic_regression_meets_its_own_optimality():
     x, y, w = rng.normal(size=(200, 3)), rng.random(200), rng.random(200)
     beta = fit_logistic(x, y, w, LinearSettings(l2=2.0))
     # At the optimum the penalty balances the weighted residuals, column by column.
-    residual = w * (sigmoid(x @ beta[:3] + beta[3]) - y)
+    residual = w * (expit(x @ beta[:3] + beta[3]) - y)
     assert x.T @ residual == pytest.approx(-2.0 * beta[:3], abs=1e-5)
     assert residual.sum() == pytest.approx(0.0, abs=1e-4)
 
@@ -25,7 +25,15 @@ def test_separable_rows_still_converge():
 
 def test_an_intercept_alone_is_the_mean():
     beta = fit_logistic(np.zeros((10, 1)), np.full(10, 0.3), np.ones(10), LinearSettings())
-    assert sigmoid(beta[1]) == pytest.approx(0.3, abs=1e-6)
+    assert expit(beta[1]) == pytest.approx(0.3, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_without_anything_to_tell_apart_the_mean_is_left(value):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    beta = fit_logistic(x, np.full(20, value), np.ones(20), LinearSettings())
+    assert beta[:2].tolist() == [0, 0]
+    assert expit(beta[2]) == pytest.approx(value, abs=2e-6)
 
 
 def test_columns_of_any_size_are_treated_alike():
