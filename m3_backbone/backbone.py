@@ -263,10 +263,7 @@ class M3Backbone:
         return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
-        """Average the language model's input embeddings over each question's own tokens.
-
-        No template is added. Gives [n, D].
-        """
+        """Average the input embeddings of each question's tokens, without a template [n, D]."""
         table: Any = self.model.get_input_embeddings().weight
         return average_embeddings(table, self._engine.prompts.question_ids(questions))
 
@@ -301,9 +298,10 @@ class M3Backbone:
         return read_prompt_states(self._engine, questions, features)
 
     def image_statistics(self, image: Image.Image | PreparedImage) -> NDArray[np.float32]:
-        """Measure brightness, colours and edges of an image as the vision tower would see it.
+        """Measure size, brightness, colours and edges of an image as the vision tower would see it.
 
-        The image is as for `encode`; `router_inputs.measure_image` lists the numbers [26].
+        An image as `encode` takes it becomes the numbers that `router_inputs.measure_image` lists
+        [26].
         """
         return measure_image(image if isinstance(image, PreparedImage) else self.prepare(image))
 

@@ -154,7 +154,7 @@ def check_image(image: Image.Image, name: str = "image") -> Image.Image:
 
 
 def check_size(size: tuple[int, int], name: str = "image") -> None:
-    """Refuse a width and height [pixels] that no answer could be trusted for.
+    """Refuse a width and height [pixels] at which no answer could be trusted.
 
     Raises:
         ValueError: if a side is too short or too long, or the image is too thin.

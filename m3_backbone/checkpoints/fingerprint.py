@@ -13,13 +13,13 @@ CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 
 
 def fingerprint_folder(folder: Path) -> str:
-    """Give the first 16 hex digits of a SHA-256 over names and contents of a checkpoint's files."""
+    """Hash a checkpoint's files, names and contents: first 16 hex digits of a SHA-256."""
     names = sorted(path.name for path in folder.iterdir() if path.suffix in CONTENT_SUFFIXES)
     return _fingerprint((name, _read_blocks(folder / name)) for name in names)
 
 
 def fingerprint_model(model: torch.nn.Module) -> str:
-    """Give the same of a model in memory, over names, types, shapes and values of its weights."""
+    """Hash a model in memory, names, types, shapes and values of its weights: 16 hex digits."""
     state = sorted(model.state_dict().items())
     return _fingerprint(
         (f"{name} {value.dtype} {list(value.shape)}", [_to_bytes(value)]) for name, value in state

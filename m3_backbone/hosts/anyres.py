@@ -67,7 +67,7 @@ class Window:
 def best_resolution(size: Size, resolutions: tuple[Size, ...]) -> Size:
     """Find the grid that keeps most pixels of an image; among equals, the one that wastes least.
 
-    The first of equally good ones wins.
+    Sizes are in pixels; the first of equally good grids wins.
     """
     width, height = size
 

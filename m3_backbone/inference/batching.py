@@ -117,9 +117,9 @@ def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]
 def split_batches(
     scales: Sequence[int], lengths: Sequence[int], batch_size: int
 ) -> Iterator[list[int]]:
-    """Split row numbers into batches of one scale, rows of like length [tokens] together.
+    """Split rows, by their scales and lengths [tokens], into batches of one scale.
 
-    So little is padded.
+    Yields row numbers. Rows of like length come together, so that little is padded.
     """
     order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
     for _, rows in groupby(order, key=lambda i: scales[i]):

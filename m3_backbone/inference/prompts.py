@@ -56,7 +56,7 @@ class PromptBuilder:
         image_token_id: int,
         template: str = FALLBACK_TEMPLATE,
     ) -> None:
-        """Keep the tokenizer, and the template, with <image> for an image, if it has no own one.
+        """Keep the tokenizer, and a template (<image> stands for an image) if it has none.
 
         Raises:
             ValueError: if the tokenizer has no token of that id.

@@ -18,7 +18,7 @@ frames of a video, whose tokens follow one another."""
 
 
 def check_grids(tokens: Sequence[Tensor], side: int, hidden: int) -> None:
-    """Refuse tokens [N, D] or [crops, N, D] that are not side * side of a width.
+    """Refuse visual tokens [N, D] or [crops, N, D] unless N is side * side and D is `hidden`.
 
     Raises:
         ValueError: if N or D is another.

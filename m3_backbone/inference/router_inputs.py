@@ -33,8 +33,8 @@ def read_prompt_states(
 ) -> NDArray[np.float32]:
     """Read each prompt and take the state that would begin its answer.
 
-    With visual tokens [n_visual, D] of each question. Gives the last layer's hidden state at the
-    last place of each prompt [n, D].
+    `features` are the visual tokens of each question [n_visual, D]. Gives the last layer's hidden
+    state at the last place of each prompt [n, D].
     """
     model = engine.model
     image_id = model.config.image_token_id

@@ -34,7 +34,7 @@ class TrainingLoop:
     Args:
         modules: pairs of a module and its peak learning rate.
         settings: how long and how fast.
-        checkpoint: file that holds the unfinished run; removed by `finish`.
+        checkpoint: file that holds the run so far.
         identity: what is trained; it must agree, with steps, seed and purpose, when a run is
             resumed.
     """
