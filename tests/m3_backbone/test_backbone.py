@@ -162,12 +162,12 @@ def test_an_answer_ends_with_its_end_token(build_model, build_backbone, images, 
 def test_ends_hold_for_many_questions_an_image(build_model, build_backbone, images, backbone):
     pyramids = backbone.encode(images)
     groups = [QUESTIONS, QUESTIONS[:2], QUESTIONS[::-1]]
-    said = backbone.answer_images(pyramids, groups, 36, max_new_tokens=STEPS)
+    unended = backbone.answer_images(pyramids, groups, 36, max_new_tokens=STEPS)
     model = build_model()
     model.generation_config.eos_token_id = [
-        said[0][0].token_ids[0],
-        said[0][1].token_ids[1],
-        said[1][1].token_ids[3],
+        unended[0][0].token_ids[0],
+        unended[0][1].token_ids[1],
+        unended[1][1].token_ids[3],
     ]
     ending = build_backbone(model)
     answers = ending.answer_images(pyramids, groups, 36, max_new_tokens=STEPS)
@@ -199,9 +199,9 @@ def test_log_probability_and_margin_are_those_of_a_plain_forward(backbone, pyram
             mm_encoder_outputs={"image": features},
         ).logits[0, len(prompt) - 1 : -1]
     logprobs = logits.log_softmax(-1)
-    said = logprobs[range(STEPS), list(answer.token_ids)]
+    chosen = logprobs[range(STEPS), list(answer.token_ids)]
     best = logprobs[0].sort(descending=True).values
-    assert answer.mean_logprob == pytest.approx(said.mean().item(), abs=1e-4)
+    assert answer.mean_logprob == pytest.approx(chosen.mean().item(), abs=1e-4)
     assert answer.first_margin == pytest.approx((best[0] - best[1]).item(), abs=1e-4)
     assert answer.wall_ms > 0
 
@@ -224,13 +224,13 @@ def test_the_question_embedding_is_the_mean_over_its_own_tokens(backbone):
 
 
 def test_prompt_states_are_those_of_each_prompt_alone(backbone, pyramids):
-    seen = [pyramids[i % len(pyramids)] for i in range(len(QUESTIONS))]
-    found = backbone.prompt_states(seen, QUESTIONS)
-    assert found.shape == (len(QUESTIONS), backbone.hidden_size)
-    for row, pyramid, question in zip(found, seen, QUESTIONS, strict=True):
+    chosen = [pyramids[i % len(pyramids)] for i in range(len(QUESTIONS))]
+    actual = backbone.prompt_states(chosen, QUESTIONS)
+    assert actual.shape == (len(QUESTIONS), backbone.hidden_size)
+    for row, pyramid, question in zip(actual, chosen, QUESTIONS, strict=True):
         alone = backbone.prompt_states([pyramid], [question])[0]
         np.testing.assert_allclose(row, alone, atol=1e-4)
-    assert np.abs(found[0] - found[1]).max() > 1e-3
+    assert np.abs(actual[0] - actual[1]).max() > 1e-3
     assert backbone.prompt_states([], []).shape == (0, backbone.hidden_size)
 
 
@@ -268,5 +268,5 @@ def test_a_gpu_says_what_the_cpu_says(tiny_folder, backbone, images):
     groups = [QUESTIONS] * 3
     for scale in TOKEN_SCALES:
         expected = backbone.answer_images(backbone.encode(images), groups, scale, max_new_tokens=1)
-        found = on_gpu.answer_images(on_gpu.encode(images), groups, scale, max_new_tokens=1)
-        assert [ids(group) for group in found] == [ids(group) for group in expected]
+        actual = on_gpu.answer_images(on_gpu.encode(images), groups, scale, max_new_tokens=1)
+        assert [ids(group) for group in actual] == [ids(group) for group in expected]

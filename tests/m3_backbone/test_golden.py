@@ -49,7 +49,7 @@ def golden(request, find_golden):
         rows=fields["vocab_size"],
         sizes=tuple(sizes),
         pixels=[cut(processor, image) for image in images],
-        crops=[found.reshape(-1, *found.shape[-2:]) for found in tokens],
+        crops=[grid.reshape(-1, *grid.shape[-2:]) for grid in tokens],
         pyramids=build_pyramids(model, find_host(model.config), tokens, sizes, SCALES, "average"),
     )
 
@@ -60,18 +60,18 @@ def cut(processor, image):
     return pixels.reshape(-1, *pixels.shape[-3:])
 
 
-def compare(golden, name, found, tolerance):
+def compare(golden, name, actual, tolerance):
     """Compare with an array that the copy may lack; tell whether it is there."""
     if name not in golden.outputs:
         return False
-    close(found, golden.outputs[name], tolerance)
+    close(actual, golden.outputs[name], tolerance)
     return True
 
 
-def close(found, expected, tolerance):
+def close(actual, expected, tolerance):
     expected = torch.as_tensor(expected)
-    assert found.shape == expected.shape
-    assert float((found.detach() - expected).abs().max()) <= tolerance
+    assert actual.shape == expected.shape
+    assert float((actual.detach() - expected).abs().max()) <= tolerance
 
 
 def expand(golden, ids, count):
@@ -91,24 +91,24 @@ def row_ids(golden, i, count):
 
 def test_pixels_are_equal(golden):
     stacked = golden.inputs.get("pixel_values")
-    for i, found in enumerate(golden.pixels):
-        assert found.dtype == torch.float32
+    for i, actual in enumerate(golden.pixels):
+        assert actual.dtype == torch.float32
         expected = golden.inputs.get(f"pixel_values_{i}", stacked)
         if expected is not None:
             expected = expected if stacked is None else stacked[[i]]
-            assert np.array_equal(found.numpy(), expected)
+            assert np.array_equal(actual.numpy(), expected)
         else:  # the copy holds their hash
-            digest = hashlib.sha256(found.numpy().astype("<f4").tobytes()).hexdigest()
+            digest = hashlib.sha256(actual.numpy().astype("<f4").tobytes()).hexdigest()
             assert digest == golden.inputs[f"pixel_sha256_{i}"]
 
 
 def test_features_of_crops_and_what_they_are_merged_to(golden):
     crops, merged = (
         [
-            compare(golden, f"{name}_{scale}_{i}", found, 3e-5)
+            compare(golden, f"{name}_{scale}_{i}", actual, 3e-5)
             for i in (0, 1)
             for scale in SCALES
-            for found in [give(i, scale)]
+            for actual in [give(i, scale)]
         ]
         for name, give in (
             ("feat", lambda i, scale: pool_tokens(golden.crops[i], scale)),
@@ -117,7 +117,7 @@ def test_features_of_crops_and_what_they_are_merged_to(golden):
     )
     assert any(crops)
     # Where there is one crop there is nothing to merge, and the copy does without.
-    assert any(merged) or [len(found) for found in golden.crops] == [1, 1]
+    assert any(merged) or [len(crops) for crops in golden.crops] == [1, 1]
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -134,8 +134,8 @@ def check_answers(golden, state, i, scale):
     expected = golden.outputs[f"prompt_logits_{scale}"][i]
     for logits in state.logits.flatten(0, 1)[:, : golden.rows]:
         close(logits, expected, 3e-5)
-    found = decode_greedily(golden.model, state, (), 8).token_ids.flatten(0, 1)
-    for ids in found.tolist():
+    actual = decode_greedily(golden.model, state, (), 8).token_ids.flatten(0, 1)
+    for ids in actual.tolist():
         assert ids == golden.outputs[f"gen_{scale}"][i].tolist()
 
 
@@ -152,8 +152,8 @@ def test_prompts_and_greedy_ids_side_by_side(golden, scale):
             strict=True,
         ):
             close(logits, expected, 3e-5)
-        found = decode_greedily(golden.model, state, (), 8).token_ids[:, 0]
-    assert found.tolist() == golden.outputs[f"gen_{scale}"].tolist()
+        actual = decode_greedily(golden.model, state, (), 8).token_ids[:, 0]
+    assert actual.tolist() == golden.outputs[f"gen_{scale}"].tolist()
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -180,7 +180,7 @@ def test_transformers_generates_the_same_ids(golden, scale):
     for i, pyramid in enumerate(golden.pyramids):
         ids = prompt_ids(golden, i, len(pyramid[scale]))
         with torch.no_grad():
-            found = golden.model.generate(
+            actual = golden.model.generate(
                 input_ids=torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 **list_outputs(torch.tensor([ids]), [pyramid[scale]]),
@@ -189,7 +189,7 @@ def test_transformers_generates_the_same_ids(golden, scale):
                 eos_token_id=[],
                 pad_token_id=0,
             )
-        assert found[0, len(ids) :].tolist() == golden.outputs[f"gen_{scale}"][i].tolist()
+        assert actual[0, len(ids) :].tolist() == golden.outputs[f"gen_{scale}"][i].tolist()
 
 
 def read_row(golden, i, scale):

@@ -26,9 +26,9 @@ def test_a_device_map_gives_the_same_answers(tiny_folder, backbone, images, devi
     mapped = M3Backbone.from_pretrained(tiny_folder, device_map=device_map)
     assert mapped.fingerprint == backbone.fingerprint
     asked = [["red ?", "what is the colour ?"]]
-    found = mapped.answer_images(mapped.encode(images[:1]), asked, 9, max_new_tokens=3)
+    actual = mapped.answer_images(mapped.encode(images[:1]), asked, 9, max_new_tokens=3)
     expected = backbone.answer_images(backbone.encode(images[:1]), asked, 9, max_new_tokens=3)
-    assert [a.token_ids for a in found[0]] == [a.token_ids for a in expected[0]]
+    assert [a.token_ids for a in actual[0]] == [a.token_ids for a in expected[0]]
 
 
 def ask(runner, folder, image, *options):

@@ -39,8 +39,8 @@ def test_grids_crops_and_counts_are_the_official_ones(size, grid, crops, padded,
     assert best_resolution(size, RESOLUTIONS) == grid
     assert count_crops(size, layout("flat")) == crops
     for merge, expected in (("flat", padded), ("spatial", padded), ("spatial_unpad", unpadded)):
-        found = [count_visual_tokens(size, scale, layout(merge)) for scale in SCALES]
-        assert found == list(expected)
+        numbers = [count_visual_tokens(size, scale, layout(merge)) for scale in SCALES]
+        assert numbers == list(expected)
 
 
 @pytest.mark.parametrize("variant", ["next_spatial", "next_unpad"])

@@ -37,11 +37,11 @@ def test_batches_of_images_that_differ_in_tokens_change_no_answer(build_next, no
     assert grouped[4] == []
     for k, question in enumerate(QUESTIONS):
         together = backbone.generate(pyramids, [question] * 4, scale, max_new_tokens=4)
-        for i, found in enumerate(together):
+        for i, actual in enumerate(together):
             [alone] = backbone.generate([pyramids[i]], [question], scale, max_new_tokens=4)
-            assert found.token_ids == alone.token_ids == grouped[i][k].token_ids
-            assert found.visual_tokens == grouped[i][k].visual_tokens
-            assert found.mean_logprob == pytest.approx(alone.mean_logprob, abs=1e-4)
+            assert actual.token_ids == alone.token_ids == grouped[i][k].token_ids
+            assert actual.visual_tokens == grouped[i][k].visual_tokens
+            assert actual.mean_logprob == pytest.approx(alone.mean_logprob, abs=1e-4)
 
 
 def test_the_full_grid_gives_what_the_stock_model_gives(build_next, noise):
@@ -56,20 +56,20 @@ def test_the_full_grid_gives_what_the_stock_model_gives(build_next, noise):
             torch.testing.assert_close(pyramid[64], stock, atol=3e-5, rtol=0)
             expected = model(input_ids=torch.tensor(ids), **inputs).logits[0, -1]
             state = prefill_padded(model, find_host(model.config), ids, [pyramid[64]], 0)
-            found = state.logits[0, 0]
-        torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
+            actual = state.logits[0, 0]
+        torch.testing.assert_close(actual, expected, atol=3e-5, rtol=0)
 
 
 def test_equal_images_are_encoded_once_and_crops_fill_the_batches(build_next, noise):
     backbone = build_next()
-    seen = []
+    sizes = []
     backbone.model.model.vision_tower.register_forward_hook(
-        lambda module, args, output: seen.append(len(args[0]))
+        lambda module, args, output: sizes.append(len(args[0]))
     )
     first, _, third = backbone.encode([noise[0], noise[2], noise[0].copy()], batch_size=2)
     assert first is third
     # Three and five crops, two at a time.
-    assert seen == [2, 2, 2, 2]
+    assert sizes == [2, 2, 2, 2]
     [alone] = backbone.encode([noise[0]])
     torch.testing.assert_close(first, alone, atol=1e-4, rtol=1e-5)
     assert not first[64].requires_grad

@@ -107,10 +107,10 @@ def crop_features(host, picture):
     pixels = host.image_processor(images=[picture], return_tensors="pt")["pixel_values"][0]
     sizes = torch.tensor([[SIDE, SIDE]] * len(pixels))
     with torch.no_grad():
-        found = host.model.get_image_features(
+        merged = host.model.get_image_features(
             pixels, image_sizes=sizes, batch_num_images=torch.tensor([len(pixels)])
         ).pooler_output
-    return torch.stack([tokens[:-1] for tokens in found])
+    return torch.stack([tokens[:-1] for tokens in merged])
 
 
 def test_the_ladder_divides_the_grid_by_three(host, pyramids):
@@ -137,7 +137,7 @@ def test_the_full_scale_answers_as_the_stock_model(host, pictures, pyramids, row
     prompt = host._engine.prompts.tokenize(QUESTIONS[0])
     ids = [prompt.with_image(IMAGE, len(tokens))]
     with torch.no_grad():
-        found = prefill_padded(host.model, host._host, ids, [pyramids[row][81]], 0).logits[0, -1]
+        actual = prefill_padded(host.model, host._host, ids, [pyramids[row][81]], 0).logits[0, -1]
         stock = {
             "input_ids": torch.tensor(ids),
             "attention_mask": torch.ones(1, len(ids[0]), dtype=torch.long),
@@ -145,10 +145,10 @@ def test_the_full_scale_answers_as_the_stock_model(host, pictures, pyramids, row
             "image_sizes": inputs["image_sizes"],
         }
         expected = host.model(**stock).logits[0, -1]
-        said = host.model.generate(**stock, max_new_tokens=STEPS, do_sample=False)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        generated = host.model.generate(**stock, max_new_tokens=STEPS, do_sample=False)
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
     [answer] = host.generate([pyramids[row]], QUESTIONS[:1], 81, max_new_tokens=STEPS)
-    assert answer.token_ids == tuple(said[0, len(ids[0]) :].tolist())
+    assert answer.token_ids == tuple(generated[0, len(ids[0]) :].tolist())
 
 
 @pytest.mark.parametrize("scale", LADDER[:2])
@@ -173,8 +173,8 @@ def test_a_coarse_scale_is_a_plain_merge_of_pooled_crops(host, pictures, pyramid
         embeds = torch.cat([parts[0], expected[None], parts[1]], dim=1)
         logits = host.model(inputs_embeds=embeds).logits[0, -1]
         ids = [prompt.with_image(IMAGE, len(expected))]
-        found = prefill_padded(host.model, host._host, ids, [pyramids[0][scale]], 0).logits[0, -1]
-    torch.testing.assert_close(found, logits, atol=1e-5, rtol=0)
+        actual = prefill_padded(host.model, host._host, ids, [pyramids[0][scale]], 0).logits[0, -1]
+    torch.testing.assert_close(actual, logits, atol=1e-5, rtol=0)
 
 
 def test_mixed_batches_say_what_single_rows_say(host, pyramids):

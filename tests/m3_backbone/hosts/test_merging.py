@@ -34,14 +34,14 @@ def test_spatial_reads_rows_across_tiles():
 
 
 def test_four_tiles_come_row_by_row():
-    found = merged("spatial", crops(0, 10, 20, 30, 40), (40, 40))
-    assert found[4:8] == [10, 11, 20, 21]
-    assert found[-4:] == [32, 33, 42, 43]
+    sequence = merged("spatial", crops(0, 10, 20, 30, 40), (40, 40))
+    assert sequence[4:8] == [10, 11, 20, 21]
+    assert sequence[-4:] == [32, 33, 42, 43]
 
 
 def test_unpadding_ends_each_row_with_a_newline():
-    found = merged("spatial_unpad", crops(0, 10, 20))
-    assert found == [0, 1, 2, 3, 10, 11, 20, 21, -1, 12, 13, 22, 23, -1]
+    sequence = merged("spatial_unpad", crops(0, 10, 20))
+    assert sequence == [0, 1, 2, 3, 10, 11, 20, 21, -1, 12, 13, 22, 23, -1]
 
 
 def test_unpadding_drops_rows_and_columns_of_padding():

@@ -107,7 +107,8 @@ def stock_inputs(host, folder, images):
 def plain_forward(model, features, after):
     """Splice by hand and run without cache: logits behind the prompt and behind each answer id."""
     table = model.get_input_embeddings()
-    answer, found = [], []
+    answer = []
+    logits = []
     for _ in range(STEPS):
         ids = torch.tensor([[*after, *answer]])
         embeds = torch.cat([features[None], table(ids)], dim=1)
@@ -115,9 +116,9 @@ def plain_forward(model, features, after):
         if answer:
             types[:, -len(answer) :] = 1
         out = model(inputs_embeds=embeds, token_type_ids=types)
-        found.append(out.logits[0, -1])
-        answer.append(int(found[-1].argmax()))
-    return found, tuple(answer)
+        logits.append(out.logits[0, -1])
+        answer.append(int(logits[-1].argmax()))
+    return logits, tuple(answer)
 
 
 def test_the_ladder_halves_a_grid_of_sixteen(host, pyramids):
@@ -130,12 +131,12 @@ def test_the_ladder_halves_a_grid_of_sixteen(host, pyramids):
 def test_the_full_scale_is_the_stock_model(host, pyramids, stock_inputs):
     with torch.no_grad():
         expected = host.model(**stock_inputs).logits[0, -1]
-        said = host.model.generate(**stock_inputs, max_new_tokens=STEPS, do_sample=False)
+        generated = host.model.generate(**stock_inputs, max_new_tokens=STEPS, do_sample=False)
         ids = stock_inputs["input_ids"].tolist()
-        found = prefill_padded(host.model, host._host, ids, [pyramids[1][256]], 0).logits[0, -1]
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+        actual = prefill_padded(host.model, host._host, ids, [pyramids[1][256]], 0).logits[0, -1]
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
     [answer] = host.generate(pyramids[1:2], QUESTIONS[:1], 256, max_new_tokens=STEPS)
-    assert answer.token_ids == tuple(said[0, len(ids[0]) :].tolist())
+    assert answer.token_ids == tuple(generated[0, len(ids[0]) :].tolist())
     assert answer.prompt_tokens == len(ids[0])
 
 
@@ -146,12 +147,12 @@ def test_a_coarse_scale_is_the_stock_model_on_pooled_tokens(host, pyramids, stoc
         grid = full.reshape(1, 16, 16, 32).permute(0, 3, 1, 2)
         pooled = avg_pool2d(grid, int((256 // scale) ** 0.5)).flatten(2)[0].T
         prompt = host._engine.prompts.tokenize(QUESTIONS[0])
-        expected, said = plain_forward(host.model, pooled, prompt.after)
+        expected, generated = plain_forward(host.model, pooled, prompt.after)
         ids = [prompt.with_image(IMAGE, scale)]
-        found = prefill_padded(host.model, host._host, ids, [pyramids[1][scale]], 0).logits[0, -1]
-    torch.testing.assert_close(found, expected[0], atol=1e-5, rtol=0)
+        actual = prefill_padded(host.model, host._host, ids, [pyramids[1][scale]], 0).logits[0, -1]
+    torch.testing.assert_close(actual, expected[0], atol=1e-5, rtol=0)
     [answer] = host.generate(pyramids[1:2], QUESTIONS[:1], scale, max_new_tokens=STEPS)
-    assert answer.token_ids == said
+    assert answer.token_ids == generated
 
 
 def test_mixed_batches_say_what_single_rows_say(host, pyramids):
@@ -177,11 +178,11 @@ def test_a_window_that_forgets_is_the_stock_models_matter(host, images, stock_in
     # PaliGemma 2: every other layer sees only what is near, here less than the prompt is long.
     model = make_model(Gemma2Config, sliding_window=100)
     second = M3Backbone(model, host.tokenizer, host.image_processor)
-    said = model.generate(**stock_inputs, max_new_tokens=STEPS, do_sample=False)
+    generated = model.generate(**stock_inputs, max_new_tokens=STEPS, do_sample=False)
     asked = [QUESTIONS[1], QUESTIONS[0]]
     answers = second.generate(second.encode(images[:2]), asked, 256, max_new_tokens=STEPS)
     prompt = stock_inputs["input_ids"].shape[1]
-    assert answers[1].token_ids == tuple(said[0, prompt:].tolist())
+    assert answers[1].token_ids == tuple(generated[0, prompt:].tolist())
 
 
 def test_an_illegal_scale_names_the_legal_ones(host, pyramids):
@@ -216,17 +217,17 @@ def test_label_train_and_ask_follow_its_ladder(runner, folder, tmp_path, images)
 
     source, out, router = (tmp_path / name for name in ("source.jsonl", "out", "router"))
     short = ("--model", folder, "--max-new-tokens", 1)
-    told = run("label", "--source", source, "--out", out, "--json", tmp_path / "t.json", *short)
-    assert told.startswith(f"12 questions, 12 images: {out}")
+    printed = run("label", "--source", source, "--out", out, "--json", tmp_path / "t.json", *short)
+    assert printed.startswith(f"12 questions, 12 images: {out}")
     table = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
     assert [(row["scale"], row["tokens"]) for row in table["fixed"]] == [(s, s) for s in LADDER]
     run("train", "--outcomes", out, "--out", router, "--kind", "linear")
     image = ("--image", tmp_path / "0.png")
-    told = run("ask", *short, *image, "--router", router, "--lambda", 1, "red ?")
-    assert "scale      1 (1 visual tokens)" in told
-    assert told.count(": 0.") + told.count(": 1.") == len(LADDER)
-    told = run("ask", *short, *image, "--scale", 64, "red ?")
-    assert "scale      64 (64 visual tokens)" in told
+    printed = run("ask", *short, *image, "--router", router, "--lambda", 1, "red ?")
+    assert "scale      1 (1 visual tokens)" in printed
+    assert printed.count(": 0.") + printed.count(": 1.") == len(LADDER)
+    printed = run("ask", *short, *image, "--scale", 64, "red ?")
+    assert "scale      64 (64 visual tokens)" in printed
 
 
 def test_it_cannot_be_written_in_the_official_format(host):

@@ -121,9 +121,9 @@ def test_out_of_memory_halves_the_batch_and_changes_no_answer(
     expected = fresh.answer_images(pyramids, groups, 36, max_new_tokens=3)
     for name in ("prefill_packed", "prefill_padded"):
         monkeypatch.setattr(engine, name, refuse_two_rows(getattr(engine, name)))
-    found = fresh.answer_images(pyramids, groups, 36, max_new_tokens=3)
-    assert read(found) == read(expected)
-    assert {answer.batch_size for group in found for answer in group} == {n_questions}
+    actual = fresh.answer_images(pyramids, groups, 36, max_new_tokens=3)
+    assert read(actual) == read(expected)
+    assert {answer.batch_size for group in actual for answer in group} == {n_questions}
 
 
 def refuse_two_rows(prefill):
@@ -137,20 +137,20 @@ def refuse_two_rows(prefill):
 
 def test_out_of_memory_in_the_tower_halves_the_images(fresh, images):
     expected = fresh.encode(images)
-    seen = []
+    sizes = []
 
     def refuse(module, args):
-        seen.append(len(args[0]))
+        sizes.append(len(args[0]))
         if len(args[0]) > 1:
             raise torch.OutOfMemoryError("no room")
 
     hook = fresh.model.model.vision_tower.register_forward_pre_hook(refuse)
     try:
-        found = fresh.encode([fresh.prepare(image) for image in images])
+        actual = fresh.encode([fresh.prepare(image) for image in images])
     finally:
         hook.remove()
-    assert seen == [3, 1, 1, 1]  # two are known not to fit
-    for one, other in zip(found, expected, strict=True):
+    assert sizes == [3, 1, 1, 1]  # two are known not to fit
+    for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one[576], other[576], atol=1e-4, rtol=1e-5)
 
 
@@ -158,8 +158,8 @@ def test_closing_words_cut_answers_short_and_change_no_first_token(fresh, images
     pyramids, groups = fresh.encode(images), [QUESTIONS, QUESTIONS[:1], QUESTIONS[1:3]]
     whole = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4)
     # Words of one token each that some answers begin with; the random model says anything.
-    said = {answer.text.split()[0] for group in whole for answer in group if answer.text}
-    closing = [[sorted(said)] * len(group) for group in groups]
+    first_words = {answer.text.split()[0] for group in whole for answer in group if answer.text}
+    closing = [[sorted(first_words)] * len(group) for group in groups]
     short = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4, closing=closing)
     for one, other in zip(sum(short, []), sum(whole, []), strict=True):
         assert one.token_ids == other.token_ids[: one.output_tokens]

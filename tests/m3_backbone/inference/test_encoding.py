@@ -7,7 +7,7 @@ from m3_backbone.inference.execution import evaluating
 
 
 @pytest.fixture
-def seen(backbone):
+def passes(backbone):
     """Rows in every call of the vision tower."""
     rows = []
     hook = backbone.model.model.vision_tower.register_forward_hook(
@@ -28,41 +28,41 @@ def test_tokens_are_those_of_the_stock_model(backbone, images):
     pixels = backbone.image_processor(images=images, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         stock = backbone.model.get_image_features(pixels, return_dict=True).pooler_output
-    for found, expected in zip(encode(backbone, images), stock, strict=True):
-        assert torch.equal(found, expected)
+    for actual, expected in zip(encode(backbone, images), stock, strict=True):
+        assert torch.equal(actual, expected)
 
 
-def test_each_distinct_image_is_seen_once(backbone, images, seen):
+def test_each_distinct_image_is_seen_once(backbone, images, passes):
     a, b, c = images
     tokens = encode(backbone, [a, b, a.copy(), c, b])
-    assert seen == [3]
+    assert passes == [3]
     assert tokens[0] is tokens[2]
     assert tokens[1] is tokens[4]
     assert not torch.equal(tokens[0], tokens[3])
 
 
-def test_batches_hold_at_most_batch_size_images(backbone, images, seen):
+def test_batches_hold_at_most_batch_size_images(backbone, images, passes):
     tokens = encode(backbone, images, batch_size=2)
-    assert seen == [2, 1]
-    for found, alone in zip(tokens, images, strict=True):
-        torch.testing.assert_close(found, encode(backbone, [alone])[0], atol=1e-4, rtol=1e-5)
+    assert passes == [2, 1]
+    for actual, alone in zip(tokens, images, strict=True):
+        torch.testing.assert_close(actual, encode(backbone, [alone])[0], atol=1e-4, rtol=1e-5)
 
 
-def test_equal_pixels_of_another_shape_are_another_image(backbone, images, seen):
+def test_equal_pixels_of_another_shape_are_another_image(backbone, images, passes):
     wide = Image.new("RGB", (40, 20), "red")
     encode(backbone, [wide, wide.transpose(Image.Transpose.ROTATE_90)])
-    assert seen == [2]
+    assert passes == [2]
 
 
-def test_no_image_no_pass(backbone, seen):
+def test_no_image_no_pass(backbone, passes):
     assert encode(backbone, []) == []
-    assert seen == []
+    assert passes == []
 
 
-def test_a_bad_image_is_named_before_anything_is_encoded(backbone, images, seen):
+def test_a_bad_image_is_named_before_anything_is_encoded(backbone, images, passes):
     with pytest.raises(ValueError, match="image 1 is 1x1 pixels"):
         encode(backbone, [images[0], images[0].resize((1, 1))])
-    assert seen == []
+    assert passes == []
 
 
 def test_a_batch_holds_something(backbone, images):

@@ -13,8 +13,8 @@ def frames():
     return [Image.new("RGB", (8, 10), (shade, 0, 0)) for shade in SHADES]
 
 
-def shades(found):
-    return [image.getpixel((0, 0))[0] for image in found]
+def shades(sampled):
+    return [image.getpixel((0, 0))[0] for image in sampled]
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_frames_of_an_animated_file(frames, tmp_path, kind):
     path = tmp_path / f"clip.{kind}"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
     assert count_frames(path, "clip") == 6
-    found = load_frames(path, 2)
-    assert shades(found) == [50, 200]
-    assert {(image.mode, image.size) for image in found} == {("RGB", (8, 10))}
+    sampled = load_frames(path, 2)
+    assert shades(sampled) == [50, 200]
+    assert {(image.mode, image.size) for image in sampled} == {("RGB", (8, 10))}
     assert shades(load_frames(path, 99)) == SHADES
 
 

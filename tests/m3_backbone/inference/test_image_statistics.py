@@ -10,8 +10,8 @@ SIDE = 32
 
 
 def measure(backbone, pixels, size=(20, 40)):
-    found = backbone.image_statistics(PreparedImage(pixels, size))
-    return found[:6], found[6:].reshape(len(SQUARES), 2, 2)
+    values = backbone.image_statistics(PreparedImage(pixels, size))
+    return values[:6], values[6:].reshape(len(SQUARES), 2, 2)
 
 
 def test_a_plain_image_has_its_size_and_brightness_and_nothing_else(backbone):
@@ -34,10 +34,10 @@ def test_stripes_are_edges_until_they_are_averaged_away(backbone):
 def test_an_image_is_measured_as_the_tower_sees_it(backbone):
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (30, 50, 3), dtype=np.uint8))
-    found = backbone.image_statistics(image)
-    assert np.array_equal(found, backbone.image_statistics(backbone.prepare(image)))
-    assert found.shape == (26,) and found.dtype == np.float32
-    assert found[:2] == pytest.approx(np.log([50, 30]))
+    values = backbone.image_statistics(image)
+    assert np.array_equal(values, backbone.image_statistics(backbone.prepare(image)))
+    assert values.shape == (26,) and values.dtype == np.float32
+    assert values[:2] == pytest.approx(np.log([50, 30]))
     ready = backbone.prepare(image)
     crops = PreparedImage(torch.stack([ready.pixels, ready.pixels * 0]), ready.size)
-    assert np.array_equal(found, backbone.image_statistics(crops))
+    assert np.array_equal(values, backbone.image_statistics(crops))

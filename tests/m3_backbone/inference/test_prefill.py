@@ -43,8 +43,8 @@ def test_last_states_are_what_the_first_token_is_read_from(backbone, features):
     model, prompts = backbone.model, [prompt(AFTERS[0]), prompt(AFTERS[1])]
     with torch.no_grad():
         states = read_last_states(model, LLAVA, prompts, features, pad_id=0)
-        said = prefill_padded(model, LLAVA, prompts, features, pad_id=0).logits[:, 0]
-        torch.testing.assert_close(model.lm_head(states), said, atol=1e-5, rtol=1e-5)
+        logits = prefill_padded(model, LLAVA, prompts, features, pad_id=0).logits[:, 0]
+        torch.testing.assert_close(model.lm_head(states), logits, atol=1e-5, rtol=1e-5)
 
 
 def test_a_padded_row_alone_says_what_embeddings_by_hand_say(backbone, features):

@@ -11,10 +11,10 @@ TURNS = [("red cat ?", "w3"), ("where is the dog ?", "w5 w6 w7"), ("big ?", "w9"
 @pytest.mark.parametrize("scale", [1, 36])
 def test_losses_are_those_of_fine_tuning_answer_by_answer(backbone, pyramids, scale):
     questions, answers = zip(*TURNS, strict=True)
-    seen = [pyramids[i % len(pyramids)] for i in range(len(TURNS))]
-    found = backbone.reference_losses(seen, questions, answers, scale)
+    chosen = [pyramids[i % len(pyramids)] for i in range(len(TURNS))]
+    losses = backbone.reference_losses(chosen, questions, answers, scale)
     full = max(backbone.scales)
-    for loss, pyramid, turn in zip(found, seen, TURNS, strict=True):
+    for loss, pyramid, turn in zip(losses, chosen, TURNS, strict=True):
         text = pack_texts(backbone._engine.prompts, [[turn]])
         alone = scale_loss(backbone.model, pyramid[full][None], text, scale)
         assert loss == pytest.approx(alone.item(), rel=1e-4)

@@ -55,33 +55,35 @@ def attention_on(model, tokens, text, scale, patches, row):
     weights = language(inputs_embeds=inputs, output_attentions=True).attentions[LAYER][0]
     language.set_attn_implementation("sdpa")
     asked = torch.nonzero(text.labels[row][turn] != -100)[:, 0] + len(front) + scale
-    seen = weights[list(HEADS)][:, asked, len(front) : len(front) + scale]
-    return seen[..., patches].sum(-1) / seen.sum(-1)
+    attention = weights[list(HEADS)][:, asked, len(front) : len(front) + scale]
+    return attention[..., patches].sum(-1) / attention.sum(-1)
 
 
 def test_the_loss_is_what_the_models_own_attention_says(model, text, tokens):
     patches = [3, 4, 100]
-    with torch.no_grad(), watched_layer(model) as seen:
+    with torch.no_grad(), watched_layer(model) as watched:
         scale_loss(model, tokens, text, 576)
-        found = ground_loss(model, seen, text, mark(0, 0, patches), 576)
+        loss = ground_loss(model, watched, text, mark(0, 0, patches), 576)
         expected = -attention_on(model, tokens, text, 576, patches, 0).log().mean()
-    assert found.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
 def test_pooling_keeps_the_cells_that_hold_a_marked_patch(model, text, tokens):
-    with torch.no_grad(), watched_layer(model) as seen:
+    with torch.no_grad(), watched_layer(model) as watched:
         scale_loss(model, tokens, text, 36)
-        everywhere = ground_loss(model, seen, text, mark(0, 0, range(576)), 36)
-        corner = ground_loss(model, seen, text, mark(0, 0, [0]), 36)
-        block = ground_loss(model, seen, text, mark(0, 0, [0, 1, 24, 25]), 36)
+        everywhere = ground_loss(model, watched, text, mark(0, 0, range(576)), 36)
+        corner = ground_loss(model, watched, text, mark(0, 0, [0]), 36)
+        block = ground_loss(model, watched, text, mark(0, 0, [0, 1, 24, 25]), 36)
     assert everywhere.item() == pytest.approx(0, abs=1e-5)
     assert corner.item() == block.item() > 1
 
 
 def test_a_question_about_nothing_costs_nothing(model, text, tokens):
-    with watched_layer(model) as seen:
+    with watched_layer(model) as watched:
         scale_loss(model, tokens, text, 36)
-    assert ground_loss(model, seen, text, torch.zeros(2, 2, 576, dtype=torch.bool), 36).item() == 0
+    assert (
+        ground_loss(model, watched, text, torch.zeros(2, 2, 576, dtype=torch.bool), 36).item() == 0
+    )
 
 
 def test_grounding_moves_the_queries_and_the_hook_is_gone(model, text, tokens):

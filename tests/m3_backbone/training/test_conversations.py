@@ -141,8 +141,8 @@ def test_the_loss_is_that_of_stock_transformers(prompts, build_model):
         for place, (ids, labels) in enumerate(text.rows[:2]):
             alone = ConversationText(((ids, labels),), IMAGE_ID, text.sizes[: 1 - place], 0)
             wide, wanted, _ = alone.lay_out([576] * (1 - place))
-            shown = {"pixel_values": pixels[:1]} if place == 0 else {}
-            stock = model(input_ids=wide, labels=wanted, **shown).loss
+            picture = {"pixel_values": pixels[:1]} if place == 0 else {}
+            stock = model(input_ids=wide, labels=wanted, **picture).loss
             total += alone.answer_tokens() * stock.item()
         pair = ConversationText(text.rows[:2], IMAGE_ID, text.sizes[:1], 0)
         ours = scale_loss(model, tokens[:1], pair, 576)
@@ -153,7 +153,8 @@ def test_the_loss_is_that_of_stock_transformers(prompts, build_model):
         mixed = scale_loss(model, tokens, text, 9).item() * text.answer_tokens()
         apart = [(pair, tokens[:1]), (last, tokens[1:])]
         parts = [
-            scale_loss(model, seen, one, 9).item() * one.answer_tokens() for one, seen in apart
+            scale_loss(model, projected, one, 9).item() * one.answer_tokens()
+            for one, projected in apart
         ]
         assert mixed == pytest.approx(sum(parts), abs=1e-4)
 

@@ -239,10 +239,10 @@ def test_an_unknown_optimizer_and_nothing_to_train_are_refused():
 def test_the_dense_loss_reaches_the_tower_and_not_the_language_model(parts, batch):
     plain, dense = copy.deepcopy(parts[0]), copy.deepcopy(parts[0])
     heads = DenseHeads(plain.config.vision_config.hidden_size, {"row": 24})
-    shown = Batch(batch.images, batch.text, {"row": torch.arange(24).repeat(2, 24)})
+    labelled = Batch(batch.images, batch.text, {"row": torch.arange(24).repeat(2, 24)})
     settings = FinetuneSettings(1e-3, 1e-3, 1e-3, dense_weight=0.5)
-    matryoshka_step(plain, shown, (9,), settings)
-    matryoshka_step(dense, shown, (9,), settings, heads=heads)
+    matryoshka_step(plain, labelled, (9,), settings)
+    matryoshka_step(dense, labelled, (9,), settings, heads=heads)
     name = "encoder.layers.0.mlp.fc1.weight"
     one, other = (m.model.vision_tower.get_parameter(name).grad for m in (plain, dense))
     assert not torch.allclose(one, other)

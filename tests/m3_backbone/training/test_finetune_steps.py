@@ -51,8 +51,8 @@ def draw(tokenizer):
     def batch(*places):
         chosen = [(TALKS[i], [(96, 96)] * TALKS[i][0][0]) for i in places]
         text = pack_conversations(prompts, chosen, lambda size: 576, 700)
-        shown = [i for i in places if TALKS[i][0][0]] or [1]
-        return Batch(pixels[shown], text)
+        with_image = [i for i in places if TALKS[i][0][0]] or [1]
+        return Batch(pixels[with_image], text)
 
     return batch
 
@@ -61,9 +61,9 @@ def gradients(model):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def assert_same(found, expected):
-    assert found.keys() == expected.keys()
-    for name, gradient in found.items():
+def assert_same(actual, expected):
+    assert actual.keys() == expected.keys()
+    for name, gradient in actual.items():
         torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
@@ -89,20 +89,20 @@ def test_one_encoding_gives_the_gradient_of_one_for_every_scale(model, draw):
 def test_accumulated_batches_are_one_large_batch(model, draw):
     whole, expected = take_step(model, [draw(0, 1, 2, 3)])
     # One of them is text alone, and they differ in answer tokens.
-    apart, found = take_step(model, [draw(0), draw(1), draw(2, 3)], replace(TRAINED, accumulate=3))
+    apart, actual = take_step(model, [draw(0), draw(1), draw(2, 3)], replace(TRAINED, accumulate=3))
     assert apart == pytest.approx(whole, abs=1e-5)
-    assert_same(found, expected)
+    assert_same(actual, expected)
 
 
 def test_checkpointing_changes_no_gradient(model, draw):
     _, expected = take_step(model, [draw(0, 1)])
-    _, found = take_step(model, [draw(0, 1)], replace(TRAINED, checkpointing=True))
-    assert_same(found, expected)
+    _, actual = take_step(model, [draw(0, 1)], replace(TRAINED, checkpointing=True))
+    assert_same(actual, expected)
 
 
 def test_text_alone_gives_the_tower_zeros_and_a_frozen_rest_nothing(model, draw):
-    _, found = take_step(model, [draw(1)])
-    tower = {name: one for name, one in found.items() if "vision_tower" in name}
+    _, actual = take_step(model, [draw(1)])
+    tower = {name: one for name, one in actual.items() if "vision_tower" in name}
     assert tower
     assert not any(one.any() for one in tower.values())
     _, alone = take_step(model, [draw(1)], FinetuneSettings(0, 1e-3, 0))
@@ -198,10 +198,10 @@ def test_a_killed_run_with_accumulation_and_lora_ends_where_an_undisturbed_one_d
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     expected = (tmp_path / "whole" / LOG).read_text().splitlines()
     assert len(lines) == 4
-    for found, line in zip(lines, expected, strict=True):
+    for actual, line in zip(lines, expected, strict=True):
         wanted = json.loads(line)
-        assert found["losses"] == pytest.approx(wanted["losses"], abs=1e-6)
-        assert found["answer_tokens"] == wanted["answer_tokens"]
+        assert actual["losses"] == pytest.approx(wanted["losses"], abs=1e-6)
+        assert actual["answer_tokens"] == wanted["answer_tokens"]
 
 
 def test_what_is_dropped_is_counted_over_a_kill(model, draw, tmp_path):

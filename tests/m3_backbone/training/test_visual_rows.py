@@ -70,7 +70,9 @@ def test_a_filled_batch_has_the_loss_and_the_gradient_of_its_rows(parts):
         model.zero_grad()
         loss = scale_loss(model, project(model, torch.cat(pixels)), text, scale, sizes)
         loss.backward()
-        found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        gradients = {
+            name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None
+        }
         model.zero_grad()
         alone = [pack_texts(prompts, [turns]) for turns in TURNS]
         total = sum(int((one.labels >= 0).sum()) for one in alone)
@@ -81,10 +83,10 @@ def test_a_filled_batch_has_the_loss_and_the_gradient_of_its_rows(parts):
             part.backward()
             expected += part.item()
         assert loss.item() == pytest.approx(expected, abs=1e-5)
-        assert found["model.image_newline"].any()
+        assert gradients["model.image_newline"].any()
         for name, parameter in model.named_parameters():
-            if name in found:
-                torch.testing.assert_close(found[name], parameter.grad, atol=2e-4, rtol=1e-3)
+            if name in gradients:
+                torch.testing.assert_close(gradients[name], parameter.grad, atol=2e-4, rtol=1e-3)
 
 
 def test_finetuning_moves_the_newline_with_the_projector(parts, tmp_path):

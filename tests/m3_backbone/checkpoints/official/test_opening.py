@@ -50,9 +50,9 @@ def test_the_image_token_is_never_answered(official):
         head[300] *= -1
         after.append(official.generate([pyramid], ["what"], 9, max_new_tokens=4))
         head[300] = 0
-    for found in after:
-        assert found[0].token_ids == before[0].token_ids
-        assert found[0].mean_logprob == before[0].mean_logprob
+    for actual in after:
+        assert actual[0].token_ids == before[0].token_ids
+        assert actual[0].mean_logprob == before[0].mean_logprob
 
 
 def test_only_trained_image_tokens_may_be_answered(folder, tmp_path):
@@ -65,9 +65,9 @@ def test_only_trained_image_tokens_may_be_answered(folder, tmp_path):
     (tmp_path / "generation_config.json").write_text(
         json.dumps({"eos_token_id": [2, 7], "temperature": 0.9, "suppress_tokens": [5]})
     )
-    found = build_generation(tmp_path, fields, 300)
-    assert (found.eos_token_id, found.suppress_tokens) == ([2, 7], [5, 300])
-    assert found.bos_token_id == 1
+    settings = build_generation(tmp_path, fields, 300)
+    assert (settings.eos_token_id, settings.suppress_tokens) == ([2, 7], [5, 300])
+    assert settings.bos_token_id == 1
     (tmp_path / "generation_config.json").write_text("{")
     with pytest.raises(ValueError, match=r"generation_config\.json is not JSON"):
         build_generation(tmp_path, fields, 300)

@@ -16,17 +16,17 @@ def test_pieces_come_back(tmp_path, write_sentencepiece, vicuna_pieces):
 
 def test_merges_are_those_that_make_a_piece_best_first():
     pieces = [Piece(text, -rank, 1) for rank, text in enumerate(["ab", "abc", "a", "b", "c", "bc"])]
-    found = [("a", "b"), ("ab", "c"), ("a", "bc"), ("b", "c")]
+    best_first = [("a", "b"), ("ab", "c"), ("a", "bc"), ("b", "c")]
     # Of two ways to one piece the one with the longer beginning counts first.
-    assert find_merges(pieces) == found
+    assert find_merges(pieces) == best_first
 
 
 def test_spaces_stand_at_the_start_and_after_special_tokens(vicuna_pieces):
     tokenizer = build_tokenizer([Piece(*piece) for piece in vicuna_pieces])
     tokenizer.add_special_tokens(["<image>"])
-    found = tokenizer.encode("USER <image>\ncat</s>USER").tokens
+    tokens = tokenizer.encode("USER <image>\ncat</s>USER").tokens
     space = "\u2581"
-    assert found == [
+    assert tokens == [
         *("<s>", f"{space}USER", space, "<image>", space, "<0x0A>", "cat", "</s>", f"{space}USER")
     ]
     assert tokenizer.decode(tokenizer.encode("cat USER.").ids) == "cat USER."

@@ -16,9 +16,9 @@ SPACE = "\u2581"
 
 @pytest.fixture(scope="module")
 def tokenizer(official_folder):
-    found = open_tokenizer(official_folder)
-    set_template(found)
-    return found
+    opened = open_tokenizer(official_folder)
+    set_template(opened)
+    return opened
 
 
 def test_the_image_token_comes_behind_the_vocabulary(tokenizer):
@@ -32,13 +32,13 @@ def test_the_image_token_comes_behind_the_vocabulary(tokenizer):
 def test_a_question_in_vicuna_v1(tokenizer):
     prompts = PromptBuilder(tokenizer, 300)
     assert prompts.render("cat") == f"{SYSTEM} USER: <image>\ncat ASSISTANT:"
-    found = prompts.tokenize("cat")
+    prompt = prompts.tokenize("cat")
     # A lone space ends the piece before the image, another begins the one behind it.
-    assert tokenizer.convert_ids_to_tokens(list(found.before))[0] == "<s>"
-    assert tokenizer.convert_ids_to_tokens(list(found.before))[-3:] == [
+    assert tokenizer.convert_ids_to_tokens(list(prompt.before))[0] == "<s>"
+    assert tokenizer.convert_ids_to_tokens(list(prompt.before))[-3:] == [
         *(f"{SPACE}USER", "<0x3A>", SPACE)
     ]
-    assert tokenizer.convert_ids_to_tokens(list(found.after))[:3] == [SPACE, "<0x0A>", "cat"]
+    assert tokenizer.convert_ids_to_tokens(list(prompt.after))[:3] == [SPACE, "<0x0A>", "cat"]
 
 
 def test_an_answer_has_one_space_in_front(tokenizer):
@@ -85,8 +85,8 @@ def test_added_tokens_keep_their_ids(official_folder, tmp_path):
     shutil.copyfile(official_folder / "tokenizer.model", tmp_path / "tokenizer.model")
     extra = tmp_path / "added_tokens.json"
     extra.write_text(json.dumps({"<two>": 301, "<one>": 300}))
-    found = open_tokenizer(tmp_path)
-    assert found.convert_tokens_to_ids(["<one>", "<two>", "<image>"]) == [300, 301, 302]
+    opened = open_tokenizer(tmp_path)
+    assert opened.convert_tokens_to_ids(["<one>", "<two>", "<image>"]) == [300, 301, 302]
     extra.write_text(json.dumps({"<one>": 400}))
     with pytest.raises(ValueError, match="gives '<one>' an id that does not follow"):
         open_tokenizer(tmp_path)

@@ -43,10 +43,10 @@ def test_names_are_those_of_official_code():
 
 def test_the_vocabulary_grows_by_zeros():
     tensors = {**make_official(), "model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(1)}
-    found = to_stock_tensors(tensors, EXPECTED, 4, True)
-    assert set(found) == set(EXPECTED)
+    stock = to_stock_tensors(tensors, EXPECTED, 4, True)
+    assert set(stock) == set(EXPECTED)
     for name in ("lm_head.weight", "model.language_model.embed_tokens.weight"):
-        assert found[name].sum(1).tolist() == [3, 3, 3, 3, 0]
+        assert stock[name].sum(1).tolist() == [3, 3, 3, 3, 0]
 
 
 def test_an_unused_newline_may_be_there_or_not():
