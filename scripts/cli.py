@@ -9,7 +9,7 @@ import logging
 
 import click
 
-from scripts.terminal.errors import one_line_errors
+from scripts.terminal.errors import OneLineCommand
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
@@ -40,7 +40,7 @@ def module_of(command: str) -> str:
     return f"scripts.{'importing' if command == 'import' else command}"
 
 
-class LazyGroup(click.Group):
+class LazyGroup(OneLineCommand, click.Group):
     """A group that imports a subcommand when it is used, not before."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,16 +58,6 @@ class LazyGroup(click.Group):
         """Write the list of subcommands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options that stand before the subcommand."""
-        with one_line_errors():
-            return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Find and run the subcommand."""
-        with one_line_errors():
-            return super().invoke(ctx)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from labels.labelling.settings import LabelSettings
 from m3_backbone.files import write_json
 from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import option_of
 from scripts.terminal.output import print_table
 
 
@@ -22,13 +24,7 @@ from scripts.terminal.output import print_table
     type=click.IntRange(1),
     help="Timed runs of each kind; the median counts.",
 )
-@click.option(
-    "--max-new-tokens",
-    default=16,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Longest answer, in tokens.",
-)
+@option_of(LabelSettings, "max_new_tokens")
 @click.option(
     "--out",
     required=True,
@@ -58,17 +54,17 @@ def main(
 
     questions = load_questions(source, limit=limit)
     backbone = open_backbone(opening)
-    found = measure_profile(backbone, questions, repeats, max_new_tokens)
+    times = measure_profile(backbone, questions, repeats, max_new_tokens)
     profile = {
         "checkpoint": backbone.fingerprint,
         "device": describe_hardware(opening.device),
         "threads": torch.get_num_threads(),
         "dtype": opening.dtype,
         "batch": 1,
-        **found,
+        **times,
     }
     header = ("scale", "prefill ms", "decode ms", "answer tokens", "total ms")
-    rows = [[scale, *times.values()] for scale, times in found["scales"].items()]
-    click.echo(f"encoding an image: {found['encode_ms']:.1f} ms")
+    rows = [[scale, *parts.values()] for scale, parts in times["scales"].items()]
+    click.echo(f"encoding an image: {times['encode_ms']:.1f} ms")
     print_table(header, rows)
     write_json(out, profile)

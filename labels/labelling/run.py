@@ -75,18 +75,18 @@ def label(
 
     Args:
         questions: what to ask.
-        answerer: who answers.
-        folder: where the run is written, or resumed if a part of it is there already.
+        answerer: the model.
+        folder: where the run is written, or resumed if part of it is there already.
         settings: how to ask.
         progress: whether to show a progress bar on stderr.
         share: which parts this process makes, if others label into the same folder.
 
     Returns:
-        `folder`, with `manifest.json`, `questions.parquet` and `parts/`; finished unless the share
-        was to be kept to and others are not done with theirs.
+        `folder`, with `manifest.json`, `questions.parquet` and `parts/`. It is unfinished only if
+        `share.only` is set and other processes have parts left.
     """
     for question in questions:
-        check_scorable(question)
+        check_scorable(question)  # before hours of answers that no metric could score
     parts = _split(questions.by_image(), settings.images_per_part)
     wanted = _plan_run(questions, answerer, settings, len(parts))
     prepare_folder(folder)
@@ -96,6 +96,7 @@ def label(
         return folder
     check_same_settings(folder, manifest, wanted)
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
+    # Only what is missing is made: that is all there is to resuming.
     missing = _find_missing(folder, manifest, share)
     asking = _plan_asking(questions, answerer, settings, manifest)
     following = dict(pairwise(share.order(missing)))
@@ -110,7 +111,7 @@ def label(
         for index in share_out(folder, missing, share):
             start = time.perf_counter()
             ahead.expect(_list_images(asking, parts, index, following.get(index)))
-            contents = _make_part(asking, parts[index], settings.images_per_batch, bar, ahead)
+            contents = _make_part(asking, parts[index], bar, ahead)
             work = _note_work(index, parts[index], time.perf_counter() - start)
             write_part(Part(index, index, folder), manifest.run, contents, [work])
     _finish_if_whole(folder, manifest)
@@ -176,20 +177,17 @@ def _list_images(
 
 
 def _make_part(
-    asking: Asking,
-    part: Sequence[Group],
-    images_per_batch: int,
-    bar: "tqdm[None]",
-    ahead: Lookahead,
+    asking: Asking, part: Sequence[Group], bar: "tqdm[None]", ahead: Lookahead
 ) -> dict[str, bytes]:
-    batches = []
+    """Ask a part's questions batch by batch; give its files by their suffix."""
+    size, batches = asking.settings.images_per_batch, []
     known: dict[str, EncodedImage] = {}
-    for place, groups in enumerate(_split(part, images_per_batch), start=1):
+    for place, groups in enumerate(_split(part, size), start=1):
         batches.append(ask_images(asking, groups, known, ahead.take))
         bar.update(_count(groups))
-        # An image may come again, but only in another company; the others make room.
-        to_come = part[place * images_per_batch :]
-        needed = {one for group in to_come for one in asking.image_parts(group[0].image_id)}
+        # A later question may be about this image and others: keep its tokens, drop the rest.
+        rest = part[place * size :]
+        needed = {one for group in rest for one in asking.image_parts(group[0].image_id)}
         known = {image_id: image for image_id, image in known.items() if image_id in needed}
     return {
         TABLE: pack_outcomes([row for rows, _ in batches for row in rows]),
@@ -207,11 +205,11 @@ def _count(groups: Sequence[Group]) -> int:
 
 def _find_missing(folder: Path, manifest: Manifest, share: Share) -> list[int]:
     """Tell which parts are missing; of those that are there, each process verifies its own."""
-    found = list_parts(folder)
-    for part in found:
+    present = list_parts(folder)
+    for part in present:
         if share.owns(part.first):
             check_part(part, manifest.run)
-    return missing_parts(found, manifest.n_parts)
+    return missing_parts(present, manifest.n_parts)
 
 
 def _note_work(index: int, part: Sequence[Group], seconds: float) -> Work:

@@ -1,4 +1,4 @@
-"""Turns scenes or a question set into training batches; a batch depends on its step alone."""
+"""Training batches of scenes, question sets or conversations; each depends on its step alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ def scene_examples(
         draws: take the emptiest of so many scenes; more than one makes an easy start, from which
             a fresh language model learns to look at the image at all.
         described: descriptions in front of the questions.
-        dense: tell what every patch shows too.
+        dense: whether to say what every patch shows.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -66,21 +66,21 @@ def scene_examples(
             index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed).items))
         image = render_scene(TRAINING, index, seed)
         asked = conversation(TRAINING, index, turns, seed, described)
-        shown = dense_targets(make_scene(TRAINING, index, seed)) if dense else {}
+        targets = dense_targets(make_scene(TRAINING, index, seed)) if dense else {}
         places = ground_turns(asked, TRAINING, index, turns, seed) if dense else None
-        return Example(image, asked, shown, places)
+        return Example(image, asked, targets, places)
 
     return example
 
 
 @lru_cache(maxsize=2)
 def shuffle_epoch(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Give the order of one epoch; kept, as all of it is needed one place at a time."""
+    """Give the order of one epoch; cached, because it is asked for one place at a time."""
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def shuffled_place(count: int, seed: int, index: int) -> int:
-    """Find what comes at an index of endless epochs over `count` things, each in an order anew."""
+    """Find the item at an index of endless epochs over `count` items, each epoch shuffled anew."""
     epoch, place = divmod(index, count)
     return int(shuffle_epoch(count, seed, epoch)[place])
 
@@ -128,7 +128,7 @@ def stack_dense(chosen: Sequence[Example]) -> dict[str, torch.Tensor]:
 
 
 def stack_places(chosen: Sequence[Example]) -> torch.Tensor | None:
-    """Stack where what is asked lies: [B, questions, N], filled up with questions about nothing."""
+    """Stack the patches that each question is about [B, questions, N], padded with empty rows."""
     known = [torch.from_numpy(one.places) for one in chosen if one.places is not None]
     return torch.nn.utils.rnn.pad_sequence(known, batch_first=True) if known else None
 
@@ -255,14 +255,15 @@ def conversation_batches(
         chosen = [conversations[shuffled_place(len(conversations), seed, i)] for i in places]
         images = [[load_image(path) for path in one.images] for one in chosen]
         sized = [
-            (one.turns, [image.size for image in shown])
-            for one, shown in zip(chosen, images, strict=True)
+            (one.turns, [image.size for image in own])
+            for one, own in zip(chosen, images, strict=True)
         ]
         text = pack_conversations(prompts, sized, count_visual, max_length)
         kept = [
             image
-            for shown, (ids, _) in zip(images, text.rows, strict=True)
-            for image in shown[: ids.count(prompts.image_token_id)]
+            # A conversation that was cut off may have lost its last images.
+            for own, (ids, _) in zip(images, text.rows, strict=True)
+            for image in own[: ids.count(prompts.image_token_id)]
         ]
         return Batch(read_pixels(start.image_processor, kept, layout), text)
 
@@ -277,8 +278,8 @@ def read_pixels(
     Where there is no image a black one stands in, so that every batch passes the vision tower; see
     `Batch`.
     """
-    shown = list(images) or [Image.new("RGB", (64, 64))]
+    present = list(images) or [Image.new("RGB", (64, 64))]
     if layout:
-        return torch.cat([cut_image(processor, image, layout) for image in shown])
-    pixels: torch.Tensor = processor(images=shown, return_tensors="pt")["pixel_values"]
+        return torch.cat([cut_image(processor, image, layout) for image in present])
+    pixels: torch.Tensor = processor(images=present, return_tensors="pt")["pixel_values"]
     return pixels

@@ -37,9 +37,9 @@ def draw_batches(
     Args:
         start: the model and what prepares its images and text.
         source: what to train on.
-        sizes: how much of it.
-        loop: seed and quietness.
-        dense: tell what every patch of a scene shows too.
+        sizes: sizes of a batch.
+        loop: seed, and whether to show progress.
+        dense: whether batches also say what every patch of a scene shows.
 
     Returns:
         Number -> batch.
@@ -123,9 +123,9 @@ def train_answers(
 
 
 def content_ids(tokenizer: Any) -> tuple[int, ...]:
-    """Find the token of each thing a patch can show, -1 where it has none of its own."""
-    found = []
+    """Find the token of each content of a patch, -1 where it is no single token."""
+    content = []
     for name in CONTENTS:
         ids = tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
-        found.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
-    return tuple(found)
+        content.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
+    return tuple(content)

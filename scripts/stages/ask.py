@@ -1,4 +1,4 @@
-"""Asking a few questions about an image, several or a video, and showing what came back.
+"""The work of `m3scale ask`: a few questions about an image, several or a video.
 
 Not a labeller: nothing is scored or kept.
 """
@@ -53,11 +53,7 @@ class AskFiles:
             raise ValueError("give --image FILE, once or more, or --video FILE")
 
     def load(self) -> "list[Image.Image]":
-        """Open all pictures.
-
-        Returns:
-            The images, or the frames of the video.
-        """
+        """Open the images, or the frames of the video."""
         from m3_backbone.images import load_frames, load_image
 
         if self.video is not None:
@@ -128,14 +124,7 @@ class AskSettings:
             raise ValueError("--unit goes with --budget: say how many")
 
     def operating_point(self, router: "RouterBundle") -> "OperatingPoint":
-        """Find the operating point on a router.
-
-        Args:
-            router: the router.
-
-        Returns:
-            What `AdaptiveM3.generate` takes as `lam`.
-        """
+        """Find the operating point that `AdaptiveM3.generate` takes as `lam`."""
         from predictor.policy.prices import Price
 
         if self.certified is not None:
@@ -249,11 +238,7 @@ def ask_router(
 
 
 def print_answers(rows: Sequence[dict[str, Any]]) -> None:
-    """Print what was asked and answered to stdout.
-
-    Args:
-        rows: what `ask_files` gave.
-    """
+    """Print what `ask_files` gave to stdout."""
     for row in rows:
         click.echo(f"question   {row['question']}")
         click.echo(f"answer     {row['answer']}")

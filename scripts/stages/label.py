@@ -1,4 +1,4 @@
-"""The work of `m3scale label`: a request, what is kept of it, and the run."""
+"""The work of `m3scale label`: a request, the file that keeps it, and the run."""
 
 import json
 import time
@@ -71,11 +71,7 @@ class LabelRequest(LabelSettings):
     )
 
     def load_questions(self) -> "QuestionSet":
-        """Load what is asked.
-
-        Returns:
-            The questions, their images checked.
-        """
+        """Load the questions and check their images."""
         from labels.sources.loading import ImageFiles, load_questions
 
         folder = Path(self.image_folder) if self.image_folder else None
@@ -90,57 +86,43 @@ class LabelRequest(LabelSettings):
 
 
 def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
-    """Note beside a finished run what it was asked for.
+    """Write the request of a finished run beside it.
 
     Args:
         folder: the run's folder.
         request: what was asked for.
-        seconds: time this session took; earlier ones that came to an end are added.
+        seconds: time of this session; those of earlier sessions that ended are added.
     """
     spent = seconds + read_seconds(folder)
     write_json(folder / REQUEST, {"request": asdict(request), "seconds": round(spent, 3)})
 
 
 def read_request(folder: Path) -> LabelRequest | None:
-    """Read what a run was asked for.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        The request, or None if there is no note that can be read.
-    """
+    """Read the request of a run; None if there is none that this version can read."""
     try:
         content = _read(folder)["request"]
         # JSON has lists where the fields are tuples.
         tuples = {name: tuple(content.get(name, ())) for name in ("scales", "extras")}
         return LabelRequest(**{**content, **tuples})
     except (KeyError, TypeError, ValueError, AttributeError):
-        return None  # there is none, or another version wrote it; the run itself is still good
+        return None  # none, or another version's; the run itself is still good
 
 
 def read_seconds(folder: Path) -> float:
-    """Read how long labelling took.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        Seconds over all sessions that came to an end; 0 if none did.
-    """
+    """Read how long labelling took [s], over all sessions that ended; 0 if none did."""
     return float(_read(folder).get("seconds", 0.0))
 
 
 def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -> bool:
-    """Tell whether a run is finished and was asked for the same, without loading all questions.
+    """Tell whether a run of the same request is finished, without loading all questions.
 
-    Only the first questions are compared, which is enough for the built-in benchmark: it is made by
-    a generator, and a change of that shows at once. Files of the user may change anywhere.
+    Only the first questions are compared. That is enough for the built-in benchmark, where a change
+    of the generator changes all of them; a user's files may change anywhere.
 
     Args:
         folder: the run's folder.
         request: what is wanted.
-        model: settings of the run that tell the model, `checkpoint` and `dtype`.
+        model: the `checkpoint` and `dtype` that it is wanted of.
 
     Returns:
         True if there is nothing to do.
@@ -181,10 +163,10 @@ def run_label(
 
     Args:
         request: what to ask and how.
-        open_answerer: gives the model; called once the questions are known to be good.
-        folder: where to, or what to resume.
+        open_answerer: opens the model; called after the questions were checked.
+        folder: the run's folder, new or begun.
         progress: whether to show a bar on stderr.
-        share: which part of it this process does; all if None.
+        share: which parts this process labels; all if None.
 
     Returns:
         The folder.

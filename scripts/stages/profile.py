@@ -1,7 +1,7 @@
 """How long a checkpoint takes at each scale on this machine, measured and read.
 
-Not a benchmark of the model: a table of prices for the policy. A question's time is that of
-encoding the image, of reading the prompt and of writing the answer, one question at a time.
+The times are prices for the policy: of encoding the image, reading the prompt and writing the
+answer, one question at a time.
 """
 
 import json
@@ -41,22 +41,23 @@ def measure_profile(
         max_new_tokens: longest answer [tokens].
 
     Returns:
-        `encode_ms` an image, scale to `prefill_ms`, `decode_ms` a token, `answer_tokens` and the
-        sum of it all, `total_ms`; and what the router's optional features cost, `extras_ms`.
+        `encode_ms` per image; by scale `prefill_ms`, `decode_ms` per token, `answer_tokens` and
+        the sum `total_ms`; and what the router's optional features cost, `extras_ms`.
     """
     groups = [group[:QUESTIONS] for group in questions.by_image()]
     images = [questions.image(group[0].image_id) for group in groups]
     asked = [question.question for group in groups for question in group]
-    seen = backbone.encode(images)
-    pyramids = [pyramid for pyramid, group in zip(seen, groups, strict=True) for _ in group]
+    encoded = backbone.encode(images)
+    # One pyramid per question, so that each is timed alone.
+    pyramids = [pyramid for pyramid, group in zip(encoded, groups, strict=True) for _ in group]
     encode = _time(lambda: [backbone.encode([image]) for image in images], repeats) / len(images)
 
     def answer(scale: int, tokens: int) -> list[int]:
-        found = [
+        answers = [
             backbone.generate([pyramid], [text], scale, max_new_tokens=tokens)[0]
             for pyramid, text in zip(pyramids, asked, strict=True)
         ]
-        return [one.output_tokens for one in found]
+        return [one.output_tokens for one in answers]
 
     def measure(scale: int) -> dict[str, float]:
         written = sum(answer(scale, max_new_tokens)) / len(asked)
@@ -71,8 +72,12 @@ def measure_profile(
         }
 
     scales = {str(scale): measure(scale) for scale in backbone.scales}
-    found = {"encode_ms": round(encode, 3), "questions": len(asked), "scales": scales}
-    return {**found, "extras_ms": _measure_extras(backbone, images, (pyramids, asked), repeats)}
+    return {
+        "encode_ms": round(encode, 3),
+        "questions": len(asked),
+        "scales": scales,
+        "extras_ms": _measure_extras(backbone, images, (pyramids, asked), repeats),
+    }
 
 
 def _measure_extras(
@@ -89,26 +94,17 @@ def _measure_extras(
 
 
 def _time(work: Callable[[], object], repeats: int) -> float:
-    """Give the median time of some work [ms]."""
-    taken = []
+    """Give the median time of some work [ms]; the first run warms up and does not count."""
+    times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         work()
-        taken.append(1000 * (time.perf_counter() - start))
-    return float(sorted(taken[1:])[repeats // 2])
+        times.append(1000 * (time.perf_counter() - start))
+    return float(sorted(times[1:])[repeats // 2])
 
 
 def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
-    """Tell whether a profile is that of a checkpoint.
-
-    Args:
-        path: the file.
-        checkpoint: fingerprint of the model.
-        dtype: number format of its weights.
-
-    Returns:
-        True if there is nothing to measure.
-    """
+    """Tell whether the file is the profile of a checkpoint (its fingerprint) in a dtype."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
@@ -117,13 +113,7 @@ def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
 
 
 def read_profile(path: Path) -> dict[str, float]:
-    """Read what `m3scale profile` wrote.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Scale to its whole time [ms].
+    """Read the whole time of each scale [ms] from a profile.
 
     Raises:
         click.BadParameter: if the file is no profile.
@@ -136,14 +126,7 @@ def read_profile(path: Path) -> dict[str, float]:
 
 
 def read_extras(path: Path) -> dict[str, float]:
-    """Read what the optional features cost on the profile's machine.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Block to its time [ms]; nothing in a profile from before they were measured.
-    """
+    """Read the time of each optional feature [ms]; an old profile has none."""
     read_profile(path)
     return {str(name): float(ms) for name, ms in _read(path).get("extras_ms", {}).items()}
 
@@ -151,8 +134,8 @@ def read_extras(path: Path) -> dict[str, float]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    profile: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return profile
 
 
 profile_option = part_option("--profile", PARTS.profile, PROFILE_HELP, needed=False, if_there=True)

@@ -1,6 +1,6 @@
 """Join label folders into the arrays that a router learns from.
 
-It stands here because `labels` and `predictor` never see each other. Nothing is trained or judged.
+It stands here because `labels` and `predictor` do not import each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def read_splits(
             labels if left out.
 
     Returns:
-        One split a folder; all have the same scales and the same metadata columns.
+        One split per folder; all have the same scales and the same metadata columns.
     """
     answered = [read_answered(folder) for folder in folders]
     names = _name_meta([table for table, _ in answered])

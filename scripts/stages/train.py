@@ -18,17 +18,7 @@ def run_train(
     folder: Path,
     settings: "TrainSettings",
 ) -> "RouterBundle":
-    """Train a router and save it.
-
-    Args:
-        train: what it learns from.
-        calibration: what it is calibrated on; a share of `train` is held back if None.
-        folder: where it is saved.
-        settings: what to train.
-
-    Returns:
-        The router.
-    """
+    """Train a router and save it; without a calibration split a share of `train` is held back."""
     from predictor.training.train import train_bundle
 
     bundle = train_bundle(
@@ -44,18 +34,7 @@ def run_train(
 def is_trained(
     folder: Path, train: LabelledSplit, calibration: LabelledSplit, kind: str, seed: int
 ) -> bool:
-    """Tell whether a saved router is the one that `run_train` would make.
-
-    Args:
-        folder: where it would be saved.
-        train: what it would learn from.
-        calibration: what it would be calibrated on.
-        kind: name of the router.
-        seed: seed of everything random.
-
-    Returns:
-        True if there is nothing to do.
-    """
+    """Tell whether the router in a folder is the one that `run_train` would make."""
     from predictor.bundle.bundle import RouterBundle
 
     if not folder.exists():
@@ -72,14 +51,7 @@ def is_trained(
 
 
 def describe_certificate(certificate: "Certificate") -> dict[str, Any]:
-    """Give what a user wants to know of a certificate.
-
-    Args:
-        certificate: the certificate.
-
-    Returns:
-        Column to value; no lambda means always the largest scale.
-    """
+    """Give a certificate's row for the table; no lambda means always the largest scale."""
     return {
         "alpha": certificate.alpha,
         "delta": certificate.delta,
