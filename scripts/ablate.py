@@ -54,14 +54,14 @@ def main(
     settings = TrainSettings(kind=kind, seed=seed, features=features)
     costs = read_extras(profile) if profile else {}
     of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
-    found = ablate((train, known, None), settings, of_blocks)
+    result = ablate((train, known, None), settings, of_blocks)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
-    full = found["full"]
+    full = result["full"]
     click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
-    print_rows([{name: row[name] for name in names} for row in found["rows"]])
+    print_rows([{name: row[name] for name in names} for row in result["rows"]])
     unknown = ", ".join(name for name in extras if name not in costs)
     if unknown:
         click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")
     if json_file:
-        write_json(json_file, found)
+        write_json(json_file, result)

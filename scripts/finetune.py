@@ -68,7 +68,7 @@ def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
         raise click.UsageError("--lora-rank trains at --language-rate, which is 0: raise it")
 
 
-@click.command(cls=OneLineCommand, context_settings={"show_default": True})
+@click.command(cls=OneLineCommand)
 @click.option(
     "--model", "model_name", help="Checkpoint to start from: a folder, a Hub name, m3-mini."
 )
@@ -102,12 +102,12 @@ def main(
 ) -> None:
     """Train a LLaVA so that its pooled visual tokens can be understood at every scale.
 
-    The image is encoded once a step and the answer loss is averaged over scales. A killed run goes
-    on from its last checkpoint when the same command is given again. The losses of every step are
-    in log.jsonl in the folder of --out, and beside it in OUT.unfinished as long as the run lasts.
+    The image is encoded once per step and the answer loss is averaged over scales. A killed run
+    goes on from its last checkpoint when the same command is given again. The losses of every step
+    are in log.jsonl in the folder of --out, and in OUT.unfinished while the run lasts.
 
     With "torchrun --nproc-per-node 2 -m scripts.cli finetune" and the same options two processes
-    train together, each on --batch images a step.
+    train together, each on --batch images per step.
 
     Example: m3scale finetune --model m3-mini --data scenes --steps 200 --out runs/tuned
 

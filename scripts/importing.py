@@ -44,7 +44,7 @@ def main(
     from labels.outcomes.importing import import_outcomes, read_sample_log, read_table_rows
 
     if bool(logs) == (table is not None):
-        raise click.UsageError("give either --samples SCALE=FILE, once a scale, or --table FILE")
+        raise click.UsageError("give either --samples SCALE=FILE, once per scale, or --table FILE")
     if table is not None:
         rows = read_table_rows(table, columns)
     else:

@@ -1,4 +1,4 @@
-"""The settings of a labelling run, told once: the command makes its options from the fields.
+"""The settings of a labelling run; `m3scale label` makes its options from the fields.
 
 Nothing heavy is imported here, so that `m3scale label --help` is quick.
 """

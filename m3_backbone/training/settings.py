@@ -1,4 +1,4 @@
-"""The settings of a fine-tuning, told once: the command makes its options from the fields.
+"""The settings of a fine-tuning; `m3scale finetune` makes its options from the fields.
 
 What a field means is its help; a field without help is no option. The name and the order of the
 fields are part of what a stopped run is recognized by. Nothing heavy is imported here, so that

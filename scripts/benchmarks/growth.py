@@ -58,7 +58,7 @@ def measure_growth(n_questions: int, model: str | None) -> list[dict[str, float]
     with tempfile.TemporaryDirectory() as name:
         label(questions, as_answerer(watch), Path(name) / "run", progress=False)
         watch.note()
-    starts = watch.notes[:-1]
+    starts = watch.notes[:-1]  # a note stands at the start of each quarter, and one at the end
     return [
         {
             "questions so far": EACH * after[0],
@@ -76,7 +76,7 @@ class Watch:
     def __init__(self, answerer: Any, n_images: int) -> None:
         self.answerer = answerer
         self.every = n_images // QUARTERS
-        self.seen = 0
+        self.encoded = 0
         self.notes: list[tuple[int, int, float, float]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -85,15 +85,15 @@ class Watch:
 
     def encode(self, images: Any) -> Any:
         """Count images on their way."""
-        if len(self.notes) < QUARTERS and self.seen >= self.every * len(self.notes):
+        if len(self.notes) < QUARTERS and self.encoded >= self.every * len(self.notes):
             self.note()
-        self.seen += len(images)
+        self.encoded += len(images)
         return self.answerer.encode(images)
 
     def note(self) -> None:
         """Note images so far, memory in use [bytes], the time and the CPU time [s]."""
         clocks = time.perf_counter(), time.process_time()
-        self.notes.append((self.seen, read_resident(), *clocks))
+        self.notes.append((self.encoded, read_resident(), *clocks))
 
 
 class StandIn:

@@ -1,4 +1,4 @@
-"""The labeller beside the loop that everybody writes: the same answers, and how long they take."""
+"""The labeller beside the plain loop: whether answers agree, and how long both take."""
 
 import statistics
 import tempfile
@@ -35,7 +35,7 @@ class Workload:
 
     Attributes:
         backbone: the model.
-        questions: the questions, equally many an image.
+        questions: the questions, equally many per image.
         max_new_tokens: longest answer.
     """
 
@@ -59,7 +59,7 @@ class Workload:
 
 
 def answer_plainly(work: Workload) -> Answers:
-    """Ask as the official evaluation does: question by question, one `generate` a scale.
+    """Ask as the official evaluation does: question by question, one `generate` per scale.
 
     Every call preprocesses and encodes the image again; only stock code generates.
 
@@ -105,14 +105,14 @@ def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
         repeats: timed rounds.
 
     Returns:
-        Questions a second of each round and their medians, how many times faster the labeller is,
-        processor seconds a question and how many times fewer it takes (the steadier figure on a
+        Questions per second of each round and their medians, how many times faster the labeller is,
+        processor seconds per question and how many times fewer it takes (the steadier figure on a
         processor that is busy with other things, and without meaning on an accelerator),
         the share of equal answers, and the FLOPs that one run of the labeller needs.
     """
     few, device = work.first_images(plain_images), str(work.backbone.model.device)
-    expected, (found, _) = answer_plainly(few), answer_by_label(work)
-    equal = statistics.fmean(found[key] == answer for key, answer in expected.items())
+    expected, (answers, _) = answer_plainly(few), answer_by_label(work)
+    equal = statistics.fmean(answers[key] == answer for key, answer in expected.items())
     rates: dict[str, list[float]] = {"plain": [], "label": []}
     processor: dict[str, list[float]] = {"plain": [], "label": []}
     kinds = {"plain": (answer_plainly, few), "label": (answer_by_label, work)}
@@ -122,8 +122,8 @@ def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
             seconds = time_step(lambda answer=answer, asked=asked: answer(asked), device)  # type: ignore[misc]
             processor[kind].append((time.process_time() - start) / len(asked.questions))
             rates[kind].append(len(asked.questions) / seconds)
-    medians = {kind: statistics.median(found) for kind, found in rates.items()}
-    used = {kind: statistics.median(found) for kind, found in processor.items()}
+    medians = {kind: statistics.median(all_rates) for kind, all_rates in rates.items()}
+    used = {kind: statistics.median(seconds) for kind, seconds in processor.items()}
     return {
         "questions_per_second": rates,
         "median": medians,
@@ -136,7 +136,7 @@ def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
 
 
 def count_flops(work: Workload) -> float:
-    """Count what labelling needs: each image once, each beginning of a prompt once a scale.
+    """Count what labelling needs: each image once, each beginning of a prompt once per scale.
 
     Args:
         work: what is asked.
@@ -146,26 +146,27 @@ def count_flops(work: Workload) -> float:
     """
     shape, backbone = work.backbone.language_shape, work.backbone
     _, tokens = answer_by_label(work)
-    head = 2.0 * shape.hidden * shape.vocab
+    head = 2.0 * shape.hidden * shape.vocab  # logits of one token, which shared tokens do not need
     engine = AnswerEngine(backbone.model, backbone.tokenizer)
     before = len(engine.prompts.tokenize("?").before)
     shared = [flops.prefill_flops(shape, before + scale) - head for scale in backbone.scales]
     images = work.questions.image_ids
     encoding = sum(backbone.image_flops(work.questions.image(one)) for one in images)
     answers = sum(flops.answer_flops(shape, *pair) for pair in tokens)
+    # Questions beyond the first of an image reuse its prompt's beginning at every scale.
     repeated = len(work.questions) - len(images)
     return encoding + answers - repeated * sum(shared)
 
 
 def measure_prefix(work: Workload, repeats: int) -> list[dict[str, float]]:
-    """Time reading the beginning of prompts once an image, and once a question, scale by scale.
+    """Time reading the beginning of prompts once per image and once per question, scale by scale.
 
     Args:
         work: what to ask.
         repeats: timed rounds.
 
     Returns:
-        One row a scale: how many times faster it is to read it once.
+        One row per scale: how many times faster it is to read it once.
     """
     backbone = work.backbone
     engine = AnswerEngine(backbone.model, backbone.tokenizer)
@@ -213,13 +214,14 @@ def _generate(work: Workload, question: Question, scale: int) -> str:
     tokenizer = backbone.tokenizer
     image = work.questions.image(question.image_id)
     marker = str(tokenizer.convert_ids_to_tokens(model.config.image_token_id))
+    # One marker per visual token, as stock processors write it.
     text = backbone.prompt(format_question(question)).replace(marker, marker * scale)
     ids = torch.tensor([tokenizer(text)["input_ids"]], device=model.device)
     with evaluating(model):
         pixels = backbone.image_processor(images=[image], return_tensors="pt")["pixel_values"]
         pixels = pixels.to(model.device, model.dtype)
-        tokens = model.get_image_features(pixels, return_dict=True).pooler_output[0]
-        pooled = pool_tokens(tokens[None], scale)[0]
+        tokens = model.get_image_features(pixels, return_dict=True).pooler_output[0]  # [576, D]
+        pooled = pool_tokens(tokens[None], scale)[0]  # [scale, D]
         generated = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
@@ -246,7 +248,7 @@ def pick_questions(source: QuestionSet, images: int, each: int) -> QuestionSet:
     Args:
         source: questions.
         images: how many images.
-        each: questions an image.
+        each: questions per image.
 
     Returns:
         The questions.

@@ -89,9 +89,11 @@ def make_rows(count: int, width: int, seed: int) -> "TrainData":
     dense, asked = rng.normal(size=image[-1] + 1), rng.normal(size=count)
     signal = world.normal(size=(2, width)).astype(np.float32)
     noise = rng.standard_normal((image[-1] + 1, 10, width), np.float32)
+    # What an image shows and what a question asks for each lie along one direction, under noise.
     coarse = dense[:, None, None].astype(np.float32) * signal[0] + noise
     question = asked[:, None].astype(np.float32) * signal[1]
     question += rng.standard_normal((count, width), np.float32)
+    # A scale is right if it is large enough for the sum of both.
     need = dense[image] + asked + 0.3 * rng.normal(size=count)
     return TrainData(
         sample_ids=np.array([f"{seed}-{k}" for k in range(count)]),

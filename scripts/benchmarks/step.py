@@ -1,4 +1,4 @@
-"""`python -m scripts.benchmarks.step`: what encoding once a step saves, in seconds and bytes."""
+"""`python -m scripts.benchmarks.step`: what encoding once per step saves, in seconds and bytes."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ from scripts.terminal.output import print_table
 def main(
     settings: StepSettings, repeats: int, json_file: Path | None, memory_of: str | None
 ) -> None:
-    """Compare one encoding a step with one encoding a scale, on random weights.
+    """Compare encoding once per step with encoding once per scale, on random weights.
 
     Times are taken in turns in one process; each memory is the peak of a process of its own.
 

@@ -1,4 +1,4 @@
-"""Two ways to one gradient, with their times and memory: one encoding a step, or one a scale."""
+"""Time and memory of two ways to the same gradient: one encoding per step, or one per scale."""
 
 import statistics
 from typing import Any
@@ -27,8 +27,10 @@ def draw_batch(setting: StepSettings) -> Batch:
     count = setting.prompt + setting.answer
     rows = []
     for _ in range(setting.batch):
+        # From 3 on: below are padding, beginning and end; `image` is the last of the vocabulary.
         ids: list[int] = torch.randint(3, image, (count,), generator=seeded).tolist()
         labels = [IGNORED] * setting.prompt + ids[setting.prompt :]
+        # The image stands behind the first token and is never an answer.
         rows.append(([ids[0], image, *ids[1:]], [labels[0], IGNORED, *labels[1:]]))
     sizes = ((side, side),) * setting.batch
     return Batch(pixels.to(DTYPES[setting.dtype]), ConversationText(tuple(rows), image, sizes, 0))
@@ -54,6 +56,7 @@ def run_step(model: Any, batch: Batch, kind: str, bf16: bool) -> None:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
             tokens = model.model.multi_modal_projector(tower_features(model, images, True))
             losses.append(scale_loss(model, tokens, batch.text, scale))
+    # All scales' activations are alive until here: that is what costs the memory.
     torch.autograd.backward(torch.stack(losses).mean())
 
 
@@ -90,6 +93,7 @@ def measure_times(setting: StepSettings, repeats: int) -> dict[str, Any]:
         step(kind)
         gradients.append(copy_gradients(model.parameters()))
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    # In turns, so that a machine that slows down slows both.
     for _ in range(repeats):
         for kind in KINDS:
             seconds[kind].append(step(kind))

@@ -61,6 +61,7 @@ def scene_examples(
     """
 
     def example(index: int) -> Example:
+        # Each index has `draws` scenes of its own, so that no scene comes twice.
         drawn = range(index * draws, (index + 1) * draws)
         if draws > 1:
             index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed).items))
@@ -82,6 +83,7 @@ def shuffle_epoch(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
 def shuffled_place(count: int, seed: int, index: int) -> int:
     """Find the item at an index of endless epochs over `count` items, each epoch shuffled anew."""
     epoch, place = divmod(index, count)
+    # Seeded by the epoch: a resumed run finds the same order without replaying the epochs before.
     return int(shuffle_epoch(count, seed, epoch)[place])
 
 
@@ -114,7 +116,7 @@ def image_batches(
     def draw(step: int) -> tuple[torch.Tensor, list[Example]]:
         chosen = [example(step * size + place) for place in range(size)]
         pixels = processor(images=[one.image for one in chosen], return_tensors="pt")
-        return pixels["pixel_values"], chosen
+        return pixels["pixel_values"], chosen  # [size, 3, H, W], or with crops [size, c, 3, H, W]
 
     return draw
 
@@ -122,6 +124,7 @@ def image_batches(
 def stack_dense(chosen: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Stack what the patches of each image show: target name -> [B, N]."""
     return {
+        # One target per patch in row-major order: [rows, columns] -> [N]
         name: torch.from_numpy(np.stack([one.dense[name].reshape(-1) for one in chosen]))
         for name in chosen[0].dense
     }
@@ -142,7 +145,7 @@ def finetune_batches(
         example: index -> image and its (question, answer) pairs.
         processor: the checkpoint's image processor.
         prompts: the checkpoint's template and tokenizer.
-        size: images a step.
+        size: images per step.
 
     Returns:
         Step -> batch.
@@ -172,7 +175,7 @@ def cached_batches(
         model: the stock model.
         draw_images: what `image_batches` gave.
         prompts: the checkpoint's template and tokenizer.
-        count: batches to encode; an image takes N x width x 2 bytes of memory.
+        count: batches to encode; each image takes N x width x 2 bytes of memory.
         seed: seed of the order.
         quiet: hide the progress bar.
 
@@ -192,14 +195,14 @@ def cached_batches(
             # In the processor's memory, where workers can read them.
             features.append(encoded.to("cpu", torch.bfloat16))
         turns += [one.turns for one in chosen]
-    table, size = torch.cat(features), len(features[0])
+    table, size = torch.cat(features), len(features[0])  # [count * size, N, width]
 
     def shuffled(step: int) -> Batch:
         epoch, place = divmod(step, count)
         order = np.random.default_rng([seed, epoch]).permutation(len(table))
         rows = order[place * size : (place + 1) * size]
         text = pack_texts(prompts, [turns[int(row)] for row in rows])
-        return Batch(table[torch.from_numpy(rows)].float(), text)
+        return Batch(table[torch.from_numpy(rows)].float(), text)  # [size, N, width]
 
     return shuffled
 
@@ -235,7 +238,7 @@ def conversation_batches(
     Args:
         start: the model and what prepares its images and text.
         conversations: what to train on.
-        size: conversations a batch.
+        size: conversations per batch.
         max_length: most tokens of one, its visual tokens at the largest scale included.
         seed: seed of the order.
 

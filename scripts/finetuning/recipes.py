@@ -114,7 +114,7 @@ def train_answers(
     if not getattr(model.config, "matryoshka_vis_token_scale", None):
         model.config.update({"matryoshka_vis_token_scale": list(start.scales)})
     if adapted is not None and not adapter:
-        adapted.merge_and_unload()
+        adapted.merge_and_unload()  # adds the LoRA to the weights, in place
         model.to(model.lm_head.weight.dtype)
         adapted = None
     write_checkpoint(start, out, adapted)

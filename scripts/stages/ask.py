@@ -185,7 +185,7 @@ def ask_scale(
     Returns:
         Rows with question, answer, scale and visual tokens.
     """
-    pyramids = [backbone.encode(images)] * len(questions)
+    pyramids = [backbone.encode(images)] * len(questions)  # encoded once, read by all questions
     answers = backbone.generate(
         pyramids, questions, settings.scale or 0, max_new_tokens=settings.max_new_tokens
     )

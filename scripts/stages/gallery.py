@@ -56,7 +56,7 @@ def make_gallery(
         references=[question.answers for question in split.questions],
         answers=split.answers,
     )
-    per_family = -(-GALLERY_SIZE // len(set(map(str, data.groups))))
+    per_family = -(-GALLERY_SIZE // len(set(map(str, data.groups))))  # rounded up
     drawn = draw_rows(data, per_family)
     lam = bundle.lambda_for_budget(budget)
     rows = gallery_rows(data, texts, probabilities, lam, drawn)

@@ -186,6 +186,7 @@ def identify_inputs(
     Returns:
         First 16 hex digits of a SHA-256.
     """
+    # The repr of the settings holds every seed and budget.
     names = [split.data.fingerprint() for split in splits.values()]
     router = sha256((inputs.router / "config.json").read_bytes())
     profile = "" if inputs.profile is None else inputs.profile.read_text("utf-8")
@@ -276,6 +277,7 @@ def run_report(
     tested = count_tested(bundle.meta.get("candidates", ()))
     settings = replace(settings, train=read_settings(bundle, settings.train), tested=tested)
     train, calibration, test = (splits[name].data for name in ("train", "calibration", "test"))
+    # First what is trained anew for every seed, then what only the saved router can show.
     results = run_experiment(train, calibration, test, settings, progress)
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))

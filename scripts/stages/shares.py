@@ -30,7 +30,7 @@ def read_share(shard: str | None) -> "Share":
     """
     from labels.labelling.claims import Share
 
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets these
     if shard is None:
         return Share(int(os.environ.get("RANK", "0")), size)
     if size > 1:

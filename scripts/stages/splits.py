@@ -72,6 +72,7 @@ def read_answered(folder: Path) -> "tuple[OutcomeTable, list[Question]]":
     from labels.outcomes.table import read_outcomes, read_questions
 
     table = read_outcomes(folder)
+    # The table groups questions by image; the file of questions need not.
     by_id = {question.sample_id: question for question in read_questions(folder)}
     return table, [by_id[str(sample_id)] for sample_id in table.sample_ids]
 
@@ -94,7 +95,7 @@ def _make_data(
     from labels.outcomes.table import read_extras, read_features
     from predictor.data import TrainData
 
-    coarse, question = read_features(folder, table.sample_ids)
+    coarse, question = read_features(folder, table.sample_ids)  # [n, t, D] and [n, D]
     return TrainData(
         sample_ids=table.sample_ids,
         image_ids=table.image_ids,
@@ -116,7 +117,7 @@ def _make_data(
 def _list_costs(
     table: "OutcomeTable", profile: Mapping[str, float] | None
 ) -> "dict[str, FloatArray]":
-    """Give costs in GFLOP, and in milliseconds, where a scale's mean stands for every question."""
+    """Give costs [n, s] in GFLOP and in ms; a scale's mean time stands for all questions."""
     import numpy as np
 
     times = table.wall_ms.mean(axis=0)
@@ -125,8 +126,9 @@ def _list_costs(
         if missing:
             raise ValueError(f"the profile does not know scale {missing[0]}; measure it again")
         times = np.array([profile[str(scale)] for scale in table.scales])
-    found = {"flops": table.flops / 1e9, "ms": np.tile(times, (len(table.scores), 1))}
-    return {unit: cost for unit, cost in found.items() if np.isfinite(cost).all() and cost.any()}
+    costs = {"flops": table.flops / 1e9, "ms": np.tile(times, (len(table.scores), 1))}
+    # A unit that was not measured has NaN or only zeros.
+    return {unit: cost for unit, cost in costs.items() if np.isfinite(cost).all() and cost.any()}
 
 
 def _name_meta(tables: "Sequence[OutcomeTable]") -> tuple[str, ...]:
