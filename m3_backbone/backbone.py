@@ -1,9 +1,8 @@
 """M3Backbone: a stock model that answers at any token scale, from one pass of its vision tower.
 
 Built by composition: the model is whatever transformers loaded; its own vision side encodes, the
-tokens are pooled here and handed back as its host says (`hosts/host.py`). What is given to
-M3Backbone is checked here, so that the rooms below work on checked values. What cannot be answered
-is a ValueError or FileNotFoundError of one line.
+tokens are pooled here and handed back as its host says (`hosts/host.py`). Arguments are checked
+here, once. What cannot be answered is a ValueError or FileNotFoundError of one line.
 """
 
 from collections.abc import Sequence
@@ -69,6 +68,14 @@ class M3Backbone:
         vision_shape: sizes of the vision tower.
         layout: how the model cuts images into crops; None if it sees an image as one crop.
         pooling: how tokens become fewer, one of `POOLING_METHODS`.
+
+    >>> backbone = M3Backbone.from_pretrained("m3-mini")
+    >>> [pyramid] = backbone.encode([Image.new("RGB", (192, 192), "white")])
+    >>> {scale: tuple(tokens.shape) for scale, tokens in pyramid.items()}
+    {1: (1, 192), 9: (9, 192), 36: (36, 192), 144: (144, 192), 576: (576, 192)}
+    >>> [answer] = backbone.generate([pyramid], ["How many signs are there?"], 36)
+    >>> answer.scale, answer.visual_tokens
+    (36, 36)
     """
 
     def __init__(

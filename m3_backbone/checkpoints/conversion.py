@@ -1,7 +1,4 @@
-"""Writes an opened checkpoint as a stock transformers folder.
-
-Not atomic by itself: the caller writes into a folder of another name and renames that.
-"""
+"""Writes checkpoints in the format of stock transformers, or from one format to the other."""
 
 import filecmp
 import shutil

@@ -1,1 +1,1 @@
-"""Model families: one file each, beside the contract they fill."""
+"""Model families: one file each, beside the contract that a family fulfils."""

@@ -5,8 +5,8 @@ takes for padding, while M3 pools each crop first.
 
 The crops themselves are the stock image processor's, the Pillow one: torchvision resizes
 differently. They equal the official ones pixel for pixel where the Pillow versions agree. From 13
-on Pillow resizes some portrait images in another order than before, which changes a few levels of
-the base crop.
+on Pillow resizes some portrait images in another order than before, which changes a few pixel
+values of the base crop.
 """
 
 from collections.abc import Sequence

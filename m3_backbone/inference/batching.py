@@ -1,6 +1,6 @@
 """Which questions are read together: batches by the tokens they take, halved where memory ends.
 
-Plans only; what a row or a batch is made of is `prefill.py`'s business.
+Plans only; `prefill.py` makes the rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """The language side: visual tokens and questions in, answers out, batch by batch.
 
-Knows neither images nor which scale is wise; `backbone.py` is the face that users see.
+Scales are given, not chosen, here; users call it through `M3Backbone`.
 """
 
 import time

@@ -1,8 +1,9 @@
-"""Teaches a language model that starts from random weights to look where a question points.
+"""Two losses beside that of the answers, for language models that start from random weights.
 
-Attention that is spread over an image learns what an image holds on the whole, never what belongs
-to one thing in it. Here some heads of one layer are trained to attend to the patches of the thing
-that a question is about. Training only, for models from scratch.
+Grounding: attention that is spread over an image learns what an image holds on the whole, never
+what belongs to one thing in it. So some heads of one layer are trained to attend to the patches of
+the thing that a question is about. Alignment: a visual token should lie near the word for what its
+patch shows.
 """
 
 from collections.abc import Iterator, Sequence

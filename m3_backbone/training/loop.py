@@ -1,4 +1,4 @@
-"""The mechanics every training here shares: schedule, checkpoints that survive a kill, progress.
+"""What all trainings share: schedule, optimizer steps, checkpoints to resume from, progress.
 
 What is trained, and on what, is up to the caller; batches must depend on the step number alone, so
 that a resumed run sees what an undisturbed one would have seen.
