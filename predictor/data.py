@@ -1,4 +1,4 @@
-"""The arrays a router is trained and judged on.
+"""The arrays a router is trained and measured on.
 
 Not a reader: whoever owns the outcome tables turns them into a `TrainData`, so that everything in
 this package runs on plain arrays, without the model and without the label files.
@@ -42,7 +42,7 @@ TOKENS = "tokens"
 
 
 UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
-"""What a question may cost: name of the unit to how it is printed."""
+"""Units of the cost per question: name to how it is printed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TrainData:
         image_ids: content hash of each question's image [n]; splits go by it.
         groups: question family or dataset name [n].
         coarse: pooled visual tokens of the two smallest scales [n, t, D], the 1-token level first
-            (t = 10 on a ladder that starts 1, 9).
+            (t = 10 where the scales start 1, 9).
         question: question embedding [n, D].
         scores: what each scale achieved [n, s], each in [0, 1].
         tokens: visual tokens each scale spends on the row [n, s].
@@ -113,11 +113,13 @@ class TrainData:
         }
         extras = {"meta": (n, len(self.meta_names)), "confidence": (n, s), "lengths": (n,)}
         wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
-        found = {**{name: getattr(self, name) for name in wanted}, **self.costs, **self.extras}
+        values = {name: getattr(self, name) for name in wanted}
+        values.update(self.costs)
+        values.update(self.extras)
         wanted.update(dict.fromkeys(self.costs, (n, s)))
         wanted.update(dict.fromkeys(self.extras, (n, None)))
         for name, shape in wanted.items():
-            got = np.shape(found[name])
+            got = np.shape(values[name])
             fits = len(got) == len(shape)
             if not fits or any(w not in (None, g) for w, g in zip(shape, got, strict=True)):
                 raise ValueError(f"{name} must have shape {shape}, got {got}")

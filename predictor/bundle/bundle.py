@@ -143,9 +143,6 @@ class RouterBundle:
 
         Args:
             drop: loss against always the largest scale, on the calibration split.
-
-        Returns:
-            The price.
         """
         return Price(self.policy.lambda_for_drop(drop))
 
@@ -155,9 +152,6 @@ class RouterBundle:
         Args:
             alpha: bound on the risk.
             delta: chance that the bound does not hold.
-
-        Returns:
-            The certificate.
 
         Raises:
             ValueError: if the router was not certified at that level.
@@ -206,11 +200,7 @@ class RouterBundle:
         return {**files, CONFIG: to_json(config), CARD: card.encode()}
 
     def size_bytes(self) -> int:
-        """Give the size of the saved folder.
-
-        Returns:
-            Bytes.
-        """
+        """Give the size of the saved folder."""
         return sum(len(content) for content in self.to_files().values())
 
     def save(self, folder: str | Path) -> Path:
@@ -218,9 +208,6 @@ class RouterBundle:
 
         Args:
             folder: where to; an older router there is replaced.
-
-        Returns:
-            The folder.
         """
         return write_router(Path(folder), self.to_files())
 

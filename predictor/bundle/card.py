@@ -53,9 +53,6 @@ def write_card(
         meta: facts of its training.
         policy: what each lambda did on the calibration split.
         certificates: proven bounds.
-
-    Returns:
-        Markdown.
     """
     facts = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
     facts += [f"- {key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]

@@ -20,9 +20,6 @@ def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
         target: the folder; an older router there is replaced.
         files: file name to content.
 
-    Returns:
-        The folder.
-
     Raises:
         ValueError: if something that is not a router is in the way.
     """

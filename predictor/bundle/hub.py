@@ -51,9 +51,6 @@ def pull_router(name: str, folder: str | Path, revision: str | None = None) -> P
         name: the repository, as owner/name.
         folder: where to; it appears whole or not at all, and an older router there is replaced.
         revision: branch, tag or commit; the main branch if left out.
-
-    Returns:
-        The folder.
     """
     return write_router(Path(folder), read_router(_fetch(name, revision)))
 
@@ -63,9 +60,6 @@ def open_router(name_or_path: str | Path) -> RouterBundle:
 
     Args:
         name_or_path: a folder, or owner/name; a `Path` is always a folder.
-
-    Returns:
-        The router.
 
     Raises:
         FileNotFoundError: if there is neither.

@@ -64,9 +64,9 @@ class FeatureMap:
         centered, parts = self._project(raw)
         columns = _describe(raw, centered, parts, self.settings.blocks)
         for name, design in self._designs(parts).items():
-            found, weights = fit_ridge(design, np.asarray(correct, np.float64), folds)
+            expected, weights = fit_ridge(design, np.asarray(correct, np.float64), folds)
             self.arrays_[f"ridge.{name}"] = weights.astype(np.float32)
-            columns.append(found)
+            columns.append(expected)  # [n, s]
         return np.hstack(columns).astype(np.float64)
 
     def transform(
@@ -103,9 +103,6 @@ class FeatureMap:
     def to_bytes(self) -> bytes:
         """Give everything learnt as an .npz.
 
-        Returns:
-            Content of the file.
-
         Raises:
             ValueError: if the map is not fitted.
         """
@@ -116,9 +113,6 @@ class FeatureMap:
     @classmethod
     def from_bytes(cls, content: bytes) -> "FeatureMap":
         """Rebuild a fitted map.
-
-        Args:
-            content: what `to_bytes` gave.
 
         Returns:
             A map whose `transform` gives the same numbers.
@@ -134,9 +128,9 @@ class FeatureMap:
                     f"the router's block {name!r} has version {version}, this program makes "
                     f"{BLOCKS[name].version}; train the router again"
                 )
-        found = cls(FeatureSettings(blocks=tuple(k for k, v in versions.items() if v)))
-        found.arrays_ = arrays
-        return found
+        fitted = cls(FeatureSettings(blocks=tuple(k for k, v in versions.items() if v)))
+        fitted.arrays_ = arrays
+        return fitted
 
     def _fit_parts(
         self, raw: dict[str, FloatArray], image_ids: NameArray, rng: np.random.Generator
@@ -167,18 +161,19 @@ class FeatureMap:
     def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """Lay out the inputs of each ridge regression, a column of ones first."""
         designs, blocks = {}, self.settings.blocks
-        seen = [parts[name] for name in _PICTURE_PARTS if name in parts]
-        if seen and set(blocks) & set(PICTURE):
-            designs["picture"] = _with_ones(*seen)
+        picture = [parts[name] for name in _PICTURE_PARTS if name in parts]
+        if picture and set(blocks) & set(PICTURE):
+            designs["picture"] = _with_ones(*picture)
         for name in ("question", *EXTRAS):
             if name in blocks:
                 designs[name] = _with_ones(parts[name])
-        if seen and "question" in parts and "interactions" in blocks:
+        if picture and "question" in parts and "interactions" in blocks:
             grid, spread, asked = (int(width) for width in self.arrays_["products"])
             widths = {"one": grid, "grid": grid, "spread": spread}
             names = [name for name in _PICTURE_PARTS[1:] if name in parts] or ["one"]
             left = _with_ones(*(parts[name][:, : widths[name]] for name in names))
             right = _with_ones(parts["question"][:, :asked])
+            # Every picture direction times every question direction [n, left * right].
             designs["product"] = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
         return designs
 
@@ -220,7 +215,7 @@ def _describe(
     parts: dict[str, FloatArray],
     blocks: tuple[str, ...],
 ) -> list[FloatArray]:
-    """List the unsupervised columns: principal directions, statistics, question match."""
+    """List the unsupervised columns: principal directions, statistics, match with the question."""
     columns = [] if blocks == ("interactions",) else list(parts.values())
     width = raw["one"].shape[1]
     if "statistics" in blocks:
@@ -231,7 +226,8 @@ def _describe(
         asked = centered["question"]
         for part in ("one", "grid"):
             if part in centered:
-                tokens = centered[part].reshape(len(asked), -1, width)
+                tokens = centered[part].reshape(len(asked), -1, width)  # [n, t, D]
+                # Cosine of the question and each visual token [n, t].
                 scale = np.maximum(_length(asked)[:, None] * _length(tokens), 1e-6)
                 match = (tokens @ asked[:, :, None])[:, :, 0] / scale
                 columns.append(match if part == "one" else _summary(match))

@@ -1,9 +1,9 @@
 """How far a question or its picture lies from all that the router was trained on.
 
 A rank, not a probability of being wrong. Unseen content leaves the few directions in which the
-training rows vary; what is left over there is measured, for the picture's 1-token level and for
-the question. A router knows nothing out there, so the policy may go to the largest scale instead,
-which loses no answer against itself.
+training rows vary; the residual outside of them is measured, for the picture's 1-token level and
+for the question. A router knows nothing out there, so the policy may take the largest scale, which
+loses no answer against itself.
 """
 
 from dataclasses import dataclass
@@ -57,9 +57,6 @@ class DensityGate:
             calibration: rows of other images.
             settings: width and ranks.
 
-        Returns:
-            The gate.
-
         Source: Wang et al. 2022 (arXiv 2203.10807), the residual of the principal subspace.
         """
         rng, gate = np.random.default_rng(settings.seed), cls({})
@@ -67,9 +64,9 @@ class DensityGate:
         _, once = np.unique(np.asarray(train.image_ids).astype(str), return_index=True)
         rows = {"picture": train.coarse[once, 0], "question": train.question}
         levels = np.linspace(0, 1, min(settings.ranks, len(calibration)))
-        for part, seen in rows.items():
-            center, basis = fit_pca(np.asarray(seen, np.float32), settings.width, rng)
-            spread = seen.std(axis=0)
+        for part, values in rows.items():
+            center, basis = fit_pca(np.asarray(values, np.float32), settings.width, rng)
+            spread = values.std(axis=0)
             # PCA divides by the spread before and by the deviation after; the basis has neither.
             basis = basis * spread[:, None]
             basis = basis / np.maximum(np.sqrt((basis**2).sum(axis=0)), 1e-12)
@@ -78,19 +75,22 @@ class DensityGate:
             gate.arrays_.update(
                 {f"{part}.{k}": np.asarray(v, np.float32) for k, v in learnt.items()}
             )
-        for part, found in gate._distances(calibration.coarse, calibration.question).items():
-            gate.arrays_[f"{part}.ranks"] = np.quantile(found, levels)
+        distances = gate._distances(calibration.coarse, calibration.question)
+        for part, values in distances.items():
+            gate.arrays_[f"{part}.ranks"] = np.quantile(values, levels)
         return gate
 
     def _distances(self, coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
-        rows, found = {"picture": coarse[:, 0], "question": question}, {}
+        rows = {"picture": coarse[:, 0], "question": question}
+        distances = {}
         for part, values in rows.items():
             center, shrink, basis = (
                 self.arrays_[f"{part}.{k}"] for k in ("from", "shrink", "basis")
             )
             z = (np.asarray(values, np.float32) - center) * shrink
-            found[part] = np.asarray((z**2).sum(axis=1) - ((z @ basis) ** 2).sum(axis=1))
-        return found
+            # All of the length less what lies along the leading directions [n].
+            distances[part] = np.asarray((z**2).sum(axis=1) - ((z @ basis) ** 2).sum(axis=1))
+        return distances
 
     def share_beyond(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
         """Give the share of calibration rows that lie at least as far out.
@@ -103,12 +103,10 @@ class DensityGate:
             Shares in [0, 1] [n], of the worse of picture and question, doubled since the worse of
             two ranks is low twice as often; 0 is farther out than any.
         """
-        shares = [
-            1.0
-            - np.searchsorted(self.arrays_[f"{part}.ranks"], found)
-            / len(self.arrays_[f"{part}.ranks"])
-            for part, found in self._distances(coarse, question).items()
-        ]
+        shares = []
+        for part, values in self._distances(coarse, question).items():
+            ranks = self.arrays_[f"{part}.ranks"]
+            shares.append(1.0 - np.searchsorted(ranks, values) / len(ranks))
         return np.asarray(np.minimum(2.0 * np.minimum(*shares), 1.0))
 
     def find_outside(
@@ -132,11 +130,7 @@ class DensityGate:
         return np.asarray(self.share_beyond(coarse, question) < outlier)
 
     def to_bytes(self) -> bytes:
-        """Give everything learnt as an .npz.
-
-        Returns:
-            Content of the file.
-        """
+        """Give everything learnt as an .npz."""
         return pack_arrays(self.arrays_)
 
     @classmethod

@@ -1,7 +1,7 @@
 """The two linear fits that feature rows are made of: PCA and out-of-fold ridge regression.
 
-Own few lines instead of scikit-learn's, because loading a router should not import it and because
-the out-of-fold predictions and the final weights come from the same sums.
+Not scikit-learn's: its PCA keeps directions that hold nothing but rounding, and its RidgeCV does
+not share one Gram matrix over the folds and the final fit.
 """
 
 import numpy as np
@@ -33,10 +33,10 @@ def fit_pca(x: FloatArray, width: int, rng: np.random.Generator) -> tuple[FloatA
     """
     center, spread = x.mean(axis=0), x.std(axis=0)
     shrink = np.where(spread > _SMALLEST, 1.0 / np.maximum(spread, _SMALLEST), 0.0)
-    z = ((x - center) * shrink).astype(np.float32)
+    z = ((x - center) * shrink).astype(np.float32)  # [n, d]
     k = min(width, *z.shape)
     basis = rng.standard_normal((z.shape[1], min(k + 10, *z.shape))).astype(np.float32)
-    for _ in range(4):
+    for _ in range(4):  # power iterations: each makes the leading directions stand out more
         basis, _ = np.linalg.qr(z.T @ (z @ basis))
     _, sizes, rows = np.linalg.svd(z @ basis, full_matrices=False)
     deviations = sizes[:k] / np.sqrt(len(z))
@@ -60,15 +60,16 @@ def fit_ridge(
     """
     x = np.asarray(design, np.float64)
     gram, cross = x.T @ x, x.T @ target
-    found = np.zeros((len(_PENALTIES), *target.shape))
+    guesses = np.zeros((len(_PENALTIES), *target.shape))  # [penalties, n, s]
     for fold in np.unique(folds):
         out = folds == fold
         held = x[out]
+        # The sums of all rows but the fold's, without another pass over them.
         others, part = gram - held.T @ held, cross - held.T @ target[out]
         for index, penalty in enumerate(_PENALTIES):
-            found[index, out] = held @ _solve(others, part, penalty)
-    best = int(((found - target) ** 2).mean(axis=(1, 2)).argmin())
-    return found[best], _solve(gram, cross, _PENALTIES[best])
+            guesses[index, out] = held @ _solve(others, part, penalty)
+    best = int(((guesses - target) ** 2).mean(axis=(1, 2)).argmin())
+    return guesses[best], _solve(gram, cross, _PENALTIES[best])
 
 
 def _solve(gram: FloatArray, cross: FloatArray, penalty: float) -> FloatArray:

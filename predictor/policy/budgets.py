@@ -66,6 +66,12 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
 
     Raises:
         ValueError: if shapes disagree or `lam` is negative or NaN.
+
+    Two questions at 36 or 576 tokens; only the second one is worth 540 tokens more:
+
+    >>> belief = np.array([[0.90, 0.92], [0.20, 0.95]])
+    >>> choose(belief, np.array([36, 576]), lam=0.001)
+    array([0, 1])
     """
     p, c = _broadcast(probabilities, costs)
     if not 0 <= lam < np.inf:
@@ -82,14 +88,14 @@ def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     The rule takes a step exactly when its slope (probability per unit of cost) exceeds lambda.
     """
     rows = np.arange(len(p))
-    best_price = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf)
-    at = best_price.argmax(axis=1)
+    # Of several cheapest scales the most probable one [n].
+    at = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf).argmax(axis=1)
     slopes, steps = [], []
     for _ in range(p.shape[1] - 1):
-        extra = c - c[rows, at][:, None]
+        extra = c - c[rows, at][:, None]  # [n, s], what each scale costs and gains beyond this one
         gain = p - p[rows, at][:, None]
         slope = np.where(extra > 0, gain / np.where(extra > 0, extra, 1.0), -np.inf)
-        to = slope.argmax(axis=1)
+        to = slope.argmax(axis=1)  # the steepest step is the hull's next corner
         taken = slope[rows, to] > 0
         slopes.append(slope[rows, to][taken])
         steps.append(extra[rows, to][taken])
@@ -149,6 +155,13 @@ def solve_lambda(probabilities: FloatArray, costs: FloatArray, budget: float) ->
 
     Returns:
         Lambda; 0 if the budget does not bind.
+
+    At most 306 tokens per question, so one of the two may take 576:
+
+    >>> belief, costs = np.array([[0.90, 0.92], [0.20, 0.95]]), np.array([36, 576])
+    >>> lam = solve_lambda(belief, costs, budget=306)
+    >>> float(costs[choose(belief, costs, lam)].mean())
+    306.0
     """
     return solve_lambdas(probabilities, costs, [budget])[0]
 
@@ -248,24 +261,15 @@ class OperatingTable:
         return self.lambdas[int(enough.argmax())] if enough.any() else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the table as JSON-ready values.
-
-        Returns:
-            Its fields.
-        """
+        """Give the table as JSON-ready values."""
         columns = ("lambdas", "costs", "accuracies")
-        fields = {**asdict(self), **{name: list(getattr(self, name)) for name in columns}}
+        fields = asdict(self)
+        fields.update({name: list(getattr(self, name)) for name in columns})
         return {_SAVED_NAMES.get(name, name): value for name, value in fields.items()}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "OperatingTable":
         """Rebuild a table.
-
-        Args:
-            record: what `to_dict` gave.
-
-        Returns:
-            The table.
 
         Raises:
             ValueError: if a field is missing or wrong.
@@ -296,9 +300,6 @@ def operating_table(
         scores: what each scale achieved [n, s].
         max_points: most rows of the table.
         unit: unit of the costs, as it is printed.
-
-    Returns:
-        The table.
 
     Raises:
         ValueError: if shapes disagree.

@@ -38,8 +38,8 @@ class Certificate(OperatingPoint):
         split: fingerprint of the calibration split.
         lambdas: lambdas in the order of testing, up to the first that failed [m].
         p_values: p-value of each [m].
-        risk: share of regressions seen with `lam`, averaged over images.
-        tokens: mean visual tokens a question with `lam`.
+        risk: observed share of regressions with `lam`, averaged over images.
+        tokens: mean visual tokens per question with `lam`.
         tested: routers among which this one was picked on the same split; each could have been, so
             each p-value has to be below delta divided by their number.
     """
@@ -62,22 +62,12 @@ class Certificate(OperatingPoint):
         return choose_at(probabilities, tokens, self.lam)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the certificate as JSON-ready values.
-
-        Returns:
-            Its fields.
-        """
+        """Give the certificate as JSON-ready values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "Certificate":
         """Rebuild a certificate.
-
-        Args:
-            record: what `to_dict` gave.
-
-        Returns:
-            The certificate.
 
         Raises:
             ValueError: if a field is missing or wrong.
@@ -116,7 +106,7 @@ def image_losses(
         lam: price of a visual token; None for always the largest scale.
 
     Returns:
-        Share of regressions of each image [i] and mean visual tokens a question.
+        Share of regressions of each image [i] and mean visual tokens per question.
     """
     chosen = choose_at(probabilities, data.tokens, lam)
     lost = regressed(data.scores, chosen).astype(np.float64)
@@ -134,12 +124,12 @@ def walk(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
     Returns:
         The p-values, the first above delta being the last.
     """
-    found: list[float] = []
+    p_values: list[float] = []
     for row in losses:
-        found.append(test.p_value(row))
-        if found[-1] > test.delta:
+        p_values.append(test.p_value(row))
+        if p_values[-1] > test.delta:
             break
-    return found
+    return p_values
 
 
 def certify(
@@ -175,12 +165,23 @@ def certify(
     # Always the largest scale comes first; it loses nothing, and its p-value is the check above.
     order = [float(lam) for lam in lambdas]
     test = RiskTest(alpha, delta / tested, images, len(data))
-    found = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
-    passed = sum(p <= test.delta for p in found)
+    p_values = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
+    passed = sum(p <= test.delta for p in p_values)
     lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)
-    facts = (images, len(data), data.fingerprint(), tuple(order[: len(found)]), tuple(found))
-    return Certificate(alpha, delta, lam, *facts, float(losses.mean()), tokens, tested)
+    return Certificate(
+        alpha=alpha,
+        delta=delta,
+        lam=lam,
+        images=images,
+        questions=len(data),
+        split=data.fingerprint(),
+        lambdas=tuple(order[: len(p_values)]),
+        p_values=tuple(p_values),
+        risk=float(losses.mean()),
+        tokens=tokens,
+        tested=tested,
+    )
 
 
 def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 200) -> FloatArray:

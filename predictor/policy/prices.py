@@ -1,7 +1,7 @@
 """Prices: operating points in visual tokens, FLOPs or milliseconds.
 
-The router's own table is in visual tokens. Here are the same in FLOPs and in milliseconds, and what
-turns a question's tokens into them at run time. No router and no probability is made here.
+The router's own table is in visual tokens. A price list holds the same table in FLOPs or in
+milliseconds, and turns a question's tokens into that unit at run time.
 """
 
 from collections.abc import Mapping
@@ -45,22 +45,12 @@ class PriceList:
         return np.asarray(cost[left] + (at - known[left]) * slope[left])
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the list as JSON-ready values.
-
-        Returns:
-            Its fields.
-        """
+        """Give the list as JSON-ready values."""
         return {**asdict(self), "table": self.table.to_dict()}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "PriceList":
         """Rebuild a list.
-
-        Args:
-            record: what `to_dict` gave.
-
-        Returns:
-            The list.
 
         Raises:
             ValueError: if a field is missing or wrong.
@@ -83,14 +73,14 @@ def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceLi
         Unit to its list, for every unit but tokens that the split knows.
     """
     tokens = tuple(float(t) for t in data.tokens.mean(axis=0))
-    found = {}
+    lists = {}
     for unit in data.costs:
         costs = tuple(float(c) for c in data.cost(unit).mean(axis=0))
         bare = PriceList(tokens, costs, OperatingTable((0.0,), (0.0,), (0.0,)))
         priced = bare.price(np.asarray(data.tokens))
         table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit])
-        found[unit] = PriceList(tokens, costs, table)
-    return found
+        lists[unit] = PriceList(tokens, costs, table)
+    return lists
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Tests of "the mean loss of an image is above alpha", valid at any number of images.
+"""Tests of "the mean loss per image is above alpha", valid at any number of images.
 
-Images are independent draws, their questions are not: a loss is an image's, in [0, 1].
+Images are independent draws, their questions are not: losses are per image, in [0, 1].
 
 Source: Waudby-Smith and Ramdas 2023, Estimating means of bounded random variables by betting
     (arXiv 2010.09686); Bates et al. 2021 (arXiv 2101.02703) for the binomial tail.
@@ -19,7 +19,7 @@ _BOLDEST = 0.95
 
 
 _ALIKE = 0.1
-"""Correlation that the questions of an image are thought to have when the bet is fixed."""
+"""Assumed correlation of the losses of one image's questions; it only sizes the bet."""
 
 
 _MOST_IMAGES = 1_000_000
@@ -27,12 +27,12 @@ _MOST_IMAGES = 1_000_000
 
 @dataclass(frozen=True)
 class RiskTest:
-    """A test of "the risk is above alpha" at level delta, fixed before a loss is seen.
+    """A test of "the risk is above alpha" at level delta, fixed before any loss is known.
 
     Attributes:
         alpha: bound on the risk, strictly between 0 and 1.
         delta: chance that the bound does not hold.
-        images: images that will be seen.
+        images: number of images.
         questions: questions about them; as many as images means losses of 0 or 1.
     """
 
@@ -43,7 +43,7 @@ class RiskTest:
 
     @property
     def bet(self) -> float:
-        """What is staked a unit of gain: best against a risk that can just be told from alpha.
+        """Stake per unit of gain: best against a risk that can just be told from alpha.
 
         Any bet is valid. The best one depends on how far losses spread, and that is guessed from
         the number of questions, not from the losses that it is used on.
@@ -71,7 +71,7 @@ def image_means(values: FloatArray, image_ids: NameArray) -> FloatArray:
     """Average over the questions of each image.
 
     Args:
-        values: one number a question [n].
+        values: one number per question [n].
         image_ids: image of each question [n].
 
     Returns:
@@ -89,7 +89,7 @@ def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
     small fractions, as those of images with many questions are.
 
     Args:
-        losses: one loss an image, in an order that does not depend on the losses [i].
+        losses: one loss per image, in an order that does not depend on the losses [i].
         alpha: the bound, strictly between 0 and 1.
         bet: what is staked, fixed beforehand, at most 1 / (1 - alpha).
 
@@ -101,7 +101,7 @@ def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
 
 
 def binomial_p_value(lost: int, n: int, alpha: float) -> float:
-    """Give P(Bin(n, alpha) <= lost), exact for losses of 0 or 1, one question an image.
+    """Give P(Bin(n, alpha) <= lost), exact for losses of 0 or 1, one question per image.
 
     Args:
         lost: number of losses.
@@ -110,6 +110,11 @@ def binomial_p_value(lost: int, n: int, alpha: float) -> float:
 
     Returns:
         A p-value in (0, 1].
+
+    59 images without a loss are just enough to prove a risk of at most 5 %:
+
+    >>> round(binomial_p_value(0, 59, alpha=0.05), 4)
+    0.0485
     """
     return float(bdtr(lost, n, alpha))
 
@@ -121,9 +126,6 @@ def images_needed(alpha: float, delta: float, single: bool) -> int:
         alpha: bound on the risk.
         delta: chance that the bound does not hold.
         single: whether every image has just one question.
-
-    Returns:
-        Number of images.
 
     Raises:
         ValueError: if a level is not strictly between 0 and 1, or too strict for any real split.

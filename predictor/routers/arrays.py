@@ -32,9 +32,6 @@ def unpack_arrays(
         what: what it should be, for the error.
         names: arrays that must be there.
 
-    Returns:
-        Name -> array.
-
     Raises:
         ValueError: if the content is not an .npz of plain arrays, or lacks one of `names`.
     """

@@ -43,9 +43,6 @@ class Router(ABC):
                 scale that was not tried.
             weights: weight of each row [n]; all 1 if left out.
 
-        Returns:
-            The router itself.
-
         Raises:
             ValueError: if shapes or values are wrong.
         """

@@ -47,9 +47,6 @@ class Calibrator:
             probabilities: the router's [n, s].
             correct: what happened [n, s], in [0, 1].
 
-        Returns:
-            The calibrator itself.
-
         Raises:
             ValueError: if shapes disagree or there is no row.
         """
@@ -87,11 +84,7 @@ class Calibrator:
         return np.column_stack(columns)
 
     def to_bytes(self) -> bytes:
-        """Give everything learnt as an .npz.
-
-        Returns:
-            Content of the file.
-        """
+        """Give everything learnt as an .npz."""
         return pack_arrays({f"{self.method}.{k}": learnt for k, learnt in enumerate(self.maps_)})
 
     @classmethod
@@ -101,9 +94,6 @@ class Calibrator:
         Args:
             content: what `to_bytes` gave.
             scales: the scales in column order [s].
-
-        Returns:
-            The calibrator.
 
         Raises:
             ValueError: if the content does not fit the scales.

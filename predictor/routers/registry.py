@@ -51,9 +51,6 @@ def make_router(
         linear: settings of the linear and the ordinal router; the defaults if left out.
         mlp: settings of the network, the blend's too; its defaults if left out.
         neighbours: settings of the neighbour router; its defaults if left out.
-
-    Returns:
-        The router.
     """
     kind = router_class(name)
     if kind is BlendRouter:

@@ -42,9 +42,6 @@ def draw_resamples(image_ids: NameArray, n_resamples: int = 1000, seed: int = 0)
         n_resamples: number of draws r.
         seed: seed of the draws; the same seed and images give the same draws.
 
-    Returns:
-        The draws.
-
     Raises:
         ValueError: if there is no question or no draw.
     """
@@ -63,9 +60,6 @@ def only_once(image_ids: NameArray) -> Resamples:
 
     Args:
         image_ids: image of each question [n].
-
-    Returns:
-        A single draw.
     """
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     return Resamples(np.ones((1, len(images))), owner.astype(np.int64))

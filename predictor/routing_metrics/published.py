@@ -119,9 +119,6 @@ def front_area(tokens: FloatArray, accuracy: FloatArray, ends: Ends) -> float:
         accuracy: accuracies there [q].
         ends: least and greatest cost of the range.
 
-    Returns:
-        nAUC.
-
     Source: MMR-Bench (arXiv 2601.17814).
     """
     order = np.lexsort((-np.asarray(accuracy), np.asarray(tokens)))
