@@ -53,6 +53,27 @@ class RouterBundle:
         certificates: proven bounds on what routing loses, on the calibration split.
         gate: tells what is unlike the training split.
         prices: what scales cost in other units than visual tokens, by unit.
+
+    A bundle that knows nothing but two mean scores; real ones come from `m3scale train`:
+
+    >>> import numpy as np
+    >>> from predictor.policy.budgets import operating_table
+    >>> from predictor.routers.constant import ConstantRouter
+    >>> rng = np.random.default_rng(0)
+    >>> coarse, question = rng.normal(size=(50, 10, 8)), rng.normal(size=(50, 8))
+    >>> scores = np.tile([[1.0, 1.0], [0.0, 1.0]], (25, 1))  # 36 tokens are right half of the time
+    >>> features = FeatureMap()
+    >>> rows = features.fit_transform(coarse, question, scores, np.arange(50))
+    >>> router = ConstantRouter((36, 576)).fit(rows, scores)
+    >>> raw = router.predict_proba(rows)
+    >>> calibrator = Calibrator((36, 576)).fit(raw, scores)
+    >>> costs = np.array([36, 576])
+    >>> table = operating_table(calibrator.transform(raw), costs, scores)
+    >>> bundle = RouterBundle(features, router, calibrator, table)
+    >>> bundle.predict_proba(coarse[:1], question[:1]).round(2)
+    array([[0.5 , 0.98]])
+    >>> bundle.price(budget=72).choose(bundle.predict_proba(coarse[:3], question[:3]), costs)
+    array([0, 0, 0])
     """
 
     features: FeatureMap
@@ -108,7 +129,7 @@ class RouterBundle:
         """Turn a mean budget into lambda by the calibration split's table.
 
         Args:
-            budget: largest mean visual tokens a question.
+            budget: largest mean visual tokens per question.
 
         Returns:
             Lambda, per visual token; 0 if the budget does not bind.
@@ -119,7 +140,7 @@ class RouterBundle:
         """Turn a mean budget in any unit into a price.
 
         Args:
-            budget: largest mean cost a question.
+            budget: largest mean cost per question.
             unit: one of `data.UNITS` that the router has prices for.
 
         Returns:
@@ -156,7 +177,7 @@ class RouterBundle:
         Raises:
             ValueError: if the router was not certified at that level.
         """
-        levels = {(found.alpha, found.delta): found for found in self.certificates}
+        levels = {(proven.alpha, proven.delta): proven for proven in self.certificates}
         if (alpha, delta) not in levels:
             known = " and ".join(f"{a:g},{d:g}" for a, d in levels) or "no level"
             raise ValueError(
@@ -237,7 +258,7 @@ class RouterBundle:
                 meta=config["meta"],
                 certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
-                prices={unit: PriceList.from_dict(found) for unit, found in prices.items()},
+                prices={unit: PriceList.from_dict(record) for unit, record in prices.items()},
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
@@ -253,5 +274,7 @@ def read_router(folder: str | Path) -> dict[str, bytes]:
         File name to content, its configuration and its card among them.
     """
     _, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
-    kept = [path for path in (Path(folder) / CONFIG, Path(folder) / CARD) if path.is_file()]
-    return {**files, **{path.name: path.read_bytes() for path in kept}}
+    for path in (Path(folder) / CONFIG, Path(folder) / CARD):
+        if path.is_file():
+            files[path.name] = path.read_bytes()
+    return files

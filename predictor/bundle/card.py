@@ -81,12 +81,13 @@ def write_card(
             [f"{c.alpha:g}", f"{c.delta:g}", f"{c.tokens:.1f}", f"{c.risk:.4f}", str(c.images)]
             for c in certificates
         ]
-        told = (
-            "Of an image's questions, a share of at most alpha is right at the largest scale and "
-            "wrong as routed, but for a chance of delta. `m3scale verify` proves it again."
+        meaning = (
+            "With confidence 1 - delta, at most a share alpha of an image's questions, averaged "
+            "over images, is right at the largest scale and wrong as routed. `m3scale verify` "
+            "proves it again."
         )
-        head = ("alpha", "delta", policy.unit, "share seen", "images")
-        sections += ["## Certificates", told, _table(head, rows)]
+        head = ("alpha", "delta", policy.unit, "observed share", "images")
+        sections += ["## Certificates", meaning, _table(head, rows)]
     return "\n\n".join(sections) + "\n"
 
 

@@ -70,21 +70,21 @@ def open_router(name_or_path: str | Path) -> RouterBundle:
     if Path(name).exists():
         return RouterBundle.load(name)
     try:
-        found = _fetch(name)
+        folder = _fetch(name)
     except ValueError as error:
         raise FileNotFoundError(
             f"no router in {name}, and none of that name could be fetched from the Hub; run "
             "`m3scale train`"
         ) from error
-    return RouterBundle.load(found)
+    return RouterBundle.load(folder)
 
 
 def _fetch(name: str, revision: str | None = None) -> Path:
     with _plain_errors(f"cannot fetch {name} from the Hub"):
-        found = huggingface_hub.snapshot_download(
+        folder = huggingface_hub.snapshot_download(
             name, revision=revision, allow_patterns=list(PATTERNS)
         )
-    return Path(found)
+    return Path(folder)
 
 
 @contextmanager

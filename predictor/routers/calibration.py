@@ -1,4 +1,4 @@
-"""Per-scale calibration of a router's probabilities, on rows the router never saw.
+"""Calibration of a router's probabilities, scale by scale, on rows the router never saw.
 
 Not a classifier: it keeps the order of a scale's probabilities and only moves them to where they
 mean what they say.
@@ -23,8 +23,14 @@ class Calibrator:
 
     Attributes:
         scales: the scales in column order [s].
-        method: `platt` (two numbers a scale) or `isotonic` (a step-wise linear map).
+        method: `platt` (two numbers per scale) or `isotonic` (a step-wise linear map).
         maps_: learnt numbers per scale: [2] slope and offset in log-odds, or [2, m] knots.
+
+    A router that says 0.9 and is right three times out of four:
+
+    >>> claimed, right = np.full((400, 1), 0.9), np.tile([[1.0], [1.0], [1.0], [0.0]], (100, 1))
+    >>> Calibrator((36,)).fit(claimed, right).transform(np.array([[0.9]])).round(2)
+    array([[0.75]])
     """
 
     scales: tuple[int, ...]

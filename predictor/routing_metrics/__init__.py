@@ -1,1 +1,1 @@
-"""What routing is judged by, on arrays alone."""
+"""Metrics of routing, on arrays alone."""

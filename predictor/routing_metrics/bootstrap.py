@@ -89,7 +89,7 @@ def oracle_draws(resamples: Resamples, steps: OracleSteps, at: FloatArray) -> Fl
     Args:
         resamples: the draws.
         steps: the table's upgrades, sorted once by `oracle_steps`.
-        at: mean visual tokens a question, per draw [r, q].
+        at: mean visual tokens per question, per draw [r, q].
 
     Returns:
         Accuracies [r, q].
@@ -162,6 +162,13 @@ def interval(draws: FloatArray, level: float = 0.95) -> tuple[float, float]:
 
     Raises:
         ValueError: if `level` is not strictly between 0 and 1.
+
+    Three images with two questions each; the accuracy over draws of whole images:
+
+    >>> draws = draw_resamples(np.array(["a", "a", "b", "b", "c", "c"]), n_resamples=1000)
+    >>> scores = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    >>> interval(mean_draws(draws, scores), level=0.5)
+    (0.3333333333333333, 0.6666666666666666)
     """
     if not 0 < level < 1:
         raise ValueError(f"expected a level strictly between 0 and 1, got {level}")

@@ -69,6 +69,11 @@ def hull_points(tokens: FloatArray, accuracy: FloatArray) -> tuple[FloatArray, F
 
     Returns:
         Tokens and accuracy of the corners [h], strictly ascending in both.
+
+    Mixing 36 and 576 tokens beats 144, which therefore is no corner:
+
+    >>> hull_points(np.array([36.0, 144.0, 576.0]), np.array([0.80, 0.81, 0.98]))
+    (array([ 36., 576.]), array([0.8 , 0.98]))
     """
     corners: list[tuple[float, float]] = []
     for t, a in sorted(zip(tokens.tolist(), accuracy.tolist(), strict=True)):
@@ -106,7 +111,7 @@ def hull_at(tokens: FloatArray, accuracy: FloatArray, at: FloatArray) -> FloatAr
     Returns:
         Accuracy of the hull [..., q].
     """
-    shape = np.broadcast_shapes(tokens.shape[:-1], at.shape[:-1])
+    shape = np.broadcast_shapes(tokens.shape[:-1], at.shape[:-1])  # of the tables, without s or q
     budgets = np.broadcast_to(at, shape + at.shape[-1:])
     cheapest = np.take_along_axis(accuracy, tokens.argmin(-1)[..., None], -1)
     best = np.broadcast_to(cheapest, budgets.shape).astype(np.float64)
@@ -116,6 +121,7 @@ def hull_at(tokens: FloatArray, accuracy: FloatArray, at: FloatArray) -> FloatAr
         best = np.maximum(best, np.where(t_i <= budgets, a_i, -np.inf))
         for j in range(n_scales):
             t_j, a_j = tokens[..., j, None], accuracy[..., j, None]
+            # A coin between the two scales that spends just the budget [..., q].
             inside = (t_i <= budgets) & (budgets < t_j)
             share = (budgets - t_i) / np.where(inside, t_j - t_i, 1.0)
             best = np.maximum(best, np.where(inside, a_i + share * (a_j - a_i), -np.inf))
@@ -179,17 +185,17 @@ def oracle_steps(scores: npt.ArrayLike, tokens: npt.ArrayLike) -> OracleSteps:
     rows = np.arange(len(score))
     at = np.lexsort((-score, cost), axis=1)[:, 0]
     base = (cost[rows, at].copy(), score[rows, at].copy())
-    found: list[tuple[IntArray, FloatArray, FloatArray]] = []
+    edges: list[tuple[IntArray, FloatArray, FloatArray]] = []
     for _ in range(max(score.shape[1] - 1, 1)):
-        more = cost - cost[rows, at][:, None]
+        more = cost - cost[rows, at][:, None]  # [n, s], beyond the scale reached so far
         gain = score - score[rows, at][:, None]
         useful = (more > 0) & (gain > 0)
         slope = np.where(useful, gain / np.where(useful, more, 1.0), -np.inf)
         go = np.flatnonzero(useful.any(axis=1))
         to = np.lexsort((-more, -slope), axis=1)[:, 0]
-        found.append((go, more[go, to[go]], gain[go, to[go]]))
+        edges.append((go, more[go, to[go]], gain[go, to[go]]))
         at = np.where(useful.any(axis=1), to, at)
-    index, added, won = (np.concatenate(part) for part in zip(*found, strict=True))
+    index, added, won = (np.concatenate(part) for part in zip(*edges, strict=True))
     order = np.argsort(-(won / added), kind="stable")
     return OracleSteps(*base, rows=index[order], cost=added[order], gain=won[order])
 
@@ -205,7 +211,7 @@ def oracle_at(scores: npt.ArrayLike, tokens: npt.ArrayLike, at: npt.ArrayLike) -
     Args:
         scores: scores [n, s].
         tokens: visual tokens [n, s] or [s].
-        at: mean visual tokens a question [q].
+        at: mean visual tokens per question [q].
 
     Returns:
         Accuracy [q].
@@ -220,7 +226,7 @@ def oracle_from_steps(steps: OracleSteps, weights: FloatArray, at: npt.ArrayLike
     Args:
         steps: sorted upgrades of the table.
         weights: how often each question counts [n].
-        at: mean visual tokens a question [q].
+        at: mean visual tokens per question [q].
 
     Returns:
         Accuracy [q].
@@ -245,6 +251,9 @@ def gap_closed(router: FloatArray, hull: FloatArray, oracle: FloatArray) -> Floa
 
     Returns:
         OGC [...], NaN where there is no gap to close.
+
+    >>> gap_closed(np.array([0.95]), hull=np.array([0.90]), oracle=np.array([0.98])).round(3)
+    array([0.625])
     """
     gap = np.asarray(oracle - hull, dtype=np.float64)
     open_gap = gap > 1e-9

@@ -1,19 +1,19 @@
-"""Whether a ladder of scales is worth routing over, judged before any router is trained.
+"""Whether scales are worth routing over, measured before any router is trained.
 
 The oracle alone cannot tell: it profits from every lucky answer, so five scales that guess look
-like a ladder. What counts here is what the larger scales keep: a question is given the smallest
+as if they helped. What counts here is what the larger scales keep: a question is given the smallest
 scale from which on no scale does worse than the best one, and is credited with no more than what
 the best scale scores. Two scales that win and lose by chance gain nothing that way.
 
 Source: the always-better-to-mix test of RouterBench (arXiv 2403.12031), with this stable oracle.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from labels.oracle import CORRECT
-from predictor.data import FloatArray, NameArray
+from predictor.data import FloatArray, NameArray, Results
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
 from predictor.routing_metrics.gap import check_table, fixed_points, hull_at, hull_points, oracle_at
 from predictor.routing_metrics.regressions import non_monotone_share
@@ -22,10 +22,7 @@ WORTH: Final = 0.02
 """A gain over mixing fixed scales that is worth a router [share of questions]."""
 
 
-Section = dict[str, Any]
-
-
-def audit_ladder(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Section:
+def audit_ladder(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Results:
     """Measure what a perfect choice of scale could gain, and how much of it is not luck.
 
     Args:
@@ -41,7 +38,7 @@ def audit_ladder(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -
     at, accuracy = fixed_points(score, cost)
     hull, oracle = hull_at(at, accuracy, at), oracle_at(score, cost, at)
     right = score >= CORRECT
-    section: Section = {
+    section: Results = {
         "n": len(score),
         "fixed": [{"tokens": t, "accuracy": a} for t, a in zip(at, accuracy, strict=True)],
         "hull": [list(corner) for corner in zip(*hull_points(at, accuracy), strict=True)],
@@ -55,14 +52,15 @@ def audit_ladder(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -
         "always_wrong": (~right).all(axis=1).mean(),
         "non_monotone": non_monotone_share(score),
     }
-    verdict, reason = _judge(section)
+    verdict, reason = _decide(section)
     worth = {"worth": "Worth routing", "undecided": "Undecided"}.get(verdict, "Not worth routing")
     return {**section, "verdict": verdict, "sentence": f"{worth}: {reason}"}
 
 
-def _stable(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Section:
+def _stable(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Results:
     best = int(scores.mean(axis=0).argmax())
     keeps = scores[:, : best + 1] >= scores[:, [best]]
+    # The smallest scale from which on none does worse than the best one [n].
     chosen = np.logical_and.accumulate(keeps[:, ::-1], axis=1)[:, ::-1].argmax(axis=1)
     spent = np.take_along_axis(tokens, chosen[:, None], axis=1)
     columns = np.hstack((tokens, scores, spent))
@@ -75,12 +73,17 @@ def _stable(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Sec
     hull, point = gain(columns.mean(axis=0)[None])
     low, high = interval(gain(mean_draws(draw_resamples(image_ids), columns))[1])
     return {
-        **{"tokens": spent.mean(), "accuracy": scores[:, best].mean(), "hull": hull[0]},
-        **{"gain": point[0], "gain_low": low, "gain_high": high, "best": best},
+        "tokens": spent.mean(),
+        "accuracy": scores[:, best].mean(),
+        "hull": hull[0],
+        "gain": point[0],
+        "gain_low": low,
+        "gain_high": high,
+        "best": best,
     }
 
 
-def _judge(section: Section) -> tuple[str, str]:
+def _decide(section: Results) -> tuple[str, str]:
     stable, fixed = section["stable"], section["fixed"]
     best, cheapest = fixed[stable["best"]], fixed[0]
     top = max(section["headroom"], key=lambda point: point["headroom"])

@@ -197,8 +197,8 @@ def calibration_error(probabilities: FloatArray, scores: FloatArray, bins: int =
 
     Source: Naeini et al. 2015; Guo et al. 2017 (arXiv 1706.04599), equation 3.
     """
-    found = reliability(probabilities, scores, bins)
-    apart = sum(part["n"] * abs(part["probability"] - part["score"]) for part in found)
+    parts = reliability(probabilities, scores, bins)
+    apart = sum(part["n"] * abs(part["probability"] - part["score"]) for part in parts)
     return float(apart / len(probabilities))
 
 

@@ -20,6 +20,9 @@ def regressed(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
 
     Returns:
         True where routing lost an answer [n]; its mean is the regression rate.
+
+    >>> regressed(np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]), chosen=np.array([0, 0, 0]))
+    array([ True, False, False])
     """
     routed = scores[np.arange(len(scores)), chosen]
     return np.asarray((scores[:, -1] >= CORRECT) & (routed < CORRECT))

@@ -1,7 +1,7 @@
 """How much of the gap a router closes on the calibration split itself, by image folds.
 
 What kinds of routers, feature blocks and settings are compared by before the test split is looked
-at: lambda is solved on all folds but one, and that one is judged.
+at: lambda is solved on all folds but one and used on that one.
 """
 
 import numpy as np

@@ -105,15 +105,18 @@ def train_bundle(
     router, candidates = _fit(settings, (rows, train), (known, calibration))
     raw = router.predict_proba(known)
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
-    found = calibrator.transform(raw)
-    policy = operating_table(found, calibration.tokens, calibration.scores)
-    prices = list_prices(found, calibration)
+    calibrated = calibrator.transform(raw)
+    policy = operating_table(calibrated, calibration.tokens, calibration.scores)
+    prices = list_prices(calibrated, calibration)
+    # Certificates test the router's own probabilities at lambdas of the training split: neither may
+    # depend on the split that proves them.
     lambdas = candidate_lambdas(router.predict_proba(rows), train)
     tested = count_tested(candidates)
     proven = tuple(certify(raw, calibration, lambdas, level, tested) for level in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", router.kind, *rows.shape)
-    compared = {"tuning": tried, "candidates": candidates}
-    facts = {**_facts(train, calibration, settings), **compared, **(meta or {})}
+    facts = _facts(train, calibration, settings)
+    facts.update({"tuning": tried, "candidates": candidates})
+    facts.update(meta or {})
     gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
     return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
 
@@ -129,8 +132,8 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
         The map and the rows to train on [n, d].
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
-    seen = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
-    return features, features.fit_transform(*seen)
+    inputs = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
+    return features, features.fit_transform(*inputs)
 
 
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
@@ -174,8 +177,8 @@ def _tune(
     tuning, tried, kind = settings.tuning, [], settings.kind
     for part in list_parts(kind):
         if tuning is not None and part in GRIDS:
-            settings, found = _tune_one(replace(settings, kind=part), rows, train, tuning)
-            tried += [{"kind": part, **asdict(one)} for one in found]
+            settings, ranking = _tune_one(replace(settings, kind=part), rows, train, tuning)
+            tried += [{"kind": part, **asdict(one)} for one in ranking]
     return replace(settings, kind=kind, tuning=None), tried
 
 

@@ -113,12 +113,12 @@ def tune(
     features, scores, images = _thin(rows, settings, rng)
     folds = image_folds(images, settings.folds, rng)
     start = time.monotonic()
-    found: list[Tried] = []
+    tried: list[Tried] = []
     for change in grid:
-        late = bool(found) and time.monotonic() - start > settings.seconds
+        late = bool(tried) and time.monotonic() - start > settings.seconds
         error = float("nan") if late else _measure(build, change, (features, scores), folds)
-        found.append(Tried(change, error))
-    return sorted(found, key=lambda tried: (np.isnan(tried.error), tried.error))
+        tried.append(Tried(change, error))
+    return sorted(tried, key=lambda one: (np.isnan(one.error), one.error))
 
 
 def _thin(
@@ -141,15 +141,16 @@ def _measure(
     folds: IntArray,
 ) -> float:
     features, scores = rows
-    found = np.empty(scores.shape)
+    guesses = np.empty(scores.shape)  # out of fold [n, s]
     for fold in np.unique(folds):
         out = folds == fold
         router = build(change).fit(features[~out], scores[~out])
-        found[out] = router.predict_proba(features[out])
+        guesses[out] = router.predict_proba(features[out])
     known = ~np.isnan(scores)
     scales = tuple(range(scores.shape[1]))
-    calibrator = Calibrator(scales).fit(found, np.where(known, scores, found))
-    p = np.clip(calibrator.transform(found), 1e-6, 1 - 1e-6)
+    # A missing score is replaced by its own guess, which teaches the calibration nothing.
+    calibrator = Calibrator(scales).fit(guesses, np.where(known, scores, guesses))
+    p = np.clip(calibrator.transform(guesses), 1e-6, 1 - 1e-6)
     loss = -(scores * np.log(p) + (1 - scores) * np.log1p(-p))
     return float(loss[known].mean())
 
@@ -195,8 +196,8 @@ def pick_router(
     table: list[dict[str, Any]] = []
     for kind, router in routers.items():
         raw = router.predict_proba(rows)
-        found = Calibrator(data.scales, method).fit(raw, data.scores).transform(raw)
-        gap = measure_gap(data, cross_choose(found, data, budget))
+        p = Calibrator(data.scales, method).fit(raw, data.scores).transform(raw)
+        gap = measure_gap(data, cross_choose(p, data, budget))
         table.append({"kind": kind, "budget": budget, "ogc": gap if np.isfinite(gap) else None})
     table.sort(key=lambda row: -np.inf if row["ogc"] is None else -row["ogc"])
     return routers[table[0]["kind"]], table
