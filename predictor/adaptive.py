@@ -25,7 +25,6 @@ from predictor.policy.prices import Price
 Images: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
 """What one question is about: one image, or several such as the frames of a video."""
 
-
 RouterInputs: TypeAlias = tuple[FloatArray, FloatArray, dict[str, FloatArray]]
 """Coarse tokens [n, t, D], question embeddings [n, D] and extra blocks by name [n, width]."""
 

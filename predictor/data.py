@@ -16,30 +16,22 @@ from m3_backbone.files import sha256
 
 FloatArray = NDArray[np.floating[Any]]
 
-
 IntArray = NDArray[np.int64]
 
-
 NameArray = NDArray[Any]
-
 
 Results = dict[str, Any]
 """A part of results.json."""
 
-
 Extras = Mapping[str, FloatArray]
 """Features that were only measured if asked for: name of their block to rows [n, width]."""
 
-
 NOTHING: Extras = MappingProxyType({})
-
 
 OPTIONS = "options"
 """Name of the metadata that counts the options of a multiple-choice question."""
 
-
 TOKENS = "tokens"
-
 
 UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
 """Units of the cost per question: name to how it is printed."""
@@ -191,6 +183,10 @@ def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntAr
 
     Raises:
         ValueError: if `share` is not strictly between 0 and 1 or there are fewer than two images.
+
+    >>> train, held_out = split_by_image(np.array(["a", "a", "b", "c"]), share=0.34, seed=0)
+    >>> train, held_out
+    (array([0, 1, 2]), array([3]))
     """
     if not 0 < share < 1:
         raise ValueError(f"share must lie strictly between 0 and 1, got {share}")

@@ -27,15 +27,11 @@ from predictor.routers.registry import router_class
 
 FORMAT_VERSION = 2
 
-
 CERTIFICATES = "certificates.json"
-
 
 GATE = "density.npz"
 
-
 PRICES = "prices.json"
-
 
 CARD = "README.md"
 

@@ -21,7 +21,6 @@ tags:
 ---"""
 """What the Hub reads: YAML. A licence is for whoever owns the labels to add."""
 
-
 USE = """```python
 from m3_backbone.images import load_image
 from predictor.adaptive import AdaptiveM3
@@ -32,7 +31,6 @@ print(answer.text, answer.visual_tokens)
 ```
 
 `m3scale ask --router` takes the same names, `m3scale verify --router FOLDER` checks its files."""
-
 
 BUDGET_SHARES = (16, 8, 4)
 """Budgets that are listed, as divisors of the largest mean cost."""

@@ -32,10 +32,8 @@ BLOCKS = {
     "state": Block(1, "the model's state at the end of the prompt at the second smallest scale"),
 }
 
-
 USUAL = tuple(name for name in BLOCKS if name not in EXTRAS)
 """The blocks of all labels; `EXTRAS` must be asked for and cost more at run time."""
-
 
 PICTURE = ("one", "grid", "statistics")
 """The blocks that tell of the picture alone."""

@@ -18,7 +18,6 @@ from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 FEATURE_VERSION = 2
 
-
 _PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
 
 
@@ -160,7 +159,8 @@ class FeatureMap:
 
     def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """Lay out the inputs of each ridge regression, a column of ones first."""
-        designs, blocks = {}, self.settings.blocks
+        designs: dict[str, FloatArray] = {}
+        blocks = self.settings.blocks
         picture = [parts[name] for name in _PICTURE_PARTS if name in parts]
         if picture and set(blocks) & set(PICTURE):
             designs["picture"] = _with_ones(*picture)

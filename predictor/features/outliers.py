@@ -17,7 +17,6 @@ from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 PARTS = ("picture", "question")
 
-
 _NAMES = tuple(f"{part}.{name}" for part in PARTS for name in ("from", "shrink", "basis", "ranks"))
 
 

@@ -10,7 +10,6 @@ from predictor.data import FloatArray, IntArray
 
 _PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 
-
 _SMALLEST = 1e-6
 
 
@@ -59,13 +58,15 @@ def fit_ridge(
         Out-of-fold predictions [n, s] and the weights of a fit on all rows [d, s].
     """
     x = np.asarray(design, np.float64)
-    gram, cross = x.T @ x, x.T @ target
+    gram = x.T @ x  # [d, d]
+    cross = x.T @ target  # [d, s]
     guesses = np.zeros((len(_PENALTIES), *target.shape))  # [penalties, n, s]
     for fold in np.unique(folds):
         out = folds == fold
         held = x[out]
         # The sums of all rows but the fold's, without another pass over them.
-        others, part = gram - held.T @ held, cross - held.T @ target[out]
+        others = gram - held.T @ held
+        part = cross - held.T @ target[out]
         for index, penalty in enumerate(_PENALTIES):
             guesses[index, out] = held @ _solve(others, part, penalty)
     best = int(((guesses - target) ** 2).mean(axis=(1, 2)).argmin())

@@ -90,7 +90,8 @@ def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     rows = np.arange(len(p))
     # Of several cheapest scales the most probable one [n].
     at = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf).argmax(axis=1)
-    slopes, steps = [], []
+    slopes: list[FloatArray] = []
+    steps: list[FloatArray] = []
     for _ in range(p.shape[1] - 1):
         extra = c - c[rows, at][:, None]  # [n, s], what each scale costs and gains beyond this one
         gain = p - p[rows, at][:, None]

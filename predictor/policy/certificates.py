@@ -114,7 +114,7 @@ def image_losses(
     return image_means(lost, data.image_ids), float(spent.mean())
 
 
-def walk(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
+def fixed_sequence(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
     """Test hypotheses in a fixed order until one cannot be rejected.
 
     Args:
@@ -165,7 +165,7 @@ def certify(
     # Always the largest scale comes first; it loses nothing, and its p-value is the check above.
     order = [float(lam) for lam in lambdas]
     test = RiskTest(alpha, delta / tested, images, len(data))
-    p_values = walk((image_losses(probabilities, data, lam)[0] for lam in order), test)
+    p_values = fixed_sequence((image_losses(probabilities, data, lam)[0] for lam in order), test)
     passed = sum(p <= test.delta for p in p_values)
     lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)

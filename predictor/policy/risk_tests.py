@@ -17,10 +17,8 @@ from predictor.data import FloatArray, NameArray
 _BOLDEST = 0.95
 """Share of the largest legal bet; the whole of it could lose everything on one image."""
 
-
 _ALIKE = 0.1
 """Assumed correlation of the losses of one image's questions; it only sizes the bet."""
-
 
 _MOST_IMAGES = 1_000_000
 

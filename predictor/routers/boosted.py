@@ -20,9 +20,7 @@ from predictor.routers.base import Router, log_odds
 
 INDEX = "boosted.json"
 
-
 SHARED = "shared.txt"
-
 
 Head: TypeAlias = lgb.Booster | float
 

@@ -113,7 +113,8 @@ class MlpRouter(ArrayRouter):
     def _start(
         self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator
     ) -> dict[str, FloatArray]:
-        hidden, scales = self.settings.hidden, y.shape[1]
+        hidden = self.settings.hidden
+        scales = y.shape[1]
         # The losses that only order scales start without a preference: from a strong one they
         # learn nothing.
         offsets: FloatArray = np.zeros(scales)

@@ -18,7 +18,6 @@ KINDS: tuple[type[Router], ...] = (
     OrdinalRouter,
 )
 
-
 ROUTERS = {router.kind: router for router in KINDS}
 
 

@@ -22,7 +22,7 @@ WORTH: Final = 0.02
 """A gain over mixing fixed scales that is worth a router [share of questions]."""
 
 
-def audit_ladder(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Results:
+def measure_headroom(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Results:
     """Measure what a perfect choice of scale could gain, and how much of it is not luck.
 
     Args:
@@ -84,10 +84,13 @@ def _stable(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Res
 
 
 def _decide(section: Results) -> tuple[str, str]:
-    stable, fixed = section["stable"], section["fixed"]
-    best, cheapest = fixed[stable["best"]], fixed[0]
+    stable = section["stable"]
+    fixed = section["fixed"]
+    best = fixed[stable["best"]]
+    cheapest = fixed[0]
     top = max(section["headroom"], key=lambda point: point["headroom"])
-    points, gain = f"{100 * top['headroom']:.1f} points", f"{100 * stable['gain']:.1f} points"
+    points = f"{100 * top['headroom']:.1f} points"
+    gain = f"{100 * stable['gain']:.1f} points"
     if top["headroom"] < WORTH and best["accuracy"] - cheapest["accuracy"] < WORTH:
         return "flat", (
             f"the ladder is flat, {cheapest['tokens']:.0f} tokens ({cheapest['accuracy']:.3f}) do "

@@ -27,10 +27,8 @@ _PARTS = {AUTO: ("boosted", "mlp", "linear"), "blend": ("boosted", "mlp")}
 
 _BUDGET_SHARE = 8
 
-
 Change = dict[str, Any]
 """Fields of a router's settings to their values."""
-
 
 GRIDS: Mapping[str, tuple[Change, ...]] = {
     "boosted": (

@@ -103,12 +103,12 @@ def _audit_rows(
     import numpy as np
 
     from labels.oracle import granularity
-    from predictor.routing_metrics.headroom import audit_ladder
+    from predictor.routing_metrics.headroom import measure_headroom
     from predictor.routing_metrics.regressions import luck_floor
 
     readable = table.parse_ok[rows].mean(axis=0)  # [s]
     return {
-        **audit_ladder(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
+        **measure_headroom(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
         "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
         "parse_failures": 1.0 - readable,
         "guess_options": guesses[rows].mean(),

@@ -268,7 +268,7 @@ def run_report(
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import measure_router, run_experiment
     from predictor.report.report import write_report
-    from predictor.routing_metrics.headroom import audit_ladder
+    from predictor.routing_metrics.headroom import measure_headroom
     from predictor.training.tuning import count_tested
 
     bundle = RouterBundle.load(inputs.router)
@@ -282,7 +282,7 @@ def run_report(
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
-    results["ladder"] = audit_ladder(test.scores, test.tokens, test.image_ids)
+    results["ladder"] = measure_headroom(test.scores, test.tokens, test.image_ids)
     results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
     results["meta"].update(
         checkpoint=splits["test"].checkpoint,

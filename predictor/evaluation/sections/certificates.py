@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, Results, TrainData
-from predictor.policy.certificates import certify, image_losses, walk
+from predictor.policy.certificates import certify, fixed_sequence, image_losses
 from predictor.policy.risk_tests import RiskTest, images_needed
 
 LEVELS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.05))
@@ -111,7 +111,7 @@ def _draw_splits(losses: FloatArray, tokens: FloatArray, test: RiskTest, draws: 
 
     def certified(images: IntArray) -> int:
         """Give the row of the last lambda that the images certify; 0, largest scale, if none."""
-        p_values = walk((of_lambda[images] for of_lambda in losses[1:]), test)
+        p_values = fixed_sequence((of_lambda[images] for of_lambda in losses[1:]), test)
         return sum(p <= test.delta for p in p_values)
 
     drawn = np.array([certified(rng.integers(0, total, test.images)) for _ in range(draws)])

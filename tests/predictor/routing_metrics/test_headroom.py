@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from predictor.routing_metrics.headroom import audit_ladder
+from predictor.routing_metrics.headroom import measure_headroom
 
 TOKENS = np.array([1.0, 9.0, 36.0, 144.0, 576.0])
 N = 400
@@ -9,7 +9,7 @@ IMAGES = np.arange(5 * N) // 2
 
 
 def audit(scores):
-    return audit_ladder(scores, np.tile(TOKENS, (len(scores), 1)), IMAGES[: len(scores)])
+    return measure_headroom(scores, np.tile(TOKENS, (len(scores), 1)), IMAGES[: len(scores)])
 
 
 def needing(index):
