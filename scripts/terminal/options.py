@@ -1,8 +1,7 @@
 """Options that several commands share, and options that are made from a dataclass's fields.
 
-What a setting is called, its default, its legal values and its help stand once, at the field of the
-dataclass that holds it. `settings_options` makes the command's options from them and hands the
-command the dataclass.
+A setting's name, default, legal values and help stand once, at the field of the dataclass that
+holds it. `settings_options` makes a command's options from them and hands it the dataclass.
 """
 
 import functools
@@ -40,7 +39,7 @@ def settings_options(settings: type, parameter: str) -> Decorator:
     named.sort(key=lambda name: name not in own)
 
     def decorate(command: Command) -> Command:
-        # Click hands options over by name. Here, and nowhere else, they are taken as they come.
+        # Click hands options over by name; only here are they taken without naming them.
         @functools.wraps(command)
         def gather(**given: Any) -> Any:
             values = {name: given.pop(name) for name in named}
@@ -72,6 +71,7 @@ def option_of(settings: type, name: str) -> Decorator:
         return part_option(flag, part, text, needed=not there, if_there=there)
     kind = _strip(get_type_hints(settings)[name])
     default = None if one.default is MISSING else one.default
+    # An option may be repeated for a tuple[X, ...], and as FIELD=NAME for a mapping.
     many = get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis
     pairs = get_origin(kind) is Mapping
     return click.option(
@@ -81,6 +81,7 @@ def option_of(settings: type, name: str) -> Decorator:
         is_flag=kind is bool,
         multiple=many or pairs,
         default=default,
+        # A switch without an opposite says by its name what its absence means.
         show_default=default not in (None, "", ()) and (kind is not bool or "/" in flag),
         callback=_read_pairs if pairs else None,
         metavar=one.metadata.get("metavar"),
