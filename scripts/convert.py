@@ -30,4 +30,6 @@ def main(source: str, target: Path, kind: str) -> None:
     from m3_backbone.checkpoints.conversion import convert_checkpoint
 
     was_there = convert_checkpoint(source, target, kind)
-    click.echo(f"{target} is there already, with the same bytes" if was_there else f"wrote {target}")
+    click.echo(
+        f"{target} is there already, with the same bytes" if was_there else f"wrote {target}"
+    )
