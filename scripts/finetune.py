@@ -33,6 +33,9 @@ def parse_scales(text: str) -> tuple[int, ...]:
 
     Raises:
         click.UsageError: if a part is no whole number.
+
+    >>> parse_scales("9, 36")
+    (9, 36)
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts):

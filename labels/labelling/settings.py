@@ -83,7 +83,12 @@ class LabelSettings:
                 raise ValueError(f"{one.name} must be at least {least}, got {value}")
 
     def to_manifest(self) -> dict[str, Setting]:
-        """Give the settings as a manifest has them: switches as 0 or 1, extras as one string."""
+        """Give the settings as a manifest has them: switches as 0 or 1, extras as one string.
+
+        >>> settings = LabelSettings(scales=(1, 9), first_token=True).to_manifest()
+        >>> settings["scales"], settings["first_token"], settings["max_new_tokens"]
+        ([1, 9], 1, 16)
+        """
         values = {one.name: getattr(self, one.name) for one in fields(LabelSettings)}
         return {
             **values,

@@ -14,23 +14,16 @@ SPLITS = ("router-train", "calibration", "test")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run.
+    """The folder of one run; it need not exist.
 
-    Attributes:
-        root: the folder; it need not exist.
+    >>> RunFolder(Path("runs/mine")).outcomes("test").as_posix()
+    'runs/mine/outcomes/test'
     """
 
     root: Path
 
     def outcomes(self, split: str) -> Path:
-        """Name the label folder of a split.
-
-        Args:
-            split: one of `SPLITS`, or a name of the user's.
-
-        Returns:
-            The folder that `m3scale label` writes.
-        """
+        """Name the folder that `m3scale label` writes for a split, of `SPLITS` or the user's."""
         return self.root / "outcomes" / split
 
     @property

@@ -120,6 +120,9 @@ def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
 
     Raises:
         click.BadParameter: if a pair has no name or no field.
+
+    >>> read_columns(("image=picture", "sample_id=id"))
+    {'image': 'picture', 'sample_id': 'id'}
     """
     for pair in pairs:
         if not all(pair.partition("=")):
