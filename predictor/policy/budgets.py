@@ -140,6 +140,7 @@ def lambda_path(probabilities: FloatArray, costs: FloatArray, max_points: int = 
     lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
     if len(lambdas) <= max_points:
         return lambdas
+    # Evenly in the logarithm, as budgets are chosen: 36, 72, 144.
     scale = np.log(np.maximum(cost, 1e-9))
     marks = np.linspace(scale[0], scale[-1], max_points)
     picked = np.unique(np.searchsorted(scale, marks).clip(0, len(lambdas) - 1))

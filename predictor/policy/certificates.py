@@ -166,6 +166,7 @@ def certify(
     order = [float(lam) for lam in lambdas]
     test = RiskTest(alpha, delta / tested, images, len(data))
     p_values = fixed_sequence((image_losses(probabilities, data, lam)[0] for lam in order), test)
+    # All but the last one, which ended the sequence, unless every lambda passed.
     passed = sum(p <= test.delta for p in p_values)
     lam = order[passed - 1] if passed else None
     losses, tokens = image_losses(probabilities, data, lam)

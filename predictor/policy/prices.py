@@ -40,6 +40,7 @@ class PriceList:
         at, known, cost = (np.asarray(v, np.float64) for v in (tokens, self.tokens, self.costs))
         if len(known) == 1:
             return np.asarray(at * (cost[0] / known[0]))
+        # The piece of the broken line that each number lies on, or is beyond [..., s].
         left = np.clip(np.searchsorted(known, at, "right") - 1, 0, len(known) - 2)
         slope = np.diff(cost) / np.diff(known)
         return np.asarray(cost[left] + (at - known[left]) * slope[left])
@@ -76,6 +77,7 @@ def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceLi
     lists = {}
     for unit in data.costs:
         costs = tuple(float(c) for c in data.cost(unit).mean(axis=0))
+        # The list converts tokens before its own table can be made.
         bare = PriceList(tokens, costs, OperatingTable((0.0,), (0.0,), (0.0,)))
         priced = bare.price(np.asarray(data.tokens))
         table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit])

@@ -94,6 +94,7 @@ def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
     Returns:
         A p-value in (0, 1].
     """
+    # Logarithm of the gambler's capital after each image [i].
     capital = np.cumsum(np.log1p(bet * (alpha - np.asarray(losses, np.float64))))
     return math.exp(-max(float(capital.max()), 0.0))
 

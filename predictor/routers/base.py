@@ -1,4 +1,4 @@
-"""What every router offers, told once: the contract, its checks and the saved form of arrays.
+"""The base of all routers: what they offer, what they check, how they are saved.
 
 A router estimates P(correct) at every scale from a feature row. It knows nothing of cost, of
 lambda or of where its features came from.
@@ -66,7 +66,7 @@ class Router(ABC):
             ValueError: if the router is not fitted or d is not that of the training rows.
         """
         self._check_fitted()
-        x = np.ascontiguousarray(features, dtype=np.float64)
+        x = np.ascontiguousarray(features, dtype=np.float64)  # [n, d], the layout LightGBM reads
         if x.ndim != 2 or x.shape[1] != self.width_:
             raise ValueError(f"features must have shape [n, {self.width_}], got {x.shape}")
         return self._predict(x)
@@ -191,7 +191,8 @@ def check_fit(
     w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
     if w.shape != (len(x),) or not np.all(np.isfinite(w) & (w >= 0)) or w.sum() == 0:
         raise ValueError(f"weights must be {len(x)} numbers >= 0, not all 0, got shape {w.shape}")
-    weighed = np.where(known, w[:, None], 0.0)  # [n, s]
+    # A row's weight counts for the scales that were tried [n, s].
+    weighed = np.where(known, w[:, None], 0.0)
     totals = zip(scales, weighed.sum(axis=0), strict=True)
     empty = [scale for scale, total in totals if total == 0]
     if empty:

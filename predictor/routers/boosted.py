@@ -130,6 +130,7 @@ class BoostedRouter(Router):
         return [not isinstance(head, float) for head in self.heads_]
 
     def _predict(self, x: FloatArray) -> FloatArray:
+        # [n, s] from the heads, and the same from the shared trees, a row per question and scale.
         own = np.column_stack([_predict_head(head, x) for head in self.heads_])
         if self.shared_ is None:
             return own

@@ -84,7 +84,7 @@ class Calibrator:
         if p.ndim != 2 or p.shape[1] != len(self.scales):
             raise ValueError(f"probabilities must be [n, {len(self.scales)}], got {p.shape}")
         if self.method == "platt":
-            learnt = np.stack(self.maps_)
+            learnt = np.stack(self.maps_)  # [s, 2], slope and offset
             return np.asarray(expit(log_odds(p) * learnt[:, 0] + learnt[:, 1]))
         columns = [np.interp(p[:, k], knots[0], knots[1]) for k, knots in enumerate(self.maps_)]
         return np.column_stack(columns)
@@ -119,8 +119,8 @@ def _fit_platt(p: FloatArray, y: FloatArray) -> FloatArray:
         (k + 1) / (n + 2) at the ends are his.
     """
     n = len(y)
-    low, high = 1.0 / (n + 2), (n + 1.0) / (n + 2)
-    target = np.clip(y, low, high)
+    # Platt's targets: never sure of what so few rows say.
+    target = np.clip(y, 1.0 / (n + 2), (n + 1.0) / (n + 2))
     beta = fit_logistic(log_odds(p)[:, None], target, np.ones(n), LinearSettings(l2=1e-3))
     # A falling map would turn the router's order round; a flat one says "it knows nothing".
     return np.array([max(beta[0], 0.0), beta[1]]) if beta[0] > 0 else _flat(target)

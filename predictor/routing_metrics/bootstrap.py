@@ -79,7 +79,7 @@ def mean_draws(resamples: Resamples, values: FloatArray) -> FloatArray:
     sums = np.zeros((resamples.weights.shape[1], values.shape[1] + 1))
     rows = np.column_stack((values, np.ones(len(values))))
     np.add.at(sums, resamples.image_of_row, rows)
-    totals = resamples.weights @ sums
+    totals = resamples.weights @ sums  # [r, q + 1], the last column counts questions
     return np.asarray(totals[:, :-1] / totals[:, -1:])
 
 
@@ -142,6 +142,7 @@ def choice_draws(
     n_scales, n_choices = score.shape[1], chosen.shape[1]
     routed_cost = np.take_along_axis(cost, chosen, axis=1)
     routed_score = np.take_along_axis(score, chosen, axis=1)
+    # One pass over the draws for all four tables.
     means = mean_draws(resamples, np.hstack((cost, score, routed_cost, routed_score)))
     ends = np.cumsum((n_scales, n_scales, n_choices))
     fixed_cost, fixed_score, at, accuracy = np.split(means, ends, axis=1)

@@ -233,6 +233,7 @@ def oracle_from_steps(steps: OracleSteps, weights: FloatArray, at: npt.ArrayLike
     """
     total = weights.sum()
     of_step = weights[steps.rows]
+    # Mean cost and accuracy after each upgrade [m + 1]; between two, the next is bought in part.
     spent = np.concatenate(([0.0], np.cumsum(of_step * steps.cost))) / total
     won = np.concatenate(([0.0], np.cumsum(of_step * steps.gain))) / total
     left = np.asarray(at, dtype=np.float64) - weights @ steps.base_tokens / total

@@ -246,7 +246,7 @@ def dataset_gain(
         set it is on. The best scale is picked on these outcomes, which flatters it.
     """
     names, owner = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    picked = np.empty(len(scores), np.int64)
+    picked = np.empty(len(scores), np.int64)  # the group's best scale for every question [n]
     for index in range(len(names)):
         rows = owner == index
         cost, accuracy = fixed_points(scores[rows], tokens[rows])

@@ -1,7 +1,7 @@
 """How much of the gap a router closes on the calibration split itself, by image folds.
 
-What kinds of routers, feature blocks and settings are compared by before the test split is looked
-at: lambda is solved on all folds but one and used on that one.
+Compares kinds of routers, feature blocks and settings before the test split is touched: lambda is
+solved on all folds but one and used on that one.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def cross_choose(
     chosen: IntArray = np.empty(len(data), np.int64)
     for held in np.unique(fold):
         out = fold == held
-        rest = ~out if number > 1 else out
+        rest = ~out if number > 1 else out  # a single image has to do for both
         lam = solve_lambda(probabilities[rest], data.tokens[rest], budget)
         chosen[out] = choose(probabilities[out], data.tokens[out], lam)
     return chosen

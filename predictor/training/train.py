@@ -1,6 +1,6 @@
-"""From outcome splits to a saved-ready router: features, heads, calibration, operating table.
+"""From outcome splits to a router: features, estimator, calibration, operating table.
 
-Not an experiment: it sees no test split and reports no figure of merit.
+Not an experiment: it uses no test split and reports no metric.
 """
 
 import logging
@@ -101,6 +101,7 @@ def train_bundle(
     _check_splits(train, calibration)
     features, rows = fitted or fit_features(train, settings)
     settings, tried = _tune(settings, rows, train)
+    # [calibration rows, d], on images that neither the features nor the router saw
     known = features.transform(calibration.coarse, calibration.question, calibration.extras)
     router, candidates = _fit(settings, (rows, train), (known, calibration))
     raw = router.predict_proba(known)
@@ -165,6 +166,7 @@ def _fit(
     if settings.kind != AUTO:
         return fit(settings.kind), []
     fitted = {kind: fit(kind) for kind in list_parts(AUTO)}
+    # The blend's members are trained already.
     fitted[BlendRouter.kind] = BlendRouter.join(fitted["boosted"], fitted["mlp"])
     ordered = {kind: fitted[kind] for kind in CANDIDATES}
     return pick_router(ordered, *known, settings.calibration)
@@ -174,7 +176,9 @@ def _tune(
     settings: TrainSettings, rows: FloatArray, train: TrainData
 ) -> tuple[TrainSettings, list[dict[str, Any]]]:
     """Give tuned settings and what was tried, best first."""
-    tuning, tried, kind = settings.tuning, [], settings.kind
+    tuning, kind = settings.tuning, settings.kind
+    tried: list[dict[str, Any]] = []
+    # A kind that is made of others is tuned part by part, each on top of the last one's settings.
     for part in list_parts(kind):
         if tuning is not None and part in GRIDS:
             settings, ranking = _tune_one(replace(settings, kind=part), rows, train, tuning)

@@ -124,6 +124,7 @@ def _thin(
     settings: TuningSettings,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray, NameArray]:
+    # Whole images in random order, as many as fit [number of images].
     names, owner = np.unique(np.asarray(rows[2]).astype(str), return_inverse=True)
     place = rng.permutation(len(names))
     sizes = np.bincount(owner)[np.argsort(place)]
@@ -148,6 +149,7 @@ def _measure(
     scales = tuple(range(scores.shape[1]))
     # A missing score is replaced by its own guess, which teaches the calibration nothing.
     calibrator = Calibrator(scales).fit(guesses, np.where(known, scores, guesses))
+    # Clipped, so that one sure miss does not decide.
     p = np.clip(calibrator.transform(guesses), 1e-6, 1 - 1e-6)
     loss = -(scores * np.log(p) + (1 - scores) * np.log1p(-p))
     return float(loss[known].mean())
