@@ -19,7 +19,7 @@ from predictor.policy.prices import Price, PriceList
 from predictor.training.train import TrainSettings, train_bundle
 
 QUESTIONS = ["what colour is it?", "how many are there?", "what does the sign say?"]
-KNOBS = [{}, {"budget": 72, "lam": 0.1, "scales": 9}, {"lam": 0.1, "unit": "ms"}]
+POINTS = [{}, {"budget": 72, "lam": 0.1, "scales": 9}, {"lam": 0.1, "unit": "ms"}]
 # Mean cost 1 at a high price, 36 at 0.001 a token, 576 for nothing.
 TABLE = OperatingTable((1.0, 1e-3, 0.0), (1.0, 36.0, 576.0), (0.3, 0.6, 0.8))
 LISTS = {"tokens": None, "ms": PriceList(TOKEN_SCALES, (0.1, 0.1, 0.1, 0.2, 0.4), TABLE)}
@@ -235,10 +235,10 @@ def test_a_router_of_other_scales_is_refused(backbone, router):
         AdaptiveM3(backbone, router)
 
 
-@pytest.mark.parametrize("knobs", KNOBS, ids=str)
-def test_just_one_knob_is_turned(backbone, router, images, knobs):
+@pytest.mark.parametrize("points", POINTS, ids=str)
+def test_just_one_operating_point_is_given(backbone, router, images, points):
     with pytest.raises(ValueError, match="give just one of budget, lam and scales|unit goes with"):
-        AdaptiveM3(backbone, router).generate(images, QUESTIONS, **knobs)
+        AdaptiveM3(backbone, router).generate(images, QUESTIONS, **points)
 
 
 def test_bad_input_is_refused(backbone, router, images):

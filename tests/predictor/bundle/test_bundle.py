@@ -57,8 +57,8 @@ def test_a_loaded_router_is_the_saved_one(tmp_path, kind, calibration):
     saved = train(kind, calibration)
     loaded = RouterBundle.load(saved.save(tmp_path / "router"))
     test = make_split(2)
-    found = loaded.predict_proba(test.coarse, test.question)
-    assert np.array_equal(found, saved.predict_proba(test.coarse, test.question))
+    probabilities = loaded.predict_proba(test.coarse, test.question)
+    assert np.array_equal(probabilities, saved.predict_proba(test.coarse, test.question))
     assert loaded.scales == SCALES
     assert loaded.policy == saved.policy
     assert loaded.meta["checkpoint"] == "abc"
@@ -244,14 +244,14 @@ def test_certificates_are_saved_and_can_be_proven_again(certified, tmp_path):
 def test_raw_probabilities_become_calibrated_ones(certified):
     test = make_split(2)
     raw = certified.predict_raw(test.coarse, test.question)
-    found = certified.predict_proba(test.coarse, test.question)
-    assert np.array_equal(certified.calibrator.transform(raw), found)
+    probabilities = certified.predict_proba(test.coarse, test.question)
+    assert np.array_equal(certified.calibrator.transform(raw), probabilities)
 
 
 def test_the_gate_is_saved(certified, tmp_path):
     test, loaded = make_split(2), RouterBundle.load(certified.save(tmp_path / "router"))
-    found = loaded.gate.share_beyond(test.coarse, test.question)
-    assert np.array_equal(found, certified.gate.share_beyond(test.coarse, test.question))
+    shares = loaded.gate.share_beyond(test.coarse, test.question)
+    assert np.array_equal(shares, certified.gate.share_beyond(test.coarse, test.question))
 
 
 def test_a_level_without_certificate_is_refused(bundle, certified):

@@ -46,10 +46,10 @@ class FakeHub(BaseHTTPRequestHandler):
     def do_POST(self):
         hub, body = self.server, self.body()
         if self.path == "/api/repos/create":
-            told = json.loads(body)
-            name = f"{told.get('organization', 'me')}/{told['name']}"
+            request = json.loads(body)
+            name = f"{request.get('organization', 'me')}/{request['name']}"
             hub.repositories.setdefault(name, {})
-            hub.private[name] = told.get("private", told.get("visibility") == "private")
+            hub.private[name] = request.get("private", request.get("visibility") == "private")
             self.answer_json({"url": f"{hub.url}/{name}"})
         elif "/preupload/" in self.path:
             modes = [

@@ -54,8 +54,8 @@ def test_rows_hold_the_columns_of_their_blocks(inputs, blocks, width):
 
 
 def test_transform_agrees_but_for_the_ridge_columns(fitted, inputs):
-    found, rows = fitted
-    again = found.transform(*inputs[:2])
+    features, rows = fitted
+    again = features.transform(*inputs[:2])
     assert again.shape == rows.shape
     assert again[:, :-6] == pytest.approx(rows[:, :-6], abs=1e-5)
     assert not np.allclose(again[:, -6:], rows[:, -6:])

@@ -33,9 +33,9 @@ def gate():
 
 def test_shares_of_alike_rows_are_spread_evenly(gate):
     fresh = make_split(2, 2000)
-    found = gate.share_beyond(fresh.coarse, fresh.question)
+    shares = gate.share_beyond(fresh.coarse, fresh.question)
     for share in (0.05, 0.1, 0.3):
-        assert (found < share).mean() == pytest.approx(share, abs=0.08)
+        assert (shares < share).mean() == pytest.approx(share, abs=0.08)
 
 
 def test_what_leaves_the_plane_is_found_though_it_is_no_longer(gate):
@@ -56,8 +56,8 @@ def test_nothing_is_outside_at_zero(gate):
 
 def test_it_survives_its_bytes(gate):
     fresh, loaded = make_split(2), DensityGate.from_bytes(gate.to_bytes())
-    found = loaded.share_beyond(fresh.coarse, fresh.question)
-    assert np.array_equal(found, gate.share_beyond(fresh.coarse, fresh.question))
+    shares = loaded.share_beyond(fresh.coarse, fresh.question)
+    assert np.array_equal(shares, gate.share_beyond(fresh.coarse, fresh.question))
 
 
 def test_what_is_no_share_or_no_gate_is_refused(gate):

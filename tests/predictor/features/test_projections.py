@@ -49,15 +49,15 @@ def test_ridge_finds_a_line_and_predicts_out_of_fold(rng):
     slope = rng.normal(size=(400, 2))
     design = np.column_stack([np.ones(400), slope])
     target = np.column_stack([0.5 + 0.1 * slope[:, 0], 0.2 - 0.1 * slope[:, 1]])
-    found, weights = fit_ridge(design, target, np.arange(400) % 4)
+    predicted, weights = fit_ridge(design, target, np.arange(400) % 4)
     # The smallest penalty, 30 against 400 rows of unit variance, shrinks slopes by 30 / 430.
     assert weights == pytest.approx(np.array([[0.5, 0.2], [0.093, 0], [0, -0.093]]), abs=0.01)
-    assert np.abs(found - target).max() < 0.05
+    assert np.abs(predicted - target).max() < 0.05
 
 
 def test_ridge_on_noise_expects_the_mean(rng):
     design = np.column_stack([np.ones(300), rng.normal(size=(300, 50))])
     target = rng.integers(0, 2, size=(300, 1)).astype(float)
-    found, _ = fit_ridge(design, target, np.arange(300) % 5)
-    assert found.std() < 0.1
-    assert abs(np.corrcoef(found[:, 0], target[:, 0])[0, 1]) < 0.2
+    predicted, _ = fit_ridge(design, target, np.arange(300) % 5)
+    assert predicted.std() < 0.1
+    assert abs(np.corrcoef(predicted[:, 0], target[:, 0])[0, 1]) < 0.2

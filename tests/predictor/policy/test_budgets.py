@@ -122,11 +122,11 @@ def test_lambda_path_needs_two_points(calibration):
 def test_operating_table_records_cost_and_accuracy():
     probabilities = np.array([[0.1, 0.9], [0.1, 0.5]])
     scores = np.array([[0.0, 1.0], [1.0, 0.0]])
-    found = operating_table(probabilities, np.array([1.0, 9.0]), scores)
+    table = operating_table(probabilities, np.array([1.0, 9.0]), scores)
     # First nobody is upgraded, then row 0 alone, then both.
-    assert found.costs == (1.0, 5.0, 9.0)
-    assert found.accuracies == (0.5, 1.0, 0.5)
-    assert found.lambdas[-1] == 0.0
+    assert table.costs == (1.0, 5.0, 9.0)
+    assert table.accuracies == (0.5, 1.0, 0.5)
+    assert table.lambdas[-1] == 0.0
 
 
 def test_operating_table_needs_scores_of_the_same_shape():

@@ -59,28 +59,37 @@ def test_a_router_picked_on_the_split_is_tested_at_a_share_of_delta(table):
 
 def test_the_last_lambda_that_passes_is_certified(table):
     data, seen = table
-    found = certify(seen, data, LAMBDAS, (0.05, 0.1))
-    assert 1 < len(found.lambdas) < len(LAMBDAS)
-    assert found.lam == found.lambdas[-2]
-    assert all(p <= 0.1 for p in found.p_values[:-1]) and found.p_values[-1] > 0.1
-    for lam, p in zip(found.lambdas, found.p_values, strict=True):
+    certificate = certify(seen, data, LAMBDAS, (0.05, 0.1))
+    assert 1 < len(certificate.lambdas) < len(LAMBDAS)
+    assert certificate.lam == certificate.lambdas[-2]
+    assert all(p <= 0.1 for p in certificate.p_values[:-1]) and certificate.p_values[-1] > 0.1
+    for lam, p in zip(certificate.lambdas, certificate.p_values, strict=True):
         assert p == RiskTest(0.05, 0.1, 400, 1600).p_value(image_losses(seen, data, lam)[0])
-    losses, tokens = image_losses(seen, data, found.lam)
-    assert (found.risk, found.tokens) == (losses.mean(), tokens)
-    assert (found.images, found.questions, found.split) == (400, 1600, data.fingerprint())
+    losses, tokens = image_losses(seen, data, certificate.lam)
+    assert (certificate.risk, certificate.tokens) == (losses.mean(), tokens)
+    assert (certificate.images, certificate.questions, certificate.split) == (
+        400,
+        1600,
+        data.fingerprint(),
+    )
 
 
 def test_a_first_failure_leaves_the_largest_scale(table):
     data, seen = table
-    found = certify(seen, data, np.array([0.1, 0.0]), (0.05, 0.1))
-    assert (found.lam, found.lambdas, found.tokens, found.risk) == (None, (0.1,), 36.0, 0.0)
-    assert found.choose(seen[:2], np.array(SCALES)).tolist() == [2, 2]
+    certificate = certify(seen, data, np.array([0.1, 0.0]), (0.05, 0.1))
+    assert (certificate.lam, certificate.lambdas, certificate.tokens, certificate.risk) == (
+        None,
+        (0.1,),
+        36.0,
+        0.0,
+    )
+    assert certificate.choose(seen[:2], np.array(SCALES)).tolist() == [2, 2]
 
 
 def test_all_lambdas_may_pass(table):
     data, seen = table
-    found = certify(seen, data, LAMBDAS[:2], (0.5, 0.1))
-    assert (found.lam, len(found.lambdas)) == (1e-3, 2)
+    certificate = certify(seen, data, LAMBDAS[:2], (0.5, 0.1))
+    assert (certificate.lam, len(certificate.lambdas)) == (1e-3, 2)
 
 
 def test_losses_by_hand():
@@ -116,17 +125,19 @@ def test_a_certificate_survives_json(table):
 
 def test_checking_a_certificate(table):
     data, seen = table
-    found = certify(seen, data, LAMBDAS, (0.05, 0.1))
-    check_certificate(found, seen, data)
+    certificate = certify(seen, data, LAMBDAS, (0.05, 0.1))
+    check_certificate(certificate, seen, data)
     for lie in (
-        replace(found, lam=LAMBDAS[-1]),
-        replace(found, p_values=(*found.p_values[:-1], 0.01)),
-        replace(found, lambdas=(*found.lambdas, 0.2), p_values=(*found.p_values, 0.01)),
+        replace(certificate, lam=LAMBDAS[-1]),
+        replace(certificate, p_values=(*certificate.p_values[:-1], 0.01)),
+        replace(
+            certificate, lambdas=(*certificate.lambdas, 0.2), p_values=(*certificate.p_values, 0.01)
+        ),
     ):
         with pytest.raises(ValueError, match="train the router again"):
             check_certificate(lie, seen, data)
     with pytest.raises(ValueError, match="give the folder the router was calibrated on"):
-        check_certificate(found, seen[:400], data.take(np.arange(400)))
+        check_certificate(certificate, seen[:400], data.take(np.arange(400)))
 
 
 def violations(level, n_images, resplits):
@@ -137,12 +148,12 @@ def violations(level, n_images, resplits):
     for _ in range(resplits):
         drawn = np.sort(rng.permutation(6000)[:n_images])
         rows = (drawn[:, None] * 4 + np.arange(4)).ravel()
-        found = certify(seen[rows], data.take(rows), LAMBDAS, level)
-        if found.lam is not None:
+        certificate = certify(seen[rows], data.take(rows), LAMBDAS, level)
+        if certificate.lam is not None:
             rest = np.ones(6000, bool)
             rest[drawn] = False
-            broken += losses[LAMBDAS.tolist().index(found.lam)][rest].mean() > level[0]
-            saved += found.tokens < 36
+            broken += losses[LAMBDAS.tolist().index(certificate.lam)][rest].mean() > level[0]
+            saved += certificate.tokens < 36
     return broken / resplits, saved / resplits
 
 

@@ -14,8 +14,8 @@ from predictor.policy.risk_tests import (
 
 def test_image_means_count_an_image_once():
     # Image a: 1 of 2. Image b: 1 of 1.
-    found = image_means(np.array([1.0, 0.0, 1.0]), np.array(["a", "a", "b"]))
-    assert found.tolist() == [0.5, 1.0]
+    means = image_means(np.array([1.0, 0.0, 1.0]), np.array(["a", "a", "b"]))
+    assert means.tolist() == [0.5, 1.0]
 
 
 def test_the_binomial_tail_by_hand():

@@ -29,8 +29,8 @@ def test_another_seed_gives_other_trees(outcomes):
 def test_missing_features_are_taken(outcomes):
     features = outcomes[0].copy()
     features[::3, 2] = np.nan
-    found = BoostedRouter(SCALES, SMALL).fit(features, outcomes[1]).predict_proba(features)
-    assert np.all(np.isfinite(found))
+    probabilities = BoostedRouter(SCALES, SMALL).fit(features, outcomes[1]).predict_proba(features)
+    assert np.all(np.isfinite(probabilities))
 
 
 def test_shared_trees_can_be_left_out(outcomes):
@@ -39,8 +39,8 @@ def test_shared_trees_can_be_left_out(outcomes):
     assert router.shared_ is None
     assert set(router.to_files()) == {"boosted.json", "head-00001.txt", "head-00009.txt"}
     loaded = BoostedRouter.from_files(router.to_files(), SCALES)
-    found = loaded.predict_proba(outcomes[0])
-    assert np.array_equal(found, router.predict_proba(outcomes[0]))
+    probabilities = loaded.predict_proba(outcomes[0])
+    assert np.array_equal(probabilities, router.predict_proba(outcomes[0]))
 
 
 def test_probabilities_are_the_mean_of_heads_and_shared_trees(outcomes):

@@ -19,57 +19,57 @@ def skewed():
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
 def test_calibration_moves_probabilities_to_what_happens(skewed, method):
-    said, happened, true = skewed
-    moved = Calibrator(SCALES, method).fit(said, happened).transform(said)
-    assert np.abs(said - true).mean() > 0.1
+    claimed, happened, true = skewed
+    moved = Calibrator(SCALES, method).fit(claimed, happened).transform(claimed)
+    assert np.abs(claimed - true).mean() > 0.1
     assert np.abs(moved - true).mean() < 0.03
 
 
 def test_platt_recovers_slope_and_offset(skewed):
-    said, happened, _ = skewed
-    # true log-odds = (said log-odds - 0.5) / 2, so the slope is 1/2 and the offset -1/4.
-    for slope, offset in Calibrator(SCALES).fit(said, happened).maps_:
+    claimed, happened, _ = skewed
+    # true log-odds = (claimed log-odds - 0.5) / 2, so the slope is 1/2 and the offset -1/4.
+    for slope, offset in Calibrator(SCALES).fit(claimed, happened).maps_:
         assert slope == pytest.approx(0.5, abs=0.05)
         assert offset == pytest.approx(-0.25, abs=0.08)
 
 
 def test_isotonic_pools_what_falls():
-    said = np.array([[0.1], [0.2], [0.3], [0.4]])
+    claimed = np.array([[0.1], [0.2], [0.3], [0.4]])
     happened = np.array([[0.0], [1.0], [0.0], [1.0]])
-    moved = Calibrator((1,), "isotonic").fit(said, happened).transform(said)
+    moved = Calibrator((1,), "isotonic").fit(claimed, happened).transform(claimed)
     # 1 and 0 in the middle fall, so the two rows share their mean.
     assert moved[:, 0].tolist() == [0.0, 0.5, 0.5, 1.0]
 
 
 def test_isotonic_shares_a_level_among_equal_probabilities():
-    said = np.array([[0.5], [0.5], [0.5], [0.5]])
+    claimed = np.array([[0.5], [0.5], [0.5], [0.5]])
     happened = np.array([[0.0], [1.0], [1.0], [1.0]])
-    moved = Calibrator((1,), "isotonic").fit(said, happened).transform(np.array([[0.1], [0.9]]))
+    moved = Calibrator((1,), "isotonic").fit(claimed, happened).transform(np.array([[0.1], [0.9]]))
     assert moved[:, 0].tolist() == [0.75, 0.75]
 
 
 def test_platt_never_turns_the_order_round():
-    said = np.array([[0.2], [0.2], [0.8], [0.8]])
+    claimed = np.array([[0.2], [0.2], [0.8], [0.8]])
     happened = np.array([[1.0], [1.0], [0.0], [0.0]])
-    moved = Calibrator((1,)).fit(said, happened).transform(said)
+    moved = Calibrator((1,)).fit(claimed, happened).transform(claimed)
     assert moved[:, 0] == pytest.approx([0.5] * 4)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_platt_keeps_a_scale_that_is_always_alike_off_the_edge(value):
-    said = np.full((8, 1), 0.5)
-    moved = Calibrator((1,)).fit(said, np.full((8, 1), value)).transform(said)
+    claimed = np.full((8, 1), 0.5)
+    moved = Calibrator((1,)).fit(claimed, np.full((8, 1), value)).transform(claimed)
     # Platt's targets for 8 rows are 1/10 and 9/10.
     assert moved[:, 0] == pytest.approx(np.full(8, 0.9 if value else 0.1), abs=1e-3)
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])
 def test_saved_calibration_gives_the_same_numbers(skewed, method):
-    said, happened, _ = skewed
-    calibrator = Calibrator(SCALES, method).fit(said, happened)
+    claimed, happened, _ = skewed
+    calibrator = Calibrator(SCALES, method).fit(claimed, happened)
     loaded = Calibrator.from_bytes(calibrator.to_bytes(), SCALES)
     assert loaded.method == method
-    assert np.array_equal(loaded.transform(said), calibrator.transform(said))
+    assert np.array_equal(loaded.transform(claimed), calibrator.transform(claimed))
 
 
 def test_saved_calibration_must_fit_the_scales(skewed):

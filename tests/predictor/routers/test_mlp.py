@@ -15,18 +15,18 @@ def ring():
 
 def test_it_learns_what_no_line_can(ring):
     x, y = ring
-    found = MlpRouter((9, 36)).fit(x[:600], y[:600]).predict_proba(x[600:])
-    assert ((found[:, 0] > 0.5) == y[600:, 0]).mean() > 0.9
+    probabilities = MlpRouter((9, 36)).fit(x[:600], y[:600]).predict_proba(x[600:])
+    assert ((probabilities[:, 0] > 0.5) == y[600:, 0]).mean() > 0.9
 
 
 @pytest.mark.parametrize("loss", ["rank", "cost"])
 def test_the_other_losses_order_the_scales(ring, loss):
     x, y = ring
     router = MlpRouter((9, 36), MlpSettings(loss=loss, price=0.4)).fit(x[:600], y[:600])
-    found = router.predict_proba(x[600:])
-    assert found.sum(axis=1) == pytest.approx(np.ones(200))
+    probabilities = router.predict_proba(x[600:])
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(200))
     # The cheaper scale is first among equals, and the other one where it alone is right.
-    assert ((found[:, 0] > found[:, 1]) == y[600:, 0]).mean() > 0.85
+    assert ((probabilities[:, 0] > probabilities[:, 1]) == y[600:, 0]).mean() > 0.85
     loaded = MlpRouter.from_files(router.to_files(), (9, 36))
     assert np.array_equal(loaded.predict_proba(x), router.predict_proba(x))
 
@@ -34,8 +34,8 @@ def test_the_other_losses_order_the_scales(ring, loss):
 def test_it_stops_when_held_out_rows_get_no_better(ring):
     x, _ = ring
     noise = np.random.default_rng(1).integers(0, 2, (800, 2)).astype(float)
-    found = MlpRouter((9, 36)).fit(x, noise).predict_proba(x)
-    assert np.abs(found - 0.5).max() < 0.3
+    probabilities = MlpRouter((9, 36)).fit(x, noise).predict_proba(x)
+    assert np.abs(probabilities - 0.5).max() < 0.3
 
 
 def test_networks_start_differently_and_are_averaged(ring):
@@ -59,8 +59,8 @@ def test_no_network_is_refused():
 
 
 def test_one_row_is_enough():
-    found = MlpRouter((9, 36)).fit(np.ones((1, 2)), np.array([[0.0, 1.0]]))
-    assert found.predict_proba(np.ones((1, 2))).shape == (1, 2)
+    probabilities = MlpRouter((9, 36)).fit(np.ones((1, 2)), np.array([[0.0, 1.0]]))
+    assert probabilities.predict_proba(np.ones((1, 2))).shape == (1, 2)
 
 
 def test_an_unknown_loss_is_refused():

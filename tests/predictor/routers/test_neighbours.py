@@ -15,14 +15,14 @@ def test_neighbours_are_averaged():
     router = one(2).fit(ROWS, CORRECT)
     assert router.predict_proba(np.array([[1.0, 0.0], [9.0, 0.0]])).ravel().tolist() == [0, 1]
     # Three of the four rows: two right of the near side, one wrong of the other, or so.
-    found = one(3).fit(ROWS, CORRECT).predict_proba(np.array([[9.0, 0.5]]))
-    assert found[0, 0] == pytest.approx(2 / 3)
+    probabilities = one(3).fit(ROWS, CORRECT).predict_proba(np.array([[9.0, 0.5]]))
+    assert probabilities[0, 0] == pytest.approx(2 / 3)
 
 
 def test_the_prior_pulls_towards_the_overall_mean():
     # Two neighbours are wrong, and one more row of the mean 1/2: (0 + 0 + 1/2) / 3.
-    found = one(2, prior=1.0).fit(ROWS, CORRECT).predict_proba(np.array([[0.0, 0.0]]))
-    assert found[0, 0] == pytest.approx(1 / 6)
+    probabilities = one(2, prior=1.0).fit(ROWS, CORRECT).predict_proba(np.array([[0.0, 0.0]]))
+    assert probabilities[0, 0] == pytest.approx(1 / 6)
 
 
 def test_rows_of_weight_zero_are_forgotten():
@@ -45,8 +45,8 @@ def test_a_large_split_is_thinned():
 def test_a_missing_score_is_no_neighbour():
     correct = np.array([[0.0, 0.0], [0.0, np.nan], [1.0, np.nan], [1.0, 1.0]])
     router = NeighbourRouter((9, 36), NeighbourSettings(2, prior=0.0)).fit(ROWS, correct)
-    found = router.predict_proba(np.array([[0.0, 0.0], [10.0, 0.0]]))
-    assert found.tolist() == [[0, 0], [1, 1]]
+    probabilities = router.predict_proba(np.array([[0.0, 0.0], [10.0, 0.0]]))
+    assert probabilities.tolist() == [[0, 0], [1, 1]]
 
 
 def test_an_unknown_metric_is_refused():

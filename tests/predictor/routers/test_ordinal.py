@@ -34,8 +34,8 @@ def test_it_needs_fewer_rows_than_a_line_for_each_scale():
 
 def test_probabilities_never_fall_with_the_scale():
     x, y = make_rows(200, 3)
-    found = OrdinalRouter(SCALES).fit(x, y[:, ::-1]).predict_proba(x)
-    assert (np.diff(found, axis=1) >= -1e-12).all()
+    probabilities = OrdinalRouter(SCALES).fit(x, y[:, ::-1]).predict_proba(x)
+    assert (np.diff(probabilities, axis=1) >= -1e-12).all()
 
 
 def test_nan_is_refused():

@@ -35,10 +35,10 @@ def build(kind):
 def test_fit_returns_the_router_and_probabilities_have_its_shape(kind, outcomes):
     router = build(kind)
     assert router.fit(*outcomes) is router
-    found = router.predict_proba(outcomes[0][:7])
-    assert found.shape == (7, 3)
-    assert found.dtype == np.float64
-    assert np.all((found >= 0) & (found <= 1))
+    probabilities = router.predict_proba(outcomes[0][:7])
+    assert probabilities.shape == (7, 3)
+    assert probabilities.dtype == np.float64
+    assert np.all((probabilities >= 0) & (probabilities <= 1))
 
 
 def test_it_learns_what_there_is_to_learn(kind, outcomes):
@@ -46,8 +46,8 @@ def test_it_learns_what_there_is_to_learn(kind, outcomes):
         pytest.skip("it learns no more than a mean; see test_constant.py")
     features, correct = outcomes
     router = build(kind).fit(features[:400], correct[:400])
-    found = router.predict_proba(features[400:])
-    assert ((found > 0.5) == correct[400:]).mean() > 0.9
+    probabilities = router.predict_proba(features[400:])
+    assert ((probabilities > 0.5) == correct[400:]).mean() > 0.9
 
 
 def test_saving_and_loading_gives_the_same_numbers(kind, outcomes):
@@ -67,18 +67,18 @@ def test_a_scale_whose_scores_are_all_alike_becomes_a_constant(kind, outcomes, v
     alike = correct.copy()
     alike[:, 1] = value
     router = build(kind).fit(features, alike)
-    found = router.predict_proba(features)
-    assert found[:, 1] == pytest.approx(np.full(600, value), abs=0.05)
-    assert np.ptp(found[:, 1]) < 0.05
-    assert np.ptp(found[:, 0]) > 0.5 or kind == "constant"
+    probabilities = router.predict_proba(features)
+    assert probabilities[:, 1] == pytest.approx(np.full(600, value), abs=0.05)
+    assert np.ptp(probabilities[:, 1]) < 0.05
+    assert np.ptp(probabilities[:, 0]) > 0.5 or kind == "constant"
     loaded = router_class(kind).from_files(router.to_files(), SCALES)
-    assert np.array_equal(loaded.predict_proba(features), found)
+    assert np.array_equal(loaded.predict_proba(features), probabilities)
 
 
 def test_all_scales_alike_still_work(kind, outcomes):
     features, _ = outcomes
-    found = build(kind).fit(features, np.ones((600, 3))).predict_proba(features)
-    assert np.all(found > 0.95)
+    probabilities = build(kind).fit(features, np.ones((600, 3))).predict_proba(features)
+    assert np.all(probabilities > 0.95)
 
 
 def test_soft_scores_are_probabilities(kind, outcomes):
@@ -86,10 +86,10 @@ def test_soft_scores_are_probabilities(kind, outcomes):
         pytest.skip("it tells no row from another; see test_constant.py")
     features, _ = outcomes
     soft = np.where(features[:, :1] > 0, 0.8, 0.2) * np.ones((1, 3))
-    found = build(kind).fit(features, soft).predict_proba(features)
+    probabilities = build(kind).fit(features, soft).predict_proba(features)
     far = np.abs(features[:, 0]) > 0.7
-    assert found[far & (features[:, 0] > 0)].mean() == pytest.approx(0.8, abs=0.08)
-    assert found[far & (features[:, 0] < 0)].mean() == pytest.approx(0.2, abs=0.08)
+    assert probabilities[far & (features[:, 0] > 0)].mean() == pytest.approx(0.8, abs=0.08)
+    assert probabilities[far & (features[:, 0] < 0)].mean() == pytest.approx(0.2, abs=0.08)
 
 
 def test_weights_count_as_repeated_rows(kind, outcomes):
@@ -112,12 +112,14 @@ def test_scales_that_were_not_tried_are_not_heard(kind, outcomes):
     missing = np.random.default_rng(1).random(correct.shape) < 0.5
     missing[missing.all(axis=1)] = False
     router = build(kind).fit(features, np.where(missing, np.nan, correct))
-    found = router.predict_proba(features)
-    assert np.all((found >= 0) & (found <= 1))
+    probabilities = router.predict_proba(features)
+    assert np.all((probabilities >= 0) & (probabilities <= 1))
     if kind == "constant":
-        assert found[0] == pytest.approx([correct[~missing[:, k], k].mean() for k in range(3)])
+        assert probabilities[0] == pytest.approx(
+            [correct[~missing[:, k], k].mean() for k in range(3)]
+        )
     else:
-        assert ((found > 0.5) == correct).mean() > 0.88
+        assert ((probabilities > 0.5) == correct).mean() > 0.88
 
 
 @pytest.mark.parametrize(

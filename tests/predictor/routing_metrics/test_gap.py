@@ -119,12 +119,12 @@ def test_oracle_equals_brute_force(seed, soft):
     won = np.array([scores[rows, choice].mean() for choice in choices])
     corners = hull_points(cost, won)
     at = np.linspace(cost.min(), cost.max(), 40)
-    found = oracle_at(scores, tokens, at)
-    np.testing.assert_allclose(found, np.interp(at, *corners), atol=1e-12)
+    accuracy = oracle_at(scores, tokens, at)
+    np.testing.assert_allclose(accuracy, np.interp(at, *corners), atol=1e-12)
     # No plain choice within the cost beats it, and the best plain one is at most 1/n behind.
     plain = np.array([won[cost <= t + 1e-12].max() for t in at])
-    assert np.all(plain <= found + 1e-12)
-    assert np.all(found - plain <= 1 / 5 + 1e-12)
+    assert np.all(plain <= accuracy + 1e-12)
+    assert np.all(accuracy - plain <= 1 / 5 + 1e-12)
 
 
 def test_oracle_never_falls_below_the_hull():
@@ -136,12 +136,12 @@ def test_oracle_never_falls_below_the_hull():
 
 
 def test_gap_closed_is_a_share_of_the_gap_and_undefined_without_one():
-    found = gap_closed(
+    closed = gap_closed(
         np.array([0.6, 0.5, 0.8, 0.4, 0.5]),
         np.array([0.5, 0.5, 0.5, 0.5, 0.5]),
         np.array([0.7, 0.7, 0.8, 0.7, 0.5]),
     )
-    np.testing.assert_allclose(found, [0.5, 0, 1, -0.5, np.nan])
+    np.testing.assert_allclose(closed, [0.5, 0, 1, -0.5, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -98,16 +98,16 @@ def test_it_saves_most_of_the_tokens_at_the_accuracy_of_the_largest_scale(splits
 
 def test_probabilities_are_calibrated(splits, bundle):
     test = splits[2]
-    found = bundle.predict_proba(test.coarse, test.question)
-    assert found.mean(axis=0) == pytest.approx(test.scores.mean(axis=0), abs=0.04)
+    probabilities = bundle.predict_proba(test.coarse, test.question)
+    assert probabilities.mean(axis=0) == pytest.approx(test.scores.mean(axis=0), abs=0.04)
 
 
 def test_the_table_agrees_with_the_exact_solution(splits, bundle):
     calibration = splits[1]
-    found = bundle.predict_proba(calibration.coarse, calibration.question)
-    lam = solve_lambda(found, calibration.tokens, 72.0)
+    probabilities = bundle.predict_proba(calibration.coarse, calibration.question)
+    lam = solve_lambda(probabilities, calibration.tokens, 72.0)
     exact, table = (
-        calibration.tokens[0][choose(found, calibration.tokens, value)].mean()
+        calibration.tokens[0][choose(probabilities, calibration.tokens, value)].mean()
         for value in (lam, bundle.lambda_for_budget(72.0))
     )
     assert table <= exact <= 72.0
@@ -121,8 +121,8 @@ def test_shuffled_scores_teach_nothing(splits):
         replace(part, scores=part.scores[rng.permutation(len(part))])
         for part in (train, calibration)
     ]
-    found = train_bundle(*shuffled, QUICK).predict_proba(test.coarse, test.question)
-    assert found.std(axis=0).max() < 0.1
+    probabilities = train_bundle(*shuffled, QUICK).predict_proba(test.coarse, test.question)
+    assert probabilities.std(axis=0).max() < 0.1
 
 
 def test_the_same_seed_gives_the_same_files(splits):

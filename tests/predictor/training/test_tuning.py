@@ -44,15 +44,15 @@ def test_the_folds_keep_the_questions_of_an_image_together():
 
 def test_the_error_is_the_log_loss():
     half = rows_of(lambda x, rng: np.tile([[0.0], [1.0]], (200, 1)))
-    found = tune(lambda change: ConstantRouter((9,)), [{}], half, TuningSettings())
-    assert found[0].error == pytest.approx(np.log(2), abs=0.01)
+    tried = tune(lambda change: ConstantRouter((9,)), [{}], half, TuningSettings())
+    assert tried[0].error == pytest.approx(np.log(2), abs=0.01)
 
 
 def test_missing_scores_do_not_count():
     x, y, images = rows_of(lambda x, rng: np.tile([[0.0, 1.0], [1.0, np.nan]], (200, 1)))
-    found = tune(lambda change: ConstantRouter((9, 36)), [{}], (x, y, images), TuningSettings())
+    tried = tune(lambda change: ConstantRouter((9, 36)), [{}], (x, y, images), TuningSettings())
     # The first scale is a coin for 400 scores, the second is sure for 200.
-    assert found[0].error == pytest.approx(np.log(2) * 2 / 3, abs=0.02)
+    assert tried[0].error == pytest.approx(np.log(2) * 2 / 3, abs=0.02)
 
 
 def test_only_so_many_rows_are_looked_at():
@@ -70,9 +70,9 @@ def test_only_so_many_rows_are_looked_at():
 
 def test_no_candidate_is_begun_after_the_time():
     rows = rows_of(lambda x, rng: np.ones((400, 1)))
-    found = tune(build, COUNTS, rows, TuningSettings(seconds=-1.0))
-    assert [one.change for one in found] == [{"count": 1}, {"count": 40}]
-    assert np.isfinite(found[0].error) and np.isnan(found[1].error)
+    tried = tune(build, COUNTS, rows, TuningSettings(seconds=-1.0))
+    assert [one.change for one in tried] == [{"count": 1}, {"count": 40}]
+    assert np.isfinite(tried[0].error) and np.isnan(tried[1].error)
 
 
 def test_no_candidates_are_refused():
