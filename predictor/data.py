@@ -77,11 +77,6 @@ class TrainData:
     extras: Extras = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that all arrays speak of the same questions and scales.
-
-        Raises:
-            ValueError: if a shape, a score or the order of the scales is wrong.
-        """
         self._check_shapes()
         if list(self.scales) != sorted(set(self.scales)):
             raise ValueError(f"scales must be ascending and distinct, got {self.scales}")
@@ -117,7 +112,6 @@ class TrainData:
                 raise ValueError(f"{name} must have shape {shape}, got {got}")
 
     def __len__(self) -> int:
-        """Count the questions."""
         return len(self.sample_ids)
 
     @property

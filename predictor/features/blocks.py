@@ -71,11 +71,6 @@ class FeatureSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the blocks and folds.
-
-        Raises:
-            ValueError: if there is no block, or an unknown one, or fewer than two folds.
-        """
         if not self.blocks or not set(self.blocks) <= set(BLOCKS):
             raise ValueError(f"blocks must be some of {tuple(BLOCKS)}, got {self.blocks}")
         if self.folds < 2:

@@ -83,7 +83,8 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
 
 
 def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Walk every row's upper hull from its cheapest scale; give each step's slope, cost and row.
+    """Walk every row's upper hull from its cheapest scale; give all steps' slopes and costs,
+    steepest first, and each row's cheapest cost.
 
     The rule takes a step exactly when its slope (probability per unit of cost) exceeds lambda.
     """
@@ -216,11 +217,6 @@ class OperatingTable:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        """Check the columns.
-
-        Raises:
-            ValueError: if the columns differ in length, are empty or out of order.
-        """
         m = len(self.lambdas)
         if m == 0 or not len(self.costs) == len(self.accuracies) == m:
             raise ValueError("lambdas, costs and accuracies must be of one length, at least 1")

@@ -38,11 +38,6 @@ class Calibrator:
     maps_: list[FloatArray] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Check the method.
-
-        Raises:
-            ValueError: if the method is unknown.
-        """
         if self.method not in METHODS:
             raise ValueError(f"calibration must be one of {METHODS}, got {self.method!r}")
 

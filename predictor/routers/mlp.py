@@ -56,11 +56,6 @@ class MlpSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the loss and the number of networks.
-
-        Raises:
-            ValueError: if there is no such loss or no network.
-        """
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
         if self.networks < 1:

@@ -35,11 +35,6 @@ class NeighbourSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the metric.
-
-        Raises:
-            ValueError: if there is no such metric.
-        """
         if self.metric not in METRICS:
             raise ValueError(f"metric must be one of {METRICS}, got {self.metric!r}")
 
