@@ -85,7 +85,8 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
 def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Walk every row's upper hull; give slope and cost of all steps, and each row's cheapest cost.
 
-    The steepest step comes first. The rule takes a step exactly when its slope (probability per unit of cost) exceeds lambda.
+    The steepest step comes first. The rule takes a step exactly when its slope (probability per
+    unit of cost) exceeds lambda.
     """
     rows = np.arange(len(p))
     # Of several cheapest scales the most probable one [n].
