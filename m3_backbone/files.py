@@ -237,11 +237,6 @@ def json_ready(value: Any, digits: int | None = None) -> Any:
     return value if digits is None else float(f"{value:.{digits}g}")
 
 
-def plain(value: Any) -> Any:
-    """Round to seven digits; leaves when evaluation hands on numbers as they are."""
-    return json_ready(value, digits=7)
-
-
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Write JSON; equal values give equal bytes.
 

@@ -11,10 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MIN_SIDE = 8
 """Pixels; anything thinner is a broken file or a tracking pixel."""
 
-
 MAX_SIDE = 16384
 """Pixels; decoding more would fill the memory of a small machine."""
-
 
 MAX_ASPECT = 100
 """Longer side over shorter side; beyond it, resizing leaves nothing to see."""

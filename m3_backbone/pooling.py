@@ -18,7 +18,6 @@ Pyramid = dict[int, Tensor]
 n_visual is the scale for a model that sees an image as one crop; models that cut images have more.
 """
 
-
 POOLING_METHODS = ("average", "sequential", "spatial")
 """How tokens become fewer. M3 models are trained with average; the others are comparisons."""
 

@@ -12,13 +12,11 @@ from numbers import Integral
 GRID_SIDE = 24
 """Visual tokens along one side of the grid that M3 was trained on."""
 
-
 TOKEN_SCALES: tuple[int, ...] = (1, 9, 36, 144, 576)
 """Visual tokens per image crop that M3 was trained with, ascending.
 
 Source: Matryoshka Multimodal Models (arXiv 2405.17430).
 """
-
 
 EXTRAS = ("pixels", "state")
 """Features that are measured only where asked for: statistics of the image's pixels, and the hidden

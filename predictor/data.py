@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from m3_backbone.files import sha256
 
 FloatArray = NDArray[np.floating[Any]]
-
 IntArray = NDArray[np.int64]
-
 NameArray = NDArray[Any]
 
 Results = dict[str, Any]

@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLE = "example.png"
-
 EXAMPLE_QUESTIONS = 3
-
 PROFILE_IMAGES = 3
 
 

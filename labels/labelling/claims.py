@@ -23,18 +23,13 @@ from m3_backbone.files import explain, is_gone, worker_name
 
 CLAIM = ".claim"
 
-
 BEAT = 5.0
 """How often a claim is touched [seconds]."""
-
 
 PATIENCE = 60.0
 """For how long a claim may stand untouched, seen from whoever waits [seconds]."""
 
-
 PAUSE = 0.2
-
-
 logger = logging.getLogger(__name__)
 
 

@@ -56,10 +56,7 @@ from m3_backbone.scales import check_scale
 FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
 
-
 logger = logging.getLogger(__name__)
-
-
 DEFAULT_SETTINGS = LabelSettings()
 
 

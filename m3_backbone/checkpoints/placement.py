@@ -13,13 +13,10 @@ DTYPES: dict[str, torch.dtype] = {
     "float16": torch.float16,
 }
 
-
 QUANTIZATIONS = ("8bit", "4bit")
-
 
 MAPPINGS = ("auto", "balanced", "balanced_low_0", "sequential")
 """Maps that accelerate works out itself."""
-
 
 DeviceMap: TypeAlias = str | dict[str, int | str]
 """One of `MAPPINGS`, a device for all, or a device for each module by name."""

@@ -14,7 +14,6 @@ from math import isqrt
 Size = tuple[int, int]
 """Width and height [pixels]."""
 
-
 MERGE_TYPES = ("flat", "spatial", "spatial_unpad")
 """How the tokens of several crops become one sequence.
 

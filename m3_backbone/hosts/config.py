@@ -30,7 +30,6 @@ StockModel: TypeAlias = (
     | PaliGemmaForConditionalGeneration
 )
 
-
 STOCK_MERGE = "spatial_unpad"
 """What transformers' own LLaVA-NeXT does with crops; its configuration has no field for it."""
 

@@ -28,20 +28,17 @@ Prepare: TypeAlias = Callable[[Any, Any, Image.Image], Tensor]
 the model, in another thread.
 """
 
-
 Project: TypeAlias = Callable[[Any, Tensor], Tensor]
 """(model, pixel values of images or crops [B, 3, H, W]) -> tokens [B, N, D].
 
 On the full grid, row-major and as wide as the language model.
 """
 
-
 Pool: TypeAlias = Callable[[Any, Tensor, Size, Sequence[int], str], Pyramid]
 """(model, tokens of an image, its width and height in pixels, scales, pooling method) -> pyramid.
 
 At every scale the first `scale` tokens are those of the base crop.
 """
-
 
 Splice: TypeAlias = Callable[[Tensor, Sequence[Tensor]], dict[str, Any]]
 """(ids [R, L], visual tokens [n_visual, D] of each row) -> further arguments of the forward.

@@ -12,14 +12,11 @@ from m3_backbone.inference.prompts import TokenizedPrompt
 TOKEN_BUDGET = 16384
 """Tokens in the cache of one batch: 8 GiB for a language model of 7B parameters in bfloat16."""
 
-
 LONGEST_PACK = 2048
 """Tokens of the questions in one packed row: each is compared with each, so a row must end."""
 
-
 LONG_BEGINNING = 400
 """Visual tokens that are read by themselves even for one question."""
-
 
 Pays = Callable[[int, int], bool]
 """(questions of an image, its visual tokens) -> whether they share its reading."""

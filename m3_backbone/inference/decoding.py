@@ -19,8 +19,6 @@ from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.suppressed import suppress_tokens
 
 SHARED = -1
-
-
 NOBODY = -2
 
 

@@ -9,9 +9,7 @@ from typing import TypeVar
 import torch
 
 logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
-
 R = TypeVar("R")
 
 

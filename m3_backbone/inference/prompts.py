@@ -15,7 +15,6 @@ from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
 
 IGNORED = -100
 
-
 Turn = tuple[int, str, str]
 """One turn of a conversation: images in front of the question, the question, its answer."""
 

@@ -23,7 +23,6 @@ BINS = 32
 EDGE = 0.5
 """A step between neighbours that counts as an edge [deviations of the normalised pixels]."""
 
-
 ROWS = 32
 """Prompts that are read at once for their states."""
 

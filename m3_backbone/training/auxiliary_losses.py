@@ -21,13 +21,10 @@ from m3_backbone.training.packing import PackedText
 
 ALIGN_TEMPERATURE = 0.07
 
-
 LAYER = 1
 """Layer of the language model whose attention is trained."""
 
-
 HEADS = (0, 2)
-
 
 SMALLEST_SCALE = 36
 """Fewer visual tokens do not say where a thing is."""

@@ -13,7 +13,6 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader, Dataset
 
 T = TypeVar("T")
-
 BATCHES_AHEAD = 6
 
 

@@ -29,26 +29,15 @@ from m3_backbone.checkpoints.official.tokenizer import wrap_tokenizer
 from m3_backbone.scales import TOKEN_SCALES
 
 IMAGE_SIDE = 192
-
-
 PATCH_PIXELS = 8
-
-
 WIDTH = 192
-
-
 VOCABULARY = 896
-
-
 POSITION_SCALE = 0.2
-
 
 INITIALIZER_RANGE = 0.06
 """About one over the root of the width: the usual 0.02 is made for widths of thousands."""
 
-
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<image>", "<unk>")
-
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"

@@ -4,8 +4,6 @@ import torch
 from torch import nn
 
 BETAS = (0.9, 0.98)
-
-
 OPTIMIZERS = ("adamw", "muon")
 
 

@@ -18,14 +18,11 @@ from m3_backbone.training.settings import LoopSettings
 
 NO_CLASS = -1
 
-
 # A patch of plain background says little; without a lower weight it drowns everything else.
 BACKGROUND_WEIGHT = 0.1
 
-
 # Questions are about what a patch shows and what belongs to it.
 WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 4.0}
-
 
 DenseBatch = tuple[Tensor, Mapping[str, Tensor]]
 

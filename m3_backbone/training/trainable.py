@@ -17,7 +17,6 @@ LORA_NAME = "lora_"
 """Part of the name of every weight that peft adds."""
 
 ADAPTER_FOLDER = "adapter"
-
 OTHER_WEIGHTS = "trained.safetensors"
 
 

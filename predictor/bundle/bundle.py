@@ -26,13 +26,9 @@ from predictor.routers.calibration import Calibrator
 from predictor.routers.registry import router_class
 
 FORMAT_VERSION = 2
-
 CERTIFICATES = "certificates.json"
-
 GATE = "density.npz"
-
 PRICES = "prices.json"
-
 CARD = "README.md"
 
 

@@ -38,14 +38,11 @@ from predictor.training.train import TrainSettings, fit_features, tune_settings
 
 _LOG = logging.getLogger(__name__)
 
-
 ABLATION_SEEDS = 2
 """Trainings without each block and with it alone; there are eleven such choices of blocks."""
 
-
 TIMED_CALLS = 25
 """Timed calls of the router of the report; of the other kinds, a fifth of them."""
-
 
 Progress = Callable[[str, int, int], None]
 """Called after each training with its name, the trainings done and all of them."""

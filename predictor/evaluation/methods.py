@@ -38,14 +38,10 @@ class Estimate:
 
 
 Trainer = Callable[[Splits, TrainSettings], Estimate]
-
-
 QUICK_KINDS = ("constant", "linear", "knn")
-
 
 # The network is compared once more for each of its other losses: name of the method to the loss.
 OTHER_LOSSES = {"mlp_rank": "rank", "mlp_cost": "cost"}
-
 
 ROUTER = "router"
 """Name of the method that a report is about."""

@@ -17,7 +17,6 @@ from predictor.features.projections import fit_pca, fit_ridge
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 FEATURE_VERSION = 2
-
 _PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
 
 

@@ -16,7 +16,6 @@ from predictor.features.projections import fit_pca
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 PARTS = ("picture", "question")
-
 _NAMES = tuple(f"{part}.{name}" for part in PARTS for name in ("from", "shrink", "basis", "ranks"))
 
 

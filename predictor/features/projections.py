@@ -9,7 +9,6 @@ import numpy as np
 from predictor.data import FloatArray, IntArray
 
 _PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
-
 _SMALLEST = 1e-6
 
 

@@ -5,16 +5,17 @@ Light to import, so that a command can name the page before anything is drawn.
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from predictor.data import Results
+if TYPE_CHECKING:
+    from predictor.data import Results
 
 RESULTS: Final = "results.json"
 PAGE: Final = "index.html"
 MARKDOWN: Final = "report.md"
 
 
-def read_results(source: str | Path) -> Results:
+def read_results(source: str | Path) -> "Results":
     """Read the results of a report.
 
     >>> import tempfile

@@ -58,7 +58,6 @@ CAPTIONS: Final = {
 }
 """Name of a figure to its title and its caption."""
 
-
 METHODS: Final = {
     "router": ("router", "sees coarse tokens and question"),
     "linear": ("linear router", "the same features, one logistic regression per scale"),
@@ -74,7 +73,6 @@ METHODS: Final = {
 }
 """Name of a method in results.json to its name in the report and what it is."""
 
-
 KINDS: Final = {
     "boosted": ("boosted trees", "LightGBM, one model for all scales"),
     "blend": ("blend", "mean of boosted trees and neural network"),
@@ -87,7 +85,6 @@ KINDS: Final = {
     "constant": ("constant", "lower limit: the mean of each scale"),
 }
 """Name of a router in section `zoo` to its name in the report and what it is."""
-
 
 MISSING: Final = "–"
 

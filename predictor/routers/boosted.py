@@ -19,9 +19,7 @@ from predictor.data import FloatArray
 from predictor.routers.base import Router, log_odds
 
 INDEX = "boosted.json"
-
 SHARED = "shared.txt"
-
 Head: TypeAlias = lgb.Booster | float
 
 

@@ -110,7 +110,7 @@ def _decide(section: Results) -> tuple[str, str]:
     if stable["gain_low"] <= 0:
         return "undecided", f"{section['n']} questions are too few ({gain}, {span}); label more."
     return "worth", (
-        f"{stable['tokens']:.0f} tokens a question can keep the {stable['accuracy']:.3f} of "
+        f"{stable['tokens']:.0f} tokens per question can keep the {stable['accuracy']:.3f} of "
         f"{best['tokens']:.0f}, where mixing fixed scales gets {stable['hull']:.3f} ({gain}, "
         f"{span})."
     )

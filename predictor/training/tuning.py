@@ -24,7 +24,6 @@ CANDIDATES = ("boosted", "blend", "mlp", "linear")
 """What is compared; of equals the earlier is kept."""
 
 _PARTS = {AUTO: ("boosted", "mlp", "linear"), "blend": ("boosted", "mlp")}
-
 _BUDGET_SHARE = 8
 
 Change = dict[str, Any]

@@ -12,11 +12,7 @@ from scripts.terminal.options import json_option, settings_options
 from scripts.terminal.output import print_table
 
 EACH = (1, 2, 5)
-
-
 PREFIX_EACH = (1, 2, 3, 5)
-
-
 SIZES = {"mini": "mini", "tiny": "tiny", "7b-shape": "7b"}
 
 

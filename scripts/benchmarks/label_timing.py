@@ -25,7 +25,6 @@ from scripts.benchmarks.timing import time_step, wait_for
 Answers = dict[tuple[str, int], str]
 """Sample and scale -> answer."""
 
-
 MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 

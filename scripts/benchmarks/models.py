@@ -37,7 +37,6 @@ LANGUAGE = {
 }
 """Width, layers, heads, inner width and vocabulary. 7b is that of LLaVA-1.5-7B."""
 
-
 QUESTION_WORDS = 24
 
 

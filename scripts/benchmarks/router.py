@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 SCALES = (1, 9, 36, 144, 576)
-
-
 QUESTIONS_PER_IMAGE = 8
 
 

@@ -21,11 +21,8 @@ from m3_backbone.training.mini import build_mini, build_processor, train_tokeniz
 from m3_backbone.training.trainable import write_adapter
 
 TOKENIZER_SCENES = 2000
-
 TURNS_PER_SCENE = 8
-
 TRAINABLE = ("llava", "llava_next")
-
 CHECKPOINT = "unfinished.pt"
 
 

@@ -71,20 +71,18 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
     import numpy as np
 
     from labels.audit import borrowed_scores, guess_rates
-    from m3_backbone.files import plain
+    from m3_backbone.files import json_ready
 
     luck = guess_rates(questions), borrowed_scores(table, questions)  # [n], [draws, n, s]
     names = sorted(set(table.groups.tolist()))
     rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
-    result: dict[str, Any] = plain(
-        {
-            "scales": table.scales,
-            **_audit_rows(table, np.arange(len(questions)), *luck),
-            "yes_no": _yes_no(table, questions),
-            "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
-        }
-    )
-    return result
+    result = {
+        "scales": table.scales,
+        **_audit_rows(table, np.arange(len(questions)), *luck),
+        "yes_no": _yes_no(table, questions),
+        "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
+    }
+    return dict(json_ready(result, digits=7))
 
 
 def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[dict[str, float]]:

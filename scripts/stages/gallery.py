@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
-
-
 GALLERY_SIZE = 12
-
-
 LONGEST_SIDE = 512  # pixels; a page of full photographs would be too heavy to open
-
-
 Gallery = tuple[list[dict[str, Any]], dict[str, bytes]]
 
 

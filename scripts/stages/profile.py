@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PROFILE_HELP = "What m3scale profile wrote, for times of this machine; the labels' times otherwise."
 
-
 QUESTIONS = 2
 """Questions that are asked about each image."""
 

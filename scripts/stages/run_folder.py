@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_RUN = Path("runs/demo")
-
-
 SPLITS = ("router-train", "calibration", "test")
 
 

@@ -14,9 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import click
 
 Command = Callable[..., Any]
-
 Decorator = Callable[[Command], Command]
-
 RUN = "run"
 
 
@@ -157,7 +155,6 @@ json_option = click.option(
     help="Also write the table to this file.",
 )
 
-
 quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
 
 
@@ -217,7 +214,6 @@ studies_option = click.option(
     help="Also tune and compare every kind of router, and leave every block of features and every "
     "family out in turn: some minutes more.",
 )
-
 
 outcomes_option = click.option(
     "--outcomes", required=True, type=click.Path(path_type=Path), help="Finished label folder."

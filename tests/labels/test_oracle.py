@@ -99,8 +99,8 @@ def test_rules_are_summed_up():
 
 def test_granularity_counts_the_smallest_right_scale():
     tokens = np.tile([1.0, 9.0, 36.0], (5, 1))
-    found = granularity(SCORES, tokens, (1, 9, 36))
-    assert found == {"1": 0.4, "9": 0.2, "36": 0.2, "never": 0.2, "tokens": 47 / 4}
+    actual = granularity(SCORES, tokens, (1, 9, 36))
+    assert actual == {"1": 0.4, "9": 0.2, "36": 0.2, "never": 0.2, "tokens": 47 / 4}
     assert np.isnan(granularity(SCORES[3:4], tokens[:1], (1, 9, 36))["tokens"])
 
 

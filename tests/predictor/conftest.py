@@ -120,8 +120,8 @@ def results():
 
 
 def make_cost(unit, most):
-    def points(*found):
-        return [{"cost": c * most, "accuracy": a} for c, a in found]
+    def points(*actual):
+        return [{"cost": c * most, "accuracy": a} for c, a in actual]
 
     ends = points((0.2, 0.3131), (0.9, 0.8383))
     curve = points((0.2, 0.3131), (0.5, 0.711), (0.9, 0.8283))

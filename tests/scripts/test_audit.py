@@ -54,16 +54,16 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     text = invoke(runner, "audit", "--outcomes", folder, "--json", tmp_path / "a.json")
     assert text.splitlines()[0].split("  ")[0] == "scale"
     assert text.splitlines()[-1].startswith("Worth routing: 153 tokens a question can keep the 1.0")
-    found = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert found["verdict"] == "worth"
-    assert found["parse_failures"] == [0.01, 0.01, 0, 0, 0]
-    assert (found["always_right"], found["always_wrong"], found["non_monotone"]) == (0.2, 0, 0)
-    assert [found["groups"][name]["n"] for name in ("g0", "g1")] == [50, 50]
+    actual = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert actual["verdict"] == "worth"
+    assert actual["parse_failures"] == [0.01, 0.01, 0, 0, 0]
+    assert (actual["always_right"], actual["always_wrong"], actual["non_monotone"]) == (0.2, 0, 0)
+    assert [actual["groups"][name]["n"] for name in ("g0", "g1")] == [50, 50]
     # All are asked for yes, so another question's answer is as good as one's own.
-    assert found["guess_answers"][4] == 1
-    assert found["floor_options"] == 0
-    assert found["granularity"]["576"] == 0.2
-    assert found["groups"]["g0"]["granularity"]["tokens"] == 766 / 5
+    assert actual["guess_answers"][4] == 1
+    assert actual["floor_options"] == 0
+    assert actual["granularity"]["576"] == 0.2
+    assert actual["groups"]["g0"]["granularity"]["tokens"] == 766 / 5
 
 
 def test_audit_gives_f1_of_yes(make_folder):

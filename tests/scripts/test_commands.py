@@ -75,8 +75,8 @@ def test_label_on_a_full_disk_is_one_line_and_goes_on_once_there_is_room(
     assert not list(out.rglob("*.tmp"))
     make_room()
     invoke(*again)
-    expected, found = (read_table(folder) for folder in (run / "outcomes" / "test", out))
-    assert found["answer"].equals(expected["answer"])
+    expected, actual = (read_table(folder) for folder in (run / "outcomes" / "test", out))
+    assert actual["answer"].equals(expected["answer"])
 
 
 def test_train_prints_what_budgets_give(run, tmp_path):
@@ -92,12 +92,12 @@ def test_train_auto_shows_its_candidates(run, tmp_path):
     out = tmp_path / "router"
     options = ("--kind", "auto", "--no-tune", "--out", out, "--json", tmp_path / "t.json")
     result = invoke("train", "--run", run, *options)
-    found = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
-    assert found["kind"] == found["candidates"][0]["kind"]
-    assert len(found["candidates"]) == 4
+    actual = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    assert actual["kind"] == actual["candidates"][0]["kind"]
+    assert len(actual["candidates"]) == 4
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
-    assert config["meta"]["candidates"] == found["candidates"]
-    assert result.stdout.startswith(f"{found['kind']} router, 32 + 16 questions, ")
+    assert config["meta"]["candidates"] == actual["candidates"]
+    assert result.stdout.startswith(f"{actual['kind']} router, 32 + 16 questions, ")
     assert "kind     budget" in result.stdout
 
 
@@ -117,8 +117,8 @@ def test_a_certified_router_is_trained_verified_and_asked(run, tiny_model, tmp_p
     outcomes = ("--outcomes", run / "outcomes" / "calibration")
     result = invoke("verify", "--router", out, *outcomes, "--json", table)
     assert result.stdout.startswith("files whole, 1 certificates proven again\nalpha")
-    found = json.loads(table.read_text(encoding="utf-8"))
-    assert found == {"certified": [row], "proven_again": True}
+    actual = json.loads(table.read_text(encoding="utf-8"))
+    assert actual == {"certified": [row], "proven_again": True}
     known = ("ask", "--image", run / "sources" / "test" / "0.png", "--model", tiny_model)
     known = (*known, "--router", out, "what ?")
     assert "P(correct)" in invoke(*known, "--certified", "0.4,0.3").stdout

@@ -83,17 +83,17 @@ def test_transformers_alone_answers(official_folder, converted, picture):
     talk = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "what"}]}]
     prompt = processor.apply_chat_template(talk, add_generation_prompt=True)
     assert prompt == own.prompt("what")
-    found = processor(images=[picture], text=prompt, return_tensors="pt")
+    actual = processor(images=[picture], text=prompt, return_tensors="pt")
     pixels = own.image_processor(images=[picture], return_tensors="pt")["pixel_values"]
-    assert torch.equal(found["pixel_values"], pixels)
-    assert int((found["input_ids"] == 300).sum()) == 576
+    assert torch.equal(actual["pixel_values"], pixels)
+    assert int((actual["input_ids"] == 300).sum()) == 576
     [answer] = own.generate(own.encode([picture]), ["what"], 576, max_new_tokens=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answering = pipeline("image-text-to-text", model=str(converted), device="cpu")
         talk[0]["content"][0]["image"] = picture
-        [said] = answering(text=talk, return_tensors=True, generate_kwargs={"max_new_tokens": 4})
-    ids = said["generated_token_ids"]
+        [reply] = answering(text=talk, return_tensors=True, generate_kwargs={"max_new_tokens": 4})
+    ids = reply["generated_token_ids"]
     assert tuple(map(int, ids[-answer.output_tokens :])) == answer.token_ids
 
 
@@ -112,7 +112,7 @@ def test_m3_mini_there_and_back(convert, tmp_path):
     scenes = load_scenes("test", 8)
     groups = scenes.by_image()
     asked = [[question.question for question in group] for group in groups]
-    said = []
+    reply = []
     for folder in ("m3-mini", tmp_path / "official", tmp_path / "stock"):
         backbone = M3Backbone.from_pretrained(folder)
         pyramids = backbone.encode([scenes.image(group[0].image_id) for group in groups])
@@ -121,10 +121,10 @@ def test_m3_mini_there_and_back(convert, tmp_path):
             for scale in backbone.scales
             for row in backbone.answer_images(pyramids, asked, scale)
         ]
-        said.append([answer.text for row in rows for answer in row])
-    assert len(said[0]) > 200
-    assert len(set(said[0])) > 10
-    assert said[0] == said[1] == said[2]
+        reply.append([answer.text for row in rows for answer in row])
+    assert len(reply[0]) > 200
+    assert len(set(reply[0])) > 10
+    assert reply[0] == reply[1] == reply[2]
 
 
 def test_the_added_row_is_left_out_again(converted, official_folder, tmp_path, picture):

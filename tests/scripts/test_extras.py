@@ -20,35 +20,35 @@ def run(tmp_path_factory, tiny_model, write_source):
         source = write_source(folder / split, count, seed=count)
         asked = [word for name in ("state", *extras) for word in ("--extra", name)]
         options = ("--out", folder / "outcomes" / split, "--max-new-tokens", 1, *asked)
-        found = invoke("label", "--source", source, "--model", tiny_model, *options)
-        assert found.exit_code == 0, (found.output, found.exc_info)
+        actual = invoke("label", "--source", source, "--model", tiny_model, *options)
+        assert actual.exit_code == 0, (actual.output, actual.exc_info)
     return folder
 
 
 def test_a_router_with_extras_is_trained_and_asked(run, tiny_model):
-    found = invoke("train", "--run", run, "--kind", "linear", "--extra", "state")
-    assert found.exit_code == 0, (found.output, found.exc_info)
+    actual = invoke("train", "--run", run, "--kind", "linear", "--extra", "state")
+    assert actual.exit_code == 0, (actual.output, actual.exc_info)
     config = json.loads((run / "router" / "config.json").read_text(encoding="utf-8"))
     assert config["meta"]["settings"]["features"]["blocks"][-1] == "state"
     known = ("--model", tiny_model, "--router", run / "router", "--budget", 72, "what ?")
-    found = invoke("ask", "--image", run / "calibration" / "0.png", *known)
-    assert "P(correct)" in found.stdout, (found.output, found.exc_info)
+    actual = invoke("ask", "--image", run / "calibration" / "0.png", *known)
+    assert "P(correct)" in actual.stdout, (actual.output, actual.exc_info)
 
 
 def test_extras_that_were_not_measured_are_refused(run, tmp_path):
     options = ("--out", tmp_path / "router", "--extra", "pixels", "--kind", "linear")
-    found = invoke("train", "--run", run, *options)
-    assert (found.exit_code, found.stdout) == (2, "")
-    assert found.stderr.startswith("Error: the block 'pixels' is not in these labels")
+    actual = invoke("train", "--run", run, *options)
+    assert (actual.exit_code, actual.stdout) == (2, "")
+    assert actual.stderr.startswith("Error: the block 'pixels' is not in these labels")
     assert not (tmp_path / "router").exists()
 
 
 def test_ablate_compares_the_extras_of_both_splits(run, tmp_path):
     table = tmp_path / "t.json"
     options = ("--kind", "constant", "--seeds", 2, "--json", table)
-    found = invoke("ablate", "--run", run, *options)
-    assert found.exit_code == 0, (found.output, found.exc_info)
-    assert "ms without measuring state: give --profile" in found.stdout
+    actual = invoke("ablate", "--run", run, *options)
+    assert actual.exit_code == 0, (actual.output, actual.exc_info)
+    assert "ms without measuring state: give --profile" in actual.stdout
     # A profile whose state takes a second outweighs everything else.
     profile = tmp_path / "profile.json"
     times = {"scales": {"1": {"total_ms": 3.0}}, "extras_ms": {"state": 1000.0}}

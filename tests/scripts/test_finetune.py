@@ -84,13 +84,13 @@ def test_what_does_not_go_together_is_one_line_and_leaves_nothing(finetune, opti
 def talks(tmp_path):
     """Two conversations with images, one without, one too long to learn from."""
     asked = {"from": "human", "value": "what ?"}
-    told = {"from": "gpt", "value": "w20 w21"}
+    texts = {"from": "gpt", "value": "w20 w21"}
     shown = {**asked, "value": "<image>\nwhere ?"}
     entries = [
-        {"image": "0.png", "conversations": [shown, told, asked, told]},
-        {"image": ["1.png"], "conversations": [shown, told]},
-        {"conversations": [asked, told]},
-        {"conversations": [{**asked, "value": "what " * 700}, told]},
+        {"image": "0.png", "conversations": [shown, texts, asked, texts]},
+        {"image": ["1.png"], "conversations": [shown, texts]},
+        {"conversations": [asked, texts]},
+        {"conversations": [{**asked, "value": "what " * 700}, texts]},
     ]
     path = tmp_path / "mix.json"
     path.write_text(json.dumps(entries))
@@ -105,11 +105,11 @@ def test_conversations_are_trained_with_everything_on(finetune, talks):
     AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
     assert not (finetune.folder / "tuned" / "adapter").exists()
     lines = (finetune.folder / "tuned" / "log.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    assert [line["dropped"] for line in found] == [1, 2]
-    assert all(len(line["losses"]) == 1 for line in found)
+    actual = [json.loads(line) for line in lines]
+    assert [line["dropped"] for line in actual] == [1, 2]
+    assert all(len(line["losses"]) == 1 for line in actual)
     # A step is an epoch: four turns with two words and an end each.
-    assert [line["answer_tokens"] for line in found] == [12, 12]
+    assert [line["answer_tokens"] for line in actual] == [12, 12]
 
 
 def test_an_adapter_is_written_alone(finetune, talks):

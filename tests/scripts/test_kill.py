@@ -40,8 +40,8 @@ def test_ten_kills_change_nothing(tmp_path):
     assert 0 < parts[0] < parts[1]
     assert start(killed).wait() == 0
 
-    expected, found = (read_table(folder).drop(columns="wall_ms") for folder in (whole, killed))
-    assert found.equals(expected)
+    expected, actual = (read_table(folder).drop(columns="wall_ms") for folder in (whole, killed))
+    assert actual.equals(expected)
     samples = sorted(set(expected["sample_id"]))
     for one, other in zip(
         read_features(whole, samples), read_features(killed, samples), strict=True

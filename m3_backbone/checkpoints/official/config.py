@@ -17,10 +17,8 @@ from m3_backbone.hosts.anyres import MERGE_TYPES
 VISION_FILE = "vision_config.json"
 """Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
 
-
 IMAGE_FILE = "preprocessor_config.json"
 """Settings of an image processor that is not official code's."""
-
 
 KNOWN_TOWERS: dict[str, dict[str, int]] = {
     f"clip-vit-large-patch14{suffix}": {
@@ -36,14 +34,12 @@ KNOWN_TOWERS: dict[str, dict[str, int]] = {
 }
 """Sizes behind the names that official configurations give. Source: OpenAI's CLIP models."""
 
-
 SIZE_FIELDS = (
     "hidden_size",
     "intermediate_size",
     "num_hidden_layers",
     "num_attention_heads",
 )
-
 
 TEXT_FIELDS = (
     *SIZE_FIELDS,
@@ -62,7 +58,6 @@ TEXT_FIELDS = (
 )
 """Fields that both formats call alike; one that is left out keeps transformers' default."""
 
-
 KEPT_FIELDS = (
     "image_aspect_ratio",
     "mm_patch_merge_type",
@@ -72,10 +67,7 @@ KEPT_FIELDS = (
 )
 """Fields that stock transformers does not know and that are kept under their own names."""
 
-
 REQUIRED_FIELDS = (*SIZE_FIELDS, "vocab_size", "mm_hidden_size")
-
-
 SELECT_STRATEGIES = {"patch": "default", "cls_patch": "full"}
 
 

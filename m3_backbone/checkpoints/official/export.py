@@ -29,8 +29,6 @@ from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.suppressed import suppressed_ids
 
 SHARD_SIZE = "5GB"
-
-
 ROPE_FIELDS = ("rope_type", "factor")
 
 

@@ -15,11 +15,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 
 NORMAL, UNKNOWN, CONTROL = 1, 2, 3
-
-
 BYTE_PAIRS = 2
-
-
 SPACE = "\u2581"
 
 

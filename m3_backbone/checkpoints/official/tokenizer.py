@@ -16,17 +16,14 @@ from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read
 
 IMAGE_TOKEN = "<image>"
 
-
 IMAGE_ENTRY = {"image_token": IMAGE_TOKEN}
 """Processors find the token by this name."""
-
 
 SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the user's questions."
 )
 """Source: the conversation `vicuna_v1`, with which M3 was trained and evaluated."""
-
 
 VICUNA_TEMPLATE = (
     "{% if messages[0]['role'] == 'system' %}"

@@ -22,15 +22,9 @@ _NAMES = (
     (r"^model\.language_model\.", "model."),
 )
 
-
 TOWER_PREFIX = "model.vision_tower.vision_tower."
-
-
 NEWLINE_NAME = "model.image_newline"
-
-
 VOCABULARY_NAMES = ("model.embed_tokens.weight", "lm_head.weight")
-
 
 # Constants that old releases saved; they are computed anew.
 _IGNORED_ENDINGS = ("rotary_emb.inv_freq", "embeddings.position_ids")

@@ -23,7 +23,6 @@ from predictor.training.train import TrainSettings, train_bundle
 AblationSplits = tuple[TrainData, TrainData, TrainData | None]
 """Training and calibration split, and a test split if there is one."""
 
-
 Blocks = tuple[str, ...]
 
 

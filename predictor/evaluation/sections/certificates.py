@@ -18,7 +18,6 @@ from predictor.policy.risk_tests import RiskTest, images_needed
 LEVELS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.05))
 """Pairs of alpha and delta that a report shows."""
 
-
 Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 

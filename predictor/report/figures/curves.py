@@ -14,8 +14,8 @@ from predictor.report.figures.palette import LIGHT
 
 Points = Sequence[Mapping[str, float]]
 Dashes = str | tuple[float, tuple[float, ...]]
-
 ROUTER_WIDTH: Final = 2.6
+
 WIDE_RANGE: Final = 8.0
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 

@@ -28,7 +28,6 @@ LIGHT: Final = {
     "never": "#c3c9d1",
 }
 
-
 DARK: Final = {
     "surface": "#0f1419",
     "card": "#182029",
@@ -48,7 +47,6 @@ DARK: Final = {
     "onstep": "#0c1116",
     "never": "#4b5663",
 }
-
 
 STEPS: Final = ("step1", "step2", "step3", "step4", "step5")
 """Roles of the scales, cheapest first; more visual tokens stand out more from the page."""

@@ -80,20 +80,20 @@ def test_rows_and_features_of_a_batch():
 
 
 def test_reference_scores_every_scale_by_the_largest():
-    answerer, said = Yes(), {1: "Red", 9: "blue."}
+    answerer, reply = Yes(), {1: "Red", 9: "blue."}
     usual = answerer.answer_images
 
     def answer_images(pyramids, questions, scale, **settings):
         answers = usual(pyramids, questions, scale, **settings)
         return [
-            [SimpleNamespace(**{**vars(a), "text": said[scale]}) for a in of_image]
+            [SimpleNamespace(**{**vars(a), "text": reply[scale]}) for a in of_image]
             for of_image in answers
         ]
 
     answerer.answer_images = answer_images
     groups = [[Question("a", "i0", "Colour?", (), "reference")]]
     assert [row["score"] for row in ask_images(make_asking(answerer), groups)[0]] == [0, 1]
-    said[1] = "Blue"
+    reply[1] = "Blue"
     assert [row["score"] for row in ask_images(make_asking(answerer), groups)[0]] == [1, 1]
 
 

@@ -70,10 +70,10 @@ def test_extras_are_measured_when_asked_for(tmp_path, toy):
     folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "more", both, False)
     compact(folder)
     samples = read_outcomes(folder).sample_ids
-    found = read_extras(folder, samples)
+    actual = read_extras(folder, samples)
     index = samples.tolist().index("q3-1")
-    assert found["pixels"][index].tolist() == [8, 3]
-    assert found["state"][index].tolist() == [3, len("Shade 1?")]
+    assert actual["pixels"][index].tolist() == [8, 3]
+    assert actual["state"][index].tolist() == [3, len("Shade 1?")]
     with pytest.raises(ValueError, match="extras must be some of"):
         dataclasses.replace(both, extras=("eyes",))
 

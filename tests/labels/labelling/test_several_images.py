@@ -47,8 +47,8 @@ def answerer(toy):
             groups = [seen if isinstance(seen, list) else [seen] for seen in pyramids]
             firsts = [group[0] for group in groups]
             answers = super().answer_images(firsts, questions, scale, **settings)
-            for group, found in zip(groups, answers, strict=True):
-                for answer in found:
+            for group, actual in zip(groups, answers, strict=True):
+                for answer in actual:
                     answer.visual_tokens = scale * len(group)
             return answers
 

@@ -22,8 +22,8 @@ WORDS = (
 @pytest.fixture
 def theirs():
     def find(module, function):
-        found = pytest.importorskip(f"lmms_eval.{module}", reason=REASON, exc_type=ImportError)
-        return getattr(found, function)
+        actual = pytest.importorskip(f"lmms_eval.{module}", reason=REASON, exc_type=ImportError)
+        return getattr(actual, function)
 
     return find
 
@@ -35,9 +35,9 @@ def draw_text(chance):
 
 def draw_people(chance):
     """An answer, and ten people of whom some gave it, more or less."""
-    said = draw_text(chance)
-    pool = [said, said.upper(), said.strip(".,?"), draw_text(chance), draw_text(chance)]
-    return said, chance.choices(pool, k=10)
+    reply = draw_text(chance)
+    pool = [reply, reply.upper(), reply.strip(".,?"), draw_text(chance), draw_text(chance)]
+    return reply, chance.choices(pool, k=10)
 
 
 def draw_near(chance):
@@ -50,15 +50,15 @@ def draw_near(chance):
 
 
 def draw_one(chance):
-    said, accepted = draw_near(chance)
-    return said, accepted[:1]
+    reply, accepted = draw_near(chance)
+    return reply, accepted[:1]
 
 
 def draw_number(chance):
     target = chance.choice((chance.randint(1, 50), round(chance.uniform(-9, 9), 2), "12%"))
     value = float(str(target).rstrip("%")) * chance.choice((1, 0.94, 0.96, 1.04, 1.06, 2))
-    said = chance.choice((f"{value:g}", f"{value:g}%", str(target), "Yes", "blue"))
-    return said, [chance.choice((str(target), "yes", "Blue"))]
+    reply = chance.choice((f"{value:g}", f"{value:g}%", str(target), "Yes", "blue"))
+    return reply, [chance.choice((str(target), "yes", "Blue"))]
 
 
 def draw_option(chance):
@@ -78,23 +78,23 @@ def compare(draw, metric, reference, choices=()):
     """The pairs that are scored differently."""
     chance, different = random.Random(0), []
     for _ in range(N):
-        said, accepted = draw(chance)
-        ours = score_answer(said, ask(metric, accepted, choices)).score
-        if said.strip() and abs(ours - reference(said, accepted)) > 1e-9:
-            different.append((said, accepted, ours))
+        reply, accepted = draw(chance)
+        ours = score_answer(reply, ask(metric, accepted, choices)).score
+        if reply.strip() and abs(ours - reference(reply, accepted)) > 1e-9:
+            different.append((reply, accepted, ours))
     return different
 
 
-def people(process, said, accepted, wrap):
+def people(process, reply, accepted, wrap):
     doc = {"answers": [wrap(k, text) for k, text in enumerate(accepted)], "question_id": 0}
-    return process(doc, [said])["exact_match"]
+    return process(doc, [reply])["exact_match"]
 
 
 @pytest.mark.parametrize("task", ["textvqa", "vizwiz_vqa"])
 def test_vqa(theirs, task):
     process = theirs(f"tasks.{task}.utils", f"{task}_process_results")
     differences = compare(
-        draw_people, "vqa", lambda said, right: people(process, said, right, lambda _, text: text)
+        draw_people, "vqa", lambda reply, right: people(process, reply, right, lambda _, text: text)
     )
     assert differences == []
 
@@ -112,28 +112,28 @@ def test_gqa(theirs):
     match = theirs("api.metrics", "exact_match_hf_evaluate")
     options = {"ignore_case": True, "ignore_punctuation": True}
 
-    def reference(said, right):
-        return match([said.strip()], [right[0].strip()], **options)["exact_match"]
+    def reference(reply, right):
+        return match([reply.strip()], [right[0].strip()], **options)["exact_match"]
 
     assert compare(draw_one, "gqa", reference) == []
 
 
 def test_anls(theirs):
     anls = theirs("api.metrics", "anls")
-    assert compare(draw_near, "anls", lambda said, right: anls(right, [said])["anls"]) == []
+    assert compare(draw_near, "anls", lambda reply, right: anls(right, [reply])["anls"]) == []
 
 
 def test_relaxed(theirs):
     correct = theirs("tasks.chartqa.utils", "relaxed_correctness")
-    assert compare(draw_number, "relaxed", lambda said, right: correct(said, right[0])) == []
+    assert compare(draw_number, "relaxed", lambda reply, right: correct(reply, right[0])) == []
 
 
 def test_scienceqa(theirs):
     process = theirs("tasks.scienceqa.utils", "sqa_process_results")
 
-    def reference(said, right):
+    def reference(reply, right):
         doc = {"choices": list("wxyz"), "answer": LETTERS.index(right[0])}
-        return process(doc, [said])["exact_match"]
+        return process(doc, [reply])["exact_match"]
 
     assert compare(draw_option, "choice", reference, "wxyz") == []
 
@@ -142,9 +142,9 @@ def test_seedbench(theirs):
     process = theirs("tasks.seedbench.utils", "seed_process_result")
     total = theirs("tasks.seedbench.utils", "seed_aggregation_result")
 
-    def reference(said, right):
+    def reference(reply, right):
         doc = {"answer": right[0], "data_type": "image", "question_id": 0}
-        return total([process(doc, [said])["seed_all"]])
+        return total([process(doc, [reply])["seed_all"]])
 
     assert compare(draw_bare_letter, "choice", reference, "wxyz") == []
 
@@ -155,14 +155,14 @@ def test_pope(theirs):
     process = theirs(module, "pope_process_results")
     totals = [theirs(module, f"pope_aggregate_{name}") for name in names]
     chance = random.Random(0)
-    said = chance.choices(("Yes", "no", "No ", "yes"), k=N)
-    pairs = list(zip(said, chance.choices(("yes", "no"), k=N), strict=True))
-    rows = [process({"answer": right, "question_id": 0}, [said]) for said, right in pairs]
-    ours = [score_answer(said, ask("yes_no", [right])).score for said, right in pairs]
+    reply = chance.choices(("Yes", "no", "No ", "yes"), k=N)
+    pairs = list(zip(reply, chance.choices(("yes", "no"), k=N), strict=True))
+    rows = [process({"answer": right, "question_id": 0}, [reply]) for reply, right in pairs]
+    ours = [score_answer(reply, ask("yes_no", [right])).score for reply, right in pairs]
     assert ours == [row["pope_accuracy"]["score"] for row in rows]
-    found = summarise_yes_no(*zip(*((s, ask("yes_no", [r])) for s, r in pairs), strict=True))
+    actual = summarise_yes_no(*zip(*((s, ask("yes_no", [r])) for s, r in pairs), strict=True))
     wanted = [total([row["pope_f1_score"] for row in rows]) for total in totals]
-    assert [found["precision"], found["recall"], found["f1"]] == pytest.approx(wanted)
+    assert [actual["precision"], actual["recall"], actual["f1"]] == pytest.approx(wanted)
 
 
 def test_mmmu(theirs):
@@ -170,8 +170,8 @@ def test_mmmu(theirs):
     parse, right = theirs(module, "parse_open_response"), theirs(module, "eval_open")
 
     def draw(chance):
-        said, accepted = draw_near(chance)
+        reply, accepted = draw_near(chance)
         lead = chance.choice(("", "", "the answer is ", "so 3 = ", "It may be x.\nFinal answer: "))
-        return lead + said, accepted
+        return lead + reply, accepted
 
-    assert compare(draw, "mmmu", lambda said, gold: right(gold, parse(said))) == []
+    assert compare(draw, "mmmu", lambda reply, gold: right(gold, parse(reply))) == []

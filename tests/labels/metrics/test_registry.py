@@ -131,8 +131,8 @@ def test_yes_no_reads_the_first_sentence(answer, expected):
 def test_yes_no_over_a_set():
     questions = [ask("yes_no", [right]) for right in ("yes", "yes", "yes", "no")]
     # Three times yes, two of them right, of three that are: 2/3, 2/3.
-    found = summarise_yes_no(["Yes", "yes", "a dog", "Yes"], questions)
-    assert found == pytest.approx(
+    actual = summarise_yes_no(["Yes", "yes", "a dog", "Yes"], questions)
+    assert actual == pytest.approx(
         {"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3, "yes_ratio": 0.75}
     )
     nothing = {"precision": 0, "recall": 0, "f1": 0, "yes_ratio": 0}

@@ -36,10 +36,10 @@ def test_features_round_trip():
         question=np.zeros((2, 4), dtype=np.float16),
     )
     content = pack_features(features)
-    found = unpack_features(content)
+    actual = unpack_features(content)
     for name in ("sample_ids", "image_rows", "coarse", "question"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(features, name))
-    assert found.coarse.dtype == np.float16
+        np.testing.assert_array_equal(getattr(actual, name), getattr(features, name))
+    assert actual.coarse.dtype == np.float16
     assert pack_features(features) == content  # no clock in the bytes
 
 

@@ -54,10 +54,10 @@ def test_code_may_move_on_only_after_the_run(tmp_path):
     with pytest.raises(ValueError, match="code_version is '1' there but '2' now"):
         open_run(tmp_path, change(code_version="2"))
     finish_run(tmp_path, WANTED)
-    found = open_run(tmp_path, change(code_version="2"))
-    assert found.run == WANTED.run
+    actual = open_run(tmp_path, change(code_version="2"))
+    assert actual.run == WANTED.run
     with pytest.raises(ValueError, match="code_version"):
-        check_same_settings(tmp_path, found, change(code_version="2"))
+        check_same_settings(tmp_path, actual, change(code_version="2"))
 
 
 def test_missing_manifest(tmp_path):

@@ -64,8 +64,8 @@ def test_colour_questions_name_a_unique_thing_and_its_colour():
         scene = make_grid(random, unseen=False)
         for draft in ask_scene(scene, random, 8):
             if draft.template == "colour":
-                found = [item for item in scene.items if item.content == draft.slots["name"]]
-                assert [item.colour for item in found] == [draft.answer]
+                actual = [item for item in scene.items if item.content == draft.slots["name"]]
+                assert [item.colour for item in actual] == [draft.answer]
 
 
 def test_existence_answers_are_true():
@@ -154,8 +154,8 @@ def test_descriptions_tell_what_is_drawn():
 
 
 def only(scene, name):
-    (found,) = [item for item in scene.items if item.content == name]
-    return found
+    (actual,) = [item for item in scene.items if item.content == name]
+    return actual
 
 
 def test_descriptions_stand_in_front_and_leave_the_questions_alone():

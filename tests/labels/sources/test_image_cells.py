@@ -29,8 +29,8 @@ def folder(tmp_path):
 def test_a_list_is_all_its_pictures_in_order(folder):
     data = (folder / "blue.png").read_bytes()
     cell = ["red.png", {"bytes": data, "path": None}, "green.png"]
-    found = list_pictures(cell, folder, None, "x")
-    assert [picture.read("x") for picture in found] == [
+    actual = list_pictures(cell, folder, None, "x")
+    assert [picture.read("x") for picture in actual] == [
         (folder / "red.png").read_bytes(),
         data,
         (folder / "green.png").read_bytes(),

@@ -140,20 +140,20 @@ def test_a_control_that_is_the_router_is_not_behind_it(test_split, runs):
 
 
 def test_families_and_histograms(test_split, runs):
-    found = families(test_split, runs, SETTINGS)
-    assert found["gist"]["n"] == 2 and found["gist"]["1"] == 0.5 and found["gist"]["9"] == 1
-    assert found["reading"]["minimal_share"] == {"1": 0, "9": 0, "36": 0.5, "never": 0.5}
+    actual = families(test_split, runs, SETTINGS)
+    assert actual["gist"]["n"] == 2 and actual["gist"]["1"] == 0.5 and actual["gist"]["9"] == 1
+    assert actual["reading"]["minimal_share"] == {"1": 0, "9": 0, "36": 0.5, "never": 0.5}
     # gist at the headline budget: seed 0 right twice for 5 tokens, seed 1 once for 1 token.
-    assert found["gist"]["routed"] == {"accuracy": 0.75, "tokens": 3}
+    assert actual["gist"]["routed"] == {"accuracy": 0.75, "tokens": 3}
     shares = histograms(test_split, runs, SETTINGS)
     assert shares["gist"] == {"1": 3 / 4, "9": 1 / 4, "36": 0}
     assert shares["reading"] == {"1": 1, "9": 0, "36": 0}
 
 
 def test_report_outside(test_split):
-    found = report_outside(test_split, np.array([0, 1, 0, 0]), SETTINGS)
-    assert found["n"] == 4 and found["fixed"]["36"] == {"accuracy": 0.75, "tokens": 36}
-    assert found["router_at_9"]["ogc"] == 1 and found["regression_rate"] == 0.25
+    actual = report_outside(test_split, np.array([0, 1, 0, 0]), SETTINGS)
+    assert actual["n"] == 4 and actual["fixed"]["36"] == {"accuracy": 0.75, "tokens": 36}
+    assert actual["router_at_9"]["ogc"] == 1 and actual["regression_rate"] == 0.25
 
 
 def test_results_are_json_and_the_same_every_time(test_split, runs, results):

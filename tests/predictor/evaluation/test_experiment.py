@@ -204,8 +204,8 @@ def test_jobs_change_nothing_but_the_time(outcome, splits):
     for section in ("router", "omniscient", "families"):
         assert alone[section] == outcome[0][section]
     # Without the studies fewer kinds of router stand beside it.
-    for name, found in {**alone["baselines"], **alone["controls"]}.items():
-        assert found == {**outcome[0]["baselines"], **outcome[0]["controls"]}[name]
+    for name, actual in {**alone["baselines"], **alone["controls"]}.items():
+        assert actual == {**outcome[0]["baselines"], **outcome[0]["controls"]}[name]
 
 
 def test_test_scores_do_not_reach_any_choice(splits):
@@ -213,13 +213,13 @@ def test_test_scores_do_not_reach_any_choice(splits):
     train, calibration, test = splits
     other = replace(test, scores=1.0 - test.scores)
     at = SweepSettings(targets=(9.0,), curve_points=4, parity_slack=0.0)
-    found = []
+    actual = []
     for part in (test, other):
         all_three = Splits(train, calibration, part)
         estimate = list_methods(all_three)["linear"](all_three, FAST)
-        found.append(choose_all(estimate, all_three, at, seed=0))
+        actual.append(choose_all(estimate, all_three, at, seed=0))
     for name in ("curve", "at", "parity"):
-        first, second = (getattr(run, name) for run in found)
+        first, second = (getattr(run, name) for run in actual)
         np.testing.assert_array_equal(first.chosen, second.chosen)
         np.testing.assert_array_equal(first.lambdas, second.lambdas)
 
@@ -237,6 +237,6 @@ def test_no_parity_on_calibration_means_the_largest_scale(splits):
 
 def test_measure_router(splits):
     bundle = train_bundle(*splits[:2], FAST)
-    found = measure_router(bundle, splits[2], repeats=2)
-    assert found["router_mb"] == round(bundle.size_bytes() / 1e6, 4)
-    assert 0 < found["router_ms"] < found["router_ms_single"] < 1000
+    actual = measure_router(bundle, splits[2], repeats=2)
+    assert actual["router_mb"] == round(bundle.size_bytes() / 1e6, 4)
+    assert 0 < actual["router_ms"] < actual["router_ms_single"] < 1000

@@ -22,8 +22,8 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def fitted(inputs):
-    found = FeatureMap(FeatureSettings(**SMALL))
-    return found, found.fit_transform(*inputs)
+    actual = FeatureMap(FeatureSettings(**SMALL))
+    return actual, actual.fit_transform(*inputs)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_one_block_ignores_the_other(inputs):
 
 
 def test_rows_do_not_depend_on_their_batch(fitted, inputs):
-    found, _ = fitted
+    actual, _ = fitted
     coarse, question = inputs[:2]
-    alone = np.vstack([found.transform(coarse[i : i + 1], question[i : i + 1]) for i in range(9)])
-    assert found.transform(coarse[:9], question[:9]) == pytest.approx(alone, abs=1e-5)
+    alone = np.vstack([actual.transform(coarse[i : i + 1], question[i : i + 1]) for i in range(9)])
+    assert actual.transform(coarse[:9], question[:9]) == pytest.approx(alone, abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_rows(fitted, inputs):
@@ -98,11 +98,11 @@ def test_the_same_seed_gives_the_same_rows(fitted, inputs):
 
 @pytest.mark.parametrize("blocks", [PICTURE, ("question",), ("interactions",), USUAL])
 def test_a_saved_map_gives_the_same_rows(inputs, blocks):
-    found = FeatureMap(FeatureSettings(blocks=blocks, **SMALL))
-    found.fit_transform(*inputs)
-    loaded = FeatureMap.from_bytes(found.to_bytes())
+    actual = FeatureMap(FeatureSettings(blocks=blocks, **SMALL))
+    actual.fit_transform(*inputs)
+    loaded = FeatureMap.from_bytes(actual.to_bytes())
     assert loaded.settings.blocks == blocks
-    assert np.array_equal(loaded.transform(*inputs[:2]), found.transform(*inputs[:2]))
+    assert np.array_equal(loaded.transform(*inputs[:2]), actual.transform(*inputs[:2]))
 
 
 def test_extras_are_blocks_like_the_others(inputs):
@@ -111,19 +111,19 @@ def test_extras_are_blocks_like_the_others(inputs):
     narrow = FeatureSettings(pixels_width=3, state_width=4, **SMALL)
     plain = FeatureMap(FeatureSettings(**SMALL)).fit_transform(*inputs, extras)
     assert np.array_equal(plain, FeatureMap(FeatureSettings(**SMALL)).fit_transform(*inputs))
-    found = FeatureMap(replace(narrow, blocks=(*USUAL, "pixels", "state")))
+    actual = FeatureMap(replace(narrow, blocks=(*USUAL, "pixels", "state")))
     # Their directions, and two ridge columns each.
-    assert found.fit_transform(*inputs, extras).shape == (120, plain.shape[1] + 3 + 4 + 2 + 2)
-    loaded = FeatureMap.from_bytes(found.to_bytes())
+    assert actual.fit_transform(*inputs, extras).shape == (120, plain.shape[1] + 3 + 4 + 2 + 2)
+    loaded = FeatureMap.from_bytes(actual.to_bytes())
     rows = loaded.transform(*inputs[:2], extras)
-    assert np.array_equal(rows, found.transform(*inputs[:2], extras))
+    assert np.array_equal(rows, actual.transform(*inputs[:2], extras))
     assert not np.array_equal(
-        rows, found.transform(*inputs[:2], {**extras, "state": extras["state"][::-1]})
+        rows, actual.transform(*inputs[:2], {**extras, "state": extras["state"][::-1]})
     )
     with pytest.raises(
         ValueError, match=r"block 'state' is not in .* `m3scale label --extra state"
     ):
-        found.transform(*inputs[:2], {"pixels": extras["pixels"]})
+        actual.transform(*inputs[:2], {"pixels": extras["pixels"]})
 
 
 def test_match_is_the_cosine_with_the_question():
@@ -132,8 +132,8 @@ def test_match_is_the_cosine_with_the_question():
     question = rng.normal(size=(30, 8))
     coarse = np.repeat(question[:, None], 10, axis=1)
     coarse[:15] *= -1
-    found = FeatureMap(FeatureSettings(**SMALL))
-    rows = found.fit_transform(coarse, question, np.ones((30, 1)), np.arange(30))
+    actual = FeatureMap(FeatureSettings(**SMALL))
+    rows = actual.fit_transform(coarse, question, np.ones((30, 1)), np.arange(30))
     match = rows[:, -8]  # before: 4 summaries of the nine matches and 3 ridge columns
     assert match[15:].mean() > 0.8
     assert match[:15].mean() < -0.8
@@ -182,8 +182,8 @@ def test_steps_by_hand():
     grid = (3.0 * np.arange(3)[None] + 4.0 * np.arange(3)[:, None]).reshape(9, 1)
     coarse = np.concatenate([np.zeros((1, 10, 1)), np.r_[np.zeros((1, 1)), grid][None]])
     rng = np.random.default_rng(0)
-    found = FeatureMap(FeatureSettings(blocks=("statistics",), spread_width=1, folds=2))
-    rows = found.fit_transform(coarse, rng.normal(size=(2, 1)), np.ones((2, 1)), np.arange(2))
+    actual = FeatureMap(FeatureSettings(blocks=("statistics",), spread_width=1, folds=2))
+    rows = actual.fit_transform(coarse, rng.normal(size=(2, 1)), np.ones((2, 1)), np.arange(2))
     assert rows[1, -3:-1].tolist() == [3.0, 4.0]
     # The mean length is 7: lengths 0, 3, 6, 4, 7, 10, 8, 11, 14.
     assert rows[1, -7] == pytest.approx(7.0)

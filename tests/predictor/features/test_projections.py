@@ -13,20 +13,20 @@ def rng():
 def test_pca_gives_uncorrelated_columns_of_unit_variance(rng):
     x = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 40)) * np.logspace(-2, 2, 40) + 5
     center, to = fit_pca(x, 3, rng)
-    found = (x - center) @ to
-    assert found.T @ found / 500 == pytest.approx(np.eye(3), abs=0.02)
+    actual = (x - center) @ to
+    assert actual.T @ actual / 500 == pytest.approx(np.eye(3), abs=0.02)
     # Three hidden directions are all there is: they give the standardised columns back.
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    back = found @ np.linalg.lstsq(found, z, rcond=None)[0]
+    back = actual @ np.linalg.lstsq(actual, z, rcond=None)[0]
     assert back == pytest.approx(z, abs=1e-2)
 
 
 def test_pca_ignores_directions_and_columns_that_are_not_there(rng):
     x = np.column_stack([rng.normal(size=200), np.full(200, 3.0), np.zeros(200)])
     center, to = fit_pca(x, 10, rng)
-    found = (x - center) @ to
-    assert found.shape == (200, 3)
-    assert found.std(axis=0) == pytest.approx([1, 0, 0], abs=1e-3)
+    actual = (x - center) @ to
+    assert actual.shape == (200, 3)
+    assert actual.std(axis=0) == pytest.approx([1, 0, 0], abs=1e-3)
 
 
 def test_pca_keeps_no_more_directions_than_rows(rng):

@@ -103,8 +103,8 @@ def test_losses_by_hand():
 
 def test_candidates_rise_from_zero(table):
     data, seen = table
-    found = candidate_lambdas(seen, data, 20)
-    assert found[0] == 0 and len(found) <= 20 and (np.diff(found) > 0).all()
+    actual = candidate_lambdas(seen, data, 20)
+    assert actual[0] == 0 and len(actual) <= 20 and (np.diff(actual) > 0).all()
 
 
 def test_too_few_images_says_how_many(table):
@@ -115,9 +115,9 @@ def test_too_few_images_says_how_many(table):
 
 
 def test_a_certificate_survives_json(table):
-    found = certify(table[1], table[0], LAMBDAS, (0.05, 0.1))
-    record = found.to_dict()
-    assert Certificate.from_dict({**record, "lambdas": list(record["lambdas"])}) == found
+    actual = certify(table[1], table[0], LAMBDAS, (0.05, 0.1))
+    record = actual.to_dict()
+    assert Certificate.from_dict({**record, "lambdas": list(record["lambdas"])}) == actual
     for wrong in ({}, {**record, "more": 1}, {**record, "p_values": None}):
         with pytest.raises(ValueError, match="not a certificate"):
             Certificate.from_dict(wrong)

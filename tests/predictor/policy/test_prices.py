@@ -11,8 +11,8 @@ PRICES = PriceList((1.0, 9.0, 36.0), (10.0, 10.0, 37.0), TABLE)
 
 def test_prices_are_lines_between_the_scales_and_beyond():
     # 9 to 36 tokens cost one millisecond each, up to 9 none does.
-    found = PRICES.price(np.array([[1.0, 5.0, 9.0], [10.0, 36.0, 72.0]]))
-    assert found.tolist() == [[10, 10, 10], [11, 37, 73]]
+    actual = PRICES.price(np.array([[1.0, 5.0, 9.0], [10.0, 36.0, 72.0]]))
+    assert actual.tolist() == [[10, 10, 10], [11, 37, 73]]
     one = PriceList((4.0,), (2.0,), TABLE)
     assert one.price(np.array([[8.0]])).tolist() == [[4.0]]
 
@@ -44,9 +44,9 @@ def test_lists_are_made_for_every_unit_of_the_calibration_split():
         scales=(1, 9),
         costs={"ms": np.tile([10.0, 30.0], (n, 1))},
     )
-    found = list_prices(np.tile([0.2, 0.8], (n, 1)), data)
-    assert list(found) == ["ms"]
-    prices = found["ms"]
+    actual = list_prices(np.tile([0.2, 0.8], (n, 1)), data)
+    assert list(actual) == ["ms"]
+    prices = actual["ms"]
     assert (prices.tokens, prices.costs) == ((1.0, 9.0), (10.0, 30.0))
     # The step is worth 0.6 for 20 ms.
     assert (prices.table.costs, prices.table.accuracies) == ((10.0, 30.0), (0.0, 1.0))

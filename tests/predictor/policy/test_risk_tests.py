@@ -61,14 +61,14 @@ def test_small_losses_prove_more_than_rare_whole_ones():
 def test_it_rejects_a_true_hypothesis_no_more_often_than_it_says(alpha):
     """Images of four questions that stand and fall together half of the time, mean just alpha."""
     rng = np.random.default_rng(0)
-    found = []
+    actual = []
     for _ in range(400):
         alone = (rng.random((100, 4)) < alpha).mean(axis=1)
         together = (rng.random(100) < alpha).astype(float)
         losses = np.where(rng.random(100) < 0.5, alone, together)
-        found.append(RiskTest(alpha, 0.1, 100, 400).p_value(losses))
+        actual.append(RiskTest(alpha, 0.1, 100, 400).p_value(losses))
     # 400 draws of a rate of 0.1 exceed 0.14 once in 200.
-    assert np.mean(np.array(found) <= 0.1) <= 0.14
+    assert np.mean(np.array(actual) <= 0.1) <= 0.14
 
 
 def test_one_question_an_image_gets_the_exact_tail():

@@ -40,10 +40,10 @@ def test_networks_side_by_side_and_rows_without_a_score(name):
     scores = torch.ones((2, 4, 3), dtype=torch.float64)
     known = torch.ones((2, 4, 3), dtype=torch.bool)
     scores[..., 0], known[:, 3] = 0.0, False
-    found = LOSSES[name](logits, scores, known)
+    actual = LOSSES[name](logits, scores, known)
     each = [LOSSES[name](*one) for one in zip(logits, scores, known, strict=True)]
-    assert found.shape == (2, 4) and found.isfinite().all()
-    assert torch.equal(found, torch.stack(each))
+    assert actual.shape == (2, 4) and actual.isfinite().all()
+    assert torch.equal(actual, torch.stack(each))
 
 
 def test_cross_entropy_by_hand():

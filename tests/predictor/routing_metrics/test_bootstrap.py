@@ -53,7 +53,7 @@ def test_a_draw_equals_the_metrics_on_the_repeated_rows(table):
     draws = draw_resamples(images, 7, seed=3)
     steps = oracle_steps(scores, tokens)
     chosen = np.random.default_rng(0).integers(0, 3, (60, 2))
-    found = choice_draws(draws, scores, tokens, chosen, steps)
+    actual = choice_draws(draws, scores, tokens, chosen, steps)
     for row, weights in enumerate(draws.weights):
         rows = np.repeat(np.arange(60), weights[draws.image_of_row].astype(int))
         fixed = fixed_points(scores[rows], tokens[rows])
@@ -63,22 +63,22 @@ def test_a_draw_equals_the_metrics_on_the_repeated_rows(table):
             won = scores[rows, picks].mean()
             oracle = oracle_at(scores[rows], tokens[rows], cost)
             hull = hull_at(*fixed, np.array([cost]))
-            assert found.tokens[row, column] == pytest.approx(cost)
-            assert found.accuracy[row, column] == pytest.approx(won)
-            assert found.hull[row, column] == pytest.approx(hull[0])
-            assert found.oracle[row, column] == pytest.approx(oracle[0])
+            assert actual.tokens[row, column] == pytest.approx(cost)
+            assert actual.accuracy[row, column] == pytest.approx(won)
+            assert actual.hull[row, column] == pytest.approx(hull[0])
+            assert actual.oracle[row, column] == pytest.approx(oracle[0])
             expected = gap_closed(np.array([won]), hull, oracle)
-            np.testing.assert_allclose(found.ogc[row, column], expected[0])
+            np.testing.assert_allclose(actual.ogc[row, column], expected[0])
 
 
 def test_only_once_gives_the_point_estimates(table):
     scores, tokens, images = table
     steps = oracle_steps(scores, tokens)
     chosen = np.zeros((60, 1), int)
-    found = choice_draws(only_once(images), scores, tokens, chosen, steps)
-    assert found.tokens[0, 0] == 1
-    assert found.accuracy[0, 0] == pytest.approx(scores[:, 0].mean())
-    assert found.hull[0, 0] == pytest.approx(scores[:, 0].mean())
+    actual = choice_draws(only_once(images), scores, tokens, chosen, steps)
+    assert actual.tokens[0, 0] == 1
+    assert actual.accuracy[0, 0] == pytest.approx(scores[:, 0].mean())
+    assert actual.hull[0, 0] == pytest.approx(scores[:, 0].mean())
 
 
 def test_pairing_cancels_what_two_choices_share(table):
@@ -86,10 +86,10 @@ def test_pairing_cancels_what_two_choices_share(table):
     scores, tokens, images = table
     draws, steps = draw_resamples(images, 200), oracle_steps(scores, tokens)
     chosen = np.random.default_rng(0).integers(0, 3, (60, 1))
-    found = choice_draws(draws, scores, tokens, np.hstack((chosen, chosen)), steps)
-    assert np.ptp(found.accuracy[:, 0]) > 0.1
-    np.testing.assert_array_equal(found.accuracy[:, 0], found.accuracy[:, 1])
-    np.testing.assert_array_equal(found.ogc[:, 0], found.ogc[:, 1])
+    actual = choice_draws(draws, scores, tokens, np.hstack((chosen, chosen)), steps)
+    assert np.ptp(actual.accuracy[:, 0]) > 0.1
+    np.testing.assert_array_equal(actual.accuracy[:, 0], actual.accuracy[:, 1])
+    np.testing.assert_array_equal(actual.ogc[:, 0], actual.ogc[:, 1])
 
 
 def test_oracle_draws_follow_a_budget_of_their_own(table):

@@ -19,8 +19,8 @@ TOKENS, ACCURACY = np.array([5.0, 2.0]), np.array([0.9, 0.6])
 
 
 def test_pgr_by_hand():
-    found = recovered_gain(np.array([0.5, 0.6, 0.9, 1.0]), *FIXED)
-    assert found == pytest.approx([0, 0.25, 1, 1.25])
+    actual = recovered_gain(np.array([0.5, 0.6, 0.9, 1.0]), *FIXED)
+    assert actual == pytest.approx([0, 0.25, 1, 1.25])
     assert np.isnan(recovered_gain(np.array([0.5]), 0.9, 0.9)).all()
 
 
@@ -101,5 +101,5 @@ def test_aiq_is_routerbenchs_on_a_table():
             line = quality[i] + (at - cost[i]) / (cost[j] - cost[i]) * (quality[j] - quality[i])
             best = np.maximum(best, np.where((at >= cost[i]) & (at <= cost[j]), line, -np.inf))
     expected = best.mean()
-    found = improvement_in_quality(cost, quality, (cost[0], 576.0))
-    assert found == pytest.approx(expected, abs=1e-4)
+    actual = improvement_in_quality(cost, quality, (cost[0], 576.0))
+    assert actual == pytest.approx(expected, abs=1e-4)

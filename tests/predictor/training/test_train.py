@@ -71,21 +71,21 @@ def accuracy_at(bundle, splits, budget):
 
 
 def test_the_router_beats_picture_only_and_question_only(splits, bundle):
-    found = {"both": accuracy_at(bundle, splits, 72.0)}
+    actual = {"both": accuracy_at(bundle, splits, 72.0)}
     for blocks in (PICTURE, ("question",)):
         settings = replace(QUICK, features=replace(SLIM, blocks=blocks))
-        found[blocks[-1]] = accuracy_at(train_bundle(*splits[:2], settings), splits, 72.0)
-    assert found["both"][0] > found["question"][0] + 0.03
-    assert found["both"][0] > found["statistics"][0] + 0.03
-    assert all(tokens < 72.0 * 1.15 for _, tokens in found.values())
+        actual[blocks[-1]] = accuracy_at(train_bundle(*splits[:2], settings), splits, 72.0)
+    assert actual["both"][0] > actual["question"][0] + 0.03
+    assert actual["both"][0] > actual["statistics"][0] + 0.03
+    assert all(tokens < 72.0 * 1.15 for _, tokens in actual.values())
 
 
 def test_the_boosted_router_beats_the_linear_one(splits, bundle):
     linear = train_bundle(*splits[:2], replace(QUICK, kind="linear"))
     test = splits[2]
     error = [
-        np.mean((found.predict_proba(test.coarse, test.question) - test.scores) ** 2)
-        for found in (bundle, linear)
+        np.mean((actual.predict_proba(test.coarse, test.question) - test.scores) ** 2)
+        for actual in (bundle, linear)
     ]
     assert error[0] < error[1]
 
@@ -147,35 +147,35 @@ def test_meta_says_what_it_was_trained_on(splits, bundle):
 
 def test_calibration_is_held_back_by_image_when_none_is_given(splits):
     quick = replace(QUICK, kind="linear", calibration_share=0.2)
-    found = train_bundle(splits[0], settings=quick)
-    assert found.meta["train"]["images"] == 200
-    assert found.meta["calibration"]["images"] == 50
+    actual = train_bundle(splits[0], settings=quick)
+    assert actual.meta["train"]["images"] == 200
+    assert actual.meta["calibration"]["images"] == 50
 
 
 def test_auto_keeps_what_wins_on_the_calibration_split(splits):
     train, calibration, test = splits
     quick = replace(QUICK, boosted=replace(TREES, trees=5, shared_trees=5), certify=((0.3, 0.3),))
-    found = train_bundle(train, calibration, replace(quick, kind="auto"))
-    table = found.meta["candidates"]
+    actual = train_bundle(train, calibration, replace(quick, kind="auto"))
+    table = actual.meta["candidates"]
     assert sorted(row["kind"] for row in table) == sorted(CANDIDATES)
     assert [row["ogc"] for row in table] == sorted((row["ogc"] for row in table), reverse=True)
-    assert (found.router.kind, found.meta["settings"]["kind"]) == (table[0]["kind"], "auto")
+    assert (actual.router.kind, actual.meta["settings"]["kind"]) == (table[0]["kind"], "auto")
     for row in table:
         alone = train_bundle(train, calibration, replace(quick, kind=row["kind"]))
         believed = alone.predict_proba(calibration.coarse, calibration.question)
         gap = measure_gap(calibration, cross_choose(believed, calibration, 72.0))
         assert row == {"kind": row["kind"], "budget": 72.0, "ogc": gap}
-        if row["kind"] == found.router.kind:
-            seen = [one.predict_raw(test.coarse, test.question) for one in (found, alone)]
+        if row["kind"] == actual.router.kind:
+            seen = [one.predict_raw(test.coarse, test.question) for one in (actual, alone)]
             assert np.array_equal(*seen)
-    assert found.certificates[0].tested == len(CANDIDATES)
+    assert actual.certificates[0].tested == len(CANDIDATES)
 
 
 def test_auto_on_a_split_without_a_gap_keeps_the_first_candidate(splits):
     alike = [replace(part, scores=np.ones_like(part.scores)) for part in splits[:2]]
-    found = train_bundle(*alike, replace(QUICK, kind="auto"))
-    assert found.router.kind == CANDIDATES[0]
-    assert {row["ogc"] for row in found.meta["candidates"]} == {None}
+    actual = train_bundle(*alike, replace(QUICK, kind="auto"))
+    assert actual.router.kind == CANDIDATES[0]
+    assert {row["ogc"] for row in actual.meta["candidates"]} == {None}
 
 
 def test_auto_and_blend_tune_their_parts(splits):

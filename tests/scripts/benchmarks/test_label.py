@@ -15,12 +15,12 @@ def test_label_is_measured_beside_the_plain_loop(runner, tmp_path):
     options = ["--each", "2", "--max-new-tokens", "2", "--json", str(path)]
     done = runner.invoke(main, [*TINY, *options])
     assert done.exit_code == 0, done.output
-    found = json.loads(path.read_text())
-    assert found["each"]["2"]["equal_answers"] == 1
-    assert found["each"]["2"]["speedup"] > 0
-    assert found["each"]["2"]["flops_per_question"] > 0
+    actual = json.loads(path.read_text())
+    assert actual["each"]["2"]["equal_answers"] == 1
+    assert actual["each"]["2"]["speedup"] > 0
+    assert actual["each"]["2"]["flops_per_question"] > 0
     assert "of matrix rate" in done.output
-    assert found["meta"]["command"].startswith("python -m scripts.benchmarks.label")
+    assert actual["meta"]["command"].startswith("python -m scripts.benchmarks.label")
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ def test_the_bench_times_a_small_router(runner, tmp_path):
     arguments = ["--rows", "200", "--routed", "300", "--width", "8", "--kind", "linear"]
     result = runner.invoke(main, [*arguments, "--no-tune", "--json", str(path)])
     assert result.exit_code == 0, result.output
-    found = json.loads(path.read_text())
-    assert found["rows"] == 200 and found["routed"] == 300
-    assert found["train_s"] > 0 and found["route_s"] > 0 and found["peak_gb"] > 0
+    actual = json.loads(path.read_text())
+    assert actual["rows"] == 200 and actual["routed"] == 300
+    assert actual["train_s"] > 0 and actual["route_s"] > 0 and actual["peak_gb"] > 0
 
 
 def test_rows_need_more_tokens_for_some_than_for_others():

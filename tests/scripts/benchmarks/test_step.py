@@ -19,8 +19,8 @@ def test_both_kinds_have_one_gradient():
 
 
 def test_the_peak_lies_above_the_start():
-    found = measure_memory(StepSettings(batch=1, prompt=4, answer=2), "naive")
-    assert found["peak"] >= found["start"] > 2**20
+    actual = measure_memory(StepSettings(batch=1, prompt=4, answer=2), "naive")
+    assert actual["peak"] >= actual["start"] > 2**20
 
 
 @pytest.mark.parametrize(("size", "millions"), [("300m", 308), ("7b", 7063)])
@@ -34,9 +34,9 @@ def test_the_command_measures_memory_in_processes_of_their_own(runner, tmp_path)
     path = tmp_path / "step.json"
     done = runner.invoke(main, ["--repeats", "1", "--batch", "1", "--json", str(path)])
     assert done.exit_code == 0, done.output
-    found = json.loads(path.read_text())
-    assert set(found["memory_bytes"]) == {"shared", "naive"}
-    assert found["meta"]["command"].startswith("python -m scripts.benchmarks.step")
+    actual = json.loads(path.read_text())
+    assert set(actual["memory_bytes"]) == {"shared", "naive"}
+    assert actual["meta"]["command"].startswith("python -m scripts.benchmarks.step")
     assert "times as fast" in done.output
 
 

@@ -112,8 +112,8 @@ def test_a_part_that_is_given_wins_over_the_run(runner):
 
 def test_parts_are_found_in_the_run(runner, tmp_path):
     (tmp_path / "d").touch()
-    found = f"{tmp_path}/b {tmp_path}/c {tmp_path}/d\n"
-    assert runner.invoke(parts, ["--run", str(tmp_path)]).output == found
+    actual = f"{tmp_path}/b {tmp_path}/c {tmp_path}/d\n"
+    assert runner.invoke(parts, ["--run", str(tmp_path)]).output == actual
 
 
 def test_a_needed_part_is_asked_for(runner):

@@ -41,16 +41,16 @@ def test_the_threshold_meets_the_budget():
 
 
 def test_the_section_by_hand(data):
-    found = describe_cascade(data, data, (25.75,))["at"]["25.75"]
-    assert (found["tokens"], found["accuracy"]) == (25.75, 0.75)
-    assert found["tokens_p95"] == 46
-    assert found["ogc"] == pytest.approx(1)  # the oracle has 3/4 there as well
+    actual = describe_cascade(data, data, (25.75,))["at"]["25.75"]
+    assert (actual["tokens"], actual["accuracy"]) == (25.75, 0.75)
+    assert actual["tokens_p95"] == 46
+    assert actual["ogc"] == pytest.approx(1)  # the oracle has 3/4 there as well
 
 
 def test_thresholds_come_from_the_calibration_split(data):
     unsure = replace(data, confidence=SURE - 5)
-    found = describe_cascade(data, unsure, (25.75,))["at"]["25.75"]
-    assert (found["threshold"], found["tokens"]) == (-0.1, 46)
+    actual = describe_cascade(data, unsure, (25.75,))["at"]["25.75"]
+    assert (actual["threshold"], actual["tokens"]) == (-0.1, 46)
 
 
 def test_without_confidence_there_is_no_cascade(data):

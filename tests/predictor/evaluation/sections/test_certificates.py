@@ -35,21 +35,21 @@ def parts():
 
 
 def test_a_level_is_certified_and_measured_on_the_test_split(parts):
-    found = study_certificates(*parts, LAMBDAS, [(0.1, 0.1)], draws=40)["0.1,0.1"]
+    actual = study_certificates(*parts, LAMBDAS, [(0.1, 0.1)], draws=40)["0.1,0.1"]
     expected = certify(*parts[0], LAMBDAS, (0.1, 0.1))
     losses, tokens = image_losses(*parts[1], expected.lam)
-    assert (found["lambda"], found["risk"], found["tokens"]) == (
+    assert (actual["lambda"], actual["risk"], actual["tokens"]) == (
         expected.lam,
         losses.mean(),
         tokens,
     )
     every = [image_losses(*parts[1], lam) for lam in LAMBDAS]
-    assert found["safe_tokens"] == min(spent for loss, spent in every if loss.mean() <= 0.1)
-    assert found["cost_ratio"] == pytest.approx(tokens / found["safe_tokens"])
-    assert found["drawn_violations"] <= 0.1 and found["drawn_cost_ratio"] >= 1
-    assert found["resplit_violations"] <= 0.2 and found["draws"] == 40
+    assert actual["safe_tokens"] == min(spent for loss, spent in every if loss.mean() <= 0.1)
+    assert actual["cost_ratio"] == pytest.approx(tokens / actual["safe_tokens"])
+    assert actual["drawn_violations"] <= 0.1 and actual["drawn_cost_ratio"] >= 1
+    assert actual["resplit_violations"] <= 0.2 and actual["draws"] == 40
 
 
 def test_a_level_that_needs_more_images_is_only_named(parts):
-    found = study_certificates(*parts, LAMBDAS, [(0.01, 0.05)])
-    assert found == {"0.01,0.05": {"alpha": 0.01, "delta": 0.05, "images": 150, "needed": 314}}
+    actual = study_certificates(*parts, LAMBDAS, [(0.01, 0.05)])
+    assert actual == {"0.01,0.05": {"alpha": 0.01, "delta": 0.05, "images": 150, "needed": 314}}

@@ -42,8 +42,8 @@ def test_rows_are_seeded_and_all_shown_where_asked_for(split):
 def test_a_row_holds_every_scale(split, texts):
     probabilities = np.tile([0.25, 0.75], (6, 1))
     # 0.25 - 1/64 against 0.75 - 9/64
-    found = gallery_rows(split, texts, probabilities, 1 / 64, np.array([1]))
-    assert found == [
+    actual = gallery_rows(split, texts, probabilities, 1 / 64, np.array([1]))
+    assert actual == [
         {
             "sample_id": "s1",
             "family": "gist",

@@ -38,13 +38,13 @@ def splits():
 
 def test_a_family_is_measured_with_a_router_that_was_not_trained_on_it(splits):
     usual = np.ones(160, np.int64)
-    found = leave_one_out(splits, QUICK, usual, 5.0)
-    assert set(found) == {"a", "b"}
-    assert found["a"]["n"] + found["b"]["n"] == 160
-    assert found["a"]["ogc_5"] > 0.8  # the bit means the same in both families
-    always = found["b"]["seen"]
+    actual = leave_one_out(splits, QUICK, usual, 5.0)
+    assert set(actual) == {"a", "b"}
+    assert actual["a"]["n"] + actual["b"]["n"] == 160
+    assert actual["a"]["ogc_5"] > 0.8  # the bit means the same in both families
+    always = actual["b"]["seen"]
     assert always["tokens"] == 9 and always["accuracy"] == 1 and always["regression_rate"] == 0
-    assert found["b"]["fallback"]["regression_rate"] <= found["b"]["regression_rate"]
+    assert actual["b"]["fallback"]["regression_rate"] <= actual["b"]["regression_rate"]
 
 
 def test_a_family_that_is_all_there_is_cannot_be_left_out(splits):
@@ -61,11 +61,11 @@ def test_other_words_change_what_the_router_reads_in_them(splits):
     # The bit is turned round in the first forty questions, all else stays.
     turned = test.question.copy()
     turned[:40, 0] = 2 - turned[:40, 0]
-    found = rephrase([bundle, bundle], test, replace(test, question=turned), 5.0)
-    assert 0.2 < found["changed_5"] <= 0.26
-    assert found["moved_up"] + found["moved_down"] == pytest.approx(found["changed_5"])
-    assert found["changed_5_low"] <= found["changed_5"] <= found["changed_5_high"]
-    assert found["accuracy_rephrased"] < found["accuracy"]
+    actual = rephrase([bundle, bundle], test, replace(test, question=turned), 5.0)
+    assert 0.2 < actual["changed_5"] <= 0.26
+    assert actual["moved_up"] + actual["moved_down"] == pytest.approx(actual["changed_5"])
+    assert actual["changed_5_low"] <= actual["changed_5"] <= actual["changed_5_high"]
+    assert actual["accuracy_rephrased"] < actual["accuracy"]
 
 
 def test_only_questions_that_both_splits_have_are_compared(splits):

@@ -27,9 +27,9 @@ def test_fallback_by_hand():
         predict_proba=lambda *_: np.full((2, 2), 0.5),
         lambda_for_budget=lambda budget: 0.1,
     )
-    found = report_fallback(bundle, data, 1.0)
-    assert found["without"] == {"tokens": 1, "accuracy": 0.5, "regression_rate": 0.5}
-    assert found["with"] == {"tokens": 5, "accuracy": 1, "regression_rate": 0}
-    assert (found["outlier"], found["share"]) == (0.01, 0.5)
+    actual = report_fallback(bundle, data, 1.0)
+    assert actual["without"] == {"tokens": 1, "accuracy": 0.5, "regression_rate": 0.5}
+    assert actual["with"] == {"tokens": 5, "accuracy": 1, "regression_rate": 0}
+    assert (actual["outlier"], actual["share"]) == (0.01, 0.5)
     bundle.gate = None
     assert report_fallback(bundle, data, 1.0) == {}
