@@ -264,7 +264,7 @@ def whole_results(results):
         "fallback": moved,
         "fallback_ood": moved,
         "ladder": {
-            "sentence": "Worth routing: 11 tokens a question can keep what 36 get.",
+            "sentence": "Worth routing: 11 tokens per question can keep what 36 get.",
             "headroom": [{"tokens": 9.0, "hull": 0.43, "oracle": 0.6, "headroom": 0.17}],
         },
     }

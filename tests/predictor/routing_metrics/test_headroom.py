@@ -30,7 +30,7 @@ def test_useful_ladder_is_worth_routing():
     assert stable["gain_low"] < stable["gain"] < stable["gain_high"]
     assert result["verdict"] == "worth"
     assert result["sentence"].startswith(
-        "Worth routing: 153 tokens a question can keep the 1.000 of"
+        "Worth routing: 153 tokens per question can keep the 1.000 of"
     )
     assert (result["always_right"], result["always_wrong"]) == (0.2, 0)
     assert result["non_monotone"] == 0
