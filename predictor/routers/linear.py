@@ -47,11 +47,12 @@ def fit_logistic(
     parts = np.concatenate([weights * target, weights * (1 - target)])
     right = np.repeat([1, 0], len(target))
     kept = parts > 0
-    if len(set(right[kept])) == 1:  # nothing to tell apart: only the intercept is left
+    # Nothing to tell apart, or nothing to tell it by: only the intercept is left.
+    if len(set(right[kept])) == 1 or not np.ptp(features, axis=0).any():
         mean = np.asarray(np.average(target, weights=weights))
         return np.append(np.zeros(features.shape[1]), log_odds(mean))
     fitted = LogisticRegression(
-        C=1 / settings.l2, solver="newton-cg", tol=1e-7, max_iter=settings.max_steps
+        C=1 / settings.l2, solver="newton-cholesky", tol=1e-7, max_iter=settings.max_steps
     ).fit(np.concatenate([features, features])[kept], right[kept], parts[kept])
     return np.append(fitted.coef_[0], fitted.intercept_)
 
