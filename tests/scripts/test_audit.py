@@ -53,7 +53,9 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     folder = make_folder("useful", LADDER, empty={(4, 1), (4, 9)})
     text = invoke(runner, "audit", "--outcomes", folder, "--json", tmp_path / "a.json")
     assert text.splitlines()[0].split("  ")[0] == "scale"
-    assert text.splitlines()[-1].startswith("Worth routing: 153 tokens per question can keep the 1.0")
+    assert text.splitlines()[-1].startswith(
+        "Worth routing: 153 tokens per question can keep the 1.0"
+    )
     actual = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert actual["verdict"] == "worth"
     assert actual["parse_failures"] == [0.01, 0.01, 0, 0, 0]
