@@ -92,7 +92,7 @@ def replacing(target: Path, over_folder: bool = False) -> Iterator[Path]:
         _remove(leftover)
         yield leftover
         if leftover.exists():
-            _sync(leftover)
+            _sync_all(leftover)
             if over_folder and target.is_dir():
                 _swap_folders(leftover, target)
             else:
@@ -134,7 +134,7 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     leftover = leftover_path(path)
     try:
         write_files(leftover, contents)
-        _sync(leftover)
+        _sync_all(leftover)
         os.replace(leftover, path)  # refuses to replace a folder that holds something
     except OSError as error:
         if not path.is_dir():
@@ -291,14 +291,18 @@ def _is_abandoned(leftover: Path) -> bool:
         return False  # its writer has just renamed it
 
 
-def _sync(path: Path) -> None:
-    """Make sure that a file, or a folder and the files in it, is on disk."""
+def _sync_all(path: Path) -> None:
+    """Make sure that a file, or a folder and all in it, is on disk."""
     if path.is_dir():
-        if os.name != "posix":
-            return  # Windows cannot open a folder, and renames there need no such help
-        for file in path.rglob("*"):
-            if file.is_file():
-                _sync(file)
+        for entry in path.iterdir():
+            _sync_all(entry)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Make sure that a file, or the list of names in a folder, is on disk."""
+    if path.is_dir() and os.name != "posix":
+        return  # Windows cannot open a folder, and renames there need no such help
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -155,3 +155,15 @@ def test_a_folder_that_cannot_take_its_place_gives_it_back(tmp_path, monkeypatch
             write_files(fresh, {"b": b"new"})
     assert (target / "a").read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_else_is_in_the_folder_is_left_alone(tmp_path, monkeypatch):
+    for index in range(3):
+        (tmp_path / f"other{index}").write_bytes(b"")
+    opened, real = [], os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest: opened.append(str(path)) or real(path, *rest)
+    )
+    write_folder(tmp_path / "folder", {"a": b"1"})
+    write_atomically(tmp_path / "file", b"2")
+    assert not [path for path in opened if "other" in path]
