@@ -3,6 +3,7 @@
 #   make study     the same on many more images, with every comparison there is: an hour or more
 #   make test      the tests
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
+#   make fuzz      ten minutes of bad input on every command
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
 
@@ -15,10 +16,10 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check mini clean
+.PHONY: help install demo study test lint check fuzz mini clean
 
 help:
-	@sed -n '2,7s/^# \{0,1\}//p' Makefile
+	@sed -n '2,8s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -51,6 +52,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 check: lint test
+
+fuzz: $(STAMP)
+	$(BIN)/python -m scripts.fuzzing.run --seconds 600
 
 # A training of m3-mini from nothing, two processes of one thread each; each stage goes on where it was
 # killed. models/m3-mini/README.md tells how the weights that are shipped came about.

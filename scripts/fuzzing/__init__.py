@@ -1,0 +1,1 @@
+"""Hostile and clumsy input for every command, and what became of it."""

@@ -1,0 +1,300 @@
+"""Bad calls of every command: a generator each, in the order of what they cost.
+
+A call is a list of arguments and files to change beforehand. `out` names what the call may write;
+nothing else below the home may change.
+"""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from m3_backbone.serialization import sha256, to_json
+from scripts.fuzzing.values import (
+    change_bytes,
+    change_json,
+    draw_number,
+    draw_path,
+    draw_text,
+    to_text,
+)
+from scripts.fuzzing.world import World
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `m3scale`.
+
+    Attributes:
+        arguments: what stands behind `m3scale`, relative to the home.
+        files: path below the home -> content that is written before.
+        out: paths below the home that the call may write.
+    """
+
+    arguments: tuple[str, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    out: tuple[str, ...] = ()
+
+
+Generator = Callable[[random.Random, World], Call]
+
+
+def options(draw: random.Random, world: World) -> Call:
+    """One option of one command gets a value that it should not have."""
+    command = draw.choice(list(OPTIONS))
+    base, flags = OPTIONS[command]
+    name, kind = draw.choice(flags)
+    value = {"number": draw_number, "text": draw_text, "path": draw_path}[kind](draw)
+    arguments = [*base.split(), name, value]
+    out = [value] if name in ("--out", "--json") or command == "compact" else []
+    if "--out" not in arguments and command in WRITES:
+        arguments += ["--out", "fresh"]
+        out.append("fresh")
+    return Call((command, *arguments), out=tuple(out))
+
+
+def table(draw: random.Random, world: World) -> Call:
+    """`import --table` of a damaged CSV or of JSON lines with one changed value."""
+    if draw.random() < 0.4:
+        damaged = change_bytes(draw, (world.spare / "table.csv").read_bytes())
+        return Call(
+            ("import", "--table", "t.csv", "--out", "fresh"), {"t.csv": damaged}, ("fresh",)
+        )
+    rows: list[Any] = [
+        {"sample_id": f"s{n}", "scale": scale, "answer": "a", "score": 1, "image_id": n, "group": 0}
+        for n in range(3)
+        for scale in (1, 9)
+    ]
+    lines = _lines(draw, rows)
+    return Call(("import", "--table", "t.jsonl", "--out", "fresh"), {"t.jsonl": lines}, ("fresh",))
+
+
+def log(draw: random.Random, world: World) -> Call:
+    """`import --samples` of lmms-eval logs with one changed value."""
+    rows: list[Any] = [
+        {
+            "doc_id": n,
+            "target": "red",
+            "doc": {"question": "what?", "image_id": n},
+            "filtered_resps": ["red"],
+            "resps": [["red"]],
+            "exact_match": 1.0,
+            "arguments": {"0": "what?"},
+        }
+        for n in range(3)
+    ]
+    files = {"a.jsonl": _lines(draw, rows), "b.jsonl": "".join(map(_line, rows)).encode()}
+    call = ("import", "--samples", "1=a.jsonl", "--samples", "9=b.jsonl", "--out", "fresh")
+    return Call(call, files, ("fresh",))
+
+
+def manifest(draw: random.Random, world: World) -> Call:
+    """A label folder whose manifest, checksums or request were edited."""
+    folder = world.spare / "runs" / "imported"
+    names = [p.relative_to(world.spare).as_posix() for p in folder.rglob("*") if p.is_file()]
+    name = draw.choice(names)
+    content = (world.spare / name).read_bytes()
+    if name.endswith(".json") and draw.random() < 0.7:
+        changed = to_text(change_json(draw, json.loads(content))).encode()
+    else:
+        changed = change_bytes(draw, content)
+    command = draw.choice(("oracle", "audit", "compact", "label"))
+    flag = "--status" if command == "label" else "--outcomes"
+    return Call((command, flag, "runs/imported"), {name: changed}, ("runs/imported",))
+
+
+def router(draw: random.Random, world: World) -> Call:
+    """A router with an edited file, its hashes made right again half of the time."""
+    files = {p.name: p.read_bytes() for p in (world.spare / "runs" / "router").iterdir()}
+    name = draw.choice(sorted(files))
+    if name.endswith(".json"):
+        config = json.loads(files[name])
+        files[name] = to_text(change_json(draw, config)).encode()
+    else:
+        files[name] = change_bytes(draw, files[name])
+    if draw.random() < 0.6:
+        _sign(files)
+    changed = {f"runs/router/{name}": content for name, content in files.items()}
+    return Call(("verify", "--router", "runs/router"), changed)
+
+
+def _sign(files: dict[str, bytes]) -> None:
+    """Make the hashes of a router right, as somebody would who wants it to be read."""
+    try:
+        config = json.loads(files["config.json"])
+        config.pop("config_sha256", None)
+        config["sha256"] = {name: sha256(files[name]) for name in config["sha256"]}
+        files["config.json"] = to_json({**config, "config_sha256": sha256(to_json(config))})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # it cannot be signed: it is refused for that
+
+
+def destination(draw: random.Random, world: World) -> Call:
+    """A command that would work is pointed at a place that is taken."""
+    command = draw.choice(list(DESTINATIONS))
+    place = draw_path(draw)
+    return Call((command, *DESTINATIONS[command].format(place=place).split("\t")), out=(place,))
+
+
+def source(draw: random.Random, world: World) -> Call:
+    """`label` of JSON lines with one changed value; the model is asked only if all is well."""
+    rows: list[Any] = [
+        {"image": f"{n}.png", "question": "what?", "answers": ["red"], "metric": "exact"}
+        for n in range(2)
+    ]
+    call = ("label", "--source", "q.jsonl", "--limit", "1", "--scales", "1", "--out", "fresh")
+    return Call(call, {"q.jsonl": _lines(draw, rows)}, ("fresh",))
+
+
+def picture(draw: random.Random, world: World) -> Call:
+    """`ask` about a damaged picture."""
+    content = change_bytes(draw, (world.spare / "0.png").read_bytes())
+    call = ("ask", "--scale", "1", "--image", "p.png", draw_text(draw) or "what?")
+    return Call(call, {"p.png": content})
+
+
+def _line(row: Any) -> str:
+    return to_text(row) + "\n"
+
+
+def _lines(draw: random.Random, rows: list[Any]) -> bytes:
+    changed = list(rows)
+    place = draw.randrange(len(rows))
+    changed[place] = change_json(draw, changed[place])
+    if draw.random() < 0.1:
+        changed[place] = change_json(draw, draw.choice((None, [], {}, 0, "x", rows)))
+    text = "".join(map(_line, changed)).encode("utf-8", "surrogatepass")
+    return change_bytes(draw, text) if draw.random() < 0.1 else text
+
+
+WRITES: Final = ("import", "label", "train", "report", "convert", "finetune", "profile")
+OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
+    "oracle": (
+        "--outcomes runs/outcomes",
+        [
+            ("--price", "number"),
+            ("--by", "text"),
+            ("--always-wrong", "text"),
+            ("--json", "path"),
+            ("--outcomes", "path"),
+        ],
+    ),
+    "audit": (
+        "--outcomes runs/outcomes",
+        [("--json", "path"), ("--outcomes", "path"), ("--again", "path"), ("--rerun", "number")],
+    ),
+    "verify": (
+        "--router runs/router",
+        [("--router", "path"), ("--outcomes", "path"), ("--json", "path")],
+    ),
+    "import": (
+        "--table table.csv",
+        [
+            ("--table", "path"),
+            ("--column", "text"),
+            ("--name", "text"),
+            ("--out", "path"),
+            ("--samples", "text"),
+            ("--score", "text"),
+        ],
+    ),
+    "compact": ("", [("--outcomes", "path")]),
+    "label": (
+        "--source questions.jsonl --limit 0",
+        [
+            ("--source", "path"),
+            ("--limit", "number"),
+            ("--scales", "number"),
+            ("--metric", "text"),
+            ("--column", "text"),
+            ("--shard", "text"),
+            ("--status", "path"),
+            ("--model", "path"),
+            ("--device", "text"),
+            ("--max-new-tokens", "number"),
+            ("--token-budget", "number"),
+        ],
+    ),
+    "ask": (
+        "--image 0.png --scale 2 what?",
+        [
+            ("--image", "path"),
+            ("--scale", "number"),
+            ("--budget", "number"),
+            ("--lambda", "number"),
+            ("--drop", "number"),
+            ("--certified", "number"),
+            ("--outlier", "number"),
+            ("--router", "path"),
+            ("--model", "path"),
+            ("--device", "text"),
+            ("--frames", "number"),
+            ("--max-new-tokens", "number"),
+        ],
+    ),
+    "train": (
+        "--outcomes runs/outcomes --calibration runs/outcomes --no-tune --kind linear",
+        [
+            ("--kind", "text"),
+            ("--seed", "number"),
+            ("--certify", "number"),
+            ("--extra", "text"),
+            ("--profile", "path"),
+            ("--outcomes", "path"),
+            ("--calibration", "path"),
+            ("--run", "path"),
+        ],
+    ),
+    "profile": (
+        "--limit 0",
+        [("--limit", "number"), ("--repeats", "number"), ("--source", "path"), ("--model", "path")],
+    ),
+    "finetune": (
+        "--steps 0",
+        [
+            ("--data", "path"),
+            ("--tower-rate", "number"),
+            ("--language-rate", "number"),
+            ("--steps", "number"),
+            ("--batch", "number"),
+            ("--save-seconds", "number"),
+            ("--dense-weight", "number"),
+            ("--lora-rank", "number"),
+            ("--scales", "number"),
+            ("--model", "path"),
+            ("--device", "text"),
+        ],
+    ),
+    "convert": ("checkpoint", [("--to", "text")]),
+    "report": ("--run runs", [("--run", "path"), ("--seeds", "number"), ("--profile", "path")]),
+    "push": ("runs/router", [("--token", "text")]),
+    "pull": ("nobody/nothing", [("--revision", "text")]),
+}
+"""Command -> a call that is right but for what is missing, and options with their kind of value."""
+
+DESTINATIONS: Final = {
+    "import": "--table\ttable.csv\t--out\t{place}",
+    "oracle": "--outcomes\truns/outcomes\t--json\t{place}",
+    "audit": "--outcomes\truns/imported\t--json\t{place}",
+    "verify": "--router\truns/router\t--json\t{place}",
+    "train": (
+        "--outcomes\truns/outcomes\t--calibration\truns/calibration\t--no-tune\t--kind\tlinear"
+        "\t--out\t{place}"
+    ),
+    "convert": "checkpoint\t{place}",
+    "label": "--source\tquestions.jsonl\t--limit\t1\t--scales\t1\t--out\t{place}",
+}
+"""Command -> arguments that work, separated by tabs, with a place to write to."""
+
+GENERATORS: Final[dict[str, tuple[Generator, int]]] = {
+    "options": (options, 8),
+    "table": (table, 12),
+    "log": (log, 6),
+    "manifest": (manifest, 8),
+    "router": (router, 8),
+    "destination": (destination, 4),
+    "source": (source, 2),
+    "picture": (picture, 1),
+}
+"""Name -> generator, and its share of the calls."""

@@ -1,0 +1,155 @@
+"""Runs one call, inside this process or in one of its own, and says what became of it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from scripts.fuzzing.calls import Call
+from scripts.fuzzing.world import Tree, World, read_tree
+
+Verdict = Literal["accepted", "refused", "long refusal", "traceback", "crash", "hang", "lost files"]
+FAULTS: tuple[Verdict, ...] = ("traceback", "crash", "hang", "lost files")
+PATIENCE = 60.0
+"""A call that takes longer hangs [seconds]."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call.
+
+    Attributes:
+        verdict: in one word.
+        detail: the last line of what it said, or what was lost.
+    """
+
+    verdict: Verdict
+    detail: str
+
+
+class _Hang(BaseException):
+    pass
+
+
+def run_call(call: Call, world: World, own_process: bool) -> Outcome:
+    """Run a call in the user's home, compare the home afterwards, and put it back.
+
+    Args:
+        call: the call.
+        world: the home.
+        own_process: whether as a real process, which may crash, or inside this one.
+
+    Returns:
+        What became of it.
+    """
+    for name, content in call.files.items():
+        (world.home / name).write_bytes(content)
+    before = read_tree(world.home)
+    outcome = _run_process(call, world) if own_process else _run_inside(call, world)
+    after = read_tree(world.home)
+    lost = find_lost(before, after, call, outcome.verdict)
+    if after != before or call.files:
+        world.restore()
+    return Outcome("lost files", f"{lost} ({outcome.detail})") if lost else outcome
+
+
+def find_lost(before: Tree, after: Tree, call: Call, verdict: Verdict) -> list[str]:
+    """Tell which entries a call should not have touched.
+
+    Args:
+        before: the home before.
+        after: the home afterwards.
+        call: the call, which says what it may write.
+        verdict: what became of it: what was refused may have written nothing.
+
+    Returns:
+        Paths that are gone, changed, or new and hidden.
+    """
+    allowed = call.out if verdict == "accepted" else ()
+    changed = [name for name, entry in before.items() if after.get(name) != entry]
+    fresh = [name for name in after if name not in before and Path(name).name.startswith(".")]
+    return [name for name in changed + fresh if not _is_below(name, allowed)]
+
+
+def _is_below(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+def _run_inside(call: Call, world: World) -> Outcome:
+    from click.testing import CliRunner
+
+    from scripts.cli import main
+
+    with _inside(world.home), _time_limit():
+        try:
+            result = CliRunner().invoke(main, list(call.arguments))
+        except _Hang:
+            return Outcome("hang", "")
+    error = result.exception
+    if isinstance(error, _Hang):
+        return Outcome("hang", "")
+    if error is not None and not isinstance(error, SystemExit):
+        return Outcome("traceback", f"{type(error).__name__}: {error}"[:200])
+    return _judge(result.exit_code, result.stderr)
+
+
+def _run_process(call: Call, world: World) -> Outcome:
+    command = [sys.executable, "-m", "scripts.cli", *call.arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    try:
+        done = subprocess.run(
+            [os.fsencode(word.replace("\x00", "")) for word in command],
+            cwd=world.home,
+            env=environment,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome("hang", "")
+    said = done.stderr.decode(errors="replace")
+    if done.returncode < 0 or done.returncode > 130:
+        return Outcome("crash", f"exit {done.returncode}: {said[-200:]}")
+    if "Traceback (most recent call last)" in said:
+        return Outcome("traceback", said.strip().splitlines()[-1][:200])
+    return _judge(done.returncode, said)
+
+
+def _judge(code: int, said: str) -> Outcome:
+    # A progress bar overwrites its own line.
+    lines = [line for line in re.split(r"[\n\r]", said) if line.strip() and "%|" not in line]
+    last = lines[-1][:200] if lines else ""
+    if code == 0:
+        return Outcome("accepted", last)
+    return Outcome("refused" if code == 2 and len(lines) == 1 else "long refusal", last)
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Hang
+
+    old = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
