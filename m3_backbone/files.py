@@ -1,27 +1,44 @@
-"""The one way to write: files and folders that replace the old ones in one step, and JSON.
+"""The one way to write: a file or folder takes the place of the old one in one step. And JSON.
 
-All is written under a name of the writing process and renamed, so two processes that write the same
-thing never meet, and a kill leaves the old or the new, never half of either. Knows nothing of what
-is in a file.
+Everything is written in a stage, a hidden folder beside the target that belongs to one process and
+says so. At the end the stage's content and the target change places. A kill or a full disk at any
+moment leaves the old or the new, never half of either and never none. Nothing is deleted because of
+its name: a stage is known by the note in it, a saved folder by its own files.
 """
 
-import hashlib
+import ctypes
+import errno
 import json
-import math
 import os
 import re
+import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
-LEFTOVER = ".tmp"
+from m3_backbone.serialization import json_ready, parse_json, sha256, to_json
+
+Owned: TypeAlias = Callable[[Path], Collection[str]]
+"""Folder that is to be replaced -> names of the files in it that this program wrote.
+
+Raises ValueError if the folder is not what this program writes there.
+"""
+
+STAGE = ".writing"
+"""How the name of a stage ends; it begins with a dot."""
+
+NOTE = "note.json"
+FRESH = "new"
+
+_OPEN: set[str] = set()
+"""Stages that this process has open."""
 
 OLD = 3600.0
-"""Nobody writes one file for so long [seconds]; what another machine left is swept after it."""
+"""Nobody writes one file for so long [seconds]; a stage of another machine is swept after it."""
 
 
 def worker_name() -> str:
@@ -57,26 +74,15 @@ def is_gone(worker: str) -> bool:
     return False
 
 
-def leftover_path(path: Path) -> Path:
-    """Name what becomes a file or folder once it is whole.
-
-    Args:
-        path: the file or folder.
-
-    Returns:
-        A name beside it that is this process's own.
-    """
-    return path.with_name(f"{path.name}.{worker_name()}{LEFTOVER}")
-
-
 @contextmanager
-def replacing(target: Path, over_folder: bool = False) -> Iterator[Path]:
-    """Write a file or folder under another name; at the end it takes the target's place.
+def replacing(target: Path, owned: Owned | None = None) -> Iterator[Path]:
+    """Write a file or folder in a stage; at the end it takes the target's place.
 
     Args:
-        target: the file or folder. Its parents are made; what is there stays until the new one is
-            on disk, and for good if anything is raised.
-        over_folder: whether a folder that holds something may be replaced; else that is an error.
+        target: the file or folder; of a symlink, what it leads to. Its parents are made. What is
+            there stays until the new one is on disk, and for good if anything is raised.
+        owned: for a folder that may be there already: which of its files are replaced. All others
+            in it stay. Without it a folder that holds something is not replaced.
 
     Yields:
         The path to write to. Nothing is there yet; if nothing is there at the end either, the
@@ -86,23 +92,22 @@ def replacing(target: Path, over_folder: bool = False) -> Iterator[Path]:
         OSError: if it cannot be written; nothing is left behind.
         FileNotFoundError: if something that was to be read meanwhile is missing.
     """
-    leftover = leftover_path(target)
+    target = Path(os.path.realpath(target))
+    _refuse_special(target)
+    stage = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove(leftover)
-        yield leftover
-        if leftover.exists():
-            _sync_all(leftover)
-            if over_folder and target.is_dir():
-                _swap_folders(leftover, target)
-            else:
-                os.replace(leftover, target)  # fails on a folder that holds something
+        stage = _open_stage(target)
+        yield stage / FRESH
+        if (stage / FRESH).exists():
+            _put_in_place(stage / FRESH, target, owned)
     except FileNotFoundError:
         raise  # of something that was to be read
     except OSError as error:
         raise OSError(explain(error, target)) from error
     finally:
-        _remove(leftover)
+        if stage is not None:
+            _close_stage(stage)
     _sync(target.parent)
 
 
@@ -116,8 +121,8 @@ def write_atomically(path: Path, content: bytes) -> Path:
     Returns:
         The file. An OSError says what could not be written; nothing is left behind then.
     """
-    with replacing(path) as leftover:
-        leftover.write_bytes(content)
+    with replacing(path) as fresh:
+        fresh.write_bytes(content)
     return path
 
 
@@ -131,17 +136,12 @@ def write_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
-    leftover = leftover_path(path)
     try:
-        write_files(leftover, contents)
-        _sync_all(leftover)
-        os.replace(leftover, path)  # refuses to replace a folder that holds something
-    except OSError as error:
+        with replacing(path) as fresh:
+            write_files(fresh, contents)
+    except OSError:
         if not path.is_dir():
-            raise OSError(explain(error, path)) from error
-    finally:
-        _remove(leftover)
-    _sync(path.parent)
+            raise
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -156,16 +156,50 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
+def check_output(path: Path, inputs: Iterable[Path] = (), owned: Owned | None = None) -> None:
+    """Refuse an output that cannot be written or would harm something, before any work is done.
+
+    Args:
+        path: the file or folder that is going to be written.
+        inputs: files and folders that are going to be read.
+        owned: as in `replacing`, for a folder; None for a file.
+
+    Raises:
+        ValueError: if the place is taken, is an input, or cannot be written to.
+    """
+    place = Path(os.path.realpath(path))
+    _refuse_special(place)
+    for source in inputs:
+        read = Path(os.path.realpath(source))
+        if place == read or (place in read.parents and owned is None):
+            raise ValueError(f"{path} is an input ({source}): name another place to write to")
+    if place.is_dir():
+        if owned is None:
+            raise ValueError(f"{path} is a folder: name a file to write to")
+        if any(place.iterdir()):
+            owned(place)
+    elif place.exists() and owned is not None:
+        raise ValueError(f"{path} is a file: name a folder to write to")
+    there = next(parent for parent in place.parents if parent.exists())
+    try:
+        _close_stage(_open_stage(there / place.name))
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(
+            f"cannot write to the folder {place.parent}: {reason}; choose another one"
+        ) from error
+
+
 def sweep(folder: Path, everything: bool = False) -> None:
-    """Delete what was being written by processes that run no more.
+    """Delete the stages of processes that run no more.
 
     Args:
         folder: where to look, not below it.
-        everything: whether to delete also what a process may be at.
+        everything: whether to delete also the stages of processes that may still run.
     """
-    for leftover in folder.glob(f"*{LEFTOVER}"):
-        if everything or _is_abandoned(leftover):
-            _remove(leftover)
+    for stage in folder.glob(f".*{STAGE}"):
+        if stage.name not in _OPEN and _is_abandoned(stage, everything):
+            _close_stage(stage)
 
 
 def explain(error: OSError, path: Path) -> str:
@@ -184,71 +218,6 @@ def explain(error: OSError, path: Path) -> str:
     )
 
 
-def sha256(content: bytes) -> str:
-    """Hash content.
-
-    Args:
-        content: any bytes.
-
-    Returns:
-        SHA-256 in hex.
-    """
-    return hashlib.sha256(content).hexdigest()
-
-
-def short_hash(text: str) -> str:
-    """Hash a text to an id that a person can compare.
-
-    Args:
-        text: any text.
-
-    Returns:
-        16 hex digits of its SHA-256.
-    """
-    return sha256(text.encode())[:16]
-
-
-def json_ready(value: Any, digits: int | None = None) -> Any:
-    """Turn values into what strict JSON knows.
-
-    Args:
-        value: numbers, arrays, text, and dicts, lists and tuples of them; numpy's among them.
-        digits: significant digits of a float; all if None.
-
-    Returns:
-        The same as dicts with text for keys, lists, floats, ints, text and None, which also stands
-        for NaN and infinities.
-
-    >>> json_ready({1: (0.5, float("nan"))})
-    {'1': [0.5, None]}
-    >>> json_ready([1 / 3], digits=7)
-    [0.3333333]
-    """
-    if hasattr(value, "tolist"):  # numpy's arrays and scalars; without importing numpy here
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): json_ready(item, digits) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_ready(item, digits) for item in value]
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None
-    return value if digits is None else float(f"{value:.{digits}g}")
-
-
-def to_json(value: Mapping[str, Any]) -> bytes:
-    """Write JSON; equal values give equal bytes.
-
-    Args:
-        value: JSON-ready values.
-
-    Returns:
-        The text, keys sorted, as UTF-8.
-    """
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
 def write_json(path: Path, content: object) -> Path:
     """Write a JSON file in one step.
 
@@ -263,40 +232,100 @@ def write_json(path: Path, content: object) -> Path:
     return write_atomically(path, f"{text}\n".encode())
 
 
-def _swap_folders(leftover: Path, target: Path) -> None:
-    # A folder that holds something cannot be replaced by a rename: it steps aside first.
-    aside = leftover.with_name(f"{leftover.name}{LEFTOVER}")
-    os.replace(target, aside)
+def _open_stage(target: Path) -> Path:
+    """Make a stage beside a target, and sweep those that lost processes left there."""
+    sweep(target.parent)
+    stage = target.with_name(f".m3scale-{worker_name()}-{secrets.token_hex(4)}{STAGE}")
+    _OPEN.add(stage.name)
+    stage.mkdir()
+    note = {"worker": worker_name(), "target": target.name}
+    (stage / NOTE).write_bytes(to_json({**note, "sha256": sha256(to_json(note))}))
+    return stage
+
+
+def _close_stage(stage: Path) -> None:
+    """Delete a stage, its note last: what is left by a kill in between is known by it."""
+    with suppress(OSError):
+        _remove(stage / FRESH)
+        _remove(stage / NOTE)
+        stage.rmdir()
+    _OPEN.discard(stage.name)
+
+
+def _is_abandoned(stage: Path, everything: bool) -> bool:
     try:
-        os.replace(leftover, target)
-    except OSError:
-        os.replace(aside, target)
-        raise
-    _remove(aside)
+        written = stage.stat().st_mtime
+        if not any(stage.iterdir()):
+            writer = re.fullmatch(rf"\.m3scale-(.+)-\w+{STAGE}", stage.name)
+            return writer is not None and is_gone(writer[1])
+        note = parse_json((stage / NOTE).read_bytes())
+        mark = note.pop("sha256")
+        worker = str(note["worker"])
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False  # nothing of ours, or its writer has just finished
+    if mark != sha256(to_json(note)):
+        return False
+    return everything or is_gone(worker) or time.time() - written > OLD
+
+
+def _refuse_special(target: Path) -> None:
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        device = target.is_block_device() or target.is_char_device()
+        kind = "a device" if device else "no regular file"
+        raise ValueError(f"{target} is {kind}: name a file or folder to write to")
+
+
+def _put_in_place(fresh: Path, target: Path, owned: Owned | None) -> None:
+    old = set(os.listdir(target)) if target.is_dir() else set()
+    if not old or owned is None:
+        _sync_all(fresh)
+        os.replace(fresh, target)  # fails on a folder that holds something
+        return
+    for name in old.difference(owned(target)):
+        _remove(fresh / name)  # what a user wrote there stays, such as an edited card
+        _link(target / name, fresh / name)
+    _sync_all(fresh)
+    _exchange(fresh, target)  # what was there is deleted with the stage
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _is_abandoned(leftover: Path) -> bool:
-    host = re.escape(socket.gethostname())
-    writer = re.search(rf"\.({host}-\d+){LEFTOVER}$", leftover.name)
-    try:
-        return bool(writer and is_gone(writer[1])) or time.time() - leftover.stat().st_mtime > OLD
-    except FileNotFoundError:
-        return False  # its writer has just renamed it
+def _link(source: Path, target: Path) -> None:
+    """Let an entry of a folder stand in another too, without copying what is in it."""
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True, copy_function=os.link)
+    else:
+        os.link(source, target, follow_symlinks=False)
+
+
+def _exchange(first: Path, second: Path) -> None:
+    # One step of the file system: there is no moment without either.
+    system = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(first), os.fsencode(second)
+    done = -1
+    if hasattr(system, "renameat2"):  # Linux
+        done = system.renameat2(-100, paths[0], -100, paths[1], 2)
+    elif hasattr(system, "renamex_np"):  # macOS
+        done = system.renamex_np(*paths, 2)
+    if done != 0:
+        number = ctypes.get_errno() or errno.ENOTSUP
+        raise OSError(
+            number, f"a folder cannot be replaced in one step here ({os.strerror(number)})"
+        )
 
 
 def _sync_all(path: Path) -> None:
     """Make sure that a file, or a folder and all in it, is on disk."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         for entry in path.iterdir():
             _sync_all(entry)
-    _sync(path)
+    if not path.is_symlink() and (path.is_file() or path.is_dir()):
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

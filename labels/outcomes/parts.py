@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import leftover_path, sha256, sweep, write_folder
+from m3_backbone.files import check_output, sweep, write_folder
+from m3_backbone.serialization import parse_json, sha256
 
 PARTS = "parts"
 TABLE = ".parquet"
@@ -72,19 +73,11 @@ def prepare_folder(folder: Path) -> None:
     """Make the folder of a run, prove that it can be written, and sweep leftovers away.
 
     Args:
-        folder: the run's folder, made with its parents where it is missing.
-
-    Raises:
-        ValueError: if nothing can be written there.
+        folder: the run's folder, made with its parents where it is missing; one that cannot be
+            written is a ValueError.
     """
-    try:
-        (folder / PARTS).mkdir(parents=True, exist_ok=True)
-        leftover_path(folder / "probe").write_bytes(b"")
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(
-            f"cannot write to the folder {folder}: {reason}; choose another one"
-        ) from error
+    check_output(folder / "probe")
+    (folder / PARTS).mkdir(parents=True, exist_ok=True)
     sweep(folder)
     sweep(folder / PARTS)
 
@@ -193,7 +186,7 @@ def _read_record(part: Part, run: str) -> dict[str, Any]:
     path = part.file(CHECKSUMS)
     damaged = f"{path} is damaged; delete it and run m3scale label again to make the part anew"
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
+        record: dict[str, Any] = parse_json(path.read_bytes())
         owner, _ = record["run"], dict(record["sha256"])
         own_checksum = record.pop("seal", None)
     except (ValueError, KeyError, TypeError) as error:

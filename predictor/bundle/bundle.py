@@ -5,14 +5,13 @@ before any parser sees it, because LightGBM's reader ends the process on a damag
 finds damage and mix-ups; it is no signature.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import sha256, to_json
 from m3_backbone.scales import EXTRAS
+from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.card import write_card
 from predictor.bundle.folder import CONFIG, read_checked, write_router
 from predictor.data import NOTHING, TOKENS, Extras, FloatArray
@@ -205,12 +204,13 @@ class RouterBundle:
             "sha256": {name: sha256(content) for name, content in sorted(files.items())},
         }
         # Through JSON and back first: what is hashed has to be what a reader will hash.
-        config = json.loads(to_json(config))
-        config["config_sha256"] = sha256(to_json(config))
+        config = parse_json(to_json(config))
         card = write_card(
             self.router.kind, self.scales, config["meta"], self.policy, self.certificates
-        )
-        return {**files, CONFIG: to_json(config), CARD: card.encode()}
+        ).encode()
+        config["card_sha256"] = sha256(card)  # whether a user has edited it since
+        config["config_sha256"] = sha256(to_json(config))
+        return {**files, CONFIG: to_json(config), CARD: card}
 
     def size_bytes(self) -> int:
         """Give the size of the saved folder."""
@@ -240,13 +240,13 @@ class RouterBundle:
         config, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
         try:
             scales = tuple(int(scale) for scale in config["scales"])
-            proven = json.loads(files.get(CERTIFICATES, b'{"levels": []}'))
-            prices = json.loads(files.get(PRICES, b"{}"))
+            proven = parse_json(files.get(CERTIFICATES, b'{"levels": []}'))
+            prices = parse_json(files.get(PRICES, b"{}"))
             return cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config["kind"]).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
-                policy=OperatingTable.from_dict(json.loads(files["policy.json"])),
+                policy=OperatingTable.from_dict(parse_json(files["policy.json"])),
                 meta=config["meta"],
                 certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,

@@ -3,35 +3,59 @@
 Not the router: `bundle.py` says what is in them.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import replacing, sha256, to_json, write_files
+from m3_backbone.files import replacing, write_files
+from m3_backbone.serialization import parse_json, sha256, to_json
 
 CONFIG = "config.json"
+CARD = "README.md"
 
 
 def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
     """Write a router's files; the folder appears whole or not at all.
 
     Args:
-        target: the folder; an older router there is replaced.
+        target: the folder; an older router there is replaced. Files in it that are not the older
+            router's stay, and so does its card if it was edited.
         files: file name to content.
 
     Raises:
         ValueError: if something that is not a router is in the way.
     """
-    if target.exists() and not _is_replaceable(target):
-        raise ValueError(f"{target} exists and is not a saved router; choose another folder")
-    with replacing(target, over_folder=True) as fresh:
+    if target.exists() and not target.is_dir():
+        raise ValueError(_not_a_router(target))
+    with replacing(target, owned=list_own_files) as fresh:
         write_files(fresh, files)
     return target
 
 
-def _is_replaceable(target: Path) -> bool:
-    return target.is_dir() and ((target / CONFIG).is_file() or not any(target.iterdir()))
+def list_own_files(folder: Path) -> set[str]:
+    """Tell which files of a folder are those of a saved router.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        Their names; the card is among them unless it was edited.
+
+    Raises:
+        ValueError: if the folder holds no saved router.
+    """
+    try:
+        config = _read_signed(folder / CONFIG)
+        names = {CONFIG, *map(str, config["sha256"])}
+        card = (folder / CARD).read_bytes() if (folder / CARD).is_file() else b""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(_not_a_router(folder)) from error
+    # Routers from before do not say what their card was: it counts as unedited.
+    return names | ({CARD} if config.get("card_sha256", sha256(card)) == sha256(card) else set())
+
+
+def _not_a_router(target: Path) -> str:
+    return f"{target} exists and is not a saved router; choose another folder"
 
 
 def read_checked(
@@ -68,17 +92,23 @@ def _read_config(folder: Path, wanted: tuple[int, int]) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"no router in {folder}: {path} is missing; run `m3scale train`")
-    try:
-        config = json.loads(path.read_bytes())
-        digest = config.pop("config_sha256")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is not the configuration of a saved router") from error
-    if sha256(to_json(config)) != digest:
-        raise ValueError(f"{path} was changed by hand or damaged; train the router again")
+    config = _read_signed(path)
     versions = (config.get("format_version"), config.get("feature_version"))
     if versions != wanted:
         raise ValueError(
             f"router in {folder} has format and feature version {versions}, this program reads "
             f"{wanted}; train the router again"
         )
+    return config
+
+
+def _read_signed(path: Path) -> dict[str, Any]:
+    # A configuration holds the hash of all else that is in it.
+    try:
+        config = parse_json(path.read_bytes())
+        digest = config.pop("config_sha256")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is not the configuration of a saved router") from error
+    if sha256(to_json(config)) != digest:
+        raise ValueError(f"{path} was changed by hand or damaged; train the router again")
     return dict(config)

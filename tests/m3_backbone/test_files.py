@@ -1,18 +1,20 @@
 import json
 import os
+import shutil
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from labels.outcomes.parts import PARTS, prepare_folder
 from m3_backbone.files import (
+    _OPEN,
+    STAGE,
+    check_output,
     is_gone,
-    json_ready,
-    leftover_path,
     replacing,
     sweep,
     worker_name,
@@ -21,6 +23,7 @@ from m3_backbone.files import (
     write_folder,
     write_json,
 )
+from m3_backbone.serialization import sha256, to_json
 
 
 @pytest.fixture(scope="module")
@@ -67,29 +70,47 @@ def test_a_folder_that_is_there_stays(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def open_stage(folder, worker):
+    """What a process leaves that is lost while it writes."""
+    with replacing(folder / "file") as fresh:
+        stage = fresh.parent
+        shutil.copytree(stage, lost := folder / f".m3scale-{worker}-0{STAGE}")
+    note = json.loads((lost / "note.json").read_bytes()) | {"worker": worker}
+    del note["sha256"]
+    (lost / "note.json").write_bytes(to_json({**note, "sha256": sha256(to_json(note))}))
+    (lost / "new").write_bytes(b"half")
+    return lost
+
+
 def test_prepare_sweeps_what_lost_processes_left(tmp_path, lost_worker):
     running = f"{socket.gethostname()}-{os.getppid()}"
     prepare_folder(tmp_path)
-    lost = tmp_path / f"manifest.json.{lost_worker}.tmp"
-    folder = tmp_path / PARTS / f"part-00008.{lost_worker}.tmp"
-    old, kept = tmp_path / "manifest.json.host-7.tmp", tmp_path / f"manifest.json.{running}.tmp"
-    folder.mkdir()
-    for path in (lost, folder / "part-00008.npz", old, kept):
-        path.write_bytes(b"half")
+    lost = [open_stage(place, lost_worker) for place in (tmp_path, tmp_path / PARTS)]
+    old, kept = open_stage(tmp_path, "host-7"), open_stage(tmp_path, running)
     os.utime(old, (0, 0))
     prepare_folder(tmp_path)
-    assert [path.exists() for path in (lost, folder, old, kept)] == [False, False, False, True]
+    assert [path.exists() for path in (*lost, old, kept)] == [False, False, False, True]
     sweep(tmp_path, everything=True)
     assert not kept.exists()
 
 
-def test_leftovers_of_two_processes_do_not_meet(tmp_path):
-    assert worker_name() in leftover_path(tmp_path / "file").name
+def test_what_only_has_the_name_of_a_stage_stays(tmp_path, lost_worker):
+    mine = tmp_path / f".m3scale-{lost_worker}-0{STAGE}"
+    mine.mkdir()
+    (mine / "note.json").write_text('{"worker": "me"}')
+    (tmp_path / "notes.tmp").write_text("mine")
+    os.utime(tmp_path / "notes.tmp", (0, 0))
+    write_atomically(tmp_path / "file", b"new")
+    sweep(tmp_path, everything=True)
+    assert (mine / "note.json").exists()
+    assert (tmp_path / "notes.tmp").exists()
 
 
-def test_json_ready_makes_strict_json():
-    value = {1: np.float32(0.5), "a": [np.int64(3), float("nan")], "b": (float("inf"), None, "x")}
-    assert json_ready(value) == {"1": 0.5, "a": [3, None], "b": [None, None, "x"]}
+def test_a_stage_of_this_process_that_is_open_is_not_swept(tmp_path):
+    with replacing(tmp_path / "outer") as fresh:
+        write_atomically(tmp_path / "inner", b"1")
+        fresh.write_bytes(b"2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inner", "outer"]
 
 
 def test_write_json_leaves_only_the_file(tmp_path):
@@ -105,15 +126,10 @@ def test_write_json_keeps_the_old_file_when_it_fails(tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
 
 
-def test_json_ready_rounds_to_digits():
-    value = {1: np.float64(1 / 3), "b": np.array([1, 2]), "c": (np.nan, np.int64(4), None, "d")}
-    assert json_ready(value, digits=7) == {"1": 0.3333333, "b": [1, 2], "c": [None, 4, None, "d"]}
-
-
 def test_a_folder_takes_the_place_of_the_old_one_at_the_end(tmp_path):
     target = tmp_path / "folder"
     write_folder(target, {"a": b"old"})
-    with replacing(target, over_folder=True) as fresh:
+    with replacing(target, owned=lambda folder: {"a"}) as fresh:
         write_files(fresh, {"b": b"new"})
         assert (target / "a").read_bytes() == b"old"
     assert [path.name for path in target.iterdir()] == ["b"]
@@ -140,30 +156,146 @@ def test_nothing_is_left_of_what_was_given_up(tmp_path, error):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_that_cannot_take_its_place_gives_it_back(tmp_path, monkeypatch):
-    target, replace = tmp_path / "folder", os.replace
+def snapshot(folder):
+    """Every entry below a folder: what it is, and what is in it."""
+    entries = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            entries[name] = os.readlink(path)
+        elif path.is_file():
+            entries[name] = path.read_bytes()
+        else:
+            entries[name] = stat.S_IFMT(path.lstat().st_mode)
+    return entries
+
+
+def fill(folder):
+    """A folder with a file of ours and much that is a user's."""
+    write_folder(folder, {"a": b"old", "notes.txt": b"mine"})
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "x").write_bytes(b"deep")
+    (folder / "link").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+
+
+def test_what_a_user_put_into_a_folder_stays(tmp_path):
+    target = tmp_path / "folder"
+    fill(target)
+    before = snapshot(target)
+    with replacing(target, owned=lambda folder: {"a"}) as fresh:
+        write_files(fresh, {"b": b"new", "notes.txt": b"ours"})
+    after = snapshot(target)
+    assert after.pop("b") == b"new"
+    assert before.pop("a") == b"old"
+    assert after == before
+
+
+class Cut(BaseException):
+    """A kill: nothing may tidy up after it."""
+
+
+CALLS = ("replace", "fsync", "link", "mkdir", "open", "listdir", "rmdir", "unlink")
+
+
+@pytest.mark.parametrize("moment", range(40))
+@pytest.mark.parametrize("kind", ["EIO", "kill"])
+def test_an_error_or_a_kill_at_any_call_leaves_the_old_or_the_new(
+    tmp_path, monkeypatch, moment, kind
+):
+    target = tmp_path / "folder"
+    fill(target)
+    old = snapshot(target)
+    new = {**{name: old[name] for name in old if name != "a"}, "b": b"new"}
+    left = [moment]
+
+    def broken(call):
+        def run(*args, **options):
+            left[0] -= 1
+            if left[0] < 0 and (kind == "kill" or left[0] == -1):
+                raise Cut if kind == "kill" else OSError(5, "Input/output error")
+            return call(*args, **options)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(os, name, broken(getattr(os, name)))
+        if kind == "kill":
+            patch.setattr("m3_backbone.files._close_stage", lambda stage: None)
+        try:
+            with replacing(target, owned=lambda folder: {"a"}) as fresh:
+                write_files(fresh, {"b": b"new"})
+        except (OSError, Cut):
+            pass
+    assert snapshot(target) in (old, new)
+    _OPEN.clear()  # as in a new process
+    write_atomically(tmp_path / "next", b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "next"]
+
+
+def test_the_exchange_is_one_step_and_says_where_it_cannot_be_had(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
     write_folder(target, {"a": b"old"})
-
-    def refuse(source, place):
-        if (Path(source) / "b").exists():
-            raise OSError(5, "Input/output error")
-        replace(source, place)
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="Input/output error"):
-        with replacing(target, over_folder=True) as fresh:
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    with pytest.raises(OSError, match="a folder cannot be replaced in one step here"):
+        with replacing(target, owned=lambda folder: {"a"}) as fresh:
             write_files(fresh, {"b": b"new"})
-    assert (target / "a").read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
+    assert snapshot(tmp_path) == {"folder": stat.S_IFDIR, "folder/a": b"old"}
+
+
+def test_a_symlink_is_followed_and_a_device_refused(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is no regular file"):
+        write_atomically(tmp_path / "pipe", b"new")
+    with pytest.raises(ValueError, match="null is a device"):
+        write_atomically(Path("/dev/null"), b"new")
+
+
+def refuse(folder):
+    raise ValueError("not ours")
+
+
+def test_outputs_are_refused_before_any_work(tmp_path, monkeypatch):
+    source = tmp_path / "source.jsonl"
+    source.write_bytes(b"{}")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_bytes(b"")
+    check_output(tmp_path / "a" / "b" / "new.json", [source])
+    check_output(tmp_path / "new", [source], owned=refuse)
+    with pytest.raises(ValueError, match="is an input"):
+        check_output(source, [source])
+    with pytest.raises(ValueError, match="is a folder: name a file"):
+        check_output(tmp_path / "full")
+    with pytest.raises(ValueError, match="is a file: name a folder"):
+        check_output(source, owned=refuse)
+    with pytest.raises(ValueError, match="not ours"):
+        check_output(tmp_path / "full", owned=refuse)
+    with pytest.raises(ValueError, match="cannot write to the folder .*below: Not a directory"):
+        check_output(source / "below" / "it")
+    monkeypatch.setattr(os, "mkdir", lambda *_: fail(0))
+    with pytest.raises(
+        ValueError, match="cannot write to the folder .*: No space left on device; choose"
+    ):
+        check_output(tmp_path / "new.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "source.jsonl"]
 
 
 def test_what_else_is_in_the_folder_is_left_alone(tmp_path, monkeypatch):
     for index in range(3):
         (tmp_path / f"other{index}").write_bytes(b"")
     opened, real = [], os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *rest: opened.append(str(path)) or real(path, *rest)
-    )
+
+    def watch(path, *rest, **more):
+        opened.append(str(path))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", watch)
     write_folder(tmp_path / "folder", {"a": b"1"})
     write_atomically(tmp_path / "file", b"2")
     assert not [path for path in opened if "other" in path]

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -77,11 +78,30 @@ def test_nothing_in_the_folder_is_a_pickle(folder):
             assert all(archive[name].dtype.kind in "fiu" for name in archive.files)
 
 
-def test_saving_replaces_an_older_router_and_leaves_nothing_behind(bundle, folder):
-    (folder / "stale.txt").write_text("from before")
+def test_saving_replaces_an_older_router_and_keeps_what_is_a_users(bundle, folder):
+    (folder / "notes.txt").write_text("mine")
+    (folder / "README.md").write_text("my words")
     bundle.save(folder)
-    assert not (folder / "stale.txt").exists()
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "README.md").read_text() == "my words"
     assert [path.name for path in folder.parent.iterdir()] == ["router"]
+    assert RouterBundle.load(folder).scales == SCALES
+
+
+def test_a_card_that_nobody_edited_and_files_that_are_gone_are_replaced(bundle, folder):
+    first = (folder / "README.md").read_text()
+    other = dataclasses.replace(bundle, meta={**bundle.meta, "checkpoint": "another"})
+    other.save(folder)
+    assert (folder / "README.md").read_text() != first
+    assert not list(folder.glob("*.tmp"))
+
+
+def test_a_checkpoint_is_no_router(bundle, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llava"}')
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(ValueError, match="exists and is not a saved router; choose another"):
+        bundle.save(tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == b"weights"
 
 
 def test_saving_takes_an_empty_folder(bundle, tmp_path):

@@ -1,0 +1,90 @@
+"""Values to JSON and back, and checksums: equal values give equal bytes, damage is a ValueError."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def sha256(content: bytes) -> str:
+    """Hash content.
+
+    Args:
+        content: any bytes.
+
+    Returns:
+        SHA-256 in hex.
+    """
+    return hashlib.sha256(content).hexdigest()
+
+
+def short_hash(text: str) -> str:
+    """Hash a text to an id that a person can compare.
+
+    Args:
+        text: any text.
+
+    Returns:
+        16 hex digits of its SHA-256.
+    """
+    return sha256(text.encode())[:16]
+
+
+def json_ready(value: Any, digits: int | None = None) -> Any:
+    """Turn values into what strict JSON knows.
+
+    Args:
+        value: numbers, arrays, text, and dicts, lists and tuples of them; numpy's among them.
+        digits: significant digits of a float; all if None.
+
+    Returns:
+        The same as dicts with text for keys, lists, floats, ints, text and None, which also stands
+        for NaN and infinities.
+
+    >>> json_ready({1: (0.5, float("nan"))})
+    {'1': [0.5, None]}
+    >>> json_ready([1 / 3], digits=7)
+    [0.3333333]
+    """
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars; without importing numpy here
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): json_ready(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item, digits) for item in value]
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else float(f"{value:.{digits}g}")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON.
+
+    Args:
+        text: the text, or its bytes as UTF-8 or UTF-16.
+
+    Returns:
+        Its value.
+
+    Raises:
+        ValueError: if it is no JSON, or nested deeper than a parser can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deep") from error
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """Write JSON; equal values give equal bytes.
+
+    Args:
+        value: JSON-ready values.
+
+    Returns:
+        The text, keys sorted, as UTF-8.
+    """
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

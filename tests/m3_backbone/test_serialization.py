@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from m3_backbone.serialization import json_ready, parse_json, short_hash, to_json
+
+
+def test_json_ready_makes_strict_json():
+    value = {1: np.float32(0.5), "a": [np.int64(3), float("nan")], "b": (float("inf"), None, "x")}
+    assert json_ready(value) == {"1": 0.5, "a": [3, None], "b": [None, None, "x"]}
+
+
+def test_json_ready_rounds_to_digits():
+    value = {1: np.float64(1 / 3), "b": np.array([1, 2]), "c": (np.nan, np.int64(4), None, "d")}
+    assert json_ready(value, digits=7) == {"1": 0.3333333, "b": [1, 2], "c": [None, 4, None, "d"]}
+
+
+def test_equal_values_give_equal_bytes():
+    assert to_json({"b": 1, "a": [2]}) == to_json({"a": [2], "b": 1})
+    assert len(short_hash("a")) == 16
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100000 + "]" * 100000, "", b"\xff\xfe"])
+def test_what_is_no_json_is_a_value_error(text):
+    with pytest.raises(ValueError, match="JSON|Expecting|decode"):
+        parse_json(text)
