@@ -14,7 +14,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from m3_backbone.files import short_hash
+from m3_backbone.serialization import short_hash
 
 ImageLoader = Callable[[str], Image.Image]
 Joined = Mapping[str, tuple[str, ...]]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m3_backbone.files import sha256
+from m3_backbone.serialization import sha256
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]

@@ -10,7 +10,15 @@ from scripts.stages.profile import profile_option, read_extras
 from scripts.stages.run_folder import PARTS
 from scripts.stages.splits import read_splits
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import json_option, part_option, run_option, seeds_option
+from scripts.terminal.options import (
+    LARGEST_SEED,
+    Finite,
+    Whole,
+    json_option,
+    part_option,
+    run_option,
+    seeds_option,
+)
 from scripts.terminal.output import print_rows
 
 
@@ -21,8 +29,20 @@ from scripts.terminal.output import print_rows
     "--calibration", PARTS.outcomes("calibration"), "Label folder that blocks are compared on."
 )
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
-@click.option("--budget", default=72.0, show_default=True, help="Mean visual tokens per question.")
-@click.option("--seed", default=0, show_default=True, help="First seed of everything random.")
+@click.option(
+    "--budget",
+    default=72.0,
+    show_default=True,
+    type=Finite(0),
+    help="Mean visual tokens per question.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=Whole(0, LARGEST_SEED),
+    help="First seed of everything random.",
+)
 @seeds_option(3, "Trainings of each choice of blocks.")
 @profile_option
 @json_option

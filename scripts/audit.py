@@ -10,7 +10,7 @@ from scripts.stages.audit import audit, rerun_sample
 from scripts.stages.model import Opening, model_options
 from scripts.stages.splits import read_answered
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import json_option, outcomes_option
+from scripts.terminal.options import Whole, json_option, outcomes_option
 from scripts.terminal.output import print_table
 
 LINES = {
@@ -39,7 +39,7 @@ GROUP_COLUMNS = {
 )
 @click.option(
     "--rerun",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="IMAGES",
     help="Instead, ask this many images again in other batches; opens the model.",
 )

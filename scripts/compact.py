@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import outcomes_option
+from scripts.terminal.options import Whole, outcomes_option
 
 
 @click.command(cls=OneLineCommand)
@@ -14,7 +14,7 @@ from scripts.terminal.options import outcomes_option
     "--megabytes",
     default=256,
     show_default=True,
-    type=click.IntRange(1),
+    type=Whole(1),
     help="Largest file to make; a part that is larger stays as it is.",
 )
 def main(outcomes: Path, megabytes: int) -> None:

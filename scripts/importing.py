@@ -6,7 +6,7 @@ import click
 
 from scripts.stages.label import LabelRequest
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import option_of
+from scripts.terminal.options import InputFile, option_of
 
 
 @click.command("import", cls=OneLineCommand)
@@ -20,7 +20,7 @@ from scripts.terminal.options import option_of
 @click.option("--score", help="Which score of the sample logs to take, if they have several.")
 @click.option(
     "--table",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputFile(),
     help="CSV or JSONL instead: sample_id, scale, answer, score[, group, image_id, cost, ...].",
 )
 @option_of(LabelRequest, "columns")

@@ -7,7 +7,7 @@ import click
 
 from m3_backbone.files import write_json
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import json_option
+from scripts.terminal.options import Finite, json_option
 from scripts.terminal.output import print_table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _Convention(click.Choice[str]):
     "--price",
     default=PRICE,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Finite(0),
     help="Score that a visual token costs, for the rule utility.",
 )
 @json_option

@@ -8,7 +8,7 @@ from labels.labelling.settings import LabelSettings
 from m3_backbone.files import write_json
 from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import option_of
+from scripts.terminal.options import Whole, option_of
 from scripts.terminal.output import print_table
 
 
@@ -16,12 +16,12 @@ from scripts.terminal.output import print_table
 @click.option(
     "--source", default="scenes:test", show_default=True, help="Questions to ask, as in label."
 )
-@click.option("--limit", default=4, show_default=True, type=click.IntRange(1), help="Its rows.")
+@click.option("--limit", default=4, show_default=True, type=Whole(1), help="Its rows.")
 @click.option(
     "--repeats",
     default=5,
     show_default=True,
-    type=click.IntRange(1),
+    type=Whole(1),
     help="Timed runs of each kind; the median counts.",
 )
 @option_of(LabelSettings, "max_new_tokens")

@@ -13,7 +13,9 @@ from scripts.stages.splits import read_splits
 from scripts.stages.train import describe_certificate, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
+    LARGEST_SEED,
     Level,
+    Whole,
     json_option,
     part_option,
     run_option,
@@ -45,7 +47,13 @@ BUDGETS = (36, 72, 144)
     help="Name of the router: blend, boosted, constant, knn, linear, mlp or ordinal; auto keeps "
     "the best of four on the calibration split.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=Whole(0, LARGEST_SEED),
+    help="Seed of everything random.",
+)
 @click.option(
     "--certify",
     type=Level(),

@@ -20,6 +20,7 @@ from typing import Any
 
 from labels.outcomes.parts import PARTS, Part
 from m3_backbone.files import explain, is_gone, worker_name
+from m3_backbone.serialization import parse_json
 
 CLAIM = ".claim"
 
@@ -221,7 +222,7 @@ def _read_claim(path: Path) -> Claim | None:
     except FileNotFoundError:
         return None
     try:
-        note: dict[str, Any] = json.loads(text)
+        note: dict[str, Any] = parse_json(text)
     except ValueError:
         note = {}  # its process was lost before it could write a word, or is about to
     index = int(path.name.removeprefix("part-").removesuffix(CLAIM))

@@ -50,8 +50,9 @@ from labels.outcomes.parts import (
     write_part,
 )
 from labels.questions import Question, QuestionSet, format_question
-from m3_backbone.files import short_hash, sweep, worker_name, write_atomically
+from m3_backbone.files import sweep, worker_name, write_atomically
 from m3_backbone.scales import check_scale
+from m3_backbone.serialization import short_hash
 
 FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""

@@ -6,9 +6,8 @@ on such a table; audits and oracles need none.
 """
 
 import csv
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from labels.outcomes.manifest import (
 )
 from labels.outcomes.parts import FEATURES, TABLE, Part, prepare_folder, write_part
 from labels.questions import REFERENCE, Question, fingerprint_questions
-from m3_backbone.files import sha256, write_atomically
+from m3_backbone.files import write_atomically
+from m3_backbone.serialization import parse_json, sha256
 
 REQUIRED = ("sample_id", "scale", "answer", "score")
 OPTIONAL = ("group", "image_id", "cost", "question", "target")
@@ -132,20 +132,19 @@ def import_outcomes(rows: Sequence[Record], folder: Path, name: str) -> Path:
 def _make_outcome(row: Record, name: str) -> dict[str, Value]:
     sample = str(row["sample_id"])
     try:
-        scale, score = int(row["scale"]), float(row["score"])
-        cost = scale if row.get("cost") in (None, "") else round(float(row["cost"]))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"sample {sample!r}: {error}; expected numbers") from error
-    if not 0 <= score <= 1 or scale < 1:
+        scale, score = _read_count(row["scale"]), float(row["score"])
+        cost = scale if row.get("cost") in (None, "") else _read_count(row["cost"])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sample {sample!r}: {str(error)[:160]}; expected numbers") from error
+    if not 0 <= score <= 1:
         raise ValueError(
-            f"sample {sample!r}: expected a score in [0, 1] and a scale of at least 1, got {score} "
-            f"and {scale}"
+            f"sample {sample!r}: expected a score in [0, 1], got {score} at scale {scale}"
         )
     return {
         "sample_id": sample,
-        "image_id": str(row.get("image_id") or sample),
+        "image_id": _read_name(row.get("image_id"), sample),
         "dataset": name,
-        "group": str(row.get("group") or ""),
+        "group": _read_name(row.get("group"), ""),
         "scale": scale,
         "answer": str(row["answer"]),
         "score": score,
@@ -199,23 +198,44 @@ def _make_question(name: str, row: Record) -> Question:
     known = target not in (None, "", [])
     return Question(
         sample_id=name,
-        image_id=str(row.get("image_id") or name),
-        question=str(row.get("question") or name),
+        image_id=_read_name(row.get("image_id"), name),
+        question=_read_name(row.get("question"), name),
         answers=answers if known else (),
         metric="exact" if known else REFERENCE,
-        group=str(row.get("group") or ""),
+        group=_read_name(row.get("group"), ""),
     )
 
 
+def _read_count(value: object) -> int:
+    # A bool, a fraction and what no table can hold are refused.
+    number = float(value) if isinstance(value, int | float | str) else math.nan
+    if isinstance(value, bool) or not number.is_integer() or not 1 <= number < 2**53:
+        raise ValueError(f"expected a whole number of tokens of at least 1, got {value!r}")
+    return int(number)
+
+
+def _read_name(value: object, default: str) -> str:
+    """Read the text of a cell: 0 and false are names as good as any."""
+    return default if value is None or value == "" else str(value)
+
+
 def _read_csv(path: Path) -> list[Record]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [dict(record) for record in csv.DictReader(file)]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            records = [dict(record) for record in csv.DictReader(file, restkey="")]
+    except csv.Error as error:
+        raise ValueError(f"{path}: expected a CSV table: {error}") from error
+    for row, record in enumerate(records, start=1):
+        if record.pop("", None) is not None:
+            raise ValueError(f"{path}, row {row}: it has more cells than the table has columns")
+    return records
 
 
 def _read_jsonl(path: Path) -> list[Record]:
-    lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
+    # Not splitlines: JSON may hold other separators, such as U+2028, inside a text.
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
     try:
-        return [dict(json.loads(line)) for line in lines if line.strip()]
+        return [dict(parse_json(line)) for line in lines if line.strip()]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: expected one JSON object per line: {error}") from error
 

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from m3_backbone.files import short_hash, write_atomically
+from m3_backbone.files import write_atomically
+from m3_backbone.serialization import parse_json, short_hash
 
 MANIFEST = "manifest.json"
 QUESTIONS_FILE = "questions.parquet"
@@ -20,6 +21,10 @@ IMPORTED = "imported"
 """Prefix of the checkpoint of imported tables, which have no features."""
 
 Setting = str | int | list[int]
+
+MOST = 10**9
+MOST_PARTS = 10**6
+"""Bounds of what is read: a damaged count must not take all memory."""
 
 UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0, "first_token": 0, "extras": ""}
 """Settings of older runs, whose manifest does not name them."""
@@ -44,6 +49,20 @@ class Manifest:
     n_images: int
     n_parts: int
     finished: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run has: the counts are not part of its id.
+
+        Raises:
+            ValueError: if a field is of another type, or a count is out of range.
+        """
+        counts = (self.n_questions, self.n_images, self.n_parts)
+        typed = isinstance(self.source, str) and isinstance(self.settings, dict)
+        typed = typed and isinstance(self.finished, bool)
+        if not typed or any(type(count) is not int for count in counts):
+            raise ValueError("a manifest's field is of another type")
+        if not all(0 <= count <= MOST for count in counts) or self.n_parts > MOST_PARTS:
+            raise ValueError(f"a run has at most {MOST} questions in {MOST_PARTS} parts")
 
     @property
     def run(self) -> str:
@@ -79,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no labelling run (no {MANIFEST}); m3scale label makes one"
         )
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         run = content.pop("run")
         manifest = Manifest(**content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

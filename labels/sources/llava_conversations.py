@@ -3,10 +3,11 @@
 Only the list is read here; images are opened when training needs them.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from m3_backbone.serialization import parse_json
 
 IMAGE = "<image>"
 ROLES = ("human", "gpt")
@@ -45,7 +46,7 @@ def read_conversations(path: Path, images: Path) -> list[Conversation]:
     if not path.is_file():
         raise FileNotFoundError(f"no conversations at {path}: expected a JSON file")
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(entries, list) or not entries:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from m3_backbone.files import short_hash
+from m3_backbone.serialization import short_hash
 
 CONTENT_SUFFIXES = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")
 """Files of a checkpoint that change what it answers; its documentation does not."""

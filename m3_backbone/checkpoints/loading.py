@@ -4,7 +4,6 @@ A stock transformers folder and one of LLaVA's own code open alike; nothing is r
 checkpoint that is not whole is refused.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from m3_backbone.checkpoints.official.opening import open_official
 from m3_backbone.checkpoints.placement import DTYPES, DeviceMap, Placement
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import check_model_type
+from m3_backbone.serialization import parse_json
 
 EMBEDDED_NAME = "m3-mini"
 
@@ -170,7 +170,7 @@ def _open_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, Any]:
     legacy = folder / "chat_template.json"
     # Older LLaVA uploads keep the template where only their processor class looks.
     if not tokenizer.chat_template and legacy.is_file():
-        tokenizer.chat_template = json.loads(legacy.read_text(encoding="utf-8"))["chat_template"]
+        tokenizer.chat_template = parse_json(legacy.read_text(encoding="utf-8"))["chat_template"]
     return tokenizer, images
 
 

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from m3_backbone.files import sha256
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import Host
 from m3_backbone.images import check_image
 from m3_backbone.inference.execution import MemoryLimit, evaluating
+from m3_backbone.serialization import sha256
 
 
 @dataclass(frozen=True, eq=False)

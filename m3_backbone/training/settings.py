@@ -20,13 +20,15 @@ class FinetuneSettings:
 
     tower_rate: float = field(
         default=2e-5,
-        metadata={"help": "Peak learning rate of the vision tower; 0 freezes it."},
+        metadata={"help": "Peak learning rate of the vision tower; 0 freezes it.", "min": 0},
     )
     projector_rate: float = field(
-        default=2e-5, metadata={"help": "Peak learning rate of the projector; 0 freezes it."}
+        default=2e-5,
+        metadata={"help": "Peak learning rate of the projector; 0 freezes it.", "min": 0},
     )
     language_rate: float = field(
-        default=2e-5, metadata={"help": "Peak learning rate of the language model; 0 freezes it."}
+        default=2e-5,
+        metadata={"help": "Peak learning rate of the language model; 0 freezes it.", "min": 0},
     )
     scales_per_step: int = field(
         default=5,
@@ -39,21 +41,25 @@ class FinetuneSettings:
         default=0.0,
         metadata={
             "help": "Weight of the loss of --dense beside the answers, on scenes with a trained "
-            "tower; for models that start from random weights."
+            "tower; for models that start from random weights.",
+            "min": 0,
         },
     )
     dense_targets: Mapping[str, int] = field(default_factory=dict)
     align_weight: float = field(
         default=0.0,
         metadata={
-            "help": "Weight of the loss that draws visual tokens to the words for them, on scenes."
+            "help": "Weight of the loss that draws visual tokens to the words for them, on scenes.",
+            "min": 0,
         },
     )
     align_ids: tuple[int, ...] = ()
     ground_weight: float = field(
         default=0.0,
         metadata={
-            "help": "Weight of the loss that draws attention to what is asked, with --dense-weight."
+            "help": "Weight of the loss that draws attention to what is asked, with "
+            "--dense-weight.",
+            "min": 0,
         },
     )
     accumulate: int = field(
@@ -90,15 +96,18 @@ class LoopSettings:
     weight_decay: float = 0.02
     clip: float = 1.0
     save_seconds: float = field(
-        default=120.0, metadata={"help": "Seconds between checkpoints of the run."}
+        default=120.0, metadata={"help": "Seconds between checkpoints of the run.", "min": 0}
     )
     bf16: bool = field(
         default=False,
         metadata={"option": "--bf16/--fp32", "help": "Precision of the forward passes."},
     )
-    seed: int = field(default=0, metadata={"help": "Seed of data, scales and fresh weights."})
+    seed: int = field(
+        default=0,
+        metadata={"help": "Seed of data, scales and fresh weights.", "min": 0, "max": 2**32 - 1},
+    )
     workers: int = field(
-        default=0, metadata={"help": "Processes that prepare batches ahead; 0 for none."}
+        default=0, metadata={"help": "Processes that prepare batches ahead; 0 for none.", "min": 0}
     )
     quiet: bool = field(default=False, metadata={"help": "No progress bar."})
     optimizer: str = field(

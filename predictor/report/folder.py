@@ -3,9 +3,10 @@
 Light to import, so that a command can name the page before anything is drawn.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from m3_backbone.serialization import parse_json
 
 if TYPE_CHECKING:
     from predictor.data import Results
@@ -38,7 +39,7 @@ def read_results(source: str | Path) -> "Results":
     if not path.is_file():
         raise FileNotFoundError(f"no results in {source}: {path} is missing; run `m3scale report`")
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); run `m3scale report` again") from error
     if not isinstance(results, dict):

@@ -15,6 +15,7 @@ import lightgbm as lgb
 import numpy as np
 from scipy.special import expit
 
+from m3_backbone.serialization import parse_json
 from predictor.data import FloatArray
 from predictor.routers.base import Router, log_odds
 
@@ -163,7 +164,7 @@ class BoostedRouter(Router):
         """
         router = cls(scales)
         try:
-            index = json.loads(files[INDEX])
+            index = parse_json(files[INDEX])
             constants = index["constants"]
             width = int(index["width"])
             for name in map(_head_file, scales):

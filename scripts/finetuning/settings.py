@@ -34,7 +34,7 @@ class Source:
         },
     )
     described: int = field(
-        default=0, metadata={"help": "Descriptions of each scene before the questions."}
+        default=0, metadata={"help": "Descriptions of each scene before the questions.", "min": 0}
     )
 
 
@@ -47,7 +47,10 @@ class Sizes:
     )
     cached: int = field(
         default=0,
-        metadata={"help": "Images to encode once, with a frozen tower; 0 encodes anew each step."},
+        metadata={
+            "help": "Images to encode once, with a frozen tower; 0 encodes anew each step.",
+            "min": 0,
+        },
     )
     max_length: int = field(
         default=2048,

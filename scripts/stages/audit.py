@@ -71,7 +71,7 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
     import numpy as np
 
     from labels.audit import borrowed_scores, guess_rates
-    from m3_backbone.files import json_ready
+    from m3_backbone.serialization import json_ready
 
     luck = guess_rates(questions), borrowed_scores(table, questions)  # [n], [draws, n, s]
     names = sorted(set(table.groups.tolist()))

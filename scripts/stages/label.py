@@ -1,6 +1,5 @@
 """The work of `m3scale label`: a request, the file that keeps it, and the run."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,6 +10,7 @@ import click
 
 from labels.labelling.settings import LabelSettings
 from m3_backbone.files import write_json
+from m3_backbone.serialization import parse_json
 
 if TYPE_CHECKING:
     from labels.labelling.answerer import Answerer
@@ -146,7 +146,7 @@ def _starts_alike(folder: Path, request: LabelRequest) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        content = parse_json((folder / REQUEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -4,7 +4,6 @@ The times are prices for the policy: of encoding the image, reading the prompt a
 answer, one question at a time.
 """
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from m3_backbone.serialization import parse_json
 from scripts.stages.run_folder import PARTS
 from scripts.terminal.options import part_option
 
@@ -105,7 +105,7 @@ def _time(work: Callable[[], object], repeats: int) -> float:
 def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
     """Tell whether the file is the profile of a checkpoint (its fingerprint) in a dtype."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = parse_json(path.read_text(encoding="utf-8"))
         return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
     except (OSError, ValueError, AttributeError):
         return False
@@ -133,7 +133,7 @@ def read_extras(path: Path) -> dict[str, float]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
-    profile: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    profile: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     return profile
 
 

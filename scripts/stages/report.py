@@ -3,13 +3,12 @@
 Nothing is printed here; heavy imports stand inside the functions, so that help is quick.
 """
 
-import json
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
-from m3_backbone.files import json_ready, sha256, short_hash
+from m3_backbone.serialization import json_ready, parse_json, sha256, short_hash
 from predictor.report.folder import PAGE, read_results
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
@@ -290,7 +289,7 @@ def run_report(
         command=describe_command(),
         hardware=describe_hardware(device),
         inputs=identify_inputs(inputs, splits, settings),
-        profile=None if inputs.profile is None else json.loads(inputs.profile.read_text("utf-8")),
+        profile=None if inputs.profile is None else parse_json(inputs.profile.read_text("utf-8")),
     )
     results["meta"]["timings"].update(_label_times(inputs.folders))
     results = dict(json_ready(results, digits=7))

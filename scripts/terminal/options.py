@@ -5,6 +5,8 @@ holds it. `settings_options` makes a command's options from them and hands it th
 """
 
 import functools
+import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -15,6 +17,11 @@ import click
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
+
+MOST = 10_000_000
+"""Largest count that an option takes: images, rows, steps, tokens."""
+
+LARGEST_SEED = 2**32 - 1
 RUN = "run"
 
 
@@ -99,12 +106,57 @@ def _find_type(one: "Field[Any]", kind: Any) -> Any:
         return one.metadata["type"]
     if "choices" in one.metadata:
         return click.Choice(one.metadata["choices"])
-    if "min" in one.metadata:
-        ranges = {int: click.IntRange, float: click.FloatRange}
-        return ranges[kind](one.metadata["min"])
+    if kind is float:
+        return Finite(one.metadata.get("min"))
+    if kind is int and "min" in one.metadata:
+        return Whole(one.metadata["min"], one.metadata.get("max", MOST))
     if kind is Path:
         return click.Path(path_type=Path)
-    return kind if kind in (bool, int, float) else str
+    return kind if kind in (bool, int) else str
+
+
+class InputFile(click.Path):
+    """A regular file that is there: no folder, and no pipe or device, which may have no end."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the path."""
+        path = super().convert(value, param, ctx)
+        if not Path(os.fsdecode(path)).is_file():
+            self.fail(f"{value} is no regular file", param, ctx)
+        return path
+
+
+class Finite(click.FloatRange):
+    """A number that is neither NaN nor infinite, of at least `min`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, got {number}", param, ctx)
+        return number
+
+
+class Whole(click.IntRange):
+    """A count of at least `min`; the help says nothing of `most`, which nobody needs to know."""
+
+    def __init__(self, min: int = 0, most: int = MOST) -> None:
+        super().__init__(min)
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the count; of a long number the message shows the beginning alone."""
+        text = str(value)
+        count = self.most + 1 if len(text) > 20 else int(super().convert(value, param, ctx))
+        if count > self.most:
+            shown = f"{text[:20]}..." if len(text) > 20 else text
+            self.fail(f"{shown} is no whole number up to {self.most}", param, ctx)
+        return count
 
 
 def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -222,6 +274,4 @@ outcomes_option = click.option(
 
 def seeds_option(default: int, text: str = "Trainings of each kind.") -> Decorator:
     """Make the option that says how often something is trained."""
-    return click.option(
-        "--seeds", default=default, show_default=True, type=click.IntRange(1), help=text
-    )
+    return click.option("--seeds", default=default, show_default=True, type=Whole(1), help=text)

@@ -5,7 +5,6 @@ refused here, before any weight is read.
 """
 
 import ast
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaNextConfig
 
 from m3_backbone.hosts.anyres import MERGE_TYPES
+from m3_backbone.serialization import parse_json
 
 VISION_FILE = "vision_config.json"
 """Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
@@ -91,7 +91,7 @@ def read_json(path: Path) -> Any:
         ValueError: if it is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
 

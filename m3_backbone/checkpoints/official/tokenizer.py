@@ -4,7 +4,6 @@ Official code keeps images out of the tokenizer; stock transformers wants a toke
 there is none, `<image>` is added behind the vocabulary.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read_pieces
+from m3_backbone.serialization import parse_json
 
 IMAGE_TOKEN = "<image>"
 
@@ -112,7 +112,7 @@ def _open_sentencepiece(folder: Path) -> PreTrainedTokenizerFast:
     extra = folder / "added_tokens.json"
     if extra.is_file():
         try:
-            ids = {str(k): int(v) for k, v in json.loads(extra.read_text("utf-8")).items()}
+            ids = {str(k): int(v) for k, v in parse_json(extra.read_text("utf-8")).items()}
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{extra} must map tokens to ids") from error
         tokenizer.add_special_tokens(sorted(ids, key=lambda token: ids[token]))

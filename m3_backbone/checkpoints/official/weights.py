@@ -1,6 +1,5 @@
 """Tensors of LLaVA's own checkpoints: reading the files, and names in either format."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +8,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from m3_backbone.serialization import parse_json
 
 # Stock name (a pattern, because the tower lost a level of its name within transformers 5), official
 # name. The first that fits counts.
@@ -81,7 +82,7 @@ def _find_files(folder: Path) -> list[Path]:
 
 def _read_index(index: Path) -> list[Path]:
     try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        names = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} is no index of shards: expected a weight_map") from error
     paths = [index.parent / Path(str(name)).name for name in sorted(names, key=str)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3_backbone.files import short_hash
+from m3_backbone.serialization import short_hash
 from predictor.data import FloatArray, IntArray, NameArray, Results, TrainData
 from predictor.policy.budgets import choose
 

@@ -66,7 +66,12 @@ def test_no_training_on_an_imported_table(tmp_path):
         (make_rows()[:-1], r"sample 'a' lacks scale 1; expected one row for each of \[1, 9\]"),
         ([*make_rows(), make_rows()[0]], "sample 'b' has more than one row of scale 9"),
         ([make_rows()[0] | {"score": "good"}], "sample 'b': could not convert .*expected numbers"),
-        ([make_rows()[0] | {"score": 90}], r"expected a score in \[0, 1\] .* got 90.0 and 9"),
+        ([make_rows()[0] | {"score": 90}], r"expected a score in \[0, 1\], got 90.0 at scale 9"),
+        *(
+            ([make_rows()[0] | {field: value}], "a whole number of tokens of at least 1, got")
+            for field in ("scale", "cost")
+            for value in (1.9, True, 0, -1, float("inf"), float("nan"), 2**63, "1e309")
+        ),
     ],
 )
 def test_bad_rows_leave_nothing_behind(tmp_path, rows, message):
@@ -117,3 +122,32 @@ def test_sample_log_with_several_scores(tmp_path):
         read_sample_log(path, 1)
     with pytest.raises(ValueError, match="got anls"):
         read_sample_log(path, 1, "anls")
+
+
+def test_zero_is_a_name_and_a_group(tmp_path):
+    rows = [row | {"image_id": 0, "group": False} for row in make_rows()]
+    table = read_outcomes(import_outcomes(rows, tmp_path / "out", "mine"))
+    assert set(table.image_ids) == {"0"}
+    assert set(table.groups) == {"False"}
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b"])
+def test_only_a_newline_ends_a_json_line(tmp_path, separator):
+    row = {"sample_id": "a", "scale": 1, "answer": f"x{separator}y", "score": 1}
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read_table_rows(path, {})[0]["answer"] == f"x{separator}y"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "sample_id,scale,answer,score\na,1,x,1,2\n", "row 1: it has more cells"),
+        ("t.csv", "sample_id\n" + "x" * 200000, "expected a CSV table: field larger"),
+        ("t.jsonl", "[" * 100000 + "]" * 100000, "expected one JSON object per line"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_table_rows(tmp_path / name, {})

@@ -94,3 +94,13 @@ def test_a_run_from_before_pooling_had_a_name_was_pooled_by_averages(tmp_path):
     assert open_run(tmp_path, change(pooling="average")) == WANTED
     with pytest.raises(ValueError, match="pooling is 'average' there but 'spatial' now"):
         open_run(tmp_path, change(pooling="spatial"))
+
+
+@pytest.mark.parametrize("field", ["n_questions", "n_images", "n_parts", "finished", "source"])
+@pytest.mark.parametrize("value", [None, [], {}, 1.5, -1, 10**12])
+def test_fields_of_another_type_or_out_of_range_are_damage(tmp_path, field, value):
+    open_run(tmp_path, WANTED)
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({**content, field: value}))
+    with pytest.raises(ValueError, match="manifest.json is damaged; delete it and run m3scale lab"):
+        read_manifest(tmp_path)

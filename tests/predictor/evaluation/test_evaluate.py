@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from m3_backbone.files import json_ready
+from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
 from predictor.evaluation.evaluate import evaluate
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from m3_backbone.files import json_ready
+from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
 from predictor.evaluation.experiment import ExperimentSettings, measure_router, run_experiment
 from predictor.evaluation.methods import Estimate, list_methods

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 import pytest
 
-from scripts.terminal.options import option_of, part_option, run_option, settings_options
+from scripts.terminal.options import (
+    Finite,
+    Whole,
+    option_of,
+    part_option,
+    run_option,
+    settings_options,
+)
 
 
 @dataclass(frozen=True)
@@ -118,3 +125,23 @@ def test_parts_are_found_in_the_run(runner, tmp_path):
 
 def test_a_needed_part_is_asked_for(runner):
     assert "give --out FOLDER, or --run FOLDER" in runner.invoke(parts, []).output
+
+
+@pytest.mark.parametrize("text", ["nan", "-nan", "inf", "-inf", "1e309"])
+def test_numbers_that_are_none_are_refused(text):
+    with pytest.raises(click.BadParameter, match="finite number|not in the range"):
+        Finite(0).convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "10000001", "-1", "1.5"])
+def test_counts_have_an_end(text):
+    with pytest.raises(
+        click.BadParameter, match="is no whole number|not in the range|not a valid"
+    ) as error:
+        Whole(0).convert(text, None, None)
+    assert len(str(error.value.message)) < 100
+
+
+def test_numbers_and_counts_are_read():
+    assert Finite(0).convert("0.5", None, None) == 0.5
+    assert Whole(1, 2**32 - 1).convert("20261126", None, None) == 20261126
