@@ -38,7 +38,7 @@ _OPEN: set[str] = set()
 """Stages that this process has open."""
 
 OLD = 3600.0
-"""Nobody writes one file for so long [seconds]; a stage of another machine is swept after it."""
+"""Stages of other machines that are older than this are deleted [seconds]."""
 
 
 def worker_name() -> str:
@@ -89,8 +89,8 @@ def replacing(target: Path, owned: Owned | None = None) -> Iterator[Path]:
         target stays.
 
     Raises:
-        OSError: if it cannot be written; nothing is left behind.
-        FileNotFoundError: if something that was to be read meanwhile is missing.
+        OSError: if it cannot be written; nothing is left behind. One that names another file, such
+            as one that was to be read meanwhile, is raised as it is.
     """
     target = Path(os.path.realpath(target))
     _refuse_special(target)
@@ -101,9 +101,9 @@ def replacing(target: Path, owned: Owned | None = None) -> Iterator[Path]:
         yield stage / FRESH
         if (stage / FRESH).exists():
             _put_in_place(stage / FRESH, target, owned)
-    except FileNotFoundError:
-        raise  # of something that was to be read
     except OSError as error:
+        if not _concerns(error, target):
+            raise
         raise OSError(explain(error, target)) from error
     finally:
         if stage is not None:
@@ -268,6 +268,14 @@ def _is_abandoned(stage: Path, everything: bool) -> bool:
     return everything or is_gone(worker) or time.time() - written > OLD
 
 
+def _concerns(error: OSError, target: Path) -> bool:
+    """Tell whether an error is about writing a target, and not about another file."""
+    if error.filename is None:
+        return True
+    path = Path(os.fsdecode(error.filename))
+    return path == target or path in target.parents or any(p.endswith(STAGE) for p in path.parts)
+
+
 def _refuse_special(target: Path) -> None:
     if target.exists() and not (target.is_file() or target.is_dir()):
         device = target.is_block_device() or target.is_char_device()
@@ -332,7 +340,8 @@ def _sync(path: Path) -> None:
     """Make sure that a file, or the list of names in a folder, is on disk."""
     if path.is_dir() and os.name != "posix":
         return  # Windows cannot open a folder, and renames there need no such help
-    handle = os.open(path, os.O_RDONLY)
+    # Windows syncs only what is open for writing; a folder opens for reading alone.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -299,3 +299,15 @@ def test_what_else_is_in_the_folder_is_left_alone(tmp_path, monkeypatch):
     write_folder(tmp_path / "folder", {"a": b"1"})
     write_atomically(tmp_path / "file", b"2")
     assert not [path for path in opened if "other" in path]
+
+
+def test_an_error_names_the_file_that_it_is_about(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="cannot write .*below: File exists; what was written"):
+        write_atomically(tmp_path / "file" / "below", b"")
+    with pytest.raises(OSError, match="cannot write .*: File name too long; what was written"):
+        write_atomically(tmp_path / ("x" * 300), b"")
+    for name in ("gone", "file/gone"):
+        with pytest.raises(OSError, match=f"{name}'$"), replacing(tmp_path / "target"):
+            (tmp_path / name).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
