@@ -93,9 +93,9 @@ def replacing(target: Path, owned: Owned | None = None) -> Iterator[Path]:
             as one that was to be read meanwhile, is raised as it is.
     """
     target = Path(os.path.realpath(target))
-    _refuse_special(target)
     stage = None
     try:
+        _refuse_special(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = _open_stage(target)
         yield stage / FRESH

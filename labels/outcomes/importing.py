@@ -251,13 +251,20 @@ def _as_dict(value: object) -> Record:
     return value if isinstance(value, dict) else {}
 
 
+def _read_number(number: float, where: str) -> float:
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise ValueError(f"{where}: expected a score, got a number of many digits") from error
+
+
 def _read_score(record: Record, metric: str | None, where: str) -> float:
     scores = {}
     for key, value in record.items():
         number = value.get("score") if isinstance(value, dict) else value
         # A score is a number, or a dict that holds one; the task's position is none.
         if key != "doc_id" and isinstance(number, bool | int | float):
-            scores[key] = float(number)
+            scores[key] = _read_number(number, where)
     if metric is None and len(scores) == 1:
         return next(iter(scores.values()))
     if metric not in scores:

@@ -99,7 +99,27 @@ def _read_config(folder: Path, wanted: tuple[int, int]) -> dict[str, Any]:
             f"router in {folder} has format and feature version {versions}, this program reads "
             f"{wanted}; train the router again"
         )
+    if not _has_fields(config):
+        raise ValueError(
+            f"{path} lacks what a router's configuration holds; train the router again"
+        )
     return config
+
+
+def _has_fields(config: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration's fields are there and of their types."""
+    hashes = config.get("sha256")
+    scales = config.get("scales")
+    return (
+        isinstance(config.get("kind"), str)
+        and isinstance(config.get("meta"), dict)
+        and isinstance(hashes, dict)
+        and all(isinstance(digest, str) for digest in hashes.values())
+        and isinstance(scales, list)
+        and len(scales) > 0
+        and all(type(scale) is int and scale > 0 for scale in scales)
+        and scales == sorted(set(scales))
+    )
 
 
 def _read_signed(path: Path) -> dict[str, Any]:

@@ -248,7 +248,7 @@ OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
     ),
     "profile": (
         "--limit 0",
-        [("--limit", "number"), ("--repeats", "number"), ("--source", "path"), ("--model", "path")],
+        [("--source", "path"), ("--model", "path"), ("--dtype", "text"), ("--device", "text")],
     ),
     "finetune": (
         "--steps 0",

@@ -6,6 +6,7 @@ import lightgbm
 import numpy as np
 import pytest
 
+from m3_backbone.serialization import sha256, to_json
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import TrainData
 from predictor.features.feature_map import FeatureSettings
@@ -279,3 +280,15 @@ def test_a_level_without_certificate_is_refused(bundle, certified):
         certified.certificate(0.2, 0.1)
     with pytest.raises(ValueError, match="certified at no level"):
         bundle.certificate(0.2, 0.1)
+
+
+@pytest.mark.parametrize("field", ["sha256", "kind", "scales", "meta", "feature_version"])
+@pytest.mark.parametrize("value", [None, "x", 3, [], 1.5, [[1]], [9, 1], [True]])
+def test_a_configuration_that_was_signed_anew_is_refused_in_one_line(folder, field, value):
+    config = json.loads((folder / "config.json").read_bytes())
+    del config["config_sha256"]
+    config[field] = value
+    config["config_sha256"] = sha256(to_json(config))
+    (folder / "config.json").write_bytes(to_json(config))
+    with pytest.raises(ValueError, match="router"):
+        RouterBundle.load(folder)
