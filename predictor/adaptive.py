@@ -207,6 +207,7 @@ class AdaptiveM3:
         extras = {}
         if "pixels" in self.router.extras:
             groups = _group(images)
+            # By identity: an image that several questions share is measured once.
             distinct = {id(image): image for group in groups for image in group}
             measured = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
             # Of several images the mean, as of their coarse tokens.
@@ -222,6 +223,7 @@ class AdaptiveM3:
         for number, group in enumerate(groups):
             if not group:
                 raise ValueError(f"question {number} needs at least one image, got an empty list")
+        # One flat batch for the model, dealt out to the questions in the same order.
         pyramids = iter(self.backbone.encode([image for group in groups for image in group]))
         return [
             next(pyramids) if len(group) == 1 else [next(pyramids) for _ in group]

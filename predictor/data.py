@@ -118,14 +118,7 @@ class TrainData:
         return len(set(map(str, self.image_ids)))
 
     def take(self, rows: IntArray) -> "TrainData":
-        """Keep some rows.
-
-        Args:
-            rows: row numbers [k].
-
-        Returns:
-            A split of k questions.
-        """
+        """Keep the rows of these numbers [k], in their order."""
         names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
         given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
         costs = {unit: values[rows] for unit, values in self.costs.items()}
@@ -185,6 +178,7 @@ def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntAr
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     if len(images) < 2:
         raise ValueError(f"splitting by image needs at least 2 images, got {len(images)}")
+    # Each side gets an image, whatever the share rounds to.
     count = min(max(round(share * len(images)), 1), len(images) - 1)
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     second = np.isin(owner, chosen)
@@ -208,4 +202,5 @@ def image_folds(image_ids: NameArray, folds: int, rng: np.random.Generator) -> I
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     if len(images) < folds:
         raise ValueError(f"training needs at least {folds} images, got {len(images)}")
+    # A shuffled number per image, dealt in turn: folds differ by one image at most.
     return np.asarray(rng.permutation(len(images))[owner] % folds, np.int64)

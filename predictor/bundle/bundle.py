@@ -209,6 +209,7 @@ class RouterBundle:
             self.router.kind, self.scales, config["meta"], self.policy, self.certificates
         ).encode()
         config["card_sha256"] = sha256(card)  # whether a user has edited it since
+        # Last, since it covers every other field.
         config["config_sha256"] = sha256(to_json(config))
         return {**files, CONFIG: to_json(config), CARD: card}
 

@@ -94,6 +94,7 @@ def _list_budgets(policy: OperatingTable) -> list[list[str]]:
     rows = []
     for share in BUDGET_SHARES:
         budget = max(policy.costs) / share
+        # A budget below the cheapest scale has no lambda.
         if budget >= min(policy.costs):
             at = policy.lambdas.index(policy.lambda_for_budget(budget))
             rows.append(

@@ -33,6 +33,7 @@ def push_router(folder: str | Path, name: str, private: bool = False) -> str:
     with _plain_errors(f"cannot push {folder} to {name}"):
         hub = huggingface_hub.HfApi()
         hub.create_repo(name, private=private, exist_ok=True)
+        # One commit, so that no one can fetch half of a router.
         commit = hub.create_commit(
             name,
             [
@@ -65,8 +66,10 @@ def open_router(name_or_path: str | Path) -> RouterBundle:
         FileNotFoundError: if there is neither.
     """
     name = str(name_or_path)
+    # Only OWNER/NAME can be a name on the Hub; all else is a folder.
     if isinstance(name_or_path, Path) or name.count("/") != 1 or name[0] in "./~":
         return RouterBundle.load(name_or_path)
+    # A folder wins over a name that reads the same.
     if Path(name).exists():
         return RouterBundle.load(name)
     try:

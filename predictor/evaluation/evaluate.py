@@ -168,10 +168,11 @@ def _compare(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
 
 def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: IntArray) -> Results:
     """Measure a method, and how far its gap closed (OGC) is behind that of the router."""
-    level, key = prepared.settings.level, prepared.settings.headline_key
+    level = prepared.settings.level
+    key = prepared.settings.headline_key
     point = prepared.points(other)
     drawn = prepared.draws(other)
-    mean = _mean_known(point.ogc)[0]
+    mean = _mean_known(point.ogc)[0]  # over the seeds
     low, high = interval(drawn.ogc, level)
     behind_low, behind_high = interval(ogc_draws - _mean_known(drawn.ogc), level)
     return {
@@ -187,7 +188,8 @@ def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: I
 
 
 def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Results:
-    target, key = f"{prepared.settings.headline:g}", prepared.settings.headline_key
+    target = f"{prepared.settings.headline:g}"
+    key = prepared.settings.headline_key
     at = routers["router"]["at"][target]
     limit = routers["omniscient"]["at"][target]["ogc"] if "omniscient" in routers else None
     return {

@@ -237,7 +237,8 @@ def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
     """Leave every feature block out, and every family."""
-    budget, jobs = experiment.evaluation.headline, experiment.jobs
+    budget = experiment.evaluation.headline
+    jobs = experiment.jobs
     seeds = min(len(experiment.seeds), ABLATION_SEEDS)
     of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
     usual = run.at.chosen[:, experiment.evaluation.headline_column]

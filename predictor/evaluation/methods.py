@@ -130,6 +130,7 @@ def _shuffle_labels(splits: Splits, seed: int) -> Splits:
     """Give every row of training and calibration another row's outcomes; the test keeps its own."""
     rng = np.random.default_rng(seed)
     train, calibration = (
+        # Within each split, so that every scale keeps its accuracy there.
         replace(split, scores=split.scores[rng.permutation(len(split))])
         for split in (splits.train, splits.calibration)
     )
@@ -170,8 +171,9 @@ def _train_on_rows(
     splits: Splits, settings: TrainSettings, make_rows: Callable[[TrainData], FloatArray]
 ) -> Estimate:
     """Train the default trees on features [n, d] that are not those of a router."""
-    train, calibration, test = (make_rows(split) for split in splits.in_order)
+    train, calibration, test = (make_rows(split) for split in splits.in_order)  # [n, width] each
     boosted = replace(settings.boosted, seed=settings.seed)
+    # Trees for all of these: metadata has NaN where a number does not apply.
     router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.scores)
     raw = router.predict_proba(calibration)
     calibrator = Calibrator(splits.train.scales, settings.calibration)

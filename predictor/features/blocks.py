@@ -77,11 +77,7 @@ class FeatureSettings:
             raise ValueError(f"folds must be at least 2, got {self.folds}")
 
     def widths(self) -> dict[str, int]:
-        """Give the parts that are reduced by PCA, and to how many directions.
-
-        Returns:
-            Part -> number of directions.
-        """
+        """Give the parts that are reduced by PCA, and to how many directions."""
         parts = {
             "one": ("one", self.one_width),
             "grid": ("grid", self.grid_width),

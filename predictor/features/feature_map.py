@@ -119,6 +119,7 @@ class FeatureMap:
             ValueError: if the content is no feature map.
         """
         arrays = unpack_arrays(content, "feature map", ("shape", "products", "versions"))
+        # Not strict: a map from before the last blocks were added lists fewer.
         versions = dict(zip(BLOCKS, arrays["versions"].tolist(), strict=False))
         for name, version in versions.items():
             if version not in (0, BLOCKS[name].version):
@@ -133,11 +134,13 @@ class FeatureMap:
     def _fit_parts(
         self, raw: dict[str, FloatArray], image_ids: NameArray, rng: np.random.Generator
     ) -> None:
+        # The grid is flat here [n, (t - 1) * D], the 1-token level [n, D].
         tokens = 1 + raw["grid"].shape[1] // raw["one"].shape[1]
         s = self.settings
         self.arrays_ = {
             "shape": np.array([tokens, raw["one"].shape[1]]),
             "products": np.array([s.product_grid, s.product_spread, s.product_question]),
+            # By place in BLOCKS; 0 is a block that is not used.
             "versions": np.array([BLOCKS[b].version * (b in s.blocks) for b in BLOCKS]),
         }
         # An image with many questions counts once, which is also several times faster.
@@ -184,7 +187,7 @@ def _cut(coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
         raise ValueError(
             f"expected coarse [n, t, D] with t >= 2 and question [n, D], got {c.shape}, {q.shape}"
         )
-    grid = c[:, 1:]
+    grid = c[:, 1:]  # [n, t - 1, D]
     return {
         "one": c[:, 0],
         "grid": grid.reshape(len(c), -1),
@@ -218,7 +221,7 @@ def _describe(
     columns = [] if blocks == ("interactions",) else list(parts.values())
     width = raw["one"].shape[1]
     if "statistics" in blocks:
-        grid = raw["grid"].reshape(len(raw["grid"]), -1, width)
+        grid = raw["grid"].reshape(len(raw["grid"]), -1, width)  # [n, t - 1, D]
         # Averaging shortens what differs, so length tells how alike the parts of a picture are.
         columns += [_length(raw["one"])[:, None], _summary(_length(grid)), _steps(grid)]
     if "interactions" in blocks and "question" in centered:
@@ -242,7 +245,8 @@ def _steps(grid: FloatArray) -> FloatArray:
     side = math.isqrt(grid.shape[1])
     if side < 2 or side * side != grid.shape[1]:
         return np.zeros((len(grid), 2))
-    square = grid.reshape(len(grid), side, side, -1)
+    square = grid.reshape(len(grid), side, side, -1)  # [n, side, side, D]
+    # From [n, side, side - 1] sideways, or [n, side - 1, side] downwards, to [n].
     steps = [_length(np.diff(square, axis=axis)).mean(axis=(1, 2)) for axis in (2, 1)]
     return np.column_stack(steps)
 

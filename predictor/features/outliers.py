@@ -57,10 +57,11 @@ class DensityGate:
 
         Source: Wang et al. 2022 (arXiv 2203.10807), the residual of the principal subspace.
         """
-        rng, gate = np.random.default_rng(settings.seed), cls({})
+        rng = np.random.default_rng(settings.seed)
+        gate = cls({})
         # An image with many questions counts once.
         _, once = np.unique(np.asarray(train.image_ids).astype(str), return_index=True)
-        rows = {"picture": train.coarse[once, 0], "question": train.question}
+        rows = {"picture": train.coarse[once, 0], "question": train.question}  # [images, D], [n, D]
         levels = np.linspace(0, 1, min(settings.ranks, len(calibration)))
         for part, values in rows.items():
             center, basis = fit_pca(np.asarray(values, np.float32), settings.width, rng)
@@ -75,6 +76,7 @@ class DensityGate:
             )
         distances = gate._distances(calibration.coarse, calibration.question)
         for part, values in distances.items():
+            # Quantiles instead of all distances: as good a rank, in a file of fixed size.
             gate.arrays_[f"{part}.ranks"] = np.quantile(values, levels)
         return gate
 

@@ -29,15 +29,19 @@ def fit_pca(x: FloatArray, width: int, rng: np.random.Generator) -> tuple[FloatA
 
     Source: Halko, Martinsson and Tropp 2011 (randomised range finder with power iterations).
     """
-    center, spread = x.mean(axis=0), x.std(axis=0)
+    center = x.mean(axis=0)
+    spread = x.std(axis=0)
     shrink = np.where(spread > _SMALLEST, 1.0 / np.maximum(spread, _SMALLEST), 0.0)
     z = ((x - center) * shrink).astype(np.float32)  # [n, d]
     k = min(width, *z.shape)
+    # Ten directions more than are kept: the last ones of a random range are blurred [d, k + 10].
     basis = rng.standard_normal((z.shape[1], min(k + 10, *z.shape))).astype(np.float32)
     for _ in range(4):  # power iterations: each makes the leading directions stand out more
         basis, _ = np.linalg.qr(z.T @ (z @ basis))
+    # In the small space [n, k + 10]: an SVD of z itself would be far slower.
     _, sizes, rows = np.linalg.svd(z @ basis, full_matrices=False)
     deviations = sizes[:k] / np.sqrt(len(z))
+    # A direction of rounding alone would be blown up to unit variance.
     real = deviations > 1e-3 * max(float(deviations.max(initial=0.0)), _SMALLEST)
     kept = basis @ rows[:k].T * np.where(real, 1.0 / np.maximum(deviations, _SMALLEST), 0.0)
     return center.astype(np.float32), (kept * shrink[:, None]).astype(np.float32)

@@ -111,13 +111,15 @@ def _operating_points(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatAr
     slopes, steps, cheapest = _upgrades(p, c)
     if len(slopes) == 0:
         return np.zeros(1), np.array([cheapest.mean()])
-    cost = cheapest.mean() + np.concatenate([[0.0], np.cumsum(steps)]) / len(p)
+    cost = cheapest.mean() + np.concatenate([[0.0], np.cumsum(steps)]) / len(p)  # [m + 1]
+    # Beyond the steepest slope any lambda does the same; twice the slope is clear of it.
     above = np.concatenate([[2.0 * slopes[0]], slopes])
     below = np.concatenate([slopes, [0.0]])
     # Half way between two slopes, so that rounding cannot tip a row; equal slopes go together.
     between = 0.5 * (above + below)
     apart = above - below > 1e-9 * above
     apart[-1] = True
+    # All steps taken: that is what lambda 0 does, and it is kept even beside an equal one.
     between[-1] = 0.0
     return between[apart], cost[apart]
 
@@ -249,6 +251,7 @@ class OperatingTable:
         """
         if not 0 < drop < 1 or self.largest_accuracy is None:
             raise ValueError(f"a drop must lie strictly between 0 and 1, got {drop:g}")
+        # One question must not weigh more than the drop; the factor forgives rounding.
         needed = math.ceil(1 / drop * (1 - 1e-12))
         if self.questions < needed:
             raise ValueError(
@@ -256,6 +259,7 @@ class OperatingTable:
                 f"{self.questions}; label more or allow a larger drop"
             )
         enough = np.array(self.accuracies) >= self.largest_accuracy - drop - 1e-12
+        # Lambdas fall and costs rise, so the first that is good enough is the cheapest.
         return self.lambdas[int(enough.argmax())] if enough.any() else 0.0
 
     def to_dict(self) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def fixed_sequence(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
     p_values: list[float] = []
     for row in losses:
         p_values.append(test.p_value(row))
+        # Since the first failure ends it, each test may use the whole of delta.
         if p_values[-1] > test.delta:
             break
     return p_values

@@ -39,10 +39,11 @@ class PriceList:
         """
         at, known, cost = (np.asarray(v, np.float64) for v in (tokens, self.tokens, self.costs))
         if len(known) == 1:
+            # One scale makes no line: in proportion.
             return np.asarray(at * (cost[0] / known[0]))
         # The piece of the broken line that each number lies on, or is beyond [..., s].
         left = np.clip(np.searchsorted(known, at, "right") - 1, 0, len(known) - 2)
-        slope = np.diff(cost) / np.diff(known)
+        slope = np.diff(cost) / np.diff(known)  # [s - 1]
         return np.asarray(cost[left] + (at - known[left]) * slope[left])
 
     def to_dict(self) -> dict[str, Any]:

@@ -47,8 +47,10 @@ class RiskTest:
         the number of questions, not from the losses that it is used on.
         """
         share = self.images / self.questions
+        # Variance of the mean of so many alike losses as an image has questions.
         spread = self.alpha * (1 - self.alpha) * (share + _ALIKE * (1 - share))
         wanted = math.sqrt(-2 * math.log(self.delta) / (self.images * spread))
+        # Beyond 1 / (1 - alpha) one lost image would leave a debt, and the logarithm no value.
         return min(wanted, _BOLDEST / (1 - self.alpha))
 
     def p_value(self, losses: FloatArray) -> float:
@@ -96,6 +98,7 @@ def bounded_p_value(losses: FloatArray, alpha: float, bet: float) -> float:
     """
     # Logarithm of the gambler's capital after each image [i].
     capital = np.cumsum(np.log1p(bet * (alpha - np.asarray(losses, np.float64))))
+    # The highest capital counts, not the last (Ville's inequality).
     return math.exp(-max(float(capital.max()), 0.0))
 
 

@@ -28,9 +28,6 @@ def read_results(source: str | Path) -> "Results":
     Args:
         source: a report's folder, or a results.json itself under any name.
 
-    Returns:
-        The results.
-
     Raises:
         FileNotFoundError: if there are none.
         ValueError: if the file is damaged.

@@ -7,9 +7,8 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from predictor.report.document import Document
+from predictor.report.environment import make_environment
 from predictor.report.figures.palette import DARK, LIGHT, css_variables
 
 
@@ -28,15 +27,8 @@ class Pictures:
 
 def build_page(document: Document, pictures: Pictures) -> str:
     """Write the HTML of the whole page."""
-    templates = Environment(
-        loader=PackageLoader("predictor.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return templates.get_template("page.html").render(
+    template = make_environment().get_template("page.html")
+    return template.render(
         document=document,
         light=css_variables(LIGHT),
         dark=css_variables(DARK),

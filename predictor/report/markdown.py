@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from predictor.report.document import Document
+from predictor.report.document import Block, Document, Drawing, Heading, Paragraph
+from predictor.report.environment import make_environment
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$#])")
 
@@ -23,15 +24,10 @@ def build_markdown(document: Document, pictures: Sequence[str] = (), command: st
     Returns:
         Markdown, with paths relative to the report's folder.
     """
-    templates = Environment(
-        loader=PackageLoader("predictor.report"),
-        autoescape=True,
-        finalize=_finish,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = templates.get_template("report.md")
+    if command:
+        sections = [replace(s, blocks=_without_drawings(s.blocks)) for s in document.sections]
+        document = replace(document, sections=sections)
+    template = make_environment(_finish).get_template("report.md")
     text = template.render(document=document, pictures=pictures, command=command)
     # Values are one line each, so lines that are blank come from the template alone.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -40,6 +36,23 @@ def build_markdown(document: Document, pictures: Sequence[str] = (), command: st
 def escape(text: str) -> str:
     """Escape text for Markdown, also inside a table's cell; it becomes one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.replace("&", "&amp;").split()))
+
+
+def _without_drawings(blocks: Sequence[Block]) -> list[Block]:
+    """Leave drawings out, and headings under which nothing but a drawing and its remark stands."""
+    parts: list[list[Block]] = [[]]  # each but the first begins with its heading
+    for block in blocks:
+        if isinstance(block, Heading):
+            parts.append([])
+        parts[-1].append(block)
+    kept: list[Block] = []
+    for part in parts:
+        rest = [block for block in part if not isinstance(block, Drawing)]
+        told = any(not isinstance(block, Heading | Paragraph) for block in rest)
+        # Text without a heading, or without a drawing, is more than a remark.
+        if told or len(rest) == len(part) or not isinstance(part[0], Heading):
+            kept += rest
+    return kept
 
 
 def _finish(value: object) -> Markup:

@@ -72,6 +72,7 @@ def _tiles(results: Results) -> list[Tile]:
     interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
     omniscient = head.get("of_omniscient")
     share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
+    # `points` turns the sign round, so the high end of the loss is the low end of the change.
     lost = span(points(head.get("parity_drop_high")), points(head.get("parity_drop_low")))
     level = percent(results.get("settings", {}).get("level", 0.95), 0)
     return [

@@ -43,6 +43,7 @@ def write_report(
     photos = _read_pictures(target, names) if pictures is None else pictures
     document = build_document(results)
     drawn = {name: _draw(name, results) for name in _figure_names(document)}
+    # Figures and page are made first: what they refuse leaves the old report whole.
     page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, photos))
     for name, (_, _, png) in drawn.items():
         write_atomically(target / "figures" / f"{name}.png", png)

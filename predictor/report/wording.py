@@ -105,6 +105,7 @@ def points(value: float | None) -> str:
     """
     if value is None:
         return MISSING
+    # Results hold a loss, the report shows a change.
     written = _plain(-100 * float(value), 1)
     return written if float(written) <= 0 else f"+{written}"
 
@@ -118,6 +119,7 @@ def short(value: float | None) -> str:
     """Write a number of any size at three digits, such as `576`, `49.4` or `0.372`."""
     if value is None:
         return MISSING
+    # Three digits that count: 0.0123, 1.23, 123.
     size = 0 if not value else math.floor(math.log10(abs(value)))
     return _plain(float(value), max(0, 2 - size))
 

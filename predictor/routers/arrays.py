@@ -12,6 +12,7 @@ from predictor.data import FloatArray
 def pack_arrays(arrays: Mapping[str, FloatArray]) -> bytes:
     """Write named arrays as an .npz file; the same arrays give the same bytes."""
     buffer = io.BytesIO()
+    # Stored, not deflated: the bytes, and so the hash, depend on no version of zlib.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         # Sorted, because the order in the archive would otherwise follow the caller's dict.
         for name in sorted(arrays):

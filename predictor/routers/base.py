@@ -158,6 +158,7 @@ def _has_axes(array: FloatArray, axes: str, sizes: dict[str, int]) -> bool:
     if array.ndim != len(axes):
         return False
     pairs = zip(axes, array.shape, strict=True)
+    # The first array to name an axis sets its length.
     return all(sizes.setdefault(axis, size) == size for axis, size in pairs)
 
 

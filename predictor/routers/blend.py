@@ -49,6 +49,7 @@ class BlendRouter(Router):
 
     def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         for member in self.members:
+            # Past `fit`, whose checks the blend has done already.
             member._learn(x, y, w)
             member.width_ = x.shape[1]
 

@@ -100,6 +100,7 @@ class BoostedRouter(Router):
     def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
         # Binned once for all heads; only the target changes.
         rows = lgb.Dataset(x, params=self.settings.to_lightgbm(), free_raw_data=False)
+        # One after the other: each head sets its own target in the shared data set.
         self.heads_ = [self._fit_head(rows, y[:, k], w[:, k]) for k in range(y.shape[1])]
         wanted = self.settings.shared_trees > 0 and any(self._varied())
         self.shared_ = self._fit_shared(x, y, w) if wanted else None
@@ -122,6 +123,7 @@ class BoostedRouter(Router):
             # A row comes once per scale here; half of them are free to be in another leaf.
             "min_data_in_leaf": max(self.settings.min_rows * scales // 2, 1),
         }
+        # `ravel` goes scale by scale within a question, as the crossed rows do [n * s].
         rows = lgb.Dataset(_cross(x, scales), y.ravel(), weight=w.ravel(), params=parameters)
         return lgb.train(parameters, rows, self.settings.shared_trees)
 
@@ -186,7 +188,7 @@ def _head_file(scale: int) -> str:
 def _cross(x: FloatArray, scales: int) -> FloatArray:
     """Repeat every row once per scale, with the scale's number as a last feature [n * s, d + 1]."""
     numbers = np.tile(np.arange(scales, dtype=np.float64), len(x))
-    return np.column_stack([np.repeat(x, scales, axis=0), numbers])
+    return np.column_stack([np.repeat(x, scales, axis=0), numbers])  # [n * s, d + 1]
 
 
 def _parse(content: bytes, width: int) -> lgb.Booster:

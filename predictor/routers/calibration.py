@@ -81,6 +81,7 @@ class Calibrator:
         if self.method == "platt":
             learnt = np.stack(self.maps_)  # [s, 2], slope and offset
             return np.asarray(expit(log_odds(p) * learnt[:, 0] + learnt[:, 1]))
+        # Outside its knots a step-wise map stays flat, as np.interp does.
         columns = [np.interp(p[:, k], knots[0], knots[1]) for k, knots in enumerate(self.maps_)]
         return np.column_stack(columns)
 

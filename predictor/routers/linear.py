@@ -103,6 +103,7 @@ class OrdinalRouter(LinearRouter):
         varied = np.flatnonzero([np.ptp(y[known[:, k], k]) > 0 for k in range(y.shape[1])])
         # Half a row each way, as if it had been seen: an even score is never quite 0 or 1.
         thresholds = log_odds(((y * known).sum(axis=0) + 0.5) / (known.sum(axis=0) + 1))
+        # A scale that never varies keeps slope 0 and its rate as threshold [s, d].
         slopes = np.zeros((y.shape[1], x.shape[1]))
         if len(varied):
             # Every row comes once per scale, with a column that marks the scale [n * v, d + v].

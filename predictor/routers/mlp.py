@@ -31,7 +31,7 @@ class MlpSettings:
         rate: learning rate of Adam.
         decay: shrinkage of the weights at each step, times the rate.
         epochs: most passes over the training rows.
-        batch: rows a step.
+        batch: rows per step.
         held_share: share of the rows, the last ones, that decide when to stop. Rows come image by
             image from labels, so no image but one is on both sides.
         patience: passes without a better held-out loss before it stops.
@@ -96,7 +96,9 @@ class MlpRouter(ArrayRouter):
             for network in range(self.settings.networks)
         ]
         starts = [self._start(x.shape[1], y, w, rng) for rng in rngs]
+        # One array for all k networks: they train in one product.
         layers = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+        # A row weighs 1 on average, so that the unit of the weights does not matter.
         weights = w / w.max(axis=1).mean()
         self.arrays_ = {
             **self._train(layers, ((x - center) * shrink, y, weights), rngs),
@@ -118,6 +120,7 @@ class MlpRouter(ArrayRouter):
             # Half a row each way, so that scores that are all alike are never quite 0 or 1.
             offsets = log_odds((rates * len(y) + 0.5) / (len(y) + 1))
         return {
+            # He et al. 2015 (arXiv 1502.01852), for rectified units.
             "in": rng.normal(0, np.sqrt(2 / width), (width, hidden)),
             "in.bias": np.zeros(hidden),
             "out": np.zeros((hidden, scales)),
@@ -162,10 +165,12 @@ class MlpRouter(ArrayRouter):
                 optimizer.step()
             with torch.no_grad():
                 loss = self._weigh(now, x[held], y[held], w[held]).sum(dim=1) / weight  # [k]
+            # 1e-5 less, so that a crawl does not count as progress.
             better = (loss < least - 1e-5) & (waited < s.patience)
             least = torch.where(better, loss, least)
             waited = torch.where(better, 0, waited + 1)
             for name, value in now.items():
+                # One that has waited too long trains on with the others, but keeps its best.
                 best[name][better] = value.detach()[better]
             if (waited >= s.patience).all():
                 break

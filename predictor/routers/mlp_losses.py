@@ -47,8 +47,9 @@ def ranking(
     Source: AVG-LLaVA (arXiv 2410.02745): sum over i < j of max(0, s_j - s_i + m (j - i)(l_j - l_i))
         plus 0.1 times the cross-entropy with the scale of the smallest loss l.
     """
+    # Numbers of the scales, best first; those not tried come last [..., n, s].
     order = torch.where(known, -scores, torch.inf).argsort(dim=-1, stable=True)
-    ranks = order.argsort(dim=-1)
+    ranks = order.argsort(dim=-1)  # the inverse: the rank of each scale
     # Pairs of a better and a worse scale [..., n, better, worse].
     lead = scores[..., :, None] - scores[..., None, :]
     lead = lead * (known[..., :, None] & known[..., None, :])
@@ -59,7 +60,7 @@ def ranking(
 
 
 def weighted_choice(logits: Tensor, scores: Tensor, known: Tensor, costs: Tensor) -> Tensor:
-    """Measure whether the scale of the best utility is chosen, by what is at stake.
+    """Cost-sensitive loss: choosing a worse scale costs the utility lost.
 
     Args:
         logits: any numbers [..., n, s].
@@ -73,10 +74,12 @@ def weighted_choice(logits: Tensor, scores: Tensor, known: Tensor, costs: Tensor
     utility = torch.where(known, scores - costs, _NEVER)
     best, at = utility.max(dim=-1, keepdim=True)
     lost = torch.where(known, best - utility, 0.0)
+    # The best scale itself loses nothing and is not counted.
     stake = lost.sum(dim=-1) / max(scores.shape[-1] - 1, 1)
     return stake * _choice_loss(logits, known, at[..., 0])
 
 
 def _choice_loss(logits: Tensor, known: Tensor, chosen: Tensor) -> Tensor:
+    # Over the scales that were tried alone: the others' share is 0 [..., n, s].
     shares = torch.where(known, logits, _NEVER).log_softmax(dim=-1)
     return -shares.gather(-1, chosen[..., None])[..., 0]

@@ -100,7 +100,7 @@ def _nearest(x: FloatArray, rows: FloatArray, count: int, metric: str) -> IntArr
         left, right = _unit(left), _unit(right)
     k = min(count, len(right))
     order = np.empty((len(left), k), np.int64)
-    lengths = (right**2).sum(axis=1)
+    lengths = (right**2).sum(axis=1)  # [rows]
     for start in range(0, len(left), 1024):  # not all distances at once
         part = left[start : start + 1024]
         # |a - b|^2 = |a|^2 + |b|^2 - 2ab, all pairs at once [1024, rows].
@@ -117,5 +117,6 @@ def _average(order: IntArray, scores: FloatArray, weights: FloatArray, prior: fl
     """Average scores over neighbours [n, k], with `prior` rows of the overall mean."""
     overall = np.average(scores, axis=0, weights=weights)
     heavy = np.asarray(weights, np.float64)
+    # Neighbours' scores [n, k, s] to their sum [n, s].
     total = (heavy * np.asarray(scores, np.float64))[order].sum(axis=1)
     return np.asarray((total + prior * overall) / (heavy[order].sum(axis=1) + prior))

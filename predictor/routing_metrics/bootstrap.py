@@ -51,6 +51,7 @@ def draw_resamples(image_ids: NameArray, n_resamples: int = 1000, seed: int = 0)
         )
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     count = len(images)
+    # How often each image is drawn, without listing the draws themselves [r, i].
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), n_resamples)
     return Resamples(draws.astype(np.float64), owner.astype(np.int64))
 
@@ -77,7 +78,8 @@ def mean_draws(resamples: Resamples, values: FloatArray) -> FloatArray:
     """
     # Sums by image first: the draws then need one small matrix product, not a pass over questions.
     sums = np.zeros((resamples.weights.shape[1], values.shape[1] + 1))
-    rows = np.column_stack((values, np.ones(len(values))))
+    rows = np.column_stack((values, np.ones(len(values))))  # [n, q + 1]
+    # Not sums[...] += rows, which adds only one row of each image.
     np.add.at(sums, resamples.image_of_row, rows)
     totals = resamples.weights @ sums  # [r, q + 1], the last column counts questions
     return np.asarray(totals[:, :-1] / totals[:, -1:])
@@ -95,6 +97,7 @@ def oracle_draws(resamples: Resamples, steps: OracleSteps, at: FloatArray) -> Fl
         Accuracies [r, q].
     """
     answers = np.empty(at.shape)
+    # Draw by draw: all at once would hold r times the upgrades of the table.
     for row, weights in enumerate(resamples.weights):
         answers[row] = oracle_from_steps(steps, weights[resamples.image_of_row], at[row])
     return answers
@@ -140,11 +143,12 @@ def choice_draws(
     """
     score, cost = check_table(scores, tokens)
     n_scales, n_choices = score.shape[1], chosen.shape[1]
-    routed_cost = np.take_along_axis(cost, chosen, axis=1)
+    routed_cost = np.take_along_axis(cost, chosen, axis=1)  # [n, q]
     routed_score = np.take_along_axis(score, chosen, axis=1)
     # One pass over the draws for all four tables.
     means = mean_draws(resamples, np.hstack((cost, score, routed_cost, routed_score)))
     ends = np.cumsum((n_scales, n_scales, n_choices))
+    # [r, s] twice, then [r, q] twice.
     fixed_cost, fixed_score, at, accuracy = np.split(means, ends, axis=1)
     hull = hull_at(fixed_cost, fixed_score, at)
     oracle = oracle_draws(resamples, steps, at)
@@ -173,6 +177,7 @@ def interval(draws: FloatArray, level: float = 0.95) -> tuple[float, float]:
     """
     if not 0 < level < 1:
         raise ValueError(f"expected a level strictly between 0 and 1, got {level}")
+    # A draw in which hull and oracle meet has no gap, and says nothing of its share.
     finite = np.asarray(draws)[np.isfinite(draws)]
     if len(finite) == 0:
         return float("nan"), float("nan")

@@ -77,10 +77,13 @@ def hull_points(tokens: FloatArray, accuracy: FloatArray) -> tuple[FloatArray, F
     """
     corners: list[tuple[float, float]] = []
     for t, a in sorted(zip(tokens.tolist(), accuracy.tolist(), strict=True)):
+        # No cheaper and no better: part of no mixture.
         if corners and a <= corners[-1][1]:
             continue
+        # As dear as the last corner and better: it takes that place.
         if corners and t == corners[-1][0]:
             corners.pop()
+        # Andrew's monotone chain: corners that the new line passes above are none.
         while len(corners) > 1 and _below(corners[-2], corners[-1], (t, a)):
             corners.pop()
         corners.append((t, a))
@@ -92,6 +95,7 @@ def _below(
     left: tuple[float, float], middle: tuple[float, float], right: tuple[float, float]
 ) -> bool:
     """Tell whether `middle` lies on or below the line from `left` to `right`."""
+    # Slopes multiplied out, so that nothing is divided by a small difference of costs.
     rise = (right[1] - left[1]) * (middle[0] - left[0])
     return (middle[1] - left[1]) * (right[0] - left[0]) <= rise
 
@@ -112,15 +116,16 @@ def hull_at(tokens: FloatArray, accuracy: FloatArray, at: FloatArray) -> FloatAr
         Accuracy of the hull [..., q].
     """
     shape = np.broadcast_shapes(tokens.shape[:-1], at.shape[:-1])  # of the tables, without s or q
-    budgets = np.broadcast_to(at, shape + at.shape[-1:])
-    cheapest = np.take_along_axis(accuracy, tokens.argmin(-1)[..., None], -1)
+    budgets = np.broadcast_to(at, shape + at.shape[-1:])  # [..., q]
+    cheapest = np.take_along_axis(accuracy, tokens.argmin(-1)[..., None], -1)  # [..., 1]
     best = np.broadcast_to(cheapest, budgets.shape).astype(np.float64)
     n_scales = tokens.shape[-1]
+    # All pairs and not corners: each draw has corners of its own, and scales are few.
     for i in range(n_scales):
-        t_i, a_i = tokens[..., i, None], accuracy[..., i, None]
+        t_i, a_i = tokens[..., i, None], accuracy[..., i, None]  # [..., 1]
         best = np.maximum(best, np.where(t_i <= budgets, a_i, -np.inf))
         for j in range(n_scales):
-            t_j, a_j = tokens[..., j, None], accuracy[..., j, None]
+            t_j, a_j = tokens[..., j, None], accuracy[..., j, None]  # [..., 1]
             # A coin between the two scales that spends just the budget [..., q].
             inside = (t_i <= budgets) & (budgets < t_j)
             share = (budgets - t_i) / np.where(inside, t_j - t_i, 1.0)
@@ -143,6 +148,7 @@ def random_mixing(
     """
     low, high = int(tokens.argmin()), int(tokens.argmax())
     at = np.geomspace(max(tokens[low], 1e-9), tokens[high], n_points)
+    # The ends are the two scales themselves, also where the cheapest costs nothing.
     at[0], at[-1] = tokens[low], tokens[high]
     share = (at - tokens[low]) / max(tokens[high] - tokens[low], 1e-12)
     return at, accuracy[low] + share * (accuracy[high] - accuracy[low])
@@ -183,19 +189,24 @@ def oracle_steps(scores: npt.ArrayLike, tokens: npt.ArrayLike) -> OracleSteps:
     """
     score, cost = check_table(scores, tokens)
     rows = np.arange(len(score))
+    # lexsort goes by its last key first: the cheapest scale, the best of equals [n].
     at = np.lexsort((-score, cost), axis=1)[:, 0]
     base = (cost[rows, at].copy(), score[rows, at].copy())
     edges: list[tuple[IntArray, FloatArray, FloatArray]] = []
+    # A hull over s scales has at most s - 1 edges; one pass also for s = 1, which finds none.
     for _ in range(max(score.shape[1] - 1, 1)):
         more = cost - cost[rows, at][:, None]  # [n, s], beyond the scale reached so far
         gain = score - score[rows, at][:, None]
         useful = (more > 0) & (gain > 0)
         slope = np.where(useful, gain / np.where(useful, more, 1.0), -np.inf)
-        go = np.flatnonzero(useful.any(axis=1))
+        go = np.flatnonzero(useful.any(axis=1))  # questions not at their last corner yet
+        # The steepest edge, and the longest of those on one line [n].
         to = np.lexsort((-more, -slope), axis=1)[:, 0]
         edges.append((go, more[go, to[go]], gain[go, to[go]]))
         at = np.where(useful.any(axis=1), to, at)
+    # From one array per pass to one of all upgrades [m].
     index, added, won = (np.concatenate(part) for part in zip(*edges, strict=True))
+    # Stable: of equal ratios the earlier pass comes first, so no question skips an edge.
     order = np.argsort(-(won / added), kind="stable")
     return OracleSteps(*base, rows=index[order], cost=added[order], gain=won[order])
 
@@ -232,7 +243,7 @@ def oracle_from_steps(steps: OracleSteps, weights: FloatArray, at: npt.ArrayLike
         Accuracy [q].
     """
     total = weights.sum()
-    of_step = weights[steps.rows]
+    of_step = weights[steps.rows]  # [m]
     # Mean cost and accuracy after each upgrade [m + 1]; between two, the next is bought in part.
     spent = np.concatenate(([0.0], np.cumsum(of_step * steps.cost))) / total
     won = np.concatenate(([0.0], np.cumsum(of_step * steps.gain))) / total
@@ -257,5 +268,5 @@ def gap_closed(router: FloatArray, hull: FloatArray, oracle: FloatArray) -> Floa
     array([0.625])
     """
     gap = np.asarray(oracle - hull, dtype=np.float64)
-    open_gap = gap > 1e-9
+    open_gap = gap > 1e-9  # a smaller one is rounding
     return np.where(open_gap, (router - hull) / np.where(open_gap, gap, 1.0), np.nan)

@@ -36,7 +36,8 @@ def measure_headroom(scores: FloatArray, tokens: FloatArray, image_ids: NameArra
     """
     score, cost = check_table(scores, tokens)
     at, accuracy = fixed_points(score, cost)
-    hull, oracle = hull_at(at, accuracy, at), oracle_at(score, cost, at)
+    hull = hull_at(at, accuracy, at)
+    oracle = oracle_at(score, cost, at)
     right = score >= CORRECT
     section: Results = {
         "n": len(score),
@@ -59,17 +60,18 @@ def measure_headroom(scores: FloatArray, tokens: FloatArray, image_ids: NameArra
 
 def _stable(scores: FloatArray, tokens: FloatArray, image_ids: NameArray) -> Results:
     best = int(scores.mean(axis=0).argmax())
-    keeps = scores[:, : best + 1] >= scores[:, [best]]
+    keeps = scores[:, : best + 1] >= scores[:, [best]]  # [n, best + 1]
     # The smallest scale from which on none does worse than the best one [n].
     chosen = np.logical_and.accumulate(keeps[:, ::-1], axis=1)[:, ::-1].argmax(axis=1)
-    spent = np.take_along_axis(tokens, chosen[:, None], axis=1)
-    columns = np.hstack((tokens, scores, spent))
+    spent = np.take_along_axis(tokens, chosen[:, None], axis=1)  # [n, 1]
+    columns = np.hstack((tokens, scores, spent))  # [n, 2s + 1]
 
     def gain(means: FloatArray) -> tuple[FloatArray, FloatArray]:
         cost, accuracy, at = np.split(means, (tokens.shape[1], 2 * tokens.shape[1]), axis=1)
         hull = hull_at(cost, accuracy, at)[:, 0]
         return hull, np.asarray(accuracy[:, best] - hull)
 
+    # As a table of one draw [1, 2s + 1].
     hull, point = gain(columns.mean(axis=0)[None])
     low, high = interval(gain(mean_draws(draw_resamples(image_ids), columns))[1])
     return {

@@ -76,6 +76,7 @@ def call_threshold(
     gain = recovered_gain(scores, *fixed)
     if np.isnan(gain).any():
         return float("nan")
+    # Never the first point: the cheapest end has 0, and `wanted` is above that.
     first = int(np.argmax(gain >= wanted))  # the largest end has 1
     part = (wanted - gain[first - 1]) / (gain[first] - gain[first - 1])
     return float(share[first - 1] + part * (share[first] - share[first - 1]))
@@ -107,6 +108,7 @@ def improvement_in_quality(tokens: FloatArray, accuracy: FloatArray, ends: Ends)
     Source: RouterBench (arXiv 2403.12031), section 3.
     """
     cost, score = hull_points(np.asarray(tokens, np.float64), np.asarray(accuracy, np.float64))
+    # Corners outside the range fall on its ends; beyond the hull np.interp is flat.
     at = np.unique(np.r_[ends, cost.clip(*ends)])
     return float(np.trapezoid(np.interp(at, cost, score), at) / (ends[1] - ends[0]))
 
@@ -121,11 +123,12 @@ def front_area(tokens: FloatArray, accuracy: FloatArray, ends: Ends) -> float:
 
     Source: MMR-Bench (arXiv 2601.17814).
     """
+    # The last key counts first: by cost, and of equals the best one first.
     order = np.lexsort((-np.asarray(accuracy), np.asarray(tokens)))
     cost = np.asarray(tokens, np.float64)[order]
     best = np.maximum.accumulate(np.asarray(accuracy, np.float64)[order])
     starts = np.clip(cost, *ends)
-    widths = np.diff(np.r_[starts, ends[1]])
+    widths = np.diff(np.r_[starts, ends[1]])  # how far each step reaches [q]
     # Below the cheapest point nothing is known better than the cheapest point itself.
     return float((widths @ best + (starts[0] - ends[0]) * best[0]) / (ends[1] - ends[0]))
 

@@ -75,14 +75,14 @@ def compare_gaps(
         whole split is the unit in every draw; the hull moves with the tokens spent.
     """
     tokens = np.asarray(data.tokens, np.float64)
-    spent = np.column_stack([_average(tokens, picks) for picks in (first, second)])
+    spent = np.column_stack([_average(tokens, picks) for picks in (first, second)])  # [n, 2]
     routed = np.column_stack([_average(data.scores, picks) for picks in (first, second)])
     at = spent.mean(axis=0)
     fixed = fixed_points(data.scores, data.tokens)
     gap = oracle_at(data.scores, data.tokens, at) - hull_at(*fixed, at)
     if not (gap > 1e-9).all():
         return float("nan"), float("nan"), float("nan")
-    means = mean_draws(draws, np.hstack((tokens, data.scores, routed, spent)))
+    means = mean_draws(draws, np.hstack((tokens, data.scores, routed, spent)))  # [r, 2s + 4]
     s = tokens.shape[1]
     hull = hull_at(means[:, :s], means[:, s : 2 * s], means[:, -2:])
     closed = (means[:, -4:-2] - hull) / gap
@@ -92,5 +92,5 @@ def compare_gaps(
 
 def _average(table: FloatArray, chosen: IntArray) -> FloatArray:
     """Give what each question got [n], averaged over the trainings."""
-    columns = chosen.reshape(len(table), -1)
+    columns = chosen.reshape(len(table), -1)  # [n, trainings]
     return np.asarray(np.take_along_axis(table, columns, axis=1).mean(axis=1))

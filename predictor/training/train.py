@@ -176,7 +176,8 @@ def _tune(
     settings: TrainSettings, rows: FloatArray, train: TrainData
 ) -> tuple[TrainSettings, list[dict[str, Any]]]:
     """Give tuned settings and what was tried, best first."""
-    tuning, kind = settings.tuning, settings.kind
+    tuning = settings.tuning
+    kind = settings.kind
     tried: list[dict[str, Any]] = []
     # A kind that is made of others is tuned part by part, each on top of the last one's settings.
     for part in list_parts(kind):

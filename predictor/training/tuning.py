@@ -112,9 +112,11 @@ def tune(
     start = time.monotonic()
     tried: list[Tried] = []
     for change in grid:
+        # The first is always tried, so that there is one to take.
         late = bool(tried) and time.monotonic() - start > settings.seconds
         error = float("nan") if late else _measure(build, change, (features, scores), folds)
         tried.append(Tried(change, error))
+    # NaN, not tried, comes last; as a key of its own, since it has no order.
     return sorted(tried, key=lambda one: (np.isnan(one.error), one.error))
 
 
@@ -126,8 +128,9 @@ def _thin(
     # Whole images in random order, as many as fit [number of images].
     names, owner = np.unique(np.asarray(rows[2]).astype(str), return_inverse=True)
     place = rng.permutation(len(names))
-    sizes = np.bincount(owner)[np.argsort(place)]
+    sizes = np.bincount(owner)[np.argsort(place)]  # questions of each image, in that order
     fit = int(np.searchsorted(np.cumsum(sizes), settings.most_rows, "right"))
+    # At least an image per fold, even where that is more rows than wanted.
     kept = place[owner] < max(fit, settings.folds)
     return rows[0][kept], rows[1][kept], rows[2][kept]
 

@@ -31,9 +31,9 @@ def run_cascade(
     ([0, 1, 2], [1.0, 10.0, 46.0])
     """
     sure = np.asarray(confidence) >= threshold  # [n, s]
-    sure[:, -1] = True
+    sure[:, -1] = True  # there is no further scale to ask
     last = sure.argmax(axis=1)  # the first True of each row
-    paid = np.cumsum(np.asarray(tokens, np.float64), axis=1)
+    paid = np.cumsum(np.asarray(tokens, np.float64), axis=1)  # of all scales up to each [n, s]
     return last, paid[np.arange(len(last)), last]
 
 
@@ -50,7 +50,7 @@ def solve_threshold(confidence: FloatArray, tokens: FloatArray, budget: float) -
     """
     # Mean cost rises with the threshold, so the last one that is affordable is found by halving.
     thresholds = np.unique(np.asarray(confidence, np.float64))
-    low, high = -1, len(thresholds) - 1
+    low, high = -1, len(thresholds) - 1  # -1: not even the lowest is affordable
     while low < high:
         middle = (low + high + 1) // 2
         _, paid = run_cascade(confidence, tokens, thresholds[middle])

@@ -110,14 +110,17 @@ def _draw_splits(losses: FloatArray, tokens: FloatArray, test: RiskTest, draws: 
 
     def certified(images: IntArray) -> int:
         """Give the row of the last lambda that the images certify; 0, largest scale, if none."""
+        # Row 0 is the largest scale, which loses nothing and needs no test.
         p_values = fixed_sequence((of_lambda[images] for of_lambda in losses[1:]), test)
         return sum(p <= test.delta for p in p_values)
 
+    # With replacement: the images at hand stand for all there are.
     drawn = np.array([certified(rng.integers(0, total, test.images)) for _ in range(draws)])
     # The lambda that some images certify, on the images that are left.
     violations = []
     for order in [rng.permutation(total) for _ in range(draws)]:
         row = certified(order[: test.images])
+        # As many lambdas passed as the row's number; 0 is the largest scale.
         violations.append(losses[row, order[test.images :]].mean() > test.alpha)
     return {
         "drawn_violations": (risks[drawn] > test.alpha).mean(),

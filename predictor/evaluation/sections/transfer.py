@@ -64,6 +64,7 @@ def leave_one_out(
         return _measure_family(bundle, test.take(rows), usual[rows], budget)
 
     with ThreadPoolExecutor(jobs) as pool:
+        # `map` keeps the order of the names, whichever training ends first.
         return dict(zip(names, pool.map(measure, names), strict=True))
 
 
@@ -116,7 +117,7 @@ def rephrase(
     Raises:
         ValueError: if the two splits share no question.
     """
-    _, first, second = np.intersect1d(
+    _, first, second = np.intersect1d(  # row numbers of the same questions
         np.asarray(test.sample_ids).astype(str),
         np.asarray(other.sample_ids).astype(str),
         return_indices=True,
@@ -127,7 +128,7 @@ def rephrase(
     again = other.take(second)
     before = np.column_stack([route(bundle, asked, budget) for bundle in bundles])  # [n, routers]
     after = np.column_stack([route(bundle, again, budget) for bundle in bundles])  # [n, routers]
-    changed = (before != after).astype(float)
+    changed = (before != after).astype(float)  # [n, routers]
     low, high = interval(mean_draws(draw_resamples(asked.image_ids), changed).mean(axis=1))
     # Questions whose answer at the largest scale is right in one wording and wrong in the other:
     # changes that are the model's, not the router's.

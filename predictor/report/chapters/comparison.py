@@ -62,8 +62,9 @@ def compared(results: Results) -> list[Block]:
     text = (
         f"Lambda, the price of a token, is solved on the calibration split for a mean of "
         f"{head_budget(results)} visual tokens and then fixed; the cost on the test split is in "
-        f"the table. Below a number is its {level} interval. Controls are routers that should do "
-        "badly: if one of them does not, information about the test outcomes leaks into training."
+        f"the table. The {level} interval of a number stands with it. Controls are routers that "
+        "should do badly: if one of them does not, information about the test outcomes leaks into "
+        "training."
     )
     return [
         Paragraph(text),

@@ -71,5 +71,6 @@ def _decision(answers: Results, chosen: str) -> str:
 def _paid(answers: Results, at: int) -> str:
     """Write the price of the step up to a scale: what `net` is below P."""
     low, high = list(answers.values())[at - 1 : at + 1]
+    # P minus net is lambda times tokens, so lambda itself is not needed.
     price = (high["probability"] - high["net"]) - (low["probability"] - low["net"])
     return f"for a price of {number(price, 3)}"

@@ -127,7 +127,8 @@ def _left_out_table(families: Results, key: str) -> Table:
     for name, family in families.items():
         trained_on = family.get("seen") or {}
         safe = family.get("fallback") or {}
-        tokens, share = number(safe.get("tokens"), 0), percent(safe.get("share"), 0)
+        tokens = number(safe.get("tokens"), 0)
+        share = percent(safe.get("share"), 0)
         rows.append(
             [
                 Cell(str(name), f"{family['n']} questions"),

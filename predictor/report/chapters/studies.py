@@ -101,7 +101,8 @@ def _ablation_table(study: Results, key: str) -> Table:
         for row in study["rows"]
     ]
     full = study.get("full", {})
-    columns, ms = str(full.get("columns", "")), number(full.get("ms"), 3)
+    columns = str(full.get("columns", ""))
+    ms = number(full.get("ms"), 3)
     rows.append(["all blocks", columns, gap_cell(full, key), "", "", "", ms])
     head = (
         "block",

@@ -119,7 +119,8 @@ def _fallback_table(results: Results) -> Table:
     for key, title in (("fallback", "test split"), ("fallback_ood", "unseen content")):
         if study := results.get(key):
             below = f"largest scale for the most unusual {percent(study['outlier'])}"
-            without, safe = study["without"], study["with"]
+            without = study["without"]
+            safe = study["with"]
             cells = [
                 f"{write(without[name])} / {write(safe[name])}"
                 for name, write in (
@@ -138,7 +139,8 @@ def _safe_table(results: Results) -> Table:
     for level in (results.get("fallback_certified") or {}).values():
         for key, title in (("test", "test split"), ("ood", "unseen content")):
             if study := level.get(key):
-                routed, safe = study["without"], study["with"]
+                routed = study["without"]
+                safe = study["with"]
                 lost = percent(routed["regression_rate"])
                 rows.append(
                     [

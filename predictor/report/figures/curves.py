@@ -80,10 +80,12 @@ def _renamed(points: Any) -> list[dict[str, float]]:
 
 def _bend(hull: Sequence[Sequence[float]]) -> list[dict[str, float]]:
     """Fill in the edges of the hull: straight in cost, they are bent on a logarithmic axis."""
-    corners = np.array(hull, dtype=np.float64).reshape(-1, 2)
+    corners = np.array(hull, dtype=np.float64).reshape(-1, 2)  # [h, 2], also for none
     if len(corners) == 0:
         return []
+    # A straight mixture is bent on a logarithmic axis, so two ends alone would not do.
     between = np.geomspace(max(corners[0, 0], 1e-9), corners[-1, 0], 200)
+    # The corners too, or a bend would be cut off.
     at = np.union1d(between, corners[:, 0])
     accuracies = np.interp(at, corners[:, 0], corners[:, 1])
     return [{"cost": c, "accuracy": a} for c, a in zip(at, accuracies, strict=True)]

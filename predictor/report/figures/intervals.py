@@ -96,6 +96,7 @@ def _draw_gaps(figure: Figure, rows: Sequence[Interval], narrow: bool) -> Axes:
 
 
 def _draw_rows(axes: Axes, rows: Sequence[Interval]) -> None:
+    # y grows upwards, and the first row belongs at the top.
     for y, row in enumerate(reversed(rows)):
         color = LIGHT[row.role]
         hollow = LIGHT["surface"] if row.role == "muted" else color

@@ -21,6 +21,7 @@ def draw_scales(figure: Figure, results: Results, narrow: bool) -> None:
     """
     chosen = results.get("scale_histogram", {})
     families = results.get("families", {})
+    # From below, where a horizontal bar chart begins.
     names = list(reversed(list(families)))
     needed = {name: families[name].get("minimal_share", {}) for name in names}
     given = {name: chosen.get(name, {}) for name in names}
@@ -52,6 +53,7 @@ def _stack(axes: Axes, shares: Mapping[str, Results], parts: Sequence[str]) -> N
                 at = (bar.get_x() + width / 2, bar.get_y() + bar.get_height() / 2)
                 color = LIGHT[label_role(role)]
                 axes.text(*at, part, ha="center", va="center", fontsize=8.5, color=color)
+        # The next part of each bar begins where this one ends.
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -69,7 +71,7 @@ def draw_reliability(figure: Figure, results: Results, narrow: bool) -> None:
     before = results.get("calibration_raw") or {}
     names = list(after) or ["–"]
     columns = min(2 if narrow else 5, len(names))
-    rows = -(-len(names) // columns)
+    rows = -(-len(names) // columns)  # rounded up
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for axes, name in zip(panels, names, strict=False):
         axes.plot([0, 1], [0, 1], color=LIGHT["muted"], linewidth=1.0, linestyle=(0, (3, 3)))
