@@ -52,6 +52,7 @@ def non_monotone_share(scores: FloatArray) -> float:
         Share in [0, 1].
     """
     right = np.asarray(scores) >= CORRECT
+    # Right at some smaller scale, and wrong here [n, s].
     return float((np.maximum.accumulate(right, axis=1) & ~right).any(axis=1).mean())
 
 

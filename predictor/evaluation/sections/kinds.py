@@ -48,6 +48,7 @@ def describe_kinds(
     """
     rows = [_describe(test, kind, kind is kinds[0], results, evaluation) for kind in kinds]
     key = f"calibration_{evaluation.headline_key}"
+    # NaN, where there is no gap to close, sorts as 0: no order holds among NaN.
     return sorted(rows, key=lambda row: -np.nan_to_num(row[key]))
 
 

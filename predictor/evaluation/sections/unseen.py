@@ -87,7 +87,7 @@ def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData |
 def _compare(gate: DensityGate, data: TrainData, chosen: IntArray) -> Results:
     """Measure choices [n] with and without the fallback to the largest scale."""
     outside = gate.find_outside(data.coarse, data.question, OUTLIER)  # [n]
-    careful = np.where(outside, len(data.scales) - 1, chosen)
+    careful = np.where(outside, len(data.scales) - 1, chosen)  # [n]
     return {
         "outlier": OUTLIER,
         "share": outside.mean(),

@@ -34,6 +34,12 @@ def test_every_section_and_figure_is_there(document):
         assert f"](figures/{name}.png)\n" in written
 
 
+def test_without_figures_no_heading_is_left_over_a_figure(document):
+    written = build_markdown(document, command="m3scale report")
+    assert "### In FLOPs" in build_markdown(document) and "### Parity in each unit" in written
+    assert "### In FLOPs" not in written and "](figures/" not in written
+
+
 def test_pictures_are_shown_where_there_are_some(document):
     assert "gallery/s1.png" not in build_markdown(document)
     assert "](gallery/s1.png)" in build_markdown(document, ["s1"])
