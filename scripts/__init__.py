@@ -1,1 +1,1 @@
-"""The m3scale commands, one click command a file."""
+"""The m3scale commands, one click command per file."""

@@ -69,6 +69,7 @@ def main(
     from predictor.training.train import TrainSettings
 
     train, known = (split.data for split in read_splits([outcomes, calibration]))
+    # In the order of EXTRAS, which a set would lose.
     extras = [name for name in EXTRAS if name in train.extras and name in known.extras]
     features = FeatureSettings(blocks=(*USUAL, *extras))
     settings = TrainSettings(kind=kind, seed=seed, features=features)

@@ -32,7 +32,9 @@ COMMANDS = {
 
 
 def module_of(command: str) -> str:
-    """Name the module of a subcommand; that of `import`, a keyword, cannot be called so.
+    """Name the module of a subcommand.
+
+    `import` is a Python keyword, so its module is `importing`.
 
     >>> module_of("train"), module_of("import")
     ('scripts.train', 'scripts.importing')
@@ -50,7 +52,7 @@ class LazyGroup(OneLineCommand, click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one subcommand."""
         if cmd_name not in COMMANDS:
-            return None
+            return None  # click says that there is no such command
         command: click.Command = importlib.import_module(module_of(cmd_name)).main
         return command
 
@@ -73,6 +75,7 @@ def main(verbose: bool) -> None:
     """
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    # Ours alone: the root logger stays at WARNING, or the libraries would drown them.
     for package in ("m3_backbone", "labels", "predictor", "scripts"):
         logging.getLogger(package).setLevel(level)
 

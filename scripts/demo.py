@@ -1,5 +1,6 @@
 """The command `m3scale demo`: label, train, ask and report on the built-in benchmark."""
 
+import io
 from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
-from m3_backbone.files import write_json
+from m3_backbone.files import write_atomically, write_json
 from predictor.report.folder import PAGE
 from scripts.stages.ask import AskSettings, ask_router, print_answers
 from scripts.stages.label import LabelRequest, is_labelled, run_label
@@ -107,6 +108,7 @@ def main(
     demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
     demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), astuple(images), strict=True)))
     demo.profile()
+    # Click cannot say it: this default depends on another option.
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
     demo.ask()
@@ -148,6 +150,7 @@ class Demo:
         """Label the splits of the built-in benchmark, by split as many images as it says."""
         wanted = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
+            # Not a split of its own: the test images, asked in other words.
             source = f"test:{REPHRASED}" if split == REPHRASED else split
             request = LabelRequest(source=f"scenes:{source}", limit=count)
             folder = self.run.outcomes(split)
@@ -191,8 +194,11 @@ class Demo:
         from predictor.bundle.bundle import RouterBundle
 
         questions = LabelRequest(source="scenes:test", limit=1).load_questions()
-        picture, image = questions.image(questions.image_ids[0]), self.run.root / EXAMPLE
-        picture.save(image)
+        picture = questions.image(questions.image_ids[0])
+        image = self.run.root / EXAMPLE
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        write_atomically(image, buffer.getvalue())
         texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
         _announce("ask", f"questions about {image}", done=False)
         adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))

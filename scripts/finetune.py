@@ -125,12 +125,14 @@ def main(
         raise click.UsageError("give either --model NAME or --from-scratch")
     check_together(source, sizes, settings)
     check_lora(settings.lora_rank, settings.language_rate, adapter)
+    # The folder appears in one step, so this file stands for all of it.
     if (out / "config.json").exists():
         click.echo(f"{out} is finished; remove it to train again")
         return
     given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
     loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
     settings = replace(settings, dense_targets=DENSE_TARGETS)
+    # Under a LoRA the language model is frozen: half precision is enough to read it.
     dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
     with joined_group(device):
         start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales))

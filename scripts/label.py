@@ -18,6 +18,7 @@ from scripts.terminal.output import print_rows, wants_progress
 def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
     """Let a preset speak where the user does not; it is read before all other options."""
     if preset is not None:
+        # Click looks here after the command line and before the defaults.
         context.default_map = asdict(PRESETS[preset])
     return preset
 
@@ -82,6 +83,7 @@ def main(
     share = read_share(shard)
     opening = take_device(opening)
     run_label(request, lambda: open_backbone(opening, progress), out, progress, share)
+    # Of torchrun's processes one speaks; with --shard each is alone.
     if share.rank == 0 or share.only:
         _print_result(out, json_file)
 
@@ -111,5 +113,6 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
     click.echo(f"{len(table.sample_ids)} questions, {len(set(table.image_ids))} images: {folder}")
     print_rows(rows)
     if json_file:
-        questions, images = len(table.sample_ids), len(set(table.image_ids))
+        questions = len(table.sample_ids)
+        images = len(set(table.image_ids))
         write_json(json_file, {"n_questions": questions, "n_images": images, "fixed": rows})

@@ -24,6 +24,7 @@ class _Convention(click.Choice[str]):
     """An always-wrong convention; "dearest", the former name of "largest", still works."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        # Only read: help and messages show the new name alone.
         return super().convert("largest" if value == "dearest" else value, param, ctx)
 
 
@@ -93,6 +94,7 @@ def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArra
     rows = {name: np.arange(len(table.sample_ids))}
     if by == "group":
         groups = sorted(set(table.groups.tolist()))
+        # Behind the whole folder: a dict keeps the order of the columns.
         rows |= {f"{name}/{group}": np.flatnonzero(table.groups == group) for group in groups}
     return rows
 
@@ -105,7 +107,8 @@ def _measure(
     from labels.metrics.score import normalise_text
     from labels.oracle import granularity, pick_by_rules, summarise_picks
 
-    scores, tokens = table.scores[rows], table.visual_tokens[rows]
+    scores = table.scores[rows]  # [n, s]
+    tokens = table.visual_tokens[rows]  # [n, s]
     losses = None if table.losses is None else table.losses[rows]
     # Answers that differ only in case or final punctuation are equal [n, s].
     texts = np.vectorize(normalise_text, otypes=[object])(table.answers[rows])
@@ -127,8 +130,10 @@ def _print(columns: dict[str, dict[str, Any]]) -> None:
     scales = sorted({int(scale) for column in every for scale in column["fixed"]}, reverse=True)
     lines: list[list[object]] = [["questions", *(column["n"] for column in every)]]
     for scale in scales:
+        # A folder without this scale gets a dash.
         points = [column["fixed"].get(str(scale), {}) for column in every]
         lines.append([f"scale {scale}", *(point.get("accuracy") for point in points)])
+    # Without doubles, in the order of first sight, which a set would lose.
     for rule in dict.fromkeys(rule for column in every for rule in column["oracle"]):
         for key in ("tokens", "accuracy"):
             values = [column["oracle"].get(rule, {}).get(key) for column in every]

@@ -51,7 +51,7 @@ def _write_markdown(
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="RESULTS FILE",
-    is_eager=True,
+    is_eager=True,  # it ends the command before another option is found missing
     expose_value=False,
     callback=_write_markdown,
     help="Only write the results.json RESULTS as Markdown to FILE; nothing is measured.",

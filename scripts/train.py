@@ -101,6 +101,7 @@ def main(
     times = read_profile(profile) if profile else None
     splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
     tuning = TuningSettings() if tune else None
+    # Sorted: the columns shall not depend on the order of the options.
     features = FeatureSettings(blocks=(*USUAL, *sorted(set(extras))))
     settings = TrainSettings(
         kind=kind, seed=seed, certify=certify, tuning=tuning, features=features

@@ -81,10 +81,12 @@ class Watch:
 
     def __getattr__(self, name: str) -> Any:
         """Hand everything on."""
+        # Asked only for names that are not found here, so `encode` and `note` stay ours.
         return getattr(self.answerer, name)
 
     def encode(self, images: Any) -> Any:
         """Count images on their way."""
+        # At the first batch at or past a quarter; what the division leaves over is in the last one.
         if len(self.notes) < QUARTERS and self.encoded >= self.every * len(self.notes):
             self.note()
         self.encoded += len(images)
@@ -92,6 +94,7 @@ class Watch:
 
     def note(self) -> None:
         """Note images so far, memory in use [bytes], the time and the CPU time [s]."""
+        # The CPU time counts all threads, and is steadier on a busy machine.
         clocks = time.perf_counter(), time.process_time()
         self.notes.append((self.encoded, read_resident(), *clocks))
 
@@ -99,7 +102,10 @@ class Watch:
 class StandIn:
     """Answers at once, with numbers as wide as m3-mini's."""
 
-    fingerprint, dtype_name, attention, pooling = "stand-in", "float32", "none", "average"
+    fingerprint = "stand-in"
+    dtype_name = "float32"
+    attention = "none"
+    pooling = "average"
     scales = (1, 9, 36, 144, 576)
 
     def prompt(self, question: str) -> str:
@@ -158,6 +164,7 @@ def make_questions(n_images: int) -> "QuestionSet":
     from labels.questions import Question, QuestionSet, image_fingerprint
 
     def paint(number: int) -> Image.Image:
+        # To base 256: no two are alike.
         colour = (number % 256, number // 256 % 256, number // 256**2)
         return Image.new("RGB", (SIDE, SIDE), colour)
 
@@ -167,6 +174,7 @@ def make_questions(n_images: int) -> "QuestionSet":
         for image_id, number in numbers.items()
         for place in range(EACH)
     ]
+    # Painted anew each time, so that images kept in memory do not look like a growing table.
     return QuestionSet("made up", asked, lambda image_id: paint(numbers[image_id]))
 
 
@@ -178,6 +186,7 @@ def read_resident() -> int:
 
     status = Path("/proc/self/statm")
     if status.exists():
+        # The second number is that of resident pages.
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return peak_bytes("cpu")
 

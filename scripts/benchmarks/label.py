@@ -52,6 +52,7 @@ def measure_speed(each: tuple[int, ...], settings: LabelBenchSettings) -> dict[s
         rate = max(rate, measure_matrix_rate(settings.device, work.backbone.model.dtype))
         measured[count] = compare(work, settings.plain_images, settings.repeats)
     for one in measured.values():
+        # FLOPs per question times questions per second, beside the most that the device can do.
         one["utilisation"] = one["flops_per_question"] * one["median"]["label"] / rate
     print_table(
         [
@@ -77,6 +78,7 @@ def measure_speed(each: tuple[int, ...], settings: LabelBenchSettings) -> dict[s
         ],
     )
     click.echo(f"matrix products run at {rate / 1e12:.3g} TFLOP/s")
+    # After the table, which shows where. In half precision two ways to one sum may round apart.
     if settings.dtype == "float32" and any(one["equal_answers"] < 1 for one in measured.values()):
         raise ValueError("label and the plain loop gave different answers: see the table")
     return {"matrix_rate": rate, "each": measured}

@@ -30,27 +30,14 @@ MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 @dataclass(frozen=True)
 class Workload:
-    """What both are asked.
-
-    Attributes:
-        backbone: the model.
-        questions: the questions, equally many per image.
-        max_new_tokens: longest answer.
-    """
+    """What both are asked: equally many questions per image."""
 
     backbone: M3Backbone
     questions: QuestionSet
     max_new_tokens: int
 
     def first_images(self, count: int) -> "Workload":
-        """Take the questions of the first images.
-
-        Args:
-            count: how many images.
-
-        Returns:
-            The smaller workload.
-        """
+        """Take the questions of the first `count` images."""
         groups = self.questions.by_image()[:count]
         chosen = [question for group in groups for question in group]
         few = QuestionSet(self.questions.name, chosen, self.questions.image)
@@ -61,12 +48,6 @@ def answer_plainly(work: Workload) -> Answers:
     """Ask as the official evaluation does: question by question, one `generate` per scale.
 
     Every call preprocesses and encodes the image again; only stock code generates.
-
-    Args:
-        work: what to ask.
-
-    Returns:
-        The answers.
     """
     return {
         (question.sample_id, scale): _generate(work, question, scale)
@@ -77,9 +58,6 @@ def answer_plainly(work: Workload) -> Answers:
 
 def answer_by_label(work: Workload) -> tuple[Answers, list[tuple[int, int]]]:
     """Ask as `m3scale label` does, table and features written included.
-
-    Args:
-        work: what to ask.
 
     Returns:
         The answers, and input and output tokens of each.
@@ -109,13 +87,16 @@ def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
         processor that is busy with other things, and without meaning on an accelerator),
         the share of equal answers, and the FLOPs that one run of the labeller needs.
     """
-    few, device = work.first_images(plain_images), str(work.backbone.model.device)
-    expected, (answers, _) = answer_plainly(few), answer_by_label(work)
+    few = work.first_images(plain_images)
+    device = str(work.backbone.model.device)
+    expected = answer_plainly(few)
+    answers, _ = answer_by_label(work)
     equal = statistics.fmean(answers[key] == answer for key, answer in expected.items())
     rates: dict[str, list[float]] = {"plain": [], "label": []}
     processor: dict[str, list[float]] = {"plain": [], "label": []}
     kinds = {"plain": (answer_plainly, few), "label": (answer_by_label, work)}
     for _ in range(repeats):
+        # In turns, so that a machine that slows down slows both.
         for kind, (answer, asked) in kinds.items():
             start = time.process_time()
             seconds = time_step(lambda answer=answer, asked=asked: answer(asked), device)  # type: ignore[misc]
@@ -135,18 +116,16 @@ def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
 
 
 def count_flops(work: Workload) -> float:
-    """Count what labelling needs: each image once, each beginning of a prompt once per scale.
+    """Count what labelling needs [FLOPs].
 
-    Args:
-        work: what is asked.
-
-    Returns:
-        Operations [FLOPs].
+    Each image is read once, each beginning of a prompt once per scale.
     """
-    shape, backbone = work.backbone.language_shape, work.backbone
+    backbone = work.backbone
+    shape = backbone.language_shape
     _, tokens = answer_by_label(work)
     head = 2.0 * shape.hidden * shape.vocab  # logits of one token, which shared tokens do not need
     engine = AnswerEngine(backbone.model, backbone.tokenizer)
+    # Any question will do: the template decides what stands before the image.
     before = len(engine.prompts.tokenize("?").before)
     shared = [flops.prefill_flops(shape, before + scale) - head for scale in backbone.scales]
     images = work.questions.image_ids
@@ -185,25 +164,19 @@ def measure_prefix(work: Workload, repeats: int) -> list[dict[str, float]]:
 
 
 def measure_matrix_rate(device: str, dtype: torch.dtype, seconds: float = 1.0) -> float:
-    """Measure how fast a device multiplies large matrices, the most that any model can reach.
-
-    Args:
-        device: torch device.
-        dtype: number format.
-        seconds: how long to measure.
-
-    Returns:
-        Operations a second [FLOP/s].
-    """
+    """Measure how fast a device multiplies large matrices [FLOP/s]: no model is faster."""
     side = MATRIX_SIDE["cuda" if device.startswith("cuda") else "cpu"]
     one = torch.randn(side, side, device=device).to(dtype)
-    one @ one
+    one @ one  # warms up
     wait_for(device)
-    start, count = time.perf_counter(), 0
+    count = 0
+    start = time.perf_counter()
     while time.perf_counter() - start < seconds:
         one @ one
+        # Or the clock would stop at products that are queued but not done.
         wait_for(device)
         count += 1
+    # A multiplication and an addition for each of side^3 terms.
     return 2.0 * side**3 * count / (time.perf_counter() - start)
 
 
@@ -215,7 +188,7 @@ def _generate(work: Workload, question: Question, scale: int) -> str:
     marker = str(tokenizer.convert_ids_to_tokens(model.config.image_token_id))
     # One marker per visual token, as stock processors write it.
     text = backbone.prompt(format_question(question)).replace(marker, marker * scale)
-    ids = torch.tensor([tokenizer(text)["input_ids"]], device=model.device)
+    ids = torch.tensor([tokenizer(text)["input_ids"]], device=model.device)  # [1, T]
     with evaluating(model):
         pixels = backbone.image_processor(images=[image], return_tensors="pt")["pixel_values"]
         pixels = pixels.to(model.device, model.dtype)
@@ -228,6 +201,7 @@ def _generate(work: Workload, question: Question, scale: int) -> str:
             do_sample=False,
             **find_host(model.config).splice(ids, [pooled]),
         )
+    # [1, T + answer]: the prompt comes back in front.
     return str(tokenizer.decode(generated[0, ids.shape[1] :], skip_special_tokens=True)).strip()
 
 
@@ -242,15 +216,9 @@ def _compare_times(answer: Callable[[bool], None], backbone: M3Backbone, repeats
 
 
 def pick_questions(source: QuestionSet, images: int, each: int) -> QuestionSet:
-    """Take so many questions about each of so many images, which are kept in memory.
+    """Take `each` questions about each of the first images that have as many.
 
-    Args:
-        source: questions.
-        images: how many images.
-        each: questions per image.
-
-    Returns:
-        The questions.
+    The images are kept in memory.
 
     Raises:
         ValueError: if there are not as many.
@@ -261,5 +229,6 @@ def pick_questions(source: QuestionSet, images: int, each: int) -> QuestionSet:
             f"{source.name} has {len(groups)} images with {each} questions, {images} were asked for"
         )
     chosen = groups[:images]
+    # Loaded here once: rounds shall time the model, not the disk.
     kept = {group[0].image_id: source.image(group[0].image_id) for group in chosen}
     return QuestionSet(source.name, [q for group in chosen for q in group], kept.__getitem__)

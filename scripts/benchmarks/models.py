@@ -47,9 +47,6 @@ def open_model(size: str, device: str, dtype: str) -> M3Backbone:
         size: `mini`, or a key of `VISION`.
         device: torch device.
         dtype: number format of the weights.
-
-    Returns:
-        The model.
     """
     if size == "mini":
         return open_backbone(Opening("m3-mini", device, dtype))
@@ -61,14 +58,7 @@ def open_model(size: str, device: str, dtype: str) -> M3Backbone:
 
 
 def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """Make a tokenizer of numbered words, whose last is the place holder of the image.
-
-    Args:
-        vocabulary: how many tokens.
-
-    Returns:
-        The tokenizer.
-    """
+    """Make a tokenizer of numbered words, whose last is the place holder of the image."""
     names = ["<pad>", "<s>", "</s>", *(f"w{i}" for i in range(3, vocabulary - 1)), "<image>"]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, "<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -82,11 +72,9 @@ def make_questions(size: str, images: int, each: int) -> QuestionSet:
         size: as for `open_model`.
         images: how many images, at least.
         each: questions about each of them.
-
-    Returns:
-        The questions.
     """
     if size == "mini":
+        # More than are needed: a scene with too few questions is passed over.
         return load_questions("scenes:test", limit=2 * images + 8)
     rng = np.random.default_rng(0)
     side = VISION[size][4]
@@ -100,6 +88,7 @@ def make_questions(size: str, images: int, each: int) -> QuestionSet:
         Question(
             f"q{number}-{place}",
             image_id,
+            # Between the three special tokens and the place holder of the image.
             " ".join(f"w{word}" for word in rng.integers(3, last, QUESTION_WORDS)),
             ("w3",),
             "exact",
@@ -113,7 +102,8 @@ def make_questions(size: str, images: int, each: int) -> QuestionSet:
 def build_model(setting: StepSettings) -> Any:
     """Make a stock LLaVA of a size with random weights, ready for training."""
     names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    tower, words = VISION[setting.size], LANGUAGE[setting.size]
+    tower = VISION[setting.size]
+    words = LANGUAGE[setting.size]
     shape: Any = dict(zip((*names, "image_size", "patch_size"), tower, strict=True))
     language: Any = dict(zip((*names, "vocab_size"), words, strict=True))
     config = LlavaConfig(
@@ -123,6 +113,7 @@ def build_model(setting: StepSettings) -> Any:
     )
     torch.manual_seed(0)
     before = torch.get_default_dtype()
+    # Made in the wanted format: made in float32 first, 7b in bfloat16 would need twice its memory.
     torch.set_default_dtype(DTYPES[setting.dtype])
     try:
         with torch.device(setting.device):

@@ -42,10 +42,13 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
     from predictor.training.tuning import TuningSettings
 
     settings = TrainSettings(kind=kind, tuning=TuningSettings() if tune else None)
-    train, calibration = make_rows(rows, width, 0), make_rows(max(rows // 10, 100), width, 1)
-    start, start_cpu = time.perf_counter(), time.process_time()
+    train = make_rows(rows, width, 0)
+    calibration = make_rows(max(rows // 10, 100), width, 1)
+    start = time.perf_counter()
+    start_cpu = time.process_time()
     bundle = train_bundle(train, calibration, settings)
-    trained, trained_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    trained = time.perf_counter() - start
+    trained_cpu = time.process_time() - start_cpu
     asked = calibration.take(_cycle(len(calibration), routed))
     features = bundle.features.transform(asked.coarse, asked.question, asked.extras)
     start = time.perf_counter()
@@ -59,6 +62,7 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
         "tuned": tune,
         "train_s": round(trained, 2),
         "train_cpu_s": round(trained_cpu, 2),
+        # Linux counts KiB.
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
         "routed": routed,
         "route_s": round(time.perf_counter() - start, 5),
@@ -68,38 +72,33 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
 
 
 def make_rows(count: int, width: int, seed: int) -> "TrainData":
-    """Make questions about images whose needs depend on both.
-
-    Args:
-        count: questions.
-        width: width of a token.
-        seed: seed of everything random.
-
-    Returns:
-        The rows, eight questions per image.
-    """
+    """Make questions about images, eight for each, whose needs depend on both."""
     import numpy as np
 
     from predictor.data import TrainData
 
-    rng, world = np.random.default_rng(seed), np.random.default_rng(99)
+    rng = np.random.default_rng(seed)
+    # One world for every seed: what was learnt on one set must hold on another.
+    world = np.random.default_rng(99)
     image = np.arange(count) // QUESTIONS_PER_IMAGE
-    dense, asked = rng.normal(size=image[-1] + 1), rng.normal(size=count)
+    dense = rng.normal(size=image[-1] + 1)  # [images]
+    asked = rng.normal(size=count)  # [n]
     signal = world.normal(size=(2, width)).astype(np.float32)
+    # [images, 10, width]: 1 + 9 tokens, those of the two smallest scales.
     noise = rng.standard_normal((image[-1] + 1, 10, width), np.float32)
     # What an image shows and what a question asks for each lie along one direction, under noise.
     coarse = dense[:, None, None].astype(np.float32) * signal[0] + noise
-    question = asked[:, None].astype(np.float32) * signal[1]
+    question = asked[:, None].astype(np.float32) * signal[1]  # [n, width]
     question += rng.standard_normal((count, width), np.float32)
     # A scale is right if it is large enough for the sum of both.
-    need = dense[image] + asked + 0.3 * rng.normal(size=count)
+    need = dense[image] + asked + 0.3 * rng.normal(size=count)  # [n]
     return TrainData(
         sample_ids=np.array([f"{seed}-{k}" for k in range(count)]),
         image_ids=np.array([f"{seed}-{k}" for k in image]),
         groups=np.full(count, "made up"),
-        coarse=coarse[image],
+        coarse=coarse[image],  # [n, 10, width]
         question=question,
-        scores=(need[:, None] < np.linspace(-0.5, 3.0, len(SCALES))).astype(np.float64),
+        scores=(need[:, None] < np.linspace(-0.5, 3.0, len(SCALES))).astype(np.float64),  # [n, s]
         tokens=np.tile(np.array(SCALES, np.float64), (count, 1)),
         scales=SCALES,
     )

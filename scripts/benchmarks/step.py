@@ -39,6 +39,7 @@ def main(
     if memory_of:
         click.echo(json.dumps(measure_memory(settings, memory_of)))
         return
+    # Before this process makes a model of its own, so that each child has the device to itself.
     memory = {kind: ask_memory(settings, kind) for kind in KINDS}
     measured = measure_times(settings, repeats)
     print_table(
@@ -74,6 +75,7 @@ def ask_memory(settings: StepSettings, kind: str) -> dict[str, int]:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise ValueError(f"the {kind} step failed: {reason}; try a smaller --batch or --size")
+    # The last line alone: a library may have spoken before.
     answer: dict[str, int] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 

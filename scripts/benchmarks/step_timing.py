@@ -22,13 +22,15 @@ KINDS = ("shared", "naive")
 def draw_batch(setting: StepSettings) -> Batch:
     """Make a batch of noise: images, and a question with its answer about each."""
     seeded = torch.Generator().manual_seed(0)
-    side, image = VISION[setting.size][4], LANGUAGE[setting.size][-1] - 1
-    pixels = torch.randn(setting.batch, 3, side, side, generator=seeded)
+    side = VISION[setting.size][4]
+    image = LANGUAGE[setting.size][-1] - 1
+    pixels = torch.randn(setting.batch, 3, side, side, generator=seeded)  # [B, 3, side, side]
     count = setting.prompt + setting.answer
     rows = []
     for _ in range(setting.batch):
         # From 3 on: below are padding, beginning and end; `image` is the last of the vocabulary.
         ids: list[int] = torch.randint(3, image, (count,), generator=seeded).tolist()
+        # Only the answer is learnt.
         labels = [IGNORED] * setting.prompt + ids[setting.prompt :]
         # The image stands behind the first token and is never an answer.
         rows.append(([ids[0], image, *ids[1:]], [labels[0], IGNORED, *labels[1:]]))
@@ -48,6 +50,7 @@ def run_step(model: Any, batch: Batch, kind: str, bf16: bool) -> None:
     """
     model.zero_grad(set_to_none=True)
     if kind == "shared":
+        # Rates above 0 for tower, projector and language model: the gradient reaches everything.
         matryoshka_step(model, batch, TOKEN_SCALES, FinetuneSettings(1.0, 1.0, 1.0), bf16)
         return
     images = batch.images.to(model.device)
@@ -66,7 +69,8 @@ def measure_memory(setting: StepSettings, kind: str) -> dict[str, int]:
     Returns:
         Bytes at the peak of building the model (`start`) and of everything (`peak`).
     """
-    model, batch = build_model(setting), draw_batch(setting)
+    model = build_model(setting)
+    batch = draw_batch(setting)
     start = peak_bytes(setting.device)
     run_step(model, batch, kind, setting.bf16)
     return {"start": start, "peak": peak_bytes(setting.device)}
@@ -83,7 +87,8 @@ def measure_times(setting: StepSettings, repeats: int) -> dict[str, Any]:
         Parameters, seconds and their median of each kind, how many times faster shared is, and the
         largest difference between their gradients beside the largest gradient.
     """
-    model, batch = build_model(setting), draw_batch(setting)
+    model = build_model(setting)
+    batch = draw_batch(setting)
 
     def step(kind: str) -> float:
         return time_step(lambda: run_step(model, batch, kind, setting.bf16), setting.device)
@@ -98,6 +103,7 @@ def measure_times(setting: StepSettings, repeats: int) -> dict[str, Any]:
         for kind in KINDS:
             seconds[kind].append(step(kind))
     medians = {kind: statistics.median(taken) for kind, taken in seconds.items()}
+    # Strict: both kinds must reach the same parameters.
     pairs = list(zip(*gradients, strict=True))
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),

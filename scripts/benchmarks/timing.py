@@ -19,7 +19,7 @@ def peak_bytes(device: str) -> int:
 
 def time_step(step: Callable[[], object], device: str) -> float:
     """Run a step and give its wall time, until the device is done [seconds]."""
-    wait_for(device)
+    wait_for(device)  # what was queued before is not the step's
     started = time.perf_counter()
     step()
     wait_for(device)

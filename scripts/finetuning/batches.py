@@ -182,7 +182,8 @@ def cached_batches(
     Returns:
         Step -> batch of features.
     """
-    features, turns = [], []
+    features: list[torch.Tensor] = []
+    turns: list[Turns] = []
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
     for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
         if pixels.ndim != 4:
@@ -195,14 +196,17 @@ def cached_batches(
             # In the processor's memory, where workers can read them.
             features.append(encoded.to("cpu", torch.bfloat16))
         turns += [one.turns for one in chosen]
-    table, size = torch.cat(features), len(features[0])  # [count * size, N, width]
+    table = torch.cat(features)  # [count * size, N, width]
+    size = len(features[0])
 
     def shuffled(step: int) -> Batch:
         epoch, place = divmod(step, count)
+        # From the step alone: any worker can draw it, and a resumed run meets the same order.
         order = np.random.default_rng([seed, epoch]).permutation(len(table))
         rows = order[place * size : (place + 1) * size]
         text = pack_texts(prompts, [turns[int(row)] for row in rows])
-        return Batch(table[torch.from_numpy(rows)].float(), text)  # [size, N, width]
+        # [size, N, width], in float32 again: the table is in half precision to save memory.
+        return Batch(table[torch.from_numpy(rows)].float(), text)
 
     return shuffled
 
@@ -246,11 +250,13 @@ def conversation_batches(
         Number -> batch.
     """
     prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
-    layout, finest = crop_layout(start.model.config), max(start.scales)
+    layout = crop_layout(start.model.config)
+    finest = max(start.scales)
     if layout:
         check_processor(start.image_processor, layout)
 
     def count_visual(image_size: Size) -> int:
+        # At the largest scale: what fits there fits at all.
         return count_visual_tokens(image_size, finest, layout)
 
     def draw(number: int) -> Batch:
@@ -283,6 +289,7 @@ def read_pixels(
     """
     present = list(images) or [Image.new("RGB", (64, 64))]
     if layout:
+        # [crops, 3, H, W] of each image, one behind the other.
         return torch.cat([cut_image(processor, image, layout) for image in present])
     pixels: torch.Tensor = processor(images=present, return_tensors="pt")["pixel_values"]
     return pixels

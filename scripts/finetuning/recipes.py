@@ -52,6 +52,7 @@ def draw_batches(
     if not sizes.cached:
         return finetune_batches(example, start.image_processor, prompts, sizes.batch)
     draw = image_batches(example, start.image_processor, sizes.batch)
+    # Whole batches, and at least one.
     count = max(sizes.cached // sizes.batch, 1)
     return cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
 
@@ -115,6 +116,7 @@ def train_answers(
         model.config.update({"matryoshka_vis_token_scale": list(start.scales)})
     if adapted is not None and not adapter:
         adapted.merge_and_unload()  # adds the LoRA to the weights, in place
+        # The tower and the projector too, which learnt in float32: a checkpoint has one format.
         model.to(model.lm_head.weight.dtype)
         adapted = None
     write_checkpoint(start, out, adapted)
@@ -126,6 +128,7 @@ def content_ids(tokenizer: Any) -> tuple[int, ...]:
     """Find the token of each content of a patch, -1 where it is no single token."""
     content = []
     for name in CONTENTS:
+        # Behind a space, as it stands within a sentence.
         ids = tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
         content.append(ids[0] if len(ids) == 1 and name in (*GLYPHS, *WORDS) else -1)
     return tuple(content)

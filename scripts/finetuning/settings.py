@@ -29,7 +29,8 @@ class Source:
     easy: int = field(
         default=1,
         metadata={
-            "help": "Take the scene with the fewest items of so many: an easy start.",
+            "help": "Draw this many scenes and keep the one with the fewest items: an easier "
+            "start.",
             "min": 1,
         },
     )

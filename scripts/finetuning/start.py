@@ -62,7 +62,9 @@ def open_start(
     if name is not None:
         opened = open_checkpoint(name, device, dtype)
         check_trainable(opened.model.config.model_type, name)
-        model, tokenizer, images = opened.model, opened.tokenizer, opened.image_processor
+        model = opened.model
+        tokenizer = opened.tokenizer
+        images = opened.image_processor
     else:
         model, tokenizer, images = fresh_mini(seed)
         model.to(find_device(device))
@@ -98,6 +100,7 @@ def fresh_mini(seed: int) -> tuple[Any, Any, Any]:
 
 def unfinished(out: Path) -> Path:
     """Name the file that holds a run until it is finished."""
+    # Beside the folder, which is complete or not there.
     return out.with_name(out.name + ".unfinished") / CHECKPOINT
 
 
@@ -122,4 +125,5 @@ def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
             start.model.config.save_pretrained(partial)
         if log.is_file():
             shutil.copyfile(log, partial / LOG)
+    # Last: until the folder stands, a killed run can be taken up again.
     shutil.rmtree(unfinished(out).parent)

@@ -47,6 +47,7 @@ def options(draw: random.Random, world: World) -> Call:
     name, kind = draw.choice(flags)
     value = {"number": draw_number, "text": draw_text, "path": draw_path}[kind](draw)
     arguments = [*base.split(), name, value]
+    # compact rewrites the folder that it reads.
     out = [value] if name in ("--out", "--json") or command == "compact" else []
     if "--out" not in arguments and command in WRITES:
         arguments += ["--out", "fresh"]
@@ -84,6 +85,7 @@ def log(draw: random.Random, world: World) -> Call:
         }
         for n in range(3)
     ]
+    # The second log is sound, so that the first one is read to its end and joined with it.
     files = {"a.jsonl": _lines(draw, rows), "b.jsonl": "".join(map(_line, rows)).encode()}
     call = ("import", "--samples", "1=a.jsonl", "--samples", "9=b.jsonl", "--out", "fresh")
     return Call(call, files, ("fresh",))
@@ -113,6 +115,7 @@ def router(draw: random.Random, world: World) -> Call:
         files[name] = to_text(change_json(draw, config)).encode()
     else:
         files[name] = change_bytes(draw, files[name])
+    # Unsigned, the first hash that is checked would refuse nearly all of them.
     if draw.random() < 0.6:
         _sign(files)
     changed = {f"runs/router/{name}": content for name, content in files.items()}
@@ -123,6 +126,7 @@ def _sign(files: dict[str, bytes]) -> None:
     """Make the hashes of a router right, as somebody would who wants it to be read."""
     try:
         config = json.loads(files["config.json"])
+        # The hash of the config is made of all of it but itself.
         config.pop("config_sha256", None)
         config["sha256"] = {name: sha256(files[name]) for name in config["sha256"]}
         files["config.json"] = to_json({**config, "config_sha256": sha256(to_json(config))})
@@ -134,6 +138,7 @@ def destination(draw: random.Random, world: World) -> Call:
     """A command that would work is pointed at a place that is taken."""
     command = draw.choice(list(DESTINATIONS))
     place = draw_path(draw)
+    # Split at tabs, since a drawn place may hold spaces.
     return Call((command, *DESTINATIONS[command].format(place=place).split("\t")), out=(place,))
 
 
@@ -150,6 +155,7 @@ def source(draw: random.Random, world: World) -> Call:
 def picture(draw: random.Random, world: World) -> Call:
     """`ask` about a damaged picture."""
     content = change_bytes(draw, (world.spare / "0.png").read_bytes())
+    # An empty question would be refused before the picture is opened.
     call = ("ask", "--scale", "1", "--image", "p.png", draw_text(draw) or "what?")
     return Call(call, {"p.png": content})
 

@@ -34,6 +34,7 @@ class Outcome:
     detail: str
 
 
+# Not an Exception, so that no handler of a command swallows it.
 class _Hang(BaseException):
     pass
 
@@ -72,6 +73,7 @@ def find_lost(before: Tree, after: Tree, call: Call, verdict: Verdict) -> list[s
     Returns:
         Paths that are gone, changed, or new and hidden.
     """
+    # What is refused, or fails, must have written nothing, not even where it was allowed to.
     allowed = call.out if verdict == "accepted" else ()
     changed = [name for name, entry in before.items() if after.get(name) != entry]
     fresh = [name for name in after if name not in before and Path(name).name.startswith(".")]
@@ -102,9 +104,11 @@ def _run_inside(call: Call, world: World) -> Outcome:
 
 def _run_process(call: Call, world: World) -> Outcome:
     command = [sys.executable, "-m", "scripts.cli", *call.arguments]
+    # The call runs in the home, from where this code is not found.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     try:
         done = subprocess.run(
+            # No process can be given a NUL.
             [os.fsencode(word.replace("\x00", "")) for word in command],
             cwd=world.home,
             env=environment,
@@ -115,6 +119,7 @@ def _run_process(call: Call, world: World) -> Outcome:
     except subprocess.TimeoutExpired:
         return Outcome("hang", "")
     said = done.stderr.decode(errors="replace")
+    # Negative: killed by a signal. Shells say 128 + signal; 130 is Ctrl-C.
     if done.returncode < 0 or done.returncode > 130:
         return Outcome("crash", f"exit {done.returncode}: {said[-200:]}")
     if "Traceback (most recent call last)" in said:
@@ -146,10 +151,12 @@ def _time_limit() -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise _Hang
 
+    # Python rings between two bytecodes: code in C that never returns hangs this process too.
     old = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         yield
     finally:
+        # The timer first: an alarm under the old handler would end the process.
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)

@@ -91,11 +91,14 @@ def fuzz(
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     faults: list[dict[str, Any]] = []
     seen: set[int] = set()
-    end, number = time.monotonic() + seconds, seed
+    end = time.monotonic() + seconds
+    number = seed
     while time.monotonic() < end and (calls is None or number < seed + calls):
+        # Each call has a seed of its own, so that a fault is repeated without the calls before it.
         draw = random.Random(number)
         name = draw.choices(names, shares)[0]
         call = GENERATORS[name][0](draw, world)
+        # Hashes, not calls: their files would fill the memory.
         seen.add(hash((call.arguments, tuple(sorted(call.files.items())))))
         outcome = run_call(call, world, draw.random() < own_process)
         counts[name][outcome.verdict] += 1

@@ -5,11 +5,13 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# `int` reads the Arabic three; the half is numeric, but no number to it.
 NUMBERS = (
     *"nan -nan inf -inf NaN 1e309 -1e309 1e-320 0 -0 0.0 -1 1 2 0.5 1.5 1e-9 1e9".split(),
     *"2147483648 9223372036854775808 abc 1_000 0x10 1,5 1e ٣ ½ true None 1;2 --1".split(),
     *("9" * 400, "-" + "9" * 400, "", " ", " 7", "7 "),
 )
+# "\ud800" cannot be encoded; "\udcff" is how a byte that is no UTF-8 arrives from the shell.
 TEXTS = (
     *("", " ", "\n", "\t", "a\x00b", "\ud800", "wh\udcffat", "x" * 3000, "א\u202eב", "🦜"),
     *("$x^{$", "\\frac{1}", "*_`# [a](b)", "<b>&amp;", "%s %d {}", "\u2028\u2029\x85"),
@@ -22,6 +24,7 @@ PATHS = (
     *"runs runs/outcomes runs/router runs/imported runs/router/config.json".split(),
     *("", "x" * 300, "new\nline", "wh\udcffat", "out put"),
 )
+# 2**63 is just past a 64-bit integer, 10**400 past a float.
 LEAVES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 1.5, -0.0, float("nan"), float("inf"), 10**18, 2**63),
     *(-(2**63), 10**400, "", "x", "1", "nan", "null", "\x00", "\ud800", "𝔘" * 20),
@@ -56,6 +59,7 @@ def draw_path(draw: random.Random) -> str:
 def change_json(draw: random.Random, value: Any) -> Any:
     """Change one place of a JSON value: another leaf, a key less, a key more, or much deeper."""
     if isinstance(value, dict) and value and draw.random() < 0.85:
+        # Mostly inside: a change at the top is noticed by the first check.
         key = draw.choice(list(value))
         how = draw.random()
         if how < 0.15:
@@ -72,6 +76,7 @@ def change_json(draw: random.Random, value: Any) -> Any:
             return [*value, value[place]]
         return [*value[:place], change_json(draw, value[place]), *value[place + 1 :]]
     if draw.random() < 0.02:
+        # Below, about and above the depth at which Python gives up.
         return deepen(draw.choice((50, 1000, 5000)))
     return draw.choice(LEAVES)
 
@@ -105,7 +110,9 @@ def change_bytes(draw: random.Random, content: bytes) -> bytes:
         lambda data: data * draw.choice((0, 2, 3)),
         lambda data: data.replace(b"\n", draw.choice((b"\r", b"\x00", b"\n\n", b""))),
         lambda data: draw.randbytes(draw.randrange(1, 300)),
+        # A byte order mark.
         lambda data: b"\xef\xbb\xbf" + data,
+        # Latin-1 has a character for every byte, so this always works.
         lambda data: data.decode("latin-1").encode("utf-16"),
     )
     return draw.choice(changes)(content)

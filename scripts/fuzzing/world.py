@@ -57,14 +57,11 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copy2(entry, other)
         else:
             os.mkfifo(other)
-    shutil.copystat(source, target)
+    shutil.copystat(source, target)  # last: each new entry changes the time of its folder
 
 
 def read_tree(folder: Path) -> Tree:
     """Describe every entry below a folder.
-
-    Args:
-        folder: the folder.
 
     Returns:
         Path -> kind and mode, content. Two trees are equal if nothing was lost or changed.
@@ -73,6 +70,7 @@ def read_tree(folder: Path) -> Tree:
     for root, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             path = Path(root, name)
+            # Of a symlink itself: a loop ends here. A pipe is not read: it would wait for a writer.
             mode = path.lstat().st_mode
             content = ""
             if stat.S_ISLNK(mode):
@@ -84,19 +82,13 @@ def read_tree(folder: Path) -> Tree:
 
 
 def build_world(folder: Path) -> World:
-    """Make a home with inputs, artefacts and private files.
-
-    Args:
-        folder: an empty folder.
-
-    Returns:
-        The world.
-    """
+    """Make a home with inputs, artefacts and private files in an empty folder."""
     world = World(folder / "home", folder / "spare")
     world.home.mkdir(parents=True)
     _write_private(world.home)
     _write_inputs(world.home)
     _run_commands(world)
+    # After the commands, so that what they made is put back too.
     copy_tree(world.home, world.spare)
     return world
 

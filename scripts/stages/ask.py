@@ -218,6 +218,7 @@ def ask_router(
         Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
     """
     answers = adaptive.generate(
+        # The same list each time: every question is about all images.
         [images] * len(questions),
         questions,
         lam=settings.operating_point(adaptive.router),

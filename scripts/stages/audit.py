@@ -41,6 +41,7 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
     from labels.outcomes.manifest import read_manifest
     from labels.outcomes.table import read_outcomes
 
+    # What is cheap to refuse comes first; the model is opened last.
     known = read_manifest(folder).settings
     request = read_request(folder)
     if request is None:
@@ -55,10 +56,12 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
             f"{backbone.fingerprint} in {backbone.dtype_name}"
         )
     ids = list(questions.image_ids)
+    # Whole images, since the questions of one share a batch.
     sample = questions.about(random.Random(seed).sample(ids, min(n_images, len(ids))))
     other = FEW if request.images_per_batch > FEW else MANY
     with TemporaryDirectory() as scratch:
         again = replace(request, images_per_batch=other, losses=False)
+        # Read before the scratch folder goes.
         return read_outcomes(label(sample, backbone, Path(scratch), again, progress=False))
 
 
@@ -109,9 +112,10 @@ def _audit_rows(
         **measure_headroom(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
         "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
         "parse_failures": 1.0 - readable,
-        "guess_options": guesses[rows].mean(),
-        # Per readable answer, since an unreadable one is no guess.
+        "guess_options": guesses[rows].mean(),  # [n] -> one number
+        # [draws, n, s] -> [s], per readable answer, since an unreadable one is no guess.
         "guess_answers": borrowed[:, rows].mean(axis=(0, 1)) / np.maximum(readable, 1e-9),
         "floor_options": luck_floor(guesses[rows], len(table.scales)),
+        # [draws, n, s]: right by luck at any scale is enough for an oracle.
         "floor_answers": borrowed[:, rows].max(axis=2).mean(),
     }

@@ -74,7 +74,9 @@ def _load_images(folder: Path, image_ids: list[str]) -> list[bytes] | None:
 
 def _encode(questions: "QuestionSet", image_id: str) -> bytes:
     parts = questions.image_parts(image_id)
+    # RGB, since parts of several modes are pasted into one picture.
     image = _put_side_by_side([questions.image(part).convert("RGB") for part in parts])
+    # Shrinks in place, keeps the proportions and never enlarges.
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
@@ -86,8 +88,10 @@ def _put_side_by_side(images: "list[Image.Image]") -> "Image.Image":
     if len(images) == 1:
         return images[0]
     widths = [image.width for image in images]
+    # For its size and mode alone, so that PIL need not be imported; it is painted over.
     joined = images[0].resize((sum(widths), max(image.height for image in images)))
     joined.paste((255, 255, 255), (0, 0, *joined.size))
+    # Not strict: `accumulate` also gives the right edge of the last image.
     for place, image in zip(accumulate(widths, initial=0), images, strict=False):
         joined.paste(image, (place, 0))
     return joined

@@ -64,8 +64,8 @@ class LabelRequest(LabelSettings):
     frames: int | None = field(
         default=None,
         metadata={
-            "help": "Images are videos, animated files or folders of frames: take so many frames "
-            "of each.",
+            "help": "Treat images as videos, animated files or folders of frames, and sample this "
+            "many frames from each.",
             "min": 1,
         },
     )
@@ -132,6 +132,7 @@ def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -
     if not (folder / MANIFEST).is_file() or read_request(folder) != request:
         return False
     manifest = read_manifest(folder)
+    # The request does not say which model answered; the manifest does.
     same = all(manifest.settings.get(name) == value for name, value in model.items())
     return manifest.finished and same and _starts_alike(folder, request)
 
@@ -177,6 +178,7 @@ def run_label(
     start = time.perf_counter()
     questions = request.load_questions()
     label(questions, open_answerer(), folder, request, progress, share or ALONE)
+    # One process writes it, so that the time is not added once for each.
     if share is None or share.rank == 0:
         write_request(folder, request, time.perf_counter() - start)
     return folder

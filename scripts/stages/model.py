@@ -57,9 +57,6 @@ def open_backbone(opening: Opening, progress: bool = False) -> "M3Backbone":
     Args:
         opening: which, and how.
         progress: whether transformers shows a bar while it loads.
-
-    Returns:
-        The model, ready to answer.
     """
     from transformers.utils import logging
 

@@ -62,6 +62,7 @@ def measure_profile(
         written = sum(answer(scale, max_new_tokens)) / len(asked)
         whole = _time(lambda: answer(scale, max_new_tokens), repeats) / len(asked)
         first = _time(lambda: answer(scale, 1), repeats) / len(asked)
+        # The prefill gives the first token. Where there is no other, noise may make this negative.
         later = max(whole - first, 0.0)
         return {
             "prefill_ms": round(first, 3),
@@ -126,7 +127,7 @@ def read_profile(path: Path) -> dict[str, float]:
 
 def read_extras(path: Path) -> dict[str, float]:
     """Read the time of each optional feature [ms]; an old profile has none."""
-    read_profile(path)
+    read_profile(path)  # refuses a file that is no profile
     return {str(name): float(ms) for name, ms in _read(path).get("extras_ms", {}).items()}
 
 

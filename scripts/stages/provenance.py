@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def describe_code() -> str:
     """Give `git describe` of the clone, else the version of the installed package."""
     version = importlib.metadata.version("m3scale")
+    # Or git would describe whatever repository site-packages happens to lie in.
     if not (REPOSITORY / ".git").exists():
         return version
     command = ["git", "describe", "--always", "--dirty", "--tags"]

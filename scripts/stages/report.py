@@ -31,9 +31,6 @@ def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "Experi
         studies: whether to tune and compare every kind of router, and to leave features and
             families out in turn.
         kind: name of the router.
-
-    Returns:
-        The settings of the experiment.
     """
     from predictor.evaluation.experiment import ExperimentSettings
     from predictor.training.train import TrainSettings
@@ -55,7 +52,8 @@ def _report_extras(
     )
     from predictor.evaluation.sweeps import route
 
-    budget, test = settings.evaluation.headline, splits["test"].data
+    budget = settings.evaluation.headline
+    test = splits["test"].data
     sections: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
     outside = splits[OUT_OF_DISTRIBUTION].data if OUT_OF_DISTRIBUTION in splits else None
     if outside is not None:
@@ -69,14 +67,7 @@ def _report_extras(
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """Read the results of a report.
-
-    Args:
-        folder: the report's folder.
-
-    Returns:
-        What results.json holds; nothing if the report is not whole.
-    """
+    """Read what results.json holds; nothing if the report is not whole."""
     if not (folder / PAGE).is_file():
         return {}
     try:
@@ -167,6 +158,7 @@ def find_inputs(run: RunFolder) -> ReportInputs:
     paths = {
         one.name: run.root / one.metadata["part"]
         for one in fields(ReportInputs)
+        # What must be there is named even if it is missing: the reader of it says so best.
         if "if_there" not in one.metadata or (run.root / one.metadata["part"]).exists()
     }
     return ReportInputs(**paths)
@@ -187,6 +179,7 @@ def identify_inputs(
     """
     # The repr of the settings holds every seed and budget.
     names = [split.data.fingerprint() for split in splits.values()]
+    # This file holds the hashes of all others.
     router = sha256((inputs.router / "config.json").read_bytes())
     profile = "" if inputs.profile is None else inputs.profile.read_text("utf-8")
     parts = [*names, splits["train"].checkpoint, router, describe_code(), profile, repr(settings)]
@@ -292,6 +285,7 @@ def run_report(
         profile=None if inputs.profile is None else parse_json(inputs.profile.read_text("utf-8")),
     )
     results["meta"]["timings"].update(_label_times(inputs.folders))
+    # Before it is drawn, so that the page shows what results.json says.
     results = dict(json_ready(results, digits=7))
     write_report(results, folder, images)
     return results

@@ -50,22 +50,19 @@ def take_device(opening: Opening) -> Opening:
     Returns:
         The same with `cuda:0`, `cuda:1` and so on for `cuda`.
     """
+    # Counted on this machine, as its GPUs are; RANK counts over all machines.
     rank = os.environ.get("LOCAL_RANK")
     return replace(opening, device=f"cuda:{rank}") if rank and opening.device == "cuda" else opening
 
 
 def show_status(folder: Path, json_file: Path | None) -> None:
-    """Print how far a run is.
-
-    Args:
-        folder: the run's folder.
-        json_file: where to write it as well.
-    """
+    """Print how far a run is."""
     from labels.labelling.status import read_status
 
     status = read_status(folder)
     for name in ("parts", "images", "questions"):
-        done, total = status[name]["done"], status[name]["all"]
+        done = status[name]["done"]
+        total = status[name]["all"]
         click.echo(f"{name:<10}{done} of {total} ({100 * done / max(total, 1):.1f} %)")
     header = ("worker", "parts", "questions", "questions/s", "at part", "last seen")
     print_table(header, [_describe_worker(worker) for worker in status["workers"]])
@@ -75,7 +72,8 @@ def show_status(folder: Path, json_file: Path | None) -> None:
 
 
 def _describe_worker(worker: dict[str, Any]) -> list[object]:
-    silent, last = worker["silent"], worker["last"]
+    silent = worker["silent"]
+    last = worker["last"]
     if silent is not None:
         last_seen: str | None = f"{silent:.0f} s ago"
     else:
@@ -87,7 +85,8 @@ def _describe_worker(worker: dict[str, Any]) -> list[object]:
 def _describe_rest(status: dict[str, Any]) -> str:
     if status["finished"]:
         return f"finished: {status['source']}"
-    left, seconds = status["questions"]["all"] - status["questions"]["done"], status["seconds_left"]
+    left = status["questions"]["all"] - status["questions"]["done"]
+    seconds = status["seconds_left"]
     rest = f"{left} questions in {len(status['missing'])} parts are left"
     if seconds is None:
         return f"{rest}; no process with a known speed is working: run m3scale label to go on"

@@ -56,6 +56,7 @@ def read_splits(
         for folder, (table, asked) in zip(folders, answered, strict=True)
     ]
     for folder, split in zip(folders, splits, strict=True):
+        # All with the first, which is enough to compare all with one another.
         _check_alike(folders[0], splits[0], folder, split)
     return splits
 
@@ -102,8 +103,8 @@ def _make_data(
         groups=table.groups,
         coarse=coarse,
         question=question,
-        scores=table.scores,
-        tokens=table.visual_tokens,
+        scores=table.scores,  # [n, s]
+        tokens=table.visual_tokens,  # [n, s]
         scales=table.scales,
         meta=_stack_meta(table, questions, names) if names else None,
         meta_names=names,
@@ -120,12 +121,13 @@ def _list_costs(
     """Give costs [n, s] in GFLOP and in ms; a scale's mean time stands for all questions."""
     import numpy as np
 
-    times = table.wall_ms.mean(axis=0)
+    times = table.wall_ms.mean(axis=0)  # [s]
     if profile is not None:
         missing = [scale for scale in table.scales if str(scale) not in profile]
         if missing:
             raise ValueError(f"the profile does not know scale {missing[0]}; measure it again")
         times = np.array([profile[str(scale)] for scale in table.scales])
+    # [n, s] each; the times of the scales, [s], are repeated for every question.
     costs = {"flops": table.flops / 1e9, "ms": np.tile(times, (len(table.scores), 1))}
     # A unit that was not measured has NaN or only zeros.
     return {unit: cost for unit, cost in costs.items() if np.isfinite(cost).all() and cost.any()}
@@ -136,6 +138,7 @@ def _name_meta(tables: "Sequence[OutcomeTable]") -> tuple[str, ...]:
     from predictor.data import OPTIONS
 
     names = {name for table in tables for facts in table.meta for name in _numbers(facts)}
+    # Sorted, since a set has another order in every process.
     return (*sorted(names - {OPTIONS}), OPTIONS) if names else ()
 
 
@@ -148,8 +151,10 @@ def _stack_meta(
 
     rows = []
     for facts, question in zip(table.meta, questions, strict=True):
+        # An open question has no options: unknown, not 0. The source's own count wins.
         known = {OPTIONS: float(len(question.choices) or np.nan), **_numbers(facts)}
         rows.append([known.get(name, np.nan) for name in names])
+    # [n, m], NaN where a question lacks a column of another split.
     return np.array(rows, dtype=np.float32)
 
 

@@ -40,7 +40,8 @@ def is_trained(
     if not folder.exists():
         return False
     bundle = RouterBundle.load(folder)
-    facts, settings = bundle.meta, bundle.meta["settings"]
+    facts = bundle.meta
+    settings = facts["settings"]
     return (
         facts["train"]["fingerprint"] == train.data.fingerprint()
         and facts["calibration"]["fingerprint"] == calibration.data.fingerprint()

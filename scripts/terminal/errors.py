@@ -48,6 +48,7 @@ def one_line_errors() -> Iterator[None]:
     except (click.exceptions.NoArgsIsHelpError, BrokenPipeError):
         raise  # help is not an error, and a closed pipe is click's to handle
     except click.UsageError as error:
+        # As it is, click would print the usage above it.
         raise InputError(_join_lines(error.format_message())) from error
     except (ValueError, OSError) as error:
         logger.debug("where the error below comes from", exc_info=error)

@@ -35,12 +35,11 @@ def settings_options(settings: type, parameter: str) -> Decorator:
     Args:
         settings: the dataclass; the fields of a subclass come before those that it inherits.
         parameter: the command's parameter that takes it.
-
-    Returns:
-        The decorator.
     """
+    # Of this class alone; `fields` has the inherited ones, and has them first.
     own = settings.__annotations__
     named = [one.name for one in fields(settings) if "help" in one.metadata]
+    # A stable sort: within a class the order is that of its fields.
     named.sort(key=lambda name: name not in own)
 
     def decorate(command: Command) -> Command:
@@ -51,6 +50,7 @@ def settings_options(settings: type, parameter: str) -> Decorator:
             return command(**{parameter: settings(**values)}, **given)
 
         wrapped: Command = gather
+        # Help lists the outermost decorator first.
         for name in reversed(named):
             wrapped = option_of(settings, name)(wrapped)
         return wrapped
@@ -64,9 +64,6 @@ def option_of(settings: type, name: str) -> Decorator:
     Args:
         settings: the dataclass.
         name: name of a field that has a `help`, see `settings_options`.
-
-    Returns:
-        The decorator.
     """
     [one] = [one for one in fields(settings) if one.name == name]
     flag = one.metadata.get("option", f"--{name.replace('_', '-')}")
@@ -97,6 +94,7 @@ def option_of(settings: type, name: str) -> Decorator:
 def _strip(kind: Any) -> Any:
     """Take `| None` from a type."""
     rest = [one for one in get_args(kind) if one is not NoneType]
+    # Only of a union: the parts of other types are not alternatives.
     return rest[0] if NoneType in get_args(kind) else kind
 
 
@@ -124,6 +122,7 @@ class InputFile(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Check the path."""
         path = super().convert(value, param, ctx)
+        # What is no folder is a file to click, pipes and devices too.
         if not Path(os.fsdecode(path)).is_file():
             self.fail(f"{value} is no regular file", param, ctx)
         return path
@@ -136,6 +135,7 @@ class Finite(click.FloatRange):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read the number."""
+        # `FloatRange` lets NaN pass, which is neither below nor above any bound.
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"expected a finite number, got {number}", param, ctx)
@@ -152,6 +152,7 @@ class Whole(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the count; of a long number the message shows the beginning alone."""
         text = str(value)
+        # `int` refuses thousands of digits in words of its own; 20 are enough to know.
         count = self.most + 1 if len(text) > 20 else int(super().convert(value, param, ctx))
         if count > self.most:
             shown = f"{text[:20]}..." if len(text) > 20 else text
@@ -242,6 +243,7 @@ def part_option(
     """
 
     def settle(context: click.Context, _: click.Parameter, given: Path | None) -> Path | None:
+        # Click calls this where the option is missing, too. --run was read before.
         run: Path | None = context.meta.get(RUN)
         if given is None and run is None and needed:
             raise click.UsageError(

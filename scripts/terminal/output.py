@@ -24,6 +24,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     cells = [list(header), *([_format(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
+        # Names to the left, figures to the right.
         padded = [row[0].ljust(widths[0])]
         padded += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         click.echo("  ".join(padded).rstrip())
@@ -107,6 +108,7 @@ def training_bar(show: bool) -> "Iterator[Progress]":
         def advance(name: str, done: int, total: int) -> None:
             bar.total = total
             bar.set_postfix_str(name, refresh=False)
+            # tqdm wants the step, and is told the place.
             bar.update(done - bar.n)
 
         yield advance
