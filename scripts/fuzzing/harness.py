@@ -102,14 +102,19 @@ def _run_inside(call: Call, world: World) -> Outcome:
     return _judge(result.exit_code, result.stderr)
 
 
+def _as_argument(word: str) -> bytes:
+    # No process can be given a NUL, nor half a character that stands for no byte.
+    kept = re.sub("[\x00\ud800-\udc7f\udd00-\udfff]", "", word)
+    return kept.encode("utf-8", "surrogateescape")
+
+
 def _run_process(call: Call, world: World) -> Outcome:
     command = [sys.executable, "-m", "scripts.cli", *call.arguments]
     # The call runs in the home, from where this code is not found.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     try:
         done = subprocess.run(
-            # No process can be given a NUL.
-            [os.fsencode(word.replace("\x00", "")) for word in command],
+            [_as_argument(word) for word in command],
             cwd=world.home,
             env=environment,
             capture_output=True,

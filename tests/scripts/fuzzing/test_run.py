@@ -77,3 +77,12 @@ def test_bad_input_ends_in_clean_refusals(tmp_path):
     assert faults == []
     assert distinct > 20
     assert sum(count["refused"] for count in counts.values()) > 10
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\udfff", "a\x00b", "wh\udcffat", "🦜"])
+def test_any_text_can_be_given_to_a_process(world, text):
+    outcome = run_call(Call(("no-such-command", text)), world, own_process=True)
+    assert (outcome.verdict, outcome.detail) == (
+        "refused",
+        "Error: No such command 'no-such-command'.",
+    )
