@@ -210,7 +210,8 @@ def oracle_summary(scores: FloatArray, tokens: FloatArray, rule: str) -> dict[st
     if rule not in ORACLE_RULES:
         raise ValueError(f"expected an oracle rule of {', '.join(ORACLE_RULES)}, got {rule!r}")
     pick = stable if rule == "stable" else minimal_correct
-    cheapest, dropped = pick(scores, wrong="cheapest"), pick(scores, wrong="drop")
+    cheapest = pick(scores, wrong="cheapest")
+    dropped = pick(scores, wrong="drop")
     return {
         "accuracy": _mean_at(cheapest, scores),
         "tokens": _mean_at(cheapest, tokens),

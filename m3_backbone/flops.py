@@ -61,6 +61,7 @@ def prefill_flops(shape: LanguageShape, n_tokens: int) -> float:
 
     Up to the logits of its last token.
     """
+    # Scores and weighted values, counted in full: the half that a causal mask hides included.
     attention = 2 * n_tokens**2 * shape.query_width
     per_layer = n_tokens * _weights_per_layer(shape) + attention
     return 2.0 * (shape.layers * per_layer + shape.hidden * shape.vocab)
@@ -76,15 +77,12 @@ def decode_flops(shape: LanguageShape, context: int) -> float:
 
 
 def answer_flops(shape: LanguageShape, prompt_tokens: int, output_tokens: int) -> float:
-    """Count a whole answer: the prompt once, then one step for each token after the first.
+    """Count a whole answer [FLOPs]: the prompt, then a step for each token after the first.
 
     Args:
         shape: sizes of the language model.
         prompt_tokens: tokens of the prompt, text and visual.
         output_tokens: tokens generated; the first comes out of the prompt's pass.
-
-    Returns:
-        Operations [FLOPs].
 
     >>> vicuna = LanguageShape(32, 4096, 11008, 32000, 4096, 4096)
     >>> full, pooled = (answer_flops(vicuna, 60 + scale, 5) for scale in (576, 36))
@@ -100,6 +98,7 @@ def vision_flops(shape: VisionShape) -> float:
     n = shape.patches + shape.extra_tokens
     d = shape.hidden
     embedding = shape.patches * shape.patch_values * d
+    # Four projections and an MLP of two matrices per token, then attention.
     encoder = shape.layers * (n * (4 * d**2 + 2 * d * shape.intermediate) + 2 * n**2 * d)
     square = (shape.projector_layers - 1) * shape.projected**2
     projector = shape.patches * (d * shape.projected + square)

@@ -26,4 +26,5 @@ def to_half(values: NDArray[np.floating[Any]], what: str) -> NDArray[np.float16]
     """
     if np.isnan(values).any():
         raise ValueError(f"{what} contain NaN: the model or its number format is broken")
+    # Clipped first: a plain cast would turn large values into infinity.
     return np.asarray(np.clip(values, -LARGEST_HALF, LARGEST_HALF), np.float16)

@@ -126,6 +126,7 @@ def even_places(total: int, count: int) -> list[int]:
         raise ValueError(f"expected at least 1 frame of a video, got {count}")
     if total <= count:
         return list(range(total))
+    # The middle of stretch k, (k + 1/2) * total / count, in whole numbers.
     return [(2 * stretch + 1) * total // (2 * count) for stretch in range(count)]
 
 

@@ -124,6 +124,7 @@ def _pool(tokens: Tensor, stride: int, method: str) -> Tensor:
     if method != "average":
         return tokens[:, _sampled_places(side, stride, method, tokens.device)]
     grid = tokens.reshape(len(tokens), side, side, -1).permute(0, 3, 1, 2)  # [B, D, side, side]
+    # No overlap and no padding: the stride is the kernel size and divides the side.
     return avg_pool2d(grid, stride).flatten(2).transpose(1, 2)  # [B, scale, D]
 
 

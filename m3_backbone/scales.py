@@ -45,6 +45,7 @@ def default_ladder(side: int = GRID_SIDE) -> tuple[int, ...]:
     (1, 9, 81, 729)
     """
     sides = [_check_side(side)]
+    # Grids nest: each side divides the one before it, so pooling can go step by step.
     while (side := sides[-1]) > 1:
         sides.append(side // next(prime for prime in range(2, side + 1) if side % prime == 0))
     return tuple(g * g for g in reversed(sides))

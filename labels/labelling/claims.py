@@ -61,14 +61,7 @@ class Share:
             )
 
     def owns(self, index: int) -> bool:
-        """Tell whether a part is this process's own.
-
-        Args:
-            index: number of the part.
-
-        Returns:
-            True for every `size`-th part.
-        """
+        """Tell whether a part is this process's own, as every `size`-th is."""
         return index % self.size == self.rank
 
     def order(self, indices: Sequence[int]) -> list[int]:
@@ -116,7 +109,8 @@ def share_out(folder: Path, missing: Sequence[int], share: Share) -> Iterator[in
     Yields:
         Numbers of parts that this process has claimed; each is to be written before the next.
     """
-    left, watch = share.order(missing), _Watch()
+    left = share.order(missing)
+    watch = _Watch()
     while left:
         taken = list(left)
         for index in taken:
@@ -134,24 +128,13 @@ def share_out(folder: Path, missing: Sequence[int], share: Share) -> Iterator[in
 
 
 def list_claims(folder: Path) -> list[Claim]:
-    """List the parts that somebody is at, or was when lost.
-
-    Args:
-        folder: the run's folder.
-
-    Returns:
-        The claims, by part.
-    """
+    """List, in order, the parts of a run that somebody is at, or was when lost."""
     paths = sorted((folder / PARTS).glob(f"part-*{CLAIM}"))
     return [claim for claim in map(_read_claim, paths) if claim is not None]
 
 
 def drop_claims(folder: Path) -> None:
-    """Delete all claims of a run that is done.
-
-    Args:
-        folder: the run's folder.
-    """
+    """Delete all claims of a run that is done."""
     for path in (folder / PARTS).glob(f"part-*{CLAIM}"):
         path.unlink(missing_ok=True)
 
@@ -192,7 +175,8 @@ def _claim(folder: Path, index: int, watch: _Watch) -> bool:
 
 @contextmanager
 def _kept_alive(folder: Path, index: int) -> Iterator[None]:
-    path, done = _claim_path(folder, index), threading.Event()
+    path = _claim_path(folder, index)
+    done = threading.Event()
 
     def beat() -> None:
         while not done.wait(BEAT):
@@ -218,7 +202,8 @@ def _claim_path(folder: Path, index: int) -> Path:
 def _read_claim(path: Path) -> Claim | None:
     """Read a claim; None if it is gone by now."""
     try:
-        touched, text = path.stat().st_mtime, path.read_text()
+        touched = path.stat().st_mtime
+        text = path.read_text()
     except FileNotFoundError:
         return None
     try:

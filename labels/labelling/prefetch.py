@@ -55,12 +55,7 @@ class Lookahead:
     def take(self, image_id: str, sample_id: str) -> Any:
         """Wait for an image; one that was not expected is prepared now.
 
-        Args:
-            image_id: the image.
-            sample_id: sample of the question that asks for it.
-
-        Returns:
-            The image as the model takes it.
+        `sample_id` is that of the question that asks for it.
         """
         coming = self._coming.pop(image_id, None)
         return self._make_ready(image_id, sample_id) if coming is None else coming.result()

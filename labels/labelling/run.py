@@ -178,7 +178,8 @@ def _make_part(
     asking: Asking, part: Sequence[Group], bar: "tqdm[None]", ahead: Lookahead
 ) -> dict[str, bytes]:
     """Ask a part's questions batch by batch; give its files by their suffix."""
-    size, batches = asking.settings.images_per_batch, []
+    size = asking.settings.images_per_batch
+    batches = []
     known: dict[str, EncodedImage] = {}
     for place, groups in enumerate(_split(part, size), start=1):
         batches.append(ask_images(asking, groups, known, ahead.take))

@@ -78,7 +78,8 @@ class LabelSettings:
         if not set(self.extras) <= set(EXTRAS):
             raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
         for one in fields(LabelSettings):
-            value, least = getattr(self, one.name), one.metadata.get("min")
+            value = getattr(self, one.name)
+            least = one.metadata.get("min")
             if least is not None and value < least:
                 raise ValueError(f"{one.name} must be at least {least}, got {value}")
 

@@ -49,7 +49,8 @@ def summarise_yes_no(answers: Sequence[str], questions: Sequence[Question]) -> d
 
     Returns:
         `precision` and `recall` of yes, their harmonic mean `f1`, and `yes_ratio`, the share of
-        answers that say yes; 0 where there is nothing to divide. Unreadable answers are no yes.
+        answers that say yes; 0 where there is nothing to divide. Unreadable answers do not
+        count as yes.
     """
     answered = [read_yes_no(answer) is True for answer in answers]
     expected = [read_yes_no(question.answers[0]) is True for question in questions]

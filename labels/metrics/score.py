@@ -31,12 +31,6 @@ Metric = Callable[[str, Question], Score]
 def normalise_text(text: str) -> str:
     """Fold case and blanks, and take quotes and final punctuation away.
 
-    Args:
-        text: an answer as it was given.
-
-    Returns:
-        The text to compare.
-
     >>> normalise_text('  "Dark   RED". ')
     'dark red'
     """

@@ -101,9 +101,6 @@ def import_outcomes(rows: Sequence[Record], folder: Path, name: str) -> Path:
         folder: the run's folder, without a run in it.
         name: what to call the data set.
 
-    Returns:
-        `folder`.
-
     Raises:
         ValueError: if rows are missing, double or not readable, or the folder holds a run.
     """
@@ -132,7 +129,8 @@ def import_outcomes(rows: Sequence[Record], folder: Path, name: str) -> Path:
 def _make_outcome(row: Record, name: str) -> dict[str, Value]:
     sample = str(row["sample_id"])
     try:
-        scale, score = _read_count(row["scale"]), float(row["score"])
+        scale = _read_count(row["scale"])
+        score = float(row["score"])
         cost = scale if row.get("cost") in (None, "") else _read_count(row["cost"])
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"sample {sample!r}: {str(error)[:160]}; expected numbers") from error

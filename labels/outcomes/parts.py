@@ -187,13 +187,15 @@ def _read_record(part: Part, run: str) -> dict[str, Any]:
     damaged = f"{path} is damaged; delete it and run m3scale label again to make the part anew"
     try:
         record: dict[str, Any] = parse_json(path.read_bytes())
-        owner, _ = record["run"], dict(record["sha256"])
+        owner = record["run"]
+        has_checksums = isinstance(record["sha256"], dict)
         own_checksum = record.pop("seal", None)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(damaged) from error
     # Records of older runs have neither `work` nor a checksum of their own.
     is_old = own_checksum is None and "work" not in record
-    if not is_old and own_checksum != _hash_record(record):
+    is_whole = is_old or own_checksum == _hash_record(record)
+    if not has_checksums or not is_whole:
         raise ValueError(damaged)
     if owner != run:
         raise ValueError(

@@ -74,9 +74,6 @@ def cover_patches(item: Item) -> tuple[slice, slice]:
 def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
     """Give the class number of every target on every patch.
 
-    Args:
-        scene: the scene that was drawn.
-
     Returns:
         One map [24, 24] per name in `DENSE_TARGETS`; -1 where a target does not apply.
     """

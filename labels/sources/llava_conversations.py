@@ -88,7 +88,8 @@ def _read_entry(entry: Any, name: str, images: Path) -> Conversation:
 def _read_message(message: Any, name: str) -> tuple[str, str]:
     if not isinstance(message, dict) or not isinstance(message.get("value"), str):
         raise ValueError(f"{name}: expected messages of 'from' and 'value', got {message!r:.80}")
-    role, text = message.get("from"), message["value"]
+    role = message.get("from")
+    text = message["value"]
     if role not in ROLES:
         raise ValueError(f"{name}: unknown role {role!r}: expected human or gpt")
     if not text.strip():

@@ -83,6 +83,7 @@ def find_device(device: str) -> torch.device:
     """
     try:
         place = torch.device(device)
+        # A device has a name even where it is absent: only using it tells.
         torch.empty(0, device=place)
     # torch says AssertionError where it was built without CUDA.
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -73,6 +73,7 @@ def best_resolution(size: Size, resolutions: tuple[Size, ...]) -> Size:
     def rank(grid: Size) -> tuple[int, int]:
         scale = min(grid[0] / width, grid[1] / height)
         # More pixels than the image has are no gain.
+        # Both sides cut off, as the official code does: ties hang on it.
         kept = min(int(width * scale) * int(height * scale), width * height)
         return kept, kept - grid[0] * grid[1]
 
@@ -107,6 +108,7 @@ def unpadded_window(size: Size, columns: int, rows: int) -> Window:
     # int() and no rounding, and this order of factors: the official counts hang on both.
     if width / height > columns / rows:
         cut = (rows - int(height * (columns / width))) // 2
+        # An image flatter than the map is padded above and below, a taller one at the sides.
         return Window(cut, rows - cut, 0, columns)
     cut = (columns - int(width * (rows / height))) // 2
     return Window(0, rows, cut, columns - cut)
@@ -126,6 +128,8 @@ def count_visual_tokens(size: Size, scale: int, layout: CropLayout | None) -> in
     columns, rows = tile_grid(size, layout)
     if layout.merge != "spatial_unpad":
         return scale * (1 + columns * rows)
+    # Tokens along one side of a crop.
     side = isqrt(scale)
     window = unpadded_window(size, columns * side, rows * side)
+    # The base crop, then each row of cells with its newline.
     return scale + (window.bottom - window.top) * (window.right - window.left + 1)

@@ -52,6 +52,7 @@ def grid_side(config: StockConfig) -> int:
             "gives none"
         )
     strategy = getattr(config, "vision_feature_select_strategy", "full")
+    # "default" drops the first token, whether or not that is a class token.
     dropped = 1 if strategy == "default" else 0
     tokens = (size // patch) ** 2 + _class_tokens(config) - dropped
     if tokens != isqrt(tokens) ** 2:
@@ -91,9 +92,6 @@ def read_layout(config: Any) -> CropLayout:
             all of transformers, where M3's own files have (width, height): the order decides which
             of two equally good grids is taken. M3 checkpoints name their `mm_patch_merge_type`.
 
-    Returns:
-        The layout.
-
     Raises:
         ValueError: if the grids are not pairs of numbers.
     """
@@ -114,6 +112,7 @@ def language_shape(config: StockConfig) -> LanguageShape:
     """Read the sizes of the language model."""
     text = config.get_text_config()
     heads = text.num_attention_heads
+    # Some models choose the size of a head apart from their width.
     head = getattr(text, "head_dim", None) or text.hidden_size // heads
     return LanguageShape(
         layers=text.num_hidden_layers,

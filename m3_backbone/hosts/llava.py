@@ -46,6 +46,7 @@ def encode_pixels(model: Any, pixels: Tensor) -> Tensor:
         Features [B, N, F]; F is the tower's width, times the layers where several are joined.
     """
     config = model.config
+    # The tower's input and each layer's output, all [B, N or 1 + N, width].
     hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     layers = config.vision_feature_layer
     chosen = [layers] if isinstance(layers, int) else layers

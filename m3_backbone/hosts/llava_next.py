@@ -112,6 +112,7 @@ def merge_crops(tokens: Tensor, size: Size, layout: CropLayout, newline: Tensor)
     tiles = tokens[1:]  # [columns * rows, scale, D]
     unpad = layout.merge == "spatial_unpad"
     if not len(tiles):
+        # An image that is only its base crop still ends with one newline.
         return torch.cat([base, newline[None].to(base)]) if unpad else base
     stitched = _stitch(tiles, columns, rows)  # [height, width, D]
     if unpad:
@@ -151,6 +152,7 @@ def pool_crops(
 def _stitch(tiles: Tensor, columns: int, rows: int) -> Tensor:
     """Lay tiles [columns * rows, scale, D] side by side: [height, width, D]."""
     side = isqrt(tiles.shape[1])
+    # [rows, columns, side, side, D]
     grid = tiles.reshape(rows, columns, side, side, -1)
     # [rows, side, columns, side, D]: a row of cells runs through all tiles beside one another.
     return grid.permute(0, 2, 1, 3, 4).reshape(rows * side, columns * side, -1)
@@ -159,5 +161,6 @@ def _stitch(tiles: Tensor, columns: int, rows: int) -> Tensor:
 def _unpad(stitched: Tensor, size: Size, newline: Tensor) -> Tensor:
     """Drop the padding of a stitched map and end each row that is left with a newline."""
     window = unpadded_window(size, stitched.shape[1], stitched.shape[0])
+    # [kept rows, kept columns, D]
     kept = stitched[window.top : window.bottom, window.left : window.right]
     return torch.cat([kept, newline.expand(len(kept), 1, -1)], dim=1)

@@ -44,6 +44,7 @@ def _merge(model: Any, crops: Tensor, size: Size, stride: int) -> Tensor:
     pooled = SimpleNamespace(vision_config=vision, image_grid_pinpoints=config.image_grid_pinpoints)
     pack: Any = LlavaOnevisionModel.pack_image_features
     merged, _ = pack(
+        # In the place of `self`, of which the method reads nothing but the configuration.
         SimpleNamespace(config=pooled),
         [crops],
         [(height, width)],

@@ -23,4 +23,5 @@ def suppress_tokens(model: Any, logits: Tensor) -> Tensor:
     ids = suppressed_ids(model)
     if not ids:
         return logits
+    # Not in place: training takes a gradient through these logits.
     return logits.index_fill(-1, torch.tensor(ids, device=logits.device), float("-inf"))

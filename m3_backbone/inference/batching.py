@@ -72,6 +72,7 @@ def plan_rows(
         token_budget: tokens of a batch; a packed row has no more, unless one question alone has.
         pays: whether questions share a row, see `sharing_pays`.
     """
+    # With uneven counts packed rows would split into a batch for each count.
     even = len(set(visual)) == 1
     rows = []
     for image, group in enumerate(prompts):
@@ -100,6 +101,7 @@ def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]
         return row.packed, row.visual if row.packed else 0
 
     batch: list[Row] = []
+    # Sorted by kind first, so that a change of kind ends a batch only once.
     for row in sorted(rows, key=lambda row: (kind(row), row.size)):
         # The last row is the largest, and the others are padded to it.
         full = (len(batch) + 1) * row.size > token_budget
@@ -118,6 +120,7 @@ def split_batches(
 
     Yields row numbers. Rows of like length come together, so that little is padded.
     """
+    # groupby only joins neighbours, so the scale comes first in the key.
     order = sorted(range(len(scales)), key=lambda i: (scales[i], lengths[i]))
     for _, rows in groupby(order, key=lambda i: scales[i]):
         same_scale = list(rows)
@@ -134,6 +137,7 @@ def _cut(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, ...]]:
     """Cut a sequence into runs whose sizes add up to no more than a limit, if they can."""
     run: list[int] = []
     for place, size in enumerate(sizes):
+        # A run is never empty: one item above the limit stands alone.
         if run and sum(sizes[i] for i in run) + size > limit:
             yield tuple(run)
             run = []

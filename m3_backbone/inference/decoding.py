@@ -77,14 +77,17 @@ class _Record:
         r and q are what the batch still holds of its R rows and Q slots. Gives the best token by
         the logits [r, q, V] of every slot, live or not [r, q].
         """
+        # In float32: in half precision small gaps between tokens would be rounded away.
         logprobs = logits.float().log_softmax(-1)  # [r, q, V]
         best = logprobs.argmax(-1)  # [r, q]
         top = logprobs.topk(2, dim=-1).values  # [r, q, 2]
         # From here on one entry for each live slot.
-        rows, slots = rows.expand_as(slots)[live], slots[live]
+        rows = rows.expand_as(slots)[live]
+        slots = slots[live]
         step = self.lengths[rows, slots]
         self.token_ids[rows, slots, step] = best[live]
         self.lengths[rows, slots] = step + 1
+        # No (row, slot) pair occurs twice, so that += on indices loses nothing.
         self.logprob[rows, slots] += top[..., 0][live]
         first = step == 0  # the margin is that of an answer's first token
         self.margin[rows[first], slots[first]] = (top[..., 0] - top[..., 1])[live][first]
@@ -113,6 +116,7 @@ def decode_greedily(
     slots = torch.arange(state.active.shape[1], device=device).expand_as(state.active)  # [R, Q]
     live = state.active
     logits = state.logits
+    # `slots` and `live` [R, q] shrink with the batch; `row_ids` keeps each row's first number.
     for step in range(max_new_tokens):
         best = record.add(row_ids, slots, live, suppress_tokens(model, logits))
         ended = torch.isin(best, ends)
@@ -120,6 +124,7 @@ def decode_greedily(
             # best [R, Q, 1] against closing [R, Q, n]
             ended |= (best[..., None] == state.closing).any(-1)
         state.active.scatter_(1, slots, live & ~ended)
+        # The last token is noted but never read: its key and value would serve nobody.
         if step + 1 == max_new_tokens or not bool(state.active.any()):
             break
         # Back from the places of the live slots [r, q] to all slots [r, Q].
@@ -160,6 +165,7 @@ def _drop_finished_rows(state: DecodeState) -> Tensor:
 def _pick_slots(active: Tensor) -> tuple[Tensor, Tensor]:
     """Move active slots to the front: slot numbers and whether they are live, both [R, q]."""
     width = int(active.sum(1).max())
+    # Stable: slots keep their order, and active ones (1) come before the others (0).
     slots = active.int().argsort(dim=1, descending=True, stable=True)[:, :width]
     return slots, active.gather(1, slots)
 
@@ -172,6 +178,7 @@ def _step(
     live: Tensor,
 ) -> Tensor:
     """Read one token per slot [R, q] and return the logits of the next ones [R, q, V]."""
+    # A slot that only fills the row up writes keys too, which nobody may see.
     owner = torch.where(live, slots, NOBODY)  # [R, q]
     state.owner = torch.cat([state.owner, owner], dim=1)  # [R, K + q]
     if state.active.shape[1] == 1:
@@ -188,6 +195,7 @@ def _step(
         "past_key_values": state.cache,
         "use_cache": True,
     }
+    # After `position_ids` was gathered: the token read now stands at the old position.
     state.position.scatter_add_(1, slots, live.long())
     logits = model(**inputs).logits
     return torch.as_tensor(logits)

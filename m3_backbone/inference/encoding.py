@@ -72,6 +72,7 @@ def encode_images(
         image if isinstance(image, PreparedImage) else check_image(image, f"image {i}")
         for i, image in enumerate(images)
     ]
+    # Equal content has one key, so each distinct image goes through the tower once.
     keys = [_content_key(image) for image in checked]
     distinct = dict(zip(keys, checked, strict=True))
     order = list(distinct)
@@ -96,6 +97,7 @@ def _read_pixels(
 ) -> Tensor:
     if not isinstance(image, PreparedImage):
         image = _prepare(model, host, image_processor, image)
+    # From pinned memory the copy runs beside what the GPU is doing.
     return image.pixels.to(model.device, non_blocking=True)
 
 
@@ -103,6 +105,7 @@ def _encode(
     model: StockModel, host: Host, pixels: Sequence[Tensor], batch_size: int, memory: MemoryLimit
 ) -> list[Tensor]:
     """Encode images [3, H, W] or [crops, 3, H, W] to [N, D] or [crops, N, D]."""
+    # Crops of all images in one list, so that a batch need not end where an image does.
     crops = [crop for one in pixels for crop in (one if one.ndim == 4 else one[None])]
     encoded: list[Tensor] = []
     with evaluating(model):
@@ -110,6 +113,7 @@ def _encode(
             encoded += memory.run(
                 crops[start : start + batch_size],
                 len,
+                # [b, 3, H, W] to b tensors [N, D]
                 lambda batch: list(host.project(model, torch.stack(list(batch)))),
             )
     # One [N, D] per crop: hand each image as many as it has.
@@ -122,4 +126,5 @@ def _encode(
 def _content_key(image: Image.Image | PreparedImage) -> str:
     if isinstance(image, PreparedImage):
         return str(id(image))  # whoever prepares images ahead knows which are equal
+    # The size too: images of other shapes may have the same bytes.
     return sha256(f"{image.size}".encode() + image.tobytes())

@@ -49,6 +49,7 @@ class AnswerEngine:
         self.eos_ids = _find_eos_ids(model, tokenizer)
         # Padding is never seen, but a place holder of the image would ask for a visual token.
         self.pad_id = 0 if model.config.image_token_id else 1
+        # One limit for the engine's life: what once did not fit is not tried again.
         self._memory = MemoryLimit()
         self._ids: dict[str, int | None] = {}
 
@@ -90,6 +91,7 @@ class AnswerEngine:
         """Find the one token of a word that begins an answer."""
         if word not in self._ids:
             question = self.prompts.tokenize("?").after
+            # Read behind a prompt, as a word alone may get other tokens than as an answer.
             whole = self.prompts.tokenize("?", word).after
             self._ids[word] = whole[-1] if whole[:-1] == question else None
         return self._ids[word]
@@ -118,6 +120,7 @@ class AnswerEngine:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
         answers: dict[int, Answer] = {}
+        # Answers come back by length; their numbers put them in the caller's order again.
         for part in split_batches(scales, lengths, batch_size):
             batch = self.answer_rows(
                 [prompts[i] for i in part],
@@ -178,6 +181,7 @@ class AnswerEngine:
             row_features = [features[row.image] for row in batch]
             if batch[0].packed:
                 return self._answer_packed(row_prompts, row_features, scale, max_new_tokens)
+            # A row that is not packed holds one question.
             single = [prompt for [prompt] in row_prompts]
             return [[one] for one in self.answer_rows(single, row_features, scale, max_new_tokens)]
 
@@ -185,6 +189,7 @@ class AnswerEngine:
             pays = _never
         rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
         answers: dict[tuple[int, int], Answer] = {}
+        # A generator: batches are bound by what was known of memory when it began.
         for batch in fill_batches(rows, min(token_budget, self._memory.most)):
             answered = self._memory.run(batch, count_tokens, work)
             for row, row_answers in zip(batch, answered, strict=True):
@@ -209,6 +214,7 @@ class AnswerEngine:
         max_new_tokens: int,
     ) -> list[list[Answer]]:
         visual = [len(tokens) for tokens in features]
+        # `can_group` sees to it that prompts begin alike, `fill_batches` that images are as long.
         beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
         endings = [[prompt.after for prompt in row] for row in prompts]
         return self._run(
@@ -245,6 +251,7 @@ def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
     """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
     slots = max(map(len, prompts))
     width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
+    # -1 is no token's id, so it ends no answer.
     table = torch.full((len(prompts), slots, width), -1)
     for row, row_prompts in enumerate(prompts):
         for slot, prompt in enumerate(row_prompts):
@@ -257,7 +264,7 @@ def _never(n_questions: int, visual: int) -> bool:
 
 
 def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Collect the ends of an answer as `generate` would: from its settings, else the tokenizer."""
+    """Collect the end-of-sequence ids as `generate` does: its settings', else the tokenizer's."""
     settings = model.generation_config
     ids = settings.eos_token_id if settings is not None else None
     if ids is None:

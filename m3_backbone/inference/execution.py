@@ -36,13 +36,11 @@ class MemoryLimit:
             measure: size of a batch.
             work: one result an item; whatever raises OutOfMemoryError is tried again in halves.
 
-        Returns:
-            One result an item.
-
         Raises:
             ValueError: if memory does not hold a single item.
         """
         size = measure(batch)
+        # A single item is always tried, even above the limit: it cannot be halved.
         if len(batch) == 1 or size <= self.most:
             try:
                 return list(work(batch))
@@ -52,6 +50,7 @@ class MemoryLimit:
                         f"memory does not hold a batch of one (size {size}): free some, take fewer "
                         f"visual tokens, or spread the model with --device-map ({error})"
                     ) from error
+            # Outside the except block: its traceback would keep the failed batch's tensors alive.
             self.most = size // 2
             logger.warning("out of memory at a batch of size %d: going on with half", size)
             if torch.cuda.is_available():

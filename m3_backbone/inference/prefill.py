@@ -29,6 +29,7 @@ def can_pack(model: StockModel, host: Host) -> bool:
         return False
     text = model.config.get_text_config()
     has_window = bool(getattr(text, "sliding_window", None))
+    # Flash attention takes no mask of its own for each query.
     return text._attn_implementation in ("sdpa", "eager") and not has_window
 
 
@@ -49,6 +50,7 @@ def prefill_padded(
         pad_id: id to pad with; never the image's.
     """
     inputs = pad_prompts(model, host, prompts, features, pad_id)
+    # Padded on the left, every row has its last token in the last column.
     out = model(**inputs, use_cache=True, logits_to_keep=1)
     is_read = inputs["attention_mask"]  # [R, L]
     return DecodeState(
@@ -90,6 +92,7 @@ def pad_prompts(
     ids = torch.tensor(
         [[pad_id] * (width - len(row)) + list(row) for row in prompts], device=model.device
     )  # [R, L]
+    # [R, 1]
     lengths = torch.tensor([len(row) for row in prompts], device=model.device)[:, None]
     # Negative in the padding, 0 at a prompt's first token [R, L].
     position = torch.arange(width, device=model.device) - (width - lengths)
@@ -124,9 +127,11 @@ def prefill_packed(
     """
     _check_counts([beginning] * len(features), features, model.config.image_token_id)
     first = torch.tensor([list(beginning)] * len(features), device=model.device)  # [R, P]
+    # Causal and without padding, the beginnings need no mask.
     cache = _read_beginnings(model, first, host.splice(first, features))
     ids, owner, position, last = _pack(endings, len(beginning), pad_id, model.device)
     # An ending's token sees the whole beginning, and what stands before it in its own ending.
+    # Padding (`NOBODY`) sees padding here; no column of it is read below.
     same = owner[:, None] == owner[..., None]  # [R, L, L]
     shared = owner.new_full((len(owner), len(beginning)), SHARED)  # [R, P]
     sees_beginning = (shared == SHARED)[:, None].expand(-1, ids.shape[1], -1)  # [R, L, P]
@@ -138,6 +143,7 @@ def prefill_packed(
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state  # [R, L, D]
+    # A slot without a question reads column 0; it is not active, so nobody looks at it.
     last_column = last.clamp_min(0)  # [R, Q]
     # Under a device map the last layer may lie elsewhere than the first.
     columns = last_column.to(hidden.device)[..., None].expand(-1, -1, hidden.shape[-1])
@@ -145,6 +151,7 @@ def prefill_packed(
     return DecodeState(
         cache=cache,
         owner=torch.cat([shared, owner], dim=1),  # [R, P + L]
+        # [R, Q]
         position=position.gather(1, last_column) + 1,
         logits=model.lm_head(ends).to(model.device),  # [R, Q, V]
         active=last >= 0,
@@ -168,6 +175,7 @@ class _BeginningCache(DynamicCache):
         Raises:
             _CacheFull: if it is the last layer.
         """
+        # Kept before the forward ends: the cache is whole when it is caught.
         states = super().update(key_states, value_states, layer_idx, *rest, **more)
         if layer_idx + 1 == self.n_layers:
             raise _CacheFull

@@ -135,6 +135,7 @@ class PromptBuilder:
         """Write a conversation of one turn or more, up to where its last answer starts."""
         messages: list[dict[str, Any]] = []
         for images, question, answer in turns:
+            # Images first, as LLaVA is trained.
             content = [{"type": "image"}] * images + [{"type": "text", "text": question}]
             messages.append({"role": "user", "content": content})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
@@ -173,6 +174,9 @@ def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[
     whole = list(prompts.tokenize(question, answer).after)
     if whole[: len(after)] != after:
         raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
+    # [answer tokens + 1], the end token included
     target = [*whole[len(after) :], int(prompts.tokenizer.eos_token_id)]
+    # The prompt's last token already predicts the answer's first.
     labels = [IGNORED] * (len(after) - 1) + target
+    # The end token is predicted but never read.
     return after + target[:-1], labels

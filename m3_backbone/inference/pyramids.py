@@ -53,6 +53,7 @@ def build_pyramids(
     Returns:
         One pyramid per image; images that share their tokens share it.
     """
+    # By identity: `encode_images` gives equal images the same tensor, which is alive here.
     built: dict[int, Pyramid] = {}
     for grid, size in zip(tokens, sizes, strict=True):
         if id(grid) not in built:
@@ -74,6 +75,7 @@ def check_length(name: str, items: Sequence[Any], count: int) -> None:
 
 def check_scales(scales: Sequence[int] | int, ladder: Sequence[int], count: int) -> list[int]:
     """Return one legal scale per question, given one for all or one per question."""
+    # A string is iterable, but its letters are no scales: `check_scale` refuses it whole.
     if not isinstance(scales, Iterable) or isinstance(scales, str):
         return [check_scale(scales, ladder)] * count
     chosen = [check_scale(scale, ladder) for scale in scales]

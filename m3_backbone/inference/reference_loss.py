@@ -50,6 +50,7 @@ def reference_losses(
     for question, answer, tokens in zip(questions, answers, features, strict=True):
         behind, labels = pack_turn(prompts, question, answer)
         before = [*prompts.tokenize(question).before, *[prompts.image_token_id] * len(tokens)]
+        # The labels that are left stand at the end: an answer is the last thing in its row.
         rows.append((before + behind, [label for label in labels if label != IGNORED]))
     # Rows of like length together, so that little is padded.
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
@@ -74,6 +75,7 @@ def _score_rows(
         logits = model(**inputs, use_cache=False, logits_to_keep=width).logits  # [R, T, V]
         logits = suppress_tokens(model, logits).float().transpose(1, 2)  # [R, V, T]
         loss = F.cross_entropy(logits, labels.to(logits.device), reduction="none")  # [R, T]
+    # cross_entropy gives 0 at ignored places, which a plain mean would count.
     counts = (labels != IGNORED).sum(1)
     means: list[float] = (loss.sum(1).cpu() / counts.cpu()).tolist()
     return means

@@ -75,6 +75,7 @@ def join_coarse_tokens(
     Returns:
         Tokens [n, sum of scales, D].
     """
+    # One image or several alike: a list of pyramids for each question.
     groups = [[one] if isinstance(one, dict) else one for one in pyramids]
     return _as_array([_mean_coarse(group, scales) for group in groups], (sum(scales), hidden))
 
@@ -82,12 +83,14 @@ def join_coarse_tokens(
 def _mean_coarse(pyramids: Sequence[Pyramid], scales: Sequence[int]) -> Tensor:
     # The first `scale` tokens are the base crop's [sum of scales, D].
     each = [torch.cat([pyramid[scale][:scale] for scale in scales]) for pyramid in pyramids]
+    # [images, t, D] to [t, D]; in float32, as sums of halves lose digits.
     return torch.stack(each).float().mean(0)
 
 
 def average_embeddings(table: Tensor, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """Average the embeddings [V, D] of each row of token ids, none of them empty: [n, D]."""
     table = table.detach()
+    # [tokens, D] to [D]
     rows = [table[torch.tensor(row, device=table.device)].float().mean(0) for row in ids]
     return _as_array(rows, (table.shape[1],))
 
@@ -101,9 +104,6 @@ def _as_array(rows: Sequence[Tensor], shape: tuple[int, ...]) -> NDArray[np.floa
 
 def measure_image(image: PreparedImage) -> NDArray[np.float32]:
     """Measure an image as the vision tower would see it.
-
-    Args:
-        image: the image, ready for the tower.
 
     Returns:
         Logarithms of width and height, mean and deviation of the brightness, its entropy [nats],
@@ -129,13 +129,16 @@ def measure_image(image: PreparedImage) -> NDArray[np.float32]:
 
 def _entropy(grey: Tensor) -> float:
     low, high = float(grey.min()), float(grey.max())
+    # Equal bounds, of an image of one colour, are no error: histc widens them.
     shares = torch.histc(grey, BINS, low, high) / grey.numel()
+    # xlogy is 0 at 0, where x * log(x) would be NaN.
     return float(-torch.xlogy(shares, shares).sum())
 
 
 def _colours(pixels: Tensor) -> float:
     # Half a deviation per step, at most sixteen steps per channel.
     steps = torch.round(2 * pixels).clamp(-8, 7).long() + 8  # [3, H, W], each 0 to 15
+    # Three digits to base 16: one number for each colour.
     return float(np.log(len(torch.unique(steps[0] * 256 + steps[1] * 16 + steps[2]))))
 
 

@@ -47,6 +47,7 @@ def watched_layer(model: Any) -> Iterator[dict[str, Any]]:
         inputs["angles"] = kwargs["position_embeddings"]
 
     layer = model.model.language_model.layers[LAYER]
+    # A hook and not `output_attentions`, which needs eager attention in all layers.
     handle = layer.register_forward_pre_hook(keep, with_kwargs=True)
     try:
         yield inputs
@@ -70,7 +71,9 @@ def attention_scores(
     turn: Any = apply_rotary_pos_emb
     queries, keys = turn(queries, keys, *inputs["angles"])
     # Only what stands behind the image asks, and only the image's tokens are rated.
+    # [B, len(HEADS), behind, head size]
     queries = queries[:, list(HEADS), -behind:]
+    # [B, len(HEADS), scale, head size]
     keys = keys[:, list(HEADS), front : front + scale]
     products = queries @ keys.transpose(2, 3)  # [B, len(HEADS), behind, scale]
     scores: Tensor = products.float() * attention.head_dim**-0.5
@@ -101,9 +104,11 @@ def ground_loss(
     if not len(row):
         return torch.zeros((), device=device)
     # A pooled token is right if any patch under it is [M, scale].
+    # Tokens of width 1, so that the mean over a square is the share of right patches.
     pooled = pool_tokens(right.float()[..., None], scale)[..., 0] > 0
     scores = attention_scores(model, inputs, len(text.before), scale, text.ids.shape[1])
     shares = F.log_softmax(scores[row, :, token], dim=-1)  # [M, len(HEADS), scale]
+    # The sum of the right tokens' shares in log space; none of M rows is all -inf.
     return -shares.masked_fill(~pooled[:, None], float("-inf")).logsumexp(-1).mean()
 
 
@@ -118,8 +123,10 @@ def find_places(
     blocks = text.blocks.to(device)  # [B, T]
     answered = text.labels.to(device) != IGNORED
     row, token = torch.nonzero(answered, as_tuple=True)  # one entry for each answer token
+    # [answer tokens]
     block = blocks[row, token]
     # Answer tokens of the same question from here on: 1 at the end token.
+    # Flipped, summed and flipped back: a running count from the end [answer tokens, T].
     rest = (answered[row] & (blocks[row] == block[:, None])).flip(1).cumsum(1).flip(1)
     left = rest[torch.arange(len(row), device=device), token]
     maps = places.to(device)[row, block].to(torch.int64)  # [answer tokens, N]
@@ -145,12 +152,16 @@ def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) 
         over `ALIGN_TEMPERATURE`, as in CLIP (arXiv 2103.00020, figure 3).
     """
     known = torch.tensor([i for i, token in enumerate(ids) if token >= 0], device=tokens.device)
+    # Class -> row of `words`, -1 for a class without a word.
     place = torch.full((len(ids),), -1, device=tokens.device)
     place[known] = torch.arange(len(known), device=tokens.device)
+    # [B * N]
     wanted = place[content.to(tokens.device)].flatten()
     # [known classes, D] against [B * N, D]
     words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
     patches = tokens.float().flatten(0, 1)[wanted >= 0]
+    # [patches, known classes]
     cosines = F.normalize(patches, dim=-1) @ F.normalize(words.float(), dim=-1).T
     total = F.cross_entropy(cosines / ALIGN_TEMPERATURE, wanted[wanted >= 0], reduction="sum")
+    # Sum and division: a mean over no patch would be NaN.
     return total / max(len(patches), 1)

@@ -43,6 +43,7 @@ class ConversationText:
         Returns:
             Ids, labels and whether a place is filled, all [B, L], padded on the right.
         """
+        # One iterator for all rows: counts are in the order of the images of the batch.
         rest = iter(counts)
         rows = [self._expand(row, rest) for row in self.rows]
         length = max(len(row) for row in rows)
@@ -71,6 +72,7 @@ def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, li
     text = ""
     written = ""  # by the template, with the answers so far
     answers = []
+    # Turn by turn, since only so is it known where the template puts each answer.
     for count in range(1, len(turns) + 1):
         prompt = prompts.apply_template(turns[:count])
         if not prompt.startswith(written):
@@ -81,6 +83,7 @@ def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, li
         # What stands between two answers: the template's own end is put there only once.
         link = prompt[len(written) :]
         text += link.removeprefix(end).lstrip(" ") if written else link
+        # The space is part of the answer: SentencePiece joins it to the first word.
         answer = f" {turns[count - 1][2]}"
         written = prompt + answer
         answers.append(range(len(text), len(text) + len(answer) + len(end)))
@@ -103,10 +106,12 @@ def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
     ids = list(read["input_ids"])
     labels = []
     for one, (start, _) in zip(ids, read["offset_mapping"], strict=True):
+        # By its first character: a token belongs where it begins.
         labels.append(one if any(start in answer for answer in answers) else IGNORED)
     expected = sum(turn[0] for turn in turns)
     images = ids.count(prompts.image_token_id)
     ends = labels.count(prompts.tokenizer.eos_token_id)
+    # More ends are fine, as an answer may hold the end token's text itself.
     if images != expected or ends < len(turns):
         raise ValueError(
             f"expected {expected} image tokens and {len(turns)} ends of answers, got {images} and "
@@ -126,6 +131,7 @@ def cut_row(row: Labelled, visual: Sequence[int], image_token_id: int, max_lengt
     used = 0
     end = len(ids)
     for place, one in enumerate(ids):
+        # An image is cut whole or not at all.
         used += next(rest) if one == image_token_id else 1
         if used > max_length:
             end = place
@@ -160,6 +166,7 @@ def pack_conversations(
         visual = [count_visual(size) for size in sizes]
         row = cut_row(tokenize_turns(prompts, turns), visual, image_token_id, max_length)
         dropped += all(label == IGNORED for label in row[1])
+        # Images behind the cut have no place left in the row.
         kept += sizes[: row[0].count(image_token_id)]
         rows.append(row)
     return ConversationText(tuple(rows), image_token_id, tuple(kept), dropped)

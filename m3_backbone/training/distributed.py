@@ -56,6 +56,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if group_size() == 1:
         return
     trained = list(parameters)
+    # Every process must exchange equally many numbers, or the group hangs: agree on which.
     known = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)
     distributed.all_reduce(known, distributed.ReduceOp.MAX)
     gradients = []
@@ -66,6 +67,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             gradients.append(parameter.grad)
     # One vector, so that there is one exchange.
     flat = torch.cat([gradient.flatten() for gradient in gradients])
+    # Adds up; the mean is the division below, which gloo has no operation for.
     distributed.all_reduce(flat)
     flat /= group_size()
     start = 0
@@ -96,13 +98,16 @@ def prefetch_batches(draw: Callable[[int], T], first: int, last: int, workers: i
         last: step after the last one.
         workers: processes that draw ahead; 0 draws in this one.
     """
-    rank, processes = group_rank(), group_size()
+    rank = group_rank()
+    processes = group_size()
     loader: DataLoader[T] = DataLoader(
         DrawnBatches(draw),
+        # Items are batches already.
         batch_size=None,
         sampler=range(first * processes + rank, last * processes + rank, processes),
         num_workers=workers,
         prefetch_factor=BATCHES_AHEAD if workers else None,
+        # `draw` may be a closure, which other ways of starting could not pickle.
         multiprocessing_context="fork" if workers else None,
     )
     return iter(loader)

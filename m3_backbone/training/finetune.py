@@ -49,7 +49,7 @@ class Batch:
         text: the packed questions, or the conversations.
         dense: what every patch shows, target name -> [B, N], where the dense loss is taken.
         places: where what each question is about lies [B, questions, N], where it is known; see
-            `grounding.ground_loss`.
+            `auxiliary_losses.ground_loss`.
         sizes: width and height of each image [pixels], for packed questions to a model that cuts
             images.
         share: part of the step's answer tokens that is in this batch.
@@ -90,6 +90,7 @@ def tower_features(
 
 def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list[int]:
     """Choose the scales of one step; the same seed and step give the same scales."""
+    # A generator of its own, so that a resumed run draws what it would have drawn.
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     order = torch.randperm(len(ladder), generator=generator)[:count]
     return [ladder[int(index)] for index in order]
@@ -98,7 +99,7 @@ def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list
 def answer_losses(
     model: Any, tokens: Tensor, batch: Batch, scale: int, ground_weight: float
 ) -> tuple[Tensor, Tensor]:
-    """Take the answer loss at one scale, and the weighted loss of `grounding` where it is known."""
+    """Take the answer loss at one scale, and the weighted `ground_loss` where it is known."""
     text = batch.text
     places = batch.places
     known = ground_weight and scale >= SMALLEST_SCALE
@@ -142,16 +143,20 @@ def matryoshka_step(
     for scale in scales:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
             loss, grounding = answer_losses(model, leaf, batch, scale, settings.ground_weight)
+        # `share` weighs by answer tokens; the grounding loss is averaged over batches instead.
         total = (loss * batch.share + grounding / settings.accumulate) / len(scales)
         # Text alone does not hang on the vision side, which may be all that is trained.
         if total.requires_grad:
+            # Here and not after the loop, which frees this scale's graph before the next.
             torch.autograd.backward(total)
         losses[scale] = loss.item()
     ends: list[Tensor] = []
     gradients: list[Tensor | None] = []
+    # From here on once per batch: everything that hangs on the projected tokens.
     if tokens.requires_grad:
         ends.append(tokens)
         # Zero, not none: processes that train together exchange the same gradients.
+        # The scales' gradients, added up on the leaf [B, N, D].
         gradients.append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
     if named:
         targets = {name: target.to(images.device) for name, target in batch.dense.items()}
@@ -163,6 +168,7 @@ def matryoshka_step(
         ends.append(settings.align_weight / settings.accumulate * aligned)
         gradients.append(None)
     if ends:
+        # One call, so that the tower's graph is walked once for all ends.
         torch.autograd.backward(ends, gradients)
     return losses
 
@@ -214,6 +220,7 @@ def finetune(
     set_checkpointing(model, settings)
     heads = None
     if settings.dense_weight:
+        # The heads start at random: alike in all processes that train together.
         torch.manual_seed(loop_settings.seed)
         heads = DenseHeads(model.config.get_text_config().hidden_size, settings.dense_targets)
         parts.append((heads.to(model.device), max(settings.tower_rate, settings.projector_rate)))
@@ -234,6 +241,7 @@ def finetune(
         texts = [batch.text for batch in batches]
         log.write(losses, sum(t.answer_tokens() for t in texts), sum(t.dropped for t in texts))
         for scale, loss in losses.items():
+            # A running mean of about the last 20 steps.
             average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
         status: dict[str, object] = {str(s): f"{average[s]:.3f}" for s in scales if s in average}
         if log.dropped:

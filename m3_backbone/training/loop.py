@@ -25,6 +25,7 @@ def cosine_factor(step: int, steps: int, warmup: float) -> float:
     rise = max(1, round(steps * warmup))
     if step < rise:
         return (step + 1) / rise
+    # From 1 at the end of the warm-up to 0 at the last step.
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
@@ -72,6 +73,7 @@ class TrainingLoop:
                 f"{self.checkpoint} belongs to another run ({state['identity']}); this one is "
                 f"{self.identity}: remove the file or choose another folder"
             )
+        # Not strict: the file holds only what is trained.
         self.modules.load_state_dict(state["modules"], strict=False)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
@@ -110,6 +112,7 @@ class TrainingLoop:
         with bar:
             while self.step < self.settings.steps:
                 for optimizer in self.optimizers:
+                    # None and not zero: `average_gradients` tells by it who has a gradient.
                     optimizer.zero_grad(set_to_none=True)
                 yield self.step, bar
                 self.apply()
@@ -126,6 +129,7 @@ class TrainingLoop:
         for group in (group for one in self.optimizers for group in one.param_groups):
             group["lr"] = group["peak"] * factor
         trained = [p for p in self.modules.parameters() if p.requires_grad]
+        # Averaged before clipping, so that all processes clip by the same norm.
         average_gradients(trained)
         norm = nn.utils.clip_grad_norm_(trained, self.settings.clip)
         if not torch.isfinite(norm):

@@ -46,6 +46,7 @@ def scale_loss(
     learnt = labels != IGNORED
     logits = suppress_tokens(model, model.lm_head(hidden[learnt]))  # [M, V]
     total = F.cross_entropy(logits.float(), labels[learnt], reduction="sum")
+    # Sum and division: a mean over no token would be NaN.
     return total / max(len(logits), 1)
 
 
@@ -68,6 +69,7 @@ def read_packed(
         attention_mask=rows_mask(text, counts).to(device),
         position_ids=rows_positions(text, counts).to(device),
         use_cache=False,
+        # [B, T, D], what stands behind the image
     ).last_hidden_state[:, -text.ids.shape[1] :]
     return hidden, text.labels.to(device)
 
@@ -132,6 +134,7 @@ def merge_images(model: Any, tokens: Tensor, scale: int, sizes: Sequence[Size]) 
             f"expected {sum(crops)} crops of {len(sizes)} images, got {len(pooled)}: give the "
             "batch the size of each image it holds"
         )
+    # Not detached, unlike in inference: it is trained.
     newline = model.model.image_newline
     return [
         merge_crops(part, size, layout, newline)
@@ -157,6 +160,7 @@ def rows_mask(text: PackedText, counts: Sequence[int]) -> Tensor:
     mask = packed_mask(text, width)
     start = text.before.shape[-1]
     is_visual = torch.arange(width) < torch.tensor(counts)[:, None]  # [B, V], False: filling
+    # [B, 1, 1, V] spread over all places that look
     mask[..., start : start + width] &= is_visual[:, None, None]
     return mask
 
@@ -165,5 +169,6 @@ def rows_positions(text: PackedText, counts: Sequence[int]) -> Tensor:
     """Give every place the position it would have without the filling [B, L]."""
     positions = packed_positions(text, max(counts))
     filled = max(counts) - torch.tensor(counts)[:, None]
+    # Only behind the image: what stands before the filling is in its place.
     positions[:, -text.ids.shape[1] :] -= filled
     return positions

@@ -61,6 +61,7 @@ def train_tokenizer(turns: Iterable[tuple[str, str]]) -> PreTrainedTokenizerFast
         A fast tokenizer whose digits stay single tokens and which starts every text with `<s>`.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    # So that an accent typed as two characters is the same word.
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -166,10 +167,12 @@ def place_positions(tower: CLIPVisionModel) -> None:
     table = tower.embeddings.position_embedding.weight  # [1 + N, D], the class token first
     side = IMAGE_SIDE // PATCH_PIXELS
     quarter = table.shape[1] // 4
+    # Geometric from 1 down to about 1 / 100 [D / 4].
     frequencies = torch.exp(-torch.arange(quarter) / quarter * math.log(100.0))
     waves = torch.arange(side)[:, None] * frequencies  # [side, D / 4]
     axis = torch.cat([waves.sin(), waves.cos()], dim=1)  # [side, D / 2]
     rows = axis[:, None].expand(side, side, -1)
     columns = axis[None].expand(side, side, -1)
     with torch.no_grad():
+        # Row's half beside column's half [N, D]; the class token keeps its own start.
         table[1:] = POSITION_SCALE * torch.cat([rows, columns], dim=-1).reshape(side * side, -1)

@@ -69,6 +69,7 @@ def build_optimizers(
     hidden, others = parameter_groups(modules, weight_decay)
     if not hidden and not others:
         raise ValueError("nothing to train: every learning rate is 0; raise one of them")
+    # Muon orthogonalises matrices; vectors and embeddings stay with AdamW.
     adam = others if kind == "muon" else hidden + others
     optimizers: list[torch.optim.Optimizer] = []
     if adam:

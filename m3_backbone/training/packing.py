@@ -73,8 +73,10 @@ def pack_texts(
             raise ValueError(f"no question of an image fits into {max_tokens} tokens: {pairs!r}")
         rows.append(row)
     length = max(len(row) for row in rows)
+    # id, block, offset and label of a place without a token
     padding = (int(prompts.tokenizer.pad_token_id or 0), -1, 0, IGNORED)
     table = torch.tensor([row + [padding] * (length - len(row)) for row in rows])  # [B, T, 4]
+    # Any question will do: what stands in front of the image does not depend on it [P].
     before = torch.tensor(prompts.tokenize(images[0][0][0]).before)
     return PackedText(before, table[..., 0], table[..., 1], table[..., 2], table[..., 3], dropped)
 
@@ -92,6 +94,7 @@ def packed_mask(text: PackedText, scale: int) -> Tensor:
     mask[:, :, :front, :front] = torch.ones(front, front, dtype=torch.bool).tril()
     mask[:, :, front:, :front] = True
     same = text.blocks[:, :, None] == text.blocks[:, None, :]  # [B, T, T]
+    # Padding (block -1) sees padding, which does no harm: it has no label.
     mask[:, 0, front:, front:] = same & torch.ones(length, length, dtype=torch.bool).tril()
     return mask
 

@@ -57,14 +57,14 @@ class FinetuneSettings:
     ground_weight: float = field(
         default=0.0,
         metadata={
-            "help": "Weight of the loss that draws attention to what is asked, with "
-            "--dense-weight.",
+            "help": "Weight of the loss that makes the answer attend to the region the question "
+            "is about, with --dense-weight.",
             "min": 0,
         },
     )
     accumulate: int = field(
         default=1,
-        metadata={"help": "Batches per step; their gradients add up to a larger one's.", "min": 1},
+        metadata={"help": "Gradient accumulation: batches per optimiser step.", "min": 1},
     )
     checkpointing: bool = field(
         default=False, metadata={"help": "Compute layers twice to save memory; same gradient."}
@@ -78,7 +78,8 @@ class FinetuneSettings:
         },
     )
     lora_alpha: int = field(
-        default=256, metadata={"help": "The LoRA counts alpha / rank times.", "min": 1}
+        default=256,
+        metadata={"help": "LoRA alpha; the update is scaled by alpha / rank.", "min": 1},
     )
 
 

@@ -60,11 +60,13 @@ def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> d
     for name, values in logits.items():
         weight = None
         if name == "content":
+            # [classes]
             weight = torch.ones(values.shape[-1], device=values.device)
             weight[0] = BACKGROUND_WEIGHT
         flat = values.float().flatten(0, 1)  # [B * N, classes]
         wanted = targets[name].flatten()
         total = F.cross_entropy(flat, wanted, weight, ignore_index=NO_CLASS, reduction="sum")
+        # Background adds to the sum by its low weight, but is not counted in the mean.
         counted = wanted != (0 if name == "content" else NO_CLASS)
         losses[name] = total / counted.sum().clamp(min=1)
     return losses
@@ -126,6 +128,7 @@ def pretrain_tower(
     for step, bar in loop.steps("tower"):
         pixels, targets = move_dense(next(batches), tower.device)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=settings.bf16):
+            # Without the class token [B, N, D].
             logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
         losses = dense_loss(logits, targets)
         torch.autograd.backward(weigh_losses(losses))

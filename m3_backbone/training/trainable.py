@@ -31,6 +31,7 @@ def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module
         The parts with their rates.
     """
     inner = model.model
+    # A LoRA leaves the head as it is.
     head_rate = 0.0 if settings.lora_rank else settings.language_rate
     parts = [
         (inner.vision_tower, settings.tower_rate),
@@ -42,6 +43,7 @@ def choose_parts(model: Any, settings: FinetuneSettings) -> list[tuple[nn.Module
         parts.append((nn.ParameterList([inner.image_newline]), settings.projector_rate))
     for module, rate in parts:
         module.requires_grad_(rate > 0)
+    # After the loop, which has set the whole language model by its rate.
     if settings.lora_rank:
         for name, weight in inner.language_model.named_parameters():
             weight.requires_grad_(settings.language_rate > 0 and LORA_NAME in name)
@@ -66,7 +68,7 @@ def add_adapter(model: Any, rank: int, alpha: int, seed: int) -> Any:
     Args:
         model: a stock LLaVA; its layers are wrapped in place, so that it is used as before.
         rank: rank of the added matrices.
-        alpha: their product counts alpha / rank times.
+        alpha: their product is scaled by alpha / rank.
         seed: seed of their initial weights; the answers are unchanged by these.
 
     Returns:

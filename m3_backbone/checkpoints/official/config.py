@@ -154,9 +154,6 @@ def build_vision_config(folder: Path, fields: Mapping[str, Any]) -> CLIPVisionCo
         folder: the checkpoint; its `vision_config.json` counts if it has one.
         fields: the official configuration, which only names the tower.
 
-    Returns:
-        The tower's configuration.
-
     Raises:
         ValueError: if the tower is unknown or not as wide as the projector expects.
     """

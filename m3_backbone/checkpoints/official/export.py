@@ -142,6 +142,7 @@ def official_tensors(model: StockModel, rows: int, has_newline: bool) -> dict[st
         name = to_official_name(stock)
         if name == NEWLINE_NAME and not has_newline:
             continue
+        # A clone, because a slice keeps the storage of the whole table.
         kept = tensor[:rows].clone() if name in VOCABULARY_NAMES else tensor
         tensors[name] = kept.contiguous().to(torch.device("cpu"))
     return tensors

@@ -82,6 +82,7 @@ def open_official_model(
     stock: Any = (
         LlavaNextForConditionalGeneration if is_anyres(fields) else LlavaForConditionalGeneration
     )
+    # Names and shapes without memory: the weights may be many GiB.
     with torch.device("meta"):
         expected = stock(config).state_dict()
     needs_newline = is_anyres(fields) and fields.get("mm_patch_merge_type") == "spatial_unpad"

@@ -44,6 +44,7 @@ def read_pieces(path: Path) -> list[Piece]:
     kind = None
     try:
         for field, value in _read_fields(path.read_bytes()):
+            # ModelProto: 1 is a piece, 2 the trainer's settings, whose field 3 is the model type.
             if field == 1 and isinstance(value, bytes):
                 pieces.append(_read_piece(value))
             elif field == 2 and isinstance(value, bytes):
@@ -96,6 +97,7 @@ def find_merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
     """Recover which two pieces make a third, best first: the file only says how good it is."""
     normal = {piece.text: piece.score for piece in pieces if piece.kind == NORMAL}
     pairs = [
+        # Of equal scores the longest left half first.
         (-score, -cut, text[:cut], text[cut:])
         for text, score in normal.items()
         for cut in range(1, len(text))
@@ -106,7 +108,10 @@ def find_merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
 
 def _read_piece(message: bytes) -> Piece:
     fields = dict(_read_fields(message))
-    text, score, kind = fields.get(1, b""), fields.get(2, b"\0\0\0\0"), fields.get(3, NORMAL)
+    # Fields that a file leaves out have these defaults; the score is a float of four bytes.
+    text = fields.get(1, b"")
+    score = fields.get(2, b"\0\0\0\0")
+    kind = fields.get(3, NORMAL)
     if not isinstance(text, bytes) or not isinstance(score, bytes) or not isinstance(kind, int):
         raise ValueError("a piece is a text, a score and a kind")
     return Piece(text.decode(), float(struct.unpack("<f", score)[0]), kind)
@@ -121,6 +126,7 @@ def _read_fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
     place = 0
     while place < len(message):
         key, place = _read_varint(message, place)
+        # A key holds the field's number, and in its low 3 bits how the value is stored.
         wire = key & 7
         if wire == 0:
             number, place = _read_varint(message, place)
@@ -129,6 +135,7 @@ def _read_fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
         if wire == 2:
             length, place = _read_varint(message, place)
         else:
+            # Fixed 8 or 4 bytes; groups (3, 4) are not in these files.
             length = {1: 8, 5: 4}.get(wire, -1)
         if length < 0 or place + length > len(message):
             raise ValueError("a field is cut short")
@@ -140,6 +147,7 @@ def _read_varint(message: bytes, place: int) -> tuple[int, int]:
     number = shift = 0
     while True:
         byte = message[place]
+        # Seven bits a byte, lowest first; the high bit says that more follow.
         number |= (byte & 127) << shift
         place += 1
         shift += 7

@@ -85,6 +85,7 @@ def _read_index(index: Path) -> list[Path]:
         names = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{index} is no index of shards: expected a weight_map") from error
+    # The bare name: an index must not lead out of its folder.
     paths = [index.parent / Path(str(name)).name for name in sorted(names, key=str)]
     for path in paths:
         if not path.is_file():
@@ -122,6 +123,7 @@ def to_stock_tensors(
     _refuse("unexpected", surplus if needs_newline else set(surplus) - {NEWLINE_NAME})
     result = {}
     for official, stock in wanted.items():
+        # Taken out one by one, so that what was grown does not stay twice.
         tensor = tensors.pop(official)
         shape = tuple(expected[stock].shape)
         if official in VOCABULARY_NAMES and len(tensor) == rows:
