@@ -50,10 +50,12 @@ def borrowed_scores(
         if len(pool) < 2:
             continue
         for draw in scores:  # [n, s]
+            # A cycle through the shuffled pool: every question gives once and receives once.
             receivers = random.permutation(pool)
             # Shifted by one, so that no question gets its own answers.
             for receiver, giver in zip(receivers, np.roll(receivers, 1), strict=True):
                 texts = (_name_option(text, questions[giver]) for text in table.answers[giver])
+                # `draw` is a view of `scores`: this fills the array that is returned.
                 draw[receiver] = [score(text, questions[receiver]).score for text in texts]
     return scores
 
@@ -77,6 +79,7 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
             f"expected two runs at the same scales, got {first.scales} and {second.scales}"
         )
     # Rows of both tables that have the same questions.
+    # Sample ids are unique within a table, as `intersect1d` would drop repeated ones.
     _, ours, theirs = np.intersect1d(first.sample_ids, second.sample_ids, return_indices=True)
     if not len(ours):
         raise ValueError("the two runs share no question; label the same source again")

@@ -85,6 +85,7 @@ def reference_match(texts: NDArray[np.object_]) -> NDArray[np.int64]:
     Returns:
         Index of the scale [n]; always defined, as the largest scale agrees with itself.
     """
+    # [n, s] against [n, 1]: every scale beside the largest one
     return _first_true(texts == texts[:, -1:], "largest")
 
 
@@ -109,6 +110,7 @@ def utility(scores: FloatArray, costs: FloatArray, price: float) -> NDArray[np.i
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"expected one row per question, one column per scale, got {values.shape}")
     # Of equal values argmax takes the first, which is the cheapest scale.
+    # [n]
     best: NDArray[np.int64] = values.argmax(axis=1).astype(np.int64)
     return best
 
@@ -257,6 +259,7 @@ def granularity(scores: FloatArray, tokens: FloatArray, scales: Sequence[int]) -
 
 def _mean_at(picked: NDArray[np.int64], values: FloatArray) -> float:
     rows = np.flatnonzero(picked != DROPPED)
+    # One entry for each question that is not dropped.
     return float(values[rows, picked[rows]].mean()) if len(rows) else float("nan")
 
 
@@ -270,6 +273,7 @@ def _first_true(right: NDArray[np.bool_], wrong: AlwaysWrong) -> NDArray[np.int6
     if wrong not in ALWAYS_WRONG:
         raise ValueError(f"unknown always-wrong convention {wrong!r}; known: {ALWAYS_WRONG}")
     instead = {"cheapest": 0, "largest": right.shape[1] - 1, "drop": DROPPED}[wrong]
+    # Of booleans argmax finds the first True [n].
     first: NDArray[np.int64] = right.argmax(axis=1).astype(np.int64)
     first[~right.any(axis=1)] = instead  # argmax gives 0 where nothing is true
     return first

@@ -188,6 +188,7 @@ def image_fingerprint(image: Image.Image) -> str:
         First 16 hex digits of SHA-256 over width, height and RGB bytes.
     """
     rgb = image.convert("RGB")
+    # The size too: images of other shapes may have the same bytes.
     digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
     digest.update(rgb.tobytes())
     return digest.hexdigest()[:16]
@@ -239,6 +240,7 @@ def question_record(question: Question) -> dict[str, str | list[str]]:
     Returns:
         One value per field; `meta` as JSON with sorted keys.
     """
+    # One column of text for whatever facts there are; sorted, so that equal facts hash alike.
     meta = json.dumps(dict(question.meta), sort_keys=True, default=_unwrap_number)
     return {
         "sample_id": question.sample_id,
@@ -257,6 +259,7 @@ def fingerprint_questions(questions: Iterable[Question]) -> str:
     digest = hashlib.sha256()
     for question in questions:
         digest.update(json.dumps(question_record(question), sort_keys=True).encode())
+        # JSON holds no bare line break, so that two records never run together.
         digest.update(b"\n")
     return digest.hexdigest()[:16]
 

@@ -124,6 +124,7 @@ def ask_images(
         images=_encode(asking, groups, known, take or asking.make_ready),
     )
     answers = {scale: _answer(asking, batch, scale) for scale in asking.scales}
+    # [n], question by question
     largest = answers[max(asking.scales)]
     # For data without answers, what the largest scale says is right.
     questions = [
@@ -185,6 +186,7 @@ def _encode(
         if image_id not in known:
             new[image_id] = take(image_id, sample_id)
     answerer = asking.answerer
+    # All new images in one call, which batches them itself.
     for image_id, encoded in zip(new, answerer.encode(list(new.values())), strict=True):
         statistics = np.zeros(0, np.float32)
         if "pixels" in asking.settings.extras:
@@ -206,6 +208,7 @@ def _answer(asking: Asking, batch: _Batch, scale: int) -> list[AnswerLike]:
         token_budget=asking.settings.token_budget,
         closing=closing if asking.settings.first_token else None,
     )
+    # Checked here, as flattened answers could fit in number and belong to other questions.
     counts = [len(group) for group in answers]
     if counts != [len(group) for group in batch.texts]:
         raise ValueError(

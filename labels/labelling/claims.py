@@ -113,6 +113,7 @@ def share_out(folder: Path, missing: Sequence[int], share: Share) -> Iterator[in
     watch = _Watch()
     while left:
         taken = list(left)
+        # Over a copy, as parts leave `left` within the loop.
         for index in taken:
             if Part(index, index, folder).is_present():
                 left.remove(index)
@@ -122,6 +123,7 @@ def share_out(folder: Path, missing: Sequence[int], share: Share) -> Iterator[in
                     if not Part(index, index, folder).is_present():
                         yield index
                 left.remove(index)
+        # A whole round without a part made or found: everything left is in other hands.
         if left == taken:
             logger.info("waiting for others, who are at %d parts", len(left))
             time.sleep(PAUSE)
@@ -147,6 +149,7 @@ class _Watch:
 
     def is_void(self, path: Path, claim: Claim) -> bool:
         now = time.monotonic()
+        # The first look only starts the clock: a claim is never void at once by its age.
         touched, since = self.seen.setdefault(path, (claim.touched, now))
         if touched != claim.touched:
             self.seen[path] = claim.touched, now
@@ -158,6 +161,7 @@ def _claim(folder: Path, index: int, watch: _Watch) -> bool:
     path = _claim_path(folder, index)
     note = json.dumps({"worker": worker_name(), "since": time.time()})
     try:
+        # "x" fails where the file exists, in one step: only one process gets through.
         with path.open("x") as file:
             file.write(note)
     except FileExistsError:
@@ -165,6 +169,7 @@ def _claim(folder: Path, index: int, watch: _Watch) -> bool:
         if claim is not None and watch.is_void(path, claim):
             logger.warning("%s was lost at part %d, which is done again", claim.worker, index)
             path.unlink(missing_ok=True)
+            # Claimed like any other, because a third process may be doing the same.
             return _claim(folder, index, watch)
         return False
     except OSError as error:
@@ -179,12 +184,14 @@ def _kept_alive(folder: Path, index: int) -> Iterator[None]:
     done = threading.Event()
 
     def beat() -> None:
+        # wait and not sleep, so that the end of the part ends the thread at once.
         while not done.wait(BEAT):
             try:
                 os.utime(path)
             except OSError:
                 return  # another process thinks that this one was lost; both will do the part
 
+    # A daemon, so that it cannot keep a process alive that wants to end.
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
@@ -202,6 +209,7 @@ def _claim_path(folder: Path, index: int) -> Path:
 def _read_claim(path: Path) -> Claim | None:
     """Read a claim; None if it is gone by now."""
     try:
+        # The time first: if the file is touched in between, it only looks older than it is.
         touched = path.stat().st_mtime
         text = path.read_text()
     except FileNotFoundError:

@@ -57,5 +57,6 @@ class Lookahead:
 
         `sample_id` is that of the question that asks for it.
         """
+        # Popped, so that nothing keeps the image once it is encoded.
         coming = self._coming.pop(image_id, None)
         return self._make_ready(image_id, sample_id) if coming is None else coming.result()

@@ -88,15 +88,18 @@ def label(
     parts = _split(questions.by_image(), settings.images_per_part)
     wanted = _plan_run(questions, answerer, settings, len(parts))
     prepare_folder(folder)
+    # Before any result is written: a run with other settings is refused here.
     manifest = open_run(folder, wanted)
     if manifest.finished and _is_whole(folder, manifest):
         logger.info("nothing to do: %s is finished (%d questions)", folder, len(questions))
         return folder
+    # Now the version too, which `open_run` lets differ in a finished run.
     check_same_settings(folder, manifest, wanted)
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
     # Only what is missing is made: that is all there is to resuming.
     missing = _find_missing(folder, manifest, share)
     asking = _plan_asking(questions, answerer, settings, manifest)
+    # Part -> the one after it, whose images are prepared meanwhile.
     following = dict(pairwise(share.order(missing)))
     bar = tqdm(
         total=len(questions),
@@ -206,6 +209,7 @@ def _find_missing(folder: Path, manifest: Manifest, share: Share) -> list[int]:
     """Tell which parts are missing; of those that are there, each process verifies its own."""
     present = list_parts(folder)
     for part in present:
+        # Reading all bytes takes long; together the processes still check every part.
         if share.owns(part.first):
             check_part(part, manifest.run)
     return missing_parts(present, manifest.n_parts)
@@ -225,6 +229,7 @@ def _note_work(index: int, part: Sequence[Group], seconds: float) -> Work:
 def _finish_if_whole(folder: Path, manifest: Manifest) -> None:
     if missing_parts(list_parts(folder), manifest.n_parts):
         return
+    # The manifest is the last to be written: a kill before it leaves a run to finish again.
     drop_claims(folder)
     sweep(folder / PARTS, everything=True)
     finish_run(folder, manifest)

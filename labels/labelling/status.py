@@ -101,5 +101,6 @@ def _tally(work: list[Work], claims: list[Claim]) -> list[WorkerTally]:
     for claim in claims:
         worker = workers.setdefault(claim.worker, WorkerTally(claim.worker))
         worker.at = claim.part
+        # The clock of a shared folder may be ahead of ours.
         worker.silent = round(max(0.0, time.time() - claim.touched), 3)
     return sorted(workers.values(), key=lambda worker: worker.worker)

@@ -45,4 +45,5 @@ def edit_distance(first: str, second: str) -> int:
 
 def _similarity(answer: str, accepted: str) -> float:
     given, wanted = (" ".join(text.lower().split()) for text in (answer, accepted))
+    # Lengths of the texts as they came, for the reason given in `score_anls`.
     return 1 - edit_distance(given, wanted) / max(len(answer), len(accepted))

@@ -11,6 +11,7 @@ from labels.questions import LETTERS, Question
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
+# Only capitals: "a." or "i)" may count the points of a list.
 LETTER_FIRST = re.compile(r"^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S")
 
 
@@ -79,6 +80,7 @@ def _match_letter(pattern: re.Pattern[str], text: str, n_choices: int) -> int | 
 
 def _match_text(text: str, choices: tuple[str, ...]) -> int | None:
     wanted = normalise_text(text)
+    # The whole text: an option inside a sentence could be one that is ruled out.
     for index, choice in enumerate(choices):
         if normalise_text(choice) == wanted:
             return index

@@ -53,6 +53,7 @@ def _take_tail(line: str, is_last: bool) -> str:
     """Return the shortest text that follows a key phrase, or nothing."""
     phrases = (*KEY_PHRASES, "=") if is_last else KEY_PHRASES
     tails = [line.split(phrase)[-1].strip() for phrase in phrases if phrase in line]
+    # The shortest tail is what follows the last key phrase.
     return min(filter(None, tails), key=len, default="")
 
 
@@ -70,4 +71,5 @@ def _normalise(text: str) -> list[str | float]:
 def _holds(candidate: str | float, wanted: list[str | float]) -> bool:
     if isinstance(candidate, float):
         return candidate in wanted
+    # Text is looked for inside the answer; numbers must be equal.
     return any(isinstance(form, str) and form in candidate for form in wanted)

@@ -34,6 +34,7 @@ def read_yes_no(answer: str) -> bool | None:
         everything without a no for a yes.
     """
     # Up to the first full stop.
+    # Whole words: "none" or "yesterday" are neither no nor yes.
     words = set(WORD.findall(answer.strip().lower().partition(".")[0]))
     if words & {"no", "not"}:
         return False

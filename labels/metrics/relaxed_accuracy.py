@@ -41,6 +41,7 @@ def _read_number(text: str) -> float | None:
     if not NUMBER.match(digits):
         return None
     value = float(digits.replace(",", ""))
+    # 5 % and 0.05 are the same number.
     return value / 100 if bare.endswith("%") else value
 
 

@@ -34,6 +34,7 @@ def normalise_text(text: str) -> str:
     >>> normalise_text('  "Dark   RED". ')
     'dark red'
     """
+    # Quotes twice, as they may stand inside the full stop or outside.
     return " ".join(text.casefold().split()).strip("\"'`").rstrip(".!,;:").strip("\"'` ")
 
 

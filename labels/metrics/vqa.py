@@ -73,6 +73,7 @@ def normalise_vqav2(text: str) -> str:
     Source: the steps that lmms-eval applies to VQAv2, rewritten.
     """
     lowered = text.lower().replace("\n", " ").replace("\t", " ").strip()
+    # Punctuation goes first, so that "two," is a number word as well.
     words = [NUMBERS.get(word, word) for word in _strip_punctuation(lowered).split()]
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
 

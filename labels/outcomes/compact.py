@@ -49,6 +49,7 @@ def compact(folder: Path, largest: int = LARGEST) -> tuple[int, int]:
     for bundle in after:
         if len(bundle) > 1:
             _join(folder, bundle, manifest)
+    # Also what an earlier call, killed half way, had joined and not deleted.
     drop_joined(folder)
     return len(before), len(after)
 

@@ -95,6 +95,7 @@ def unpack_questions(content: bytes) -> list[Question]:
     """Read what `pack_questions` wrote."""
     questions = []
     for row in pq.read_table(pa.BufferReader(content)).to_pylist():
+        # Parquet gives lists, which a frozen question would not compare equal with.
         row["answers"] = tuple(row["answers"])
         row["choices"] = tuple(row["choices"])
         row["meta"] = json.loads(row["meta"])
@@ -118,6 +119,7 @@ def pack_features(features: Features) -> bytes:
 
 def unpack_features(content: bytes) -> Features:
     """Read what `pack_features` wrote."""
+    # Without pickle a damaged or foreign file cannot run code.
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         return Features(
             sample_ids=arrays["sample_ids"],

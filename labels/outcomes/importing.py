@@ -32,7 +32,11 @@ REQUIRED = ("sample_id", "scale", "answer", "score")
 OPTIONAL = ("group", "image_id", "cost", "question", "target")
 
 NO_FEATURES = Features(
-    np.zeros(0, np.str_), np.zeros(0, np.int64), np.zeros((0, 10, 1), "e"), np.zeros((0, 1), "e")
+    # "e" is half precision; the shapes are those of no sample and no image.
+    np.zeros(0, np.str_),
+    np.zeros(0, np.int64),
+    np.zeros((0, 10, 1), "e"),
+    np.zeros((0, 1), "e"),
 )
 
 Record = dict[str, Any]
@@ -219,11 +223,13 @@ def _read_name(value: object, default: str) -> str:
 
 def _read_csv(path: Path) -> list[Record]:
     try:
+        # utf-8-sig drops the mark that spreadsheets put first; newline="" is csv's own wish.
         with path.open(encoding="utf-8-sig", newline="") as file:
             records = [dict(record) for record in csv.DictReader(file, restkey="")]
     except csv.Error as error:
         raise ValueError(f"{path}: expected a CSV table: {error}") from error
     for row, record in enumerate(records, start=1):
+        # Surplus cells gather under the restkey.
         if record.pop("", None) is not None:
             raise ValueError(f"{path}, row {row}: it has more cells than the table has columns")
     return records

@@ -59,6 +59,7 @@ class Manifest:
         counts = (self.n_questions, self.n_images, self.n_parts)
         typed = isinstance(self.source, str) and isinstance(self.settings, dict)
         typed = typed and isinstance(self.finished, bool)
+        # type() and not isinstance: True would pass as a count of 1.
         if not typed or any(type(count) is not int for count in counts):
             raise ValueError("a manifest's field is of another type")
         if not all(0 <= count <= MOST for count in counts) or self.n_parts > MOST_PARTS:
@@ -99,6 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         content = parse_json(path.read_bytes())
+        # Not a field: it is computed from the settings and compared below.
         run = content.pop("run")
         manifest = Manifest(**content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -163,6 +165,7 @@ def finish_run(folder: Path, manifest: Manifest) -> Manifest:
 def _list_differences(
     present: Mapping[str, Setting], wanted: Mapping[str, Setting], ignore: set[str]
 ) -> list[str]:
+    # What a manifest names wins over what older runs left out.
     present = {**UNNAMED, **present}
     wanted = {**UNNAMED, **wanted}
     return [

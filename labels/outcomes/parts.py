@@ -61,6 +61,7 @@ class Part:
         """Path of the file with the suffix `TABLE`, `FEATURES` or `CHECKSUMS`."""
         # Older runs have the three files side by side, without a folder for each part.
         flat = self.folder / PARTS / f"{self.name}{CHECKSUMS}"
+        # Where both are there, the folder counts, as it was written later.
         place = flat.parent if flat.exists() and not self.place.exists() else self.place
         return place / f"{self.name}{suffix}"
 
@@ -189,6 +190,7 @@ def _read_record(part: Part, run: str) -> dict[str, Any]:
         record: dict[str, Any] = parse_json(path.read_bytes())
         owner = record["run"]
         has_checksums = isinstance(record["sha256"], dict)
+        # Out of the record, as it was not yet in it when it was hashed.
         own_checksum = record.pop("seal", None)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(damaged) from error

@@ -131,6 +131,7 @@ def read_features(
             "m3scale label"
         )
     wanted = [str(sample_id) for sample_id in sample_ids]
+    # Of all samples, since parts are in their own order and not in the wanted one.
     coarse: dict[str, NDArray[np.float16]] = {}  # sample id -> [t, D]
     question: dict[str, NDArray[np.float16]] = {}  # sample id -> [D]
     for part in list_whole(folder, manifest):
@@ -235,6 +236,7 @@ def _check_complete(
 ) -> None:
     # How many rows each sample has of each scale [n, s]; it must be one everywhere.
     counts = np.zeros((len(samples), len(scales)), dtype=np.int64)
+    # add.at and not +=, which would count a repeated pair once.
     np.add.at(counts, (codes, columns), 1)
     faulty = np.flatnonzero((counts != 1).any(axis=1))
     if len(faulty):

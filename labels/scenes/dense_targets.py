@@ -67,6 +67,7 @@ def cover_patches(item: Item) -> tuple[slice, slice]:
         last = int(np.floor(high / pixels - 0.5))
         if last < first:  # no centre is covered: take the patch in the middle
             first = last = int((low + high) / 2 / pixels)
+        # Cut at the canvas; the end of a slice is one past the last patch.
         edges.append(slice(max(first, 0), min(last, GRID_SIDE - 1) + 1))
     return edges[0], edges[1]
 
@@ -86,9 +87,11 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
     for item in scene.items:
         area = cover_patches(item)
         for name, number in item_targets(item).items():
+            # Later items overwrite earlier ones, as they do when drawn.
             maps[name][area] = number
         if item.content in GLYPHS and copies[item.content] <= MOST_COUNTED:
             maps["copies"][area] = copies[item.content]
+        # "" is ASCII too, and has no letter.
         if item.text.isascii() and item.text:
             maps["letter"][area] = spell_patches(item, area[1])
     return maps
@@ -98,6 +101,7 @@ def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:
     """Give the letter of a word that is at the centre of each of its columns of patches."""
     centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE  # [pixels]
     cell = (item.box[2] - item.box[0]) / len(item.text)  # width of a letter [pixels]
+    # Number of the letter under each centre, kept within the word [columns].
     places = np.clip((centres - item.box[0]) // cell, 0, len(item.text) - 1).astype(int)
     return np.array([LETTERS.index(item.text[place]) for place in places])
 
@@ -147,6 +151,7 @@ def ground_turns(
         find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []
         for draft in drafts
     ]
+    # One byte a patch: there are many maps in a batch.
     maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=np.int8)
     for turn_map, items in zip(maps, described + asked, strict=True):
         for item in items:

@@ -39,6 +39,7 @@ def fit_mask(text: str, font: str, width: int, height: int) -> NDArray[np.float3
     """Render `text` as large as fits a box of [height, width] pixels, centred; alpha in [0, 1]."""
     # Rendered once at a large size and resized, which keeps the shape the same at every size.
     master = trim_text(text, font, MASTER_PIXELS)
+    # The tighter side decides, so that the glyph keeps its proportions.
     scale = min(width / master.width, height / master.height)
     size = (max(round(master.width * scale), 1), max(round(master.height * scale), 1))
     canvas = Image.new("L", (width, height))
@@ -75,6 +76,7 @@ def paint_item(canvas: NDArray[np.float32], item: Item, scene: Scene) -> None:
         mask = text_mask(item.text, scene.font, height)
     area = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]  # [h, w, 3], a view
     alpha = mask[: area.shape[0], : area.shape[1], None]  # [h, w, 1], cut at the canvas' edge
+    # In place, through the view; ink [3] is spread over [h, w, 3].
     area += alpha * (ink - area)
 
 
@@ -94,8 +96,10 @@ def draw_scene(scene: Scene, random: np.random.Generator) -> Image.Image:
     if scene.textured:
         ramp = np.linspace(-14, 14, IMAGE_SIDE, dtype=np.float32)  # [192], down
         stripes = 8 * np.sign(np.sin(np.arange(IMAGE_SIDE, dtype=np.float32) / 5))  # [192], across
+        # [192, 1] + [1, 192], then the same for all three channels
         canvas += (ramp[:, None] + stripes[None, :])[..., None]
     for item in scene.items:
         paint_item(canvas, item, scene)
+    # Noise last, so that it lies over the items too.
     canvas += 3 * random.standard_normal(canvas.shape, dtype=np.float32)
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8), "RGB")

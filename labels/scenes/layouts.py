@@ -93,6 +93,7 @@ def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
     others = classes[len(unique) + len(few) :] or unique
     # Some twice or three times, then the others until there are enough, and all shuffled.
     names = unique + [name for name in few for _ in range(random.integers(2, MOST_COUNTED + 1))]
+    # Cut to `count`: in a small grid the unique ones come first.
     names = (names + [pick(random, others) for _ in range(count)])[:count]
     return [names[int(i)] for i in random.permutation(count)]
 
@@ -111,6 +112,7 @@ def snap(value: float, step: int) -> int:
 
 def draw_side(random: Random, space: float) -> int:
     """Draw one of the two largest sides of a pictogram that fit into `space` pixels."""
+    # Ascending, so that the last ones are the largest.
     fitting = [side for side in GLYPH_SIDES if side <= space]
     return pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
 
@@ -136,6 +138,7 @@ def make_grid(random: Random, unseen: bool) -> Scene:
         corner = (start[0] + column * cell, start[1] + row * cell)
         box = place_square(random, (*corner, corner[0] + cell, corner[1] + cell), size)
         glyph = make_glyph(random, name, box)
+        # Row-major: the neighbours of a cell are the entries beside it.
         left = names[index - 1] if column > 0 else ""
         right = names[index + 1] if column < side - 1 else ""
         items.append(Item(glyph.content, glyph.text, box, glyph.colour, row, column, left, right))
@@ -148,6 +151,7 @@ def split_canvas(random: Random, count: int) -> list[Box]:
     evenness = random.uniform(0.2, 1.0)  # at 1, large boxes are cut far more often than small ones
     while len(boxes) < count:
         areas = np.array([(b[2] - b[0]) * (b[3] - b[1]) for b in boxes])
+        # Boxes that are too small to halve are never chosen.
         weights = np.where(areas >= SMALLEST_CUT, areas**evenness, 0)
         chosen = boxes.pop(int(random.choice(len(boxes), p=weights / weights.sum())))
         share = random.uniform(0.35, 0.65)
@@ -194,6 +198,7 @@ def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
     fitting = [w for w in LETTER_WIDTHS if 2 * w * rows <= IMAGE_SIDE and w * letters <= IMAGE_SIDE]
     letter = pick_number(random, tuple(fitting))
     height = 2 * letter
+    # The 1 lets the last start be drawn, since uniform leaves its upper end out.
     return snap(random.uniform(0, IMAGE_SIDE - height * rows + 1), height), letter
 
 

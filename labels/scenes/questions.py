@@ -99,6 +99,7 @@ def ask_existence(scene: Scene, random: Random) -> Draft | None:
     """Ask whether a pictogram or a word occurs; yes and no are equally likely."""
     known = GLYPHS if scene.kind in PICTURED else WORDS
     present = [item for item in scene.items if item.content in known]
+    # Sorted, because the order of a set changes from run to run.
     absent = sorted(set(known) - {item.content for item in present})
     template = "exists" if scene.kind in PICTURED else "listed"
     if random.random() < 0.5 and absent:
@@ -270,6 +271,7 @@ def ask_scene(scene: Scene, random: Random, count: int, training: bool = False) 
     names = list(weights)
     shares = np.array(list(weights.values()))
     drafts: dict[str, Draft] = {}
+    # Bounded, because a scene may have fewer questions than are wanted.
     for _ in range(count * TRIES_PER_QUESTION):
         family = names[int(random.choice(len(names), p=shares / shares.sum()))]
         draft = FAMILIES[family](scene, random)

@@ -36,6 +36,7 @@ def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Gen
         raise ValueError(
             f"unknown split {split!r} of the built-in benchmark; expected one of {SPLITS}"
         )
+    # A stream for each list of numbers: scenes can be made in any order, or in parallel.
     return np.random.default_rng([seed, SPLITS.index(split), index, stream])
 
 

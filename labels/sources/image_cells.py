@@ -55,6 +55,7 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
     if isinstance(cell, list | tuple):
         if not cell:
             raise ValueError(f"{name}: expected at least one image, got an empty list")
+        # Lists may be nested, as where each of several columns holds one.
         return [one for part in cell for one in list_pictures(part, folder, frames, name)]
     source = _find_source(cell, folder, name)
     if frames is None:
@@ -76,4 +77,5 @@ def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
         raise ValueError(
             f"{name}: expected an image (bytes, or a path as text), got {type(cell).__name__}"
         )
+    # An absolute path stays as it is: joining drops what stands before it.
     return folder / cell

@@ -66,6 +66,7 @@ def _read_entry(entry: Any, name: str, images: Path) -> Conversation:
     if messages and messages[0][0] == "gpt":
         messages = messages[1:]
     roles = [role for role, _ in messages]
+    # Even places ask and odd ones answer, which the slices below rely on.
     if roles != [ROLES[place % 2] for place in range(len(roles))]:
         raise ValueError(f"{name}: expected human and gpt by turns, got {roles}")
     if len(messages) < 2:

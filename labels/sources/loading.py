@@ -138,6 +138,7 @@ def _open_dataset(source: str, path: Path, split: str) -> Any:
     try:
         if path.is_file() and path.suffix in FILE_KINDS:
             kind = FILE_KINDS[path.suffix]
+            # A lone file has the split "train", whatever split was asked for.
             return datasets.load_dataset(kind, data_files=str(path), split="train")
         if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
             return _pick_split(source, datasets.load_from_disk(str(path)), split)
@@ -188,6 +189,7 @@ def _map_columns(
 
 
 def _split_columns(column: str, present: list[str]) -> list[str]:
+    # A column may have a comma in its name, so the whole name is tried first.
     return [column] if column in present else column.split(",")
 
 

@@ -75,6 +75,7 @@ class ImageColumn:
             self._identify(picture, (index, place), name) for place, picture in enumerate(pictures)
         )
         image_id = join_fingerprints(ids)
+        # A single image is known by its own hash and need not be looked up.
         if len(ids) > 1:
             self.joined[image_id] = ids
         return image_id
@@ -106,6 +107,7 @@ class ImageColumn:
         if key not in self._known_files:
             image_id = image_fingerprint(decode_image(BytesIO(data), name, picture.frame))
             self._known_files[key] = image_id
+            # Other bytes with the same pixels, such as another format, are the same image.
             self._first_place.setdefault(image_id, place)
         return self._known_files[key]
 
@@ -178,6 +180,7 @@ def _read_choices(row: Record, column: str | None, sample_id: str) -> tuple[str,
 
 
 def _pick_choice(choices: tuple[str, ...], index: object, sample_id: str) -> str:
+    # isdigit also refuses a minus sign, so that -1 is not taken for the last option.
     position = int(str(index)) if str(index).isdigit() else len(choices)
     if position >= len(choices):
         raise ValueError(
