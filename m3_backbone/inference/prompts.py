@@ -89,10 +89,13 @@ class PromptBuilder:
         """Refuse a question that no prompt can be made of.
 
         Raises:
-            ValueError: if it is empty or holds the image marker.
+            ValueError: if it is empty, no text of whole characters, or holds the image marker.
         """
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"the question is empty: expected some text, got {question!r}")
+        if any("\ud800" <= letter <= "\udfff" for letter in question):
+            # Half a character: bytes that are not UTF-8, or text that was cut in one.
+            raise ValueError(f"the question is no whole text, write it as UTF-8: {question!r}")
         if self.image_marker in question:
             raise ValueError(
                 f"the question holds the image marker {self.image_marker!r}, which the prompt adds "

@@ -255,7 +255,7 @@ class RouterBundle:
             )
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, OverflowError, TypeError) as error:
             # Signed, but by somebody else: a field of a part is of another type.
             raise ValueError(
                 f"router in {folder} cannot be read: {error}; train it again"

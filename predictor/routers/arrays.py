@@ -1,12 +1,25 @@
 """Arrays as the bytes of an .npz file: the form in which everything learnt is saved."""
 
 import io
+import tokenize
 import zipfile
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from predictor.data import FloatArray
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    AttributeError,
+    ValueError,
+    OverflowError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
+"""What numpy raises for a file that is not one of its own; headers are read as Python literals."""
 
 
 def pack_arrays(arrays: Mapping[str, FloatArray]) -> bytes:
@@ -39,7 +52,7 @@ def unpack_arrays(
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, AttributeError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(f"not an .npz file of plain arrays: {error}") from error
     if not set(names) <= set(arrays):
         raise ValueError(f"not a {what}; train the router again")

@@ -138,8 +138,12 @@ def destination(draw: random.Random, world: World) -> Call:
     """A command that would work is pointed at a place that is taken."""
     command = draw.choice(list(DESTINATIONS))
     place = draw_path(draw)
+    # A link stands for the file that it leads to.
+    real = (world.spare / place).resolve().name if place == "link" else place
     # Split at tabs, since a drawn place may hold spaces.
-    return Call((command, *DESTINATIONS[command].format(place=place).split("\t")), out=(place,))
+    return Call(
+        (command, *DESTINATIONS[command].format(place=place).split("\t")), out=(place, real)
+    )
 
 
 def source(draw: random.Random, world: World) -> Call:

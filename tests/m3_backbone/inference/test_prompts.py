@@ -109,3 +109,9 @@ class FakeTokenizer:
 
     def __call__(self, text, add_special_tokens):
         return {"input_ids": []}
+
+
+@pytest.mark.parametrize("question", ["wh\udcffat", "\ud800", "what\udfff?"])
+def test_half_a_character_is_refused(tokenizer, question):
+    with pytest.raises(ValueError, match="the question is no whole text, write it as UTF-8"):
+        PromptBuilder(tokenizer, IMAGE_ID).tokenize(question)
