@@ -37,6 +37,9 @@ FRESH = "new"
 _OPEN: set[str] = set()
 """Stages that this process has open."""
 
+_SWEPT: set[Path] = set()
+"""Folders where this process has looked for the stages of lost ones."""
+
 OLD = 3600.0
 """Stages of other machines that are older than this are deleted [seconds]."""
 
@@ -234,7 +237,10 @@ def write_json(path: Path, content: object) -> Path:
 
 def _open_stage(target: Path) -> Path:
     """Make a stage beside a target, and sweep those that lost processes left there."""
-    sweep(target.parent)
+    if target.parent not in _SWEPT:
+        # Once: a label run writes thousands of parts into one folder, and each look lists them all.
+        sweep(target.parent)
+        _SWEPT.add(target.parent)
     stage = target.with_name(f".m3scale-{worker_name()}-{secrets.token_hex(4)}{STAGE}")
     _OPEN.add(stage.name)
     stage.mkdir()
@@ -340,8 +346,9 @@ def _sync(path: Path) -> None:
     """Make sure that a file, or the list of names in a folder, is on disk."""
     if path.is_dir() and os.name != "posix":
         return  # Windows cannot open a folder, and renames there need no such help
-    # Windows syncs only what is open for writing; a folder opens for reading alone.
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    # Windows syncs only what is open for writing. Elsewhere reading will do, and a user's file that
+    # may not be written can stand in the folder too.
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

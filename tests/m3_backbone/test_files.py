@@ -12,6 +12,7 @@ import pytest
 from labels.outcomes.parts import PARTS, prepare_folder
 from m3_backbone.files import (
     _OPEN,
+    _SWEPT,
     STAGE,
     check_output,
     is_gone,
@@ -230,6 +231,7 @@ def test_an_error_or_a_kill_at_any_call_leaves_the_old_or_the_new(
             pass
     assert snapshot(target) in (old, new)
     _OPEN.clear()  # as in a new process
+    _SWEPT.clear()
     write_atomically(tmp_path / "next", b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "next"]
 
@@ -311,3 +313,28 @@ def test_an_error_names_the_file_that_it_is_about(tmp_path):
         with pytest.raises(OSError, match=f"{name}'$"), replacing(tmp_path / "target"):
             (tmp_path / name).read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_file_that_may_not_be_written_is_synced_by_reading(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    write_folder(target, {"a": b"old", "notes.txt": b"mine"})
+    (target / "notes.txt").chmod(0o444)
+    modes, real = {}, os.open
+
+    def watch(path, flags, *rest, **more):
+        modes[Path(path).name] = flags & os.O_ACCMODE
+        return real(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", watch)
+    with replacing(target, owned=lambda folder: {"a"}) as fresh:
+        write_files(fresh, {"b": b"new"})
+    assert modes["notes.txt"] == os.O_RDONLY
+    assert (target / "notes.txt").read_bytes() == b"mine"
+
+
+def test_a_folder_is_searched_for_lost_stages_once(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr("m3_backbone.files.sweep", looks.append)
+    for index in range(3):
+        write_atomically(tmp_path / f"file{index}", b"")
+    assert looks == [tmp_path]
