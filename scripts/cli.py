@@ -9,7 +9,8 @@ import logging
 
 import click
 
-from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.errors import OneLineCommand, one_line_errors, stopped_by_signals
+from scripts.terminal.libraries import quieten_libraries
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
@@ -45,6 +46,11 @@ def module_of(command: str) -> str:
 class LazyGroup(OneLineCommand, click.Group):
     """A group that imports a subcommand when it is used, not before."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a subcommand."""
+        with one_line_errors(), stopped_by_signals():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the subcommands in the order of the work."""
         return list(COMMANDS)
@@ -75,7 +81,8 @@ def main(verbose: bool) -> None:
     """
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    # Ours alone: the root logger stays at WARNING, or the libraries would drown them.
+    quieten_libraries(verbose)
+    # Ours alone, or the libraries would drown them.
     for package in ("m3_backbone", "labels", "predictor", "scripts"):
         logging.getLogger(package).setLevel(level)
 

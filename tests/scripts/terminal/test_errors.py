@@ -19,6 +19,7 @@ def make_command(error):
         (ValueError("expected 3,\n  got 4"), "Error: expected 3, got 4\n"),
         (FileNotFoundError(2, "No such file", "x.png"), "Error: [Errno 2] No such file: 'x.png'\n"),
         (OSError(), "Error: OSError\n"),
+        (EOFError(), "Error: a file ends too early\n"),
         (click.UsageError("only one of both"), "Error: only one of both\n"),
     ],
 )
