@@ -6,14 +6,22 @@
 #   make fuzz      ten minutes of bad input on every command
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
+# Part of the tests:             make test TESTS='tests/labels tests/predictor'
+# The oldest releases, newest:   make test DEPS=lowest, make test DEPS=newest
 
 PYTHON ?= python3
 TORCH_ARGS ?=
-VENV := .venv
+TESTS ?=
+DEPS ?=
+VENV := .venv$(DEPS:%=-%)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # torch goes in first and alone: its builds differ by machine, and the rest must take what is there.
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
+
+ifneq ($(filter-out lowest newest,$(DEPS)),)
+$(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.txt)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo study test lint check fuzz mini clean
@@ -33,7 +41,10 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || \
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip
 	$(BIN)/python -m pip install --quiet $(TORCH_ARGS) $(TORCH)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@# The lowest releases are the floors of setup.cfg; torch is the one that is pinned.
+	@sed -n 's/^    \([a-z0-9_-]*\)>=\([0-9.]*\).*/\1==\2/p' setup.cfg | grep -v '^torch=' >$(VENV)/lowest.txt
+	@: >$(VENV)/newest.txt
+	$(BIN)/python -m pip install --quiet -c $(if $(DEPS),$(VENV)/$(DEPS).txt,constraints.txt) -e '.[dev]'
 	@touch $@
 
 demo: $(STAMP)
@@ -44,7 +55,7 @@ study: $(STAMP)
 	  --test-images 2000 --outside-images 300 --rephrased-images 200 --seeds 5 --studies
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -68,5 +79,5 @@ mini: $(STAMP)
 	  --dense-weight 0.2 --align-weight 0.5 --ground-weight 0.5 --seed 1
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lowest .venv-newest build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ This is not `transformers.generate`: there is no sampling, no beam and no penalt
 have finished leave the batch.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +138,15 @@ def decode_greedily(
     return record.finish()
 
 
+def cache_arguments(model: StockModel, cache: DynamicCache) -> dict[str, Any]:
+    """Arguments of the model's forward that let it read and extend a cache.
+
+    transformers 5.24 renamed the argument, and warns of the old name.
+    """
+    names = inspect.signature(type(model).forward).parameters
+    return {"cache" if "cache" in names else "past_key_values": cache, "use_cache": True}
+
+
 def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
     """Turn a table of which query sees which key [R, L, K] into what attention adds to its scores.
 
@@ -192,8 +202,7 @@ def _step(
         "input_ids": tokens,
         "attention_mask": mask,
         "position_ids": state.position.gather(1, slots),
-        "past_key_values": state.cache,
-        "use_cache": True,
+        **cache_arguments(model, state.cache),
     }
     # After `position_ids` was gathered: the token read now stands at the old position.
     state.position.scatter_add_(1, slots, live.long())

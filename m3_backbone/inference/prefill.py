@@ -16,7 +16,13 @@ from transformers import DynamicCache
 
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import Host
-from m3_backbone.inference.decoding import NOBODY, SHARED, DecodeState, additive_mask
+from m3_backbone.inference.decoding import (
+    NOBODY,
+    SHARED,
+    DecodeState,
+    additive_mask,
+    cache_arguments,
+)
 
 
 def can_pack(model: StockModel, host: Host) -> bool:
@@ -51,10 +57,11 @@ def prefill_padded(
     """
     inputs = pad_prompts(model, host, prompts, features, pad_id)
     # Padded on the left, every row has its last token in the last column.
-    out = model(**inputs, use_cache=True, logits_to_keep=1)
+    cache = DynamicCache(config=model.config.get_text_config())
+    out = model(**inputs, **cache_arguments(model, cache), logits_to_keep=1)
     is_read = inputs["attention_mask"]  # [R, L]
     return DecodeState(
-        cache=out.past_key_values,
+        cache=cache,
         owner=torch.where(is_read > 0, 0, NOBODY),  # one slot per row, number 0
         position=is_read.sum(1, keepdim=True) + host.first_position,  # [R, 1]
         logits=out.logits,  # [R, 1, V]
@@ -140,8 +147,7 @@ def prefill_packed(
         input_ids=ids,
         attention_mask=additive_mask(visible, model.dtype),
         position_ids=position,
-        past_key_values=cache,
-        use_cache=True,
+        **cache_arguments(model, cache),
     ).last_hidden_state  # [R, L, D]
     # A slot without a question reads column 0; it is not active, so nobody looks at it.
     last_column = last.clamp_min(0)  # [R, Q]
@@ -190,12 +196,13 @@ def _read_beginnings(model: StockModel, ids: Tensor, spliced: dict[str, Any]) ->
     text = model.config.get_text_config()
     if getattr(model, "hf_device_map", None):
         # Weights that a hook fetches for a layer are only put back by its end.
-        whole: DynamicCache = model.model(input_ids=ids, use_cache=True, **spliced).past_key_values
+        whole = DynamicCache(config=text)
+        model.model(input_ids=ids, **cache_arguments(model, whole), **spliced)
         return whole
     cache = _BeginningCache(config=text)
     cache.n_layers = text.num_hidden_layers
     with suppress(_CacheFull):
-        model.model(input_ids=ids, use_cache=True, past_key_values=cache, **spliced)
+        model.model(input_ids=ids, **cache_arguments(model, cache), **spliced)
     cache.n_layers = 0  # what is read next runs to its end
     return cache
 
