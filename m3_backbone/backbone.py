@@ -29,7 +29,12 @@ from m3_backbone.hosts.anyres import count_crops
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.inference.answers import Answer
 from m3_backbone.inference.batching import TOKEN_BUDGET
-from m3_backbone.inference.encoding import PreparedImage, encode_images, prepare_for_tower
+from m3_backbone.inference.encoding import (
+    PreparedImage,
+    check_images,
+    encode_images,
+    prepare_for_tower,
+)
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import MemoryLimit
 from m3_backbone.inference.pyramids import (
@@ -162,7 +167,8 @@ class M3Backbone:
 
     def image_flops(self, image: Image.Image | PreparedImage) -> float:
         """Count encoding an image of this size, all its crops [FLOPs]; the same at every scale."""
-        return self.vision_flops * count_crops(image.size, self.layout)
+        [checked] = check_images([image])  # lying on its side it may have other crops
+        return self.vision_flops * count_crops(checked.size, self.layout)
 
     def answer_flops(self, answer: Answer) -> float:
         """Count what the language model did for an answer [FLOPs]; add `image_flops` per image."""
@@ -186,11 +192,12 @@ class M3Backbone:
         Returns:
             One pyramid per image, in the caller's order.
         """
+        checked = check_images(images)
         tokens = encode_images(
-            self.model, self._host, self.image_processor, images, batch_size, self._memory
+            self.model, self._host, self.image_processor, checked, batch_size, self._memory
         )
         check_grids(tokens, self.grid_side, self.hidden_size)
-        sizes = [image.size for image in images]
+        sizes = [image.size for image in checked]
         return build_pyramids(self.model, self._host, tokens, sizes, self.scales, self.pooling)
 
     def prompt(self, question: str) -> str:

@@ -31,7 +31,17 @@ COMMANDS = (
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FOLDERS = sorted({path.parent for path in SOURCES})
 
-GROUND = ("scales", "images", "files", "serialization", "schemas", "half", "pooling")
+GROUND = (
+    "scales",
+    "images",
+    "pixels",
+    "videos",
+    "files",
+    "serialization",
+    "schemas",
+    "half",
+    "pooling",
+)
 """What every package may import of m3_backbone."""
 
 # What a package may import of ours beside itself; a single file may be allowed more.
@@ -47,7 +57,8 @@ ALLOWED = {
 # On the ground floor alone neighbours may import each other.
 FLOORS = {
     "m3_backbone": (
-        {"scales", "images", "files", "serialization", "schemas", "half", "pooling", "flops"},
+        {"scales", "images", "pixels", "videos", "files", "serialization", "schemas"}
+        | {"half", "pooling", "flops"},
         {"hosts"},
         {"inference", "checkpoints"},
         {"training", "backbone"},

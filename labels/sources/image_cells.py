@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from m3_backbone.images import count_frames, even_places, list_frames
+from PIL import Image
+
+from m3_backbone.images import check_image
+from m3_backbone.videos import count_frames, even_places, list_frames
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture, not decoded.
+    """One image file, not decoded.
 
     Attributes:
-        source: an image file, or its content.
-        frame: which picture to take of an animated file.
+        source: the file, or its content.
+        frames: which of its pictures to take, in rising order; more than one of a video.
     """
 
     source: Path | bytes
-    frame: int = 0
+    frames: tuple[int, ...] = (0,)
 
     def read(self, name: str) -> bytes:
         """Read the content of the image file; messages call the sample by `name`.
@@ -40,14 +43,14 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
     """List the pictures of an image cell.
 
     Args:
-        cell: a path, bytes, a dict of both, or a list of these.
+        cell: a path, bytes, a dict of both, a PIL image, or a list of these.
         folder: where relative paths start.
         frames: frames to take of each video, which is an animated file or a folder of image files;
             None takes the first picture of a file, and no folder.
         name: what to call the sample in messages.
 
     Returns:
-        The pictures in their order, at least one.
+        The files in their order, at least one.
 
     Raises:
         ValueError: if the cell holds no image.
@@ -64,8 +67,8 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
     if isinstance(source, Path) and source.is_dir():
         files = list_frames(source)
         return [Picture(files[place]) for place in even_places(len(files), frames)]
-    total = count_frames(BytesIO(Picture(source).read(name)), f"{name}: the video")
-    return [Picture(source, place) for place in even_places(total, frames)]
+    total = count_frames(Picture(source).read(name), f"{name}: the video")
+    return [Picture(source, tuple(even_places(total, frames)))]
 
 
 def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
@@ -73,6 +76,10 @@ def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
         return cell
+    if isinstance(cell, Image.Image):  # as `datasets` hands over what lies deep in other columns
+        kept = BytesIO()
+        check_image(cell, name).save(kept, "PNG", compress_level=1)
+        return kept.getvalue()
     if not isinstance(cell, str) or not cell:
         raise ValueError(
             f"{name}: expected an image (bytes, or a path as text), got {type(cell).__name__}"

@@ -7,7 +7,6 @@ columns.
 import ast
 import hashlib
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 
 from labels.questions import Question, image_fingerprint, join_fingerprints
 from labels.sources.image_cells import Picture, list_pictures
-from m3_backbone.images import decode_image
+from m3_backbone.videos import decode_frames
 
 NOTHING = "nan"
 """How data sets that went through pandas write a cell without text."""
@@ -71,9 +70,9 @@ class ImageColumn:
             same bytes are decoded once.
         """
         pictures = list_pictures(cell, self._folder, self._frames, name)
-        ids = tuple(
-            self._identify(picture, (index, place), name) for place, picture in enumerate(pictures)
-        )
+        ids: tuple[str, ...] = ()
+        for picture in pictures:
+            ids += self._identify(picture, (index, len(ids)), name)
         image_id = join_fingerprints(ids)
         # A single image is known by its own hash and need not be looked up.
         if len(ids) > 1:
@@ -98,18 +97,23 @@ class ImageColumn:
         index, place = self._first_place[image_id]
         name = f"row {index}"
         cell = image_cell(self._rows[index], self.columns)
-        picture = list_pictures(cell, self._folder, self._frames, name)[place]
-        return decode_image(BytesIO(picture.read(name)), name, picture.frame)
+        pictures = list_pictures(cell, self._folder, self._frames, name)
+        picture, frame = [(one, frame) for one in pictures for frame in one.frames][place]
+        [image] = decode_frames(picture.read(name), name, [frame])
+        return image
 
-    def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> str:
+    def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> tuple[str, ...]:
+        """Hash the pictures of a file; `place` is the row, and the place of the first in it."""
         data = picture.read(name)
-        key = hashlib.sha256(data).digest(), picture.frame  # equal bytes are decoded once
-        if key not in self._known_files:
-            image_id = image_fingerprint(decode_image(BytesIO(data), name, picture.frame))
-            self._known_files[key] = image_id
-            # Other bytes with the same pixels, such as another format, are the same image.
-            self._first_place.setdefault(image_id, place)
-        return self._known_files[key]
+        keys = [(hashlib.sha256(data).digest(), frame) for frame in picture.frames]
+        if not all(key in self._known_files for key in keys):  # equal bytes are decoded once
+            index, first = place
+            decoded = decode_frames(data, name, picture.frames)
+            for number, (key, image) in enumerate(zip(keys, decoded, strict=True), first):
+                self._known_files[key] = image_fingerprint(image)
+                # Other bytes with the same pixels, such as another format, are the same image.
+                self._first_place.setdefault(self._known_files[key], (index, number))
+        return tuple(self._known_files[key] for key in keys)
 
 
 def image_cell(row: Record, columns: Sequence[str]) -> object:

@@ -39,6 +39,23 @@ def prepare_for_tower(
     return _prepare(model, host, image_processor, check_image(image))
 
 
+def check_images(
+    images: Sequence[Image.Image | PreparedImage],
+) -> list[Image.Image | PreparedImage]:
+    """Check images, all before the first is encoded, and make them upright and RGB.
+
+    Args:
+        images: PIL images of any mode, or prepared ones.
+
+    Returns:
+        The images in their order; what is prepared, upright and RGB stays the same object.
+    """
+    return [
+        image if isinstance(image, PreparedImage) else check_image(image, f"image {i}")
+        for i, image in enumerate(images)
+    ]
+
+
 def encode_images(
     model: StockModel,
     host: Host,
@@ -53,7 +70,7 @@ def encode_images(
         model: the stock model.
         host: its family.
         image_processor: its image processor.
-        images: PIL images of any mode, or prepared ones.
+        images: what `check_images` gave.
         batch_size: images in one pass; crops, for a model that cuts images.
         memory: what is known of how many crops fit.
 
@@ -62,19 +79,14 @@ def encode_images(
         images; equal images share one tensor.
 
     Raises:
-        ValueError: if an image is refused, `batch_size` is below 1, or the image processor cuts
-            images in another way than the model expects.
+        ValueError: if `batch_size` is below 1, or the image processor cuts images in another way
+            than the model expects.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    # All are checked before the first is encoded.
-    checked = [
-        image if isinstance(image, PreparedImage) else check_image(image, f"image {i}")
-        for i, image in enumerate(images)
-    ]
     # Equal content has one key, so each distinct image goes through the tower once.
-    keys = [_content_key(image) for image in checked]
-    distinct = dict(zip(keys, checked, strict=True))
+    keys = [_content_key(image) for image in images]
+    distinct = dict(zip(keys, images, strict=True))
     order = list(distinct)
     memory = MemoryLimit() if memory is None else memory
     tokens: dict[str, Tensor] = {}

@@ -32,12 +32,14 @@ class AskFiles:
         default=(),
         metadata={
             "option": "--image",
-            "help": "Image file, any kind; give several for questions about all of them.",
+            "help": "Image file; give several for questions about all of them.",
         },
     )
     video: Path | None = field(
         default=None,
-        metadata={"help": "Animated GIF, WebP or PNG, or a folder of frames, instead of images."},
+        metadata={
+            "help": "Animated GIF, WebP, PNG or AVIF, or a folder of frames, instead of images."
+        },
     )
     frames: int = field(
         default=8, metadata={"help": "Frames to take of the video, evenly.", "min": 1}
@@ -54,7 +56,8 @@ class AskFiles:
 
     def load(self) -> "list[Image.Image]":
         """Open the images, or the frames of the video."""
-        from m3_backbone.images import load_frames, load_image
+        from m3_backbone.images import load_image
+        from m3_backbone.videos import load_frames
 
         if self.video is not None:
             return load_frames(self.video, self.frames)

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from labels.questions import image_fingerprint, join_fingerprints
+from labels.sources import rows
 from labels.sources.image_cells import list_pictures
 from labels.sources.rows import ImageColumn
 
@@ -64,8 +65,8 @@ def test_rows_share_pictures_and_the_order_counts(folder):
 
 
 def test_several_columns_are_one_list(folder):
-    rows = [{"left": "red.png", "right": "blue.png"}]
-    column = ImageColumn(rows, ("left", "right"), folder)
+    pairs = [{"left": "red.png", "right": "blue.png"}]
+    column = ImageColumn(pairs, ("left", "right"), folder)
     column.register(0, ["red.png", "blue.png"], "x")
     assert column.load(image_fingerprint(paint("blue"))).getpixel((0, 0)) == (0, 0, 255)
 
@@ -76,7 +77,30 @@ def test_cells_without_a_picture_are_refused(folder):
     with pytest.raises(ValueError, match="sample 'q1': expected an image .* got int"):
         list_pictures(["red.png", 3], folder, None, "sample 'q1'")
     (folder / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom")
-    with pytest.raises(ValueError, match="sample 'q1': the video is no animated GIF"):
+    with pytest.raises(ValueError, match="sample 'q1': the video is not an image that is read"):
         list_pictures("clip.mp4", folder, 4, "sample 'q1'")
     with pytest.raises(FileNotFoundError, match="sample 'q1': there is no image file .*gone.gif"):
         list_pictures("gone.gif", folder, 4, "sample 'q1'")
+
+
+def test_an_image_in_memory_is_a_picture_as_its_file_is(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    paint("red").save(folder / "turned.jpg", exif=exif, quality=100)
+    with Image.open(folder / "turned.jpg") as lazy:
+        cells = [{"image": lazy}, {"image": "turned.jpg"}]
+        column = ImageColumn(cells, "image", folder)
+        ids = [column.register(index, row["image"], "x") for index, row in enumerate(cells)]
+    assert ids[0] == ids[1]
+    assert column.load(ids[0]).size == (9, 8)
+
+
+def test_the_frames_of_a_video_are_decoded_in_one_pass(folder, monkeypatch):
+    passes = []
+    decode = rows.decode_frames
+    monkeypatch.setattr(
+        rows, "decode_frames", lambda *given: passes.append(given[2]) or decode(*given)
+    )
+    column = ImageColumn([{"image": "clip.png"}] * 2, "image", folder, frames=3)
+    assert column.register(0, "clip.png", "x") == column.register(1, "clip.png", "x")
+    assert passes == [(0, 1, 2)]

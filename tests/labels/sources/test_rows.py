@@ -54,7 +54,7 @@ def test_image_column_decodes_equal_bytes_once(tmp_path, monkeypatch):
     column = ImageColumn([{"image": encode(RED)}] * 3, "image", tmp_path)
     decoded = []
     monkeypatch.setattr(
-        "labels.sources.rows.decode_image", lambda data, name, frame: decoded.append(name) or RED
+        "labels.sources.rows.decode_frames", lambda data, name, _: decoded.append(name) or [RED]
     )
     for index in range(3):
         column.register(index, encode(RED), f"sample {index}")

@@ -2,6 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
+from m3_backbone.images import load_image
 from m3_backbone.inference.encoding import encode_images
 from m3_backbone.inference.execution import evaluating
 
@@ -61,7 +62,7 @@ def test_no_image_no_pass(backbone, passes):
 
 def test_a_bad_image_is_named_before_anything_is_encoded(backbone, images, passes):
     with pytest.raises(ValueError, match="image 1 is 1x1 pixels"):
-        encode(backbone, [images[0], images[0].resize((1, 1))])
+        backbone.encode([images[0], images[0].resize((1, 1))])
     assert passes == []
 
 
@@ -77,3 +78,13 @@ def test_a_model_in_training_is_left_in_training():
         assert not torch.is_grad_enabled()
     assert model.training
     assert torch.is_grad_enabled()
+
+
+def test_an_opened_photo_is_turned_as_its_file_is(backbone, images, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    images[0].save(tmp_path / "lying.jpg", exif=exif)
+    with Image.open(tmp_path / "lying.jpg") as opened:
+        in_memory, from_file = backbone.encode([opened, load_image(tmp_path / "lying.jpg")])
+        assert torch.equal(in_memory[576], from_file[576])
+        assert torch.equal(backbone.encode([backbone.prepare(opened)])[0][576], from_file[576])

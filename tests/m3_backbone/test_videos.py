@@ -3,7 +3,13 @@
 import pytest
 from PIL import Image
 
-from m3_backbone.images import count_frames, even_places, list_frames, load_frames
+from m3_backbone.videos import (
+    count_frames,
+    decode_frames,
+    even_places,
+    list_frames,
+    load_frames,
+)
 
 SHADES = [0, 50, 100, 150, 200, 250]
 
@@ -62,8 +68,41 @@ def test_what_is_no_video_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no frames: expected one image file per frame"):
         load_frames(tmp_path, 4)
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom")
-    message = r"clip\.mp4 is no animated GIF, WebP or PNG: take its frames out \(ffmpeg -i VIDEO"
+    message = r"clip\.mp4 is not an image that is read .* take the frames out \(ffmpeg -i VIDEO"
     with pytest.raises(ValueError, match=message):
         load_frames(tmp_path / "clip.mp4", 4)
     with pytest.raises(ValueError, match="expected at least 1 frame of a video, got 0"):
         even_places(5, 0)
+
+
+@pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
+def test_frames_are_decoded_in_one_pass(frames, tmp_path, kind, monkeypatch):
+    path = tmp_path / f"clip.{kind}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, lossless=True)
+    opened = []
+    open_file = Image.open
+    monkeypatch.setattr(Image, "open", lambda *given, **named: _note(open_file(*given, **named)))
+
+    def _note(image):
+        opened.append(image)
+        return image
+
+    assert shades(decode_frames(path.read_bytes(), "clip", range(6))) == SHADES
+    assert len(opened) == 1
+
+
+def test_a_video_is_bounded_by_the_pixels_of_all_its_frames(frames, tmp_path, monkeypatch):
+    frames[0].save(tmp_path / "clip.gif", save_all=True, append_images=frames[1:], duration=40)
+    (tmp_path / "clip").mkdir()
+    for number, image in enumerate(frames):
+        image.save(tmp_path / "clip" / f"{number}.png")
+    monkeypatch.setattr("m3_backbone.videos.MAX_VIDEO_PIXELS", 480)
+    assert len(load_frames(tmp_path / "clip.gif", 6)) == len(load_frames(tmp_path / "clip", 6)) == 6
+    monkeypatch.setattr("m3_backbone.videos.MAX_VIDEO_PIXELS", 479)
+    message = r"clip.* has 480 pixels in 6 frames: expected at most 479; make it smaller or shorter"
+    # A file is refused by its header, for all of it is decoded; of a folder what is taken counts.
+    with pytest.raises(ValueError, match=message):
+        load_frames(tmp_path / "clip.gif", 1)
+    with pytest.raises(ValueError, match=message):
+        load_frames(tmp_path / "clip", 6)
+    assert len(load_frames(tmp_path / "clip", 5)) == 5
