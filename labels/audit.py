@@ -14,7 +14,7 @@ from labels.metrics.choice import read_option, right_options
 from labels.metrics.registry import score_answer
 from labels.oracle import CORRECT
 from labels.outcomes.table import OutcomeTable
-from labels.questions import LETTERS, Question
+from labels.questions import LETTERS, UNKNOWN_IMAGE, Question
 
 
 def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:
@@ -24,6 +24,24 @@ def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:
         Right options by options [n]; 1/2 for yes or no, 0 for an open question.
     """
     return np.array([_guess_rate(question) for question in questions])
+
+
+def note_unknown_images(image_ids: Sequence[str] | NDArray[np.str_]) -> str:
+    """Say what it costs that an imported table does not know the images of its samples.
+
+    Args:
+        image_ids: image of each sample [n].
+
+    Returns:
+        A sentence; empty if all images are known.
+    """
+    count = sum(str(image_id).startswith(UNKNOWN_IMAGE) for image_id in image_ids)
+    if not count:
+        return ""
+    return (
+        f"Image unknown for {count} of {len(image_ids)} questions: each counts as an image of its "
+        "own, so if questions share images, intervals are too narrow and splits may share an image."
+    )
 
 
 def borrowed_scores(

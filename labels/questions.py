@@ -24,6 +24,9 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 REFERENCE = "reference"
 """The metric of questions without answers: right is what the largest scale says."""
 
+UNKNOWN_IMAGE = "unknown:"
+"""How the image id of an imported sample begins whose log does not say which image it is about."""
+
 
 @dataclass(frozen=True)
 class Question:

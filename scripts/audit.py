@@ -111,4 +111,5 @@ def _print(result: dict[str, Any]) -> None:
                 for name, group in result["groups"].items()
             ],
         )
-    click.echo(f"\n{result['sentence']}")
+    # In the same line as the verdict, whose interval it is about.
+    click.echo(f"\n{result['sentence']} {result['image_note']}".rstrip())

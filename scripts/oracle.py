@@ -74,15 +74,21 @@ def main(
     (right, and all larger scales too), reference-match (same answer as the largest) or utility; on
     outcomes of m3scale label --losses also loss-ranking (the right answer is most likely).
     """
+    from labels.audit import note_unknown_images
     from labels.outcomes.table import read_outcomes
 
     columns: dict[str, dict[str, Any]] = {}
+    notes = {}
     for folder in folders:
         table = read_outcomes(folder)
+        notes[folder.name] = note_unknown_images(table.image_ids)
         for name, rows in _split_rows(folder.name, table, by).items():
             columns[name] = _measure(table, rows, always_wrong, price)
     _print(columns)
     click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} per token.")
+    for name, note in notes.items():
+        if note:
+            click.echo(f"{name}: {note}")
     if json_file:
         settings = {"always_wrong": always_wrong, "price": price}
         write_json(json_file, {"settings": settings, "columns": columns})

@@ -66,7 +66,7 @@ FLOORS = {
     "labels": (
         {"questions", "oracle"},
         {"metrics", "outcomes", "scenes"},
-        {"sources", "labelling", "audit"},
+        {"sources", "labelling", "importing", "audit"},
     ),
     "predictor": (
         {"data"},

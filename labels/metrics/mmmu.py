@@ -5,6 +5,7 @@ names none, such an answer is unreadable here.
 """
 
 import re
+from collections.abc import Sequence
 
 from labels.metrics.choice import score_choice
 from labels.metrics.score import UNREADABLE, Score
@@ -31,9 +32,18 @@ def score_mmmu(answer: str, question: Question) -> Score:
         return score_choice(answer, question)
     if not answer.strip():
         return UNREADABLE
-    candidates = _read_candidates(answer)
-    wanted = [form for accepted in question.answers for form in _normalise(accepted)]
-    return Score(float(any(_holds(candidate, wanted) for candidate in candidates)), True)
+    return Score(float(holds_answer(_read_candidates(answer), question.answers)), True)
+
+
+def holds_answer(candidates: Sequence[str | float], answers: Sequence[str]) -> bool:
+    """Tell whether what was read off an answer holds an accepted one.
+
+    Args:
+        candidates: texts, lower case, and numbers, to two digits.
+        answers: the accepted answers.
+    """
+    wanted = [form for accepted in answers for form in _normalise(accepted)]
+    return any(_holds(candidate, wanted) for candidate in candidates)
 
 
 def _read_candidates(answer: str) -> list[str | float]:

@@ -127,8 +127,7 @@ def read_features(
     manifest = _read_finished(folder)
     if str(manifest.settings.get("checkpoint")).startswith(IMPORTED):
         raise ValueError(
-            f"{folder} was imported and has no features to train on; label the data with "
-            "m3scale label"
+            f"{folder} was imported and has no features to train on; m3scale features adds them"
         )
     wanted = [str(sample_id) for sample_id in sample_ids]
     # Of all samples, since parts are in their own order and not in the wanted one.

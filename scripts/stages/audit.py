@@ -73,7 +73,7 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
     """
     import numpy as np
 
-    from labels.audit import borrowed_scores, guess_rates
+    from labels.audit import borrowed_scores, guess_rates, note_unknown_images
     from m3_backbone.serialization import json_ready
 
     luck = guess_rates(questions), borrowed_scores(table, questions)  # [n], [draws, n, s]
@@ -82,6 +82,7 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
     result = {
         "scales": table.scales,
         **_audit_rows(table, np.arange(len(questions)), *luck),
+        "image_note": note_unknown_images(table.image_ids),
         "yes_no": _yes_no(table, questions),
         "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
     }

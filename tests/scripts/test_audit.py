@@ -40,7 +40,7 @@ def make_folder(tmp_path, runner):
         path.write_text("\n".join(lines), encoding="utf-8")
         out = tmp_path / name
         text = invoke(runner, "import", "--table", path, "--out", out)
-        assert text == f"{len(scores)} samples, 5 scales: {out}\n"
+        assert text.startswith(f"{len(scores)} samples, 5 scales: {out}\n")
         return out
 
     return make
@@ -131,7 +131,9 @@ def test_import_refuses_in_one_line(runner, tmp_path):
     out = ("--out", tmp_path / "out")
     assert "give either --samples" in refuse(runner, "import", *out)
     assert "expected SCALE=FILE, got 'x'" in refuse(runner, "import", "--samples", "x", *out)
-    assert "there is no file 1.jsonl" in refuse(runner, "import", "--samples", "9=1.jsonl", *out)
+    assert "File '1.jsonl' does not exist" in refuse(
+        runner, "import", "--samples", "9=1.jsonl", *out
+    )
 
 
 def test_imported_tables_cannot_be_trained_on(make_folder, runner, tmp_path):

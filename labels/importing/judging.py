@@ -1,0 +1,164 @@
+"""The questions that imported answers belong to, and answers judged anew by a metric.
+
+Questions come from the log itself, which must say the same about them at all scales, or from a
+source of questions, by sample id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from labels.importing.cells import Record, read_name, read_text, read_texts, show
+from labels.metrics.choice import right_options
+from labels.metrics.registry import check_scorable, score_answer
+from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question
+
+Questions = Mapping[str, Question]
+"""Sample id -> its question."""
+
+TOLD = ("question", "target", "choices", "image_id", "group", "doc_hash")
+"""What rows say about a sample, which is the same at every scale."""
+
+NAMED = 3
+"""Samples that a message names."""
+
+
+def name_sample(row: Record) -> str:
+    """Read the sample id of a row.
+
+    Args:
+        row: an answer in our fields.
+
+    Raises:
+        ValueError: if it has none, or one that is no name.
+    """
+    sample = read_name(row.get("sample_id"), "the sample_id of a row")
+    if not sample:
+        raise ValueError("expected a sample_id in every row, got a row without")
+    return sample
+
+
+def gather_questions(rows: Sequence[Record], metric: str | None = None) -> dict[str, Question]:
+    """Make the question of every sample from what its rows say.
+
+    Args:
+        rows: answers in our fields.
+        metric: metric of the questions; what fits their answers if None.
+
+    Returns:
+        Sample id -> its question, in the order of the first rows. A sample whose rows name no image
+        gets one of its own, which begins with `UNKNOWN_IMAGE`. Rows of a sample that differ, and
+        answers that the metric cannot judge, are a ValueError.
+    """
+    told: dict[str, Record] = {}
+    for row in rows:
+        sample = name_sample(row)
+        _add_told(told.setdefault(sample, {}), row, sample)
+    questions = {sample: _make_question(sample, facts, metric) for sample, facts in told.items()}
+    if metric is not None:
+        for question in questions.values():
+            check_scorable(question)
+    return questions
+
+
+def match_questions(asked: Questions, source: Sequence[Question]) -> dict[str, Question]:
+    """Find the questions that were asked in a source.
+
+    Args:
+        asked: sample id -> what a log says was asked: a text that holds the question, or just the
+            sample id where the log does not say.
+        source: questions; there may be more than are needed.
+
+    Returns:
+        Sample id -> its question, in the order of the source.
+
+    Raises:
+        ValueError: if a sample is not in the source, or was asked something else.
+    """
+    found = {one.sample_id: one for one in source if one.sample_id in asked}
+    missing = [sample for sample in asked if sample not in found]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(asked)} samples are not in the questions, such as "
+            f"{_list(missing)}; these have {_list([one.sample_id for one in source])}; name the "
+            "column of the sample ids: --column sample_id=COLUMN"
+        )
+    other = [
+        f"{sample!r} was asked {show(asked[sample].question)}, not {show(one.question)}"
+        for sample, one in found.items()
+        if asked[sample].question != sample and not _holds(asked[sample].question, one.question)
+    ]
+    if other:
+        raise ValueError(
+            f"{len(other)} of {len(asked)} samples are asked something else in the questions: "
+            f"{'; '.join(other[:NAMED])}"
+        )
+    return found
+
+
+def judge_rows(rows: Sequence[Record], questions: Questions) -> list[Record]:
+    """Judge answers anew.
+
+    Args:
+        rows: answers in our fields.
+        questions: what they answer.
+
+    Returns:
+        The rows with the `score` of their question's metric, and whether it could be read
+        (`parse_ok`).
+    """
+    judged = []
+    for row in rows:
+        sample = name_sample(row)
+        verdict = score_answer(read_text(row["answer"], f"sample {sample!r}"), questions[sample])
+        judged.append({**row, "score": verdict.score, "parse_ok": verdict.parse_ok})
+    return judged
+
+
+def _add_told(told: Record, row: Record, sample: str) -> None:
+    """Note what a row says about its sample.
+
+    Raises:
+        ValueError: if another row has said something else.
+    """
+    for field in TOLD:
+        value = row.get(field)
+        if value is None or value in ("", []):
+            continue
+        known, scale = told.setdefault(field, (value, row.get("scale")))
+        if known != value:
+            raise ValueError(
+                f"sample {sample!r}: its {field} is {show(known)} at scale {scale} and "
+                f"{show(value)} at scale {row.get('scale')}; expected runs over the same questions"
+            )
+
+
+def _make_question(sample: str, told: Record, metric: str | None) -> Question:
+    facts = {field: value for field, (value, _) in told.items()}
+    where = f"sample {sample!r}"
+    answers = tuple(read_texts(facts.get("target"), where))
+    choices = tuple(read_texts(facts.get("choices"), where, keep_empty=True))
+    question = Question(
+        sample_id=sample,
+        image_id=read_name(facts.get("image_id"), where) or f"{UNKNOWN_IMAGE}{sample}",
+        question=read_text(facts.get("question"), where).strip() or sample,
+        answers=answers,
+        metric=metric or ("exact" if answers else REFERENCE),
+        choices=choices,
+        group=read_name(facts.get("group"), where),
+    )
+    is_choice = metric is None and len(choices) > 1 and right_options(question)
+    return replace(question, metric="choice") if is_choice else question
+
+
+def _holds(prompt: str, question: str) -> bool:
+    """Tell whether a prompt, with its options and instructions, holds a question."""
+    return _fold(question) in _fold(prompt)
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:NAMED])
+    return f"{shown}, ..." if len(names) > NAMED else shown

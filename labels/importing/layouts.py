@@ -1,0 +1,173 @@
+"""The layouts that are known, by the keys that each has; a file in no known layout is refused.
+
+What this is not: a guess. All rows of a file must be in the layout of the first one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labels.importing.answer_files import read_llava, read_vlmevalkit
+from labels.importing.cells import Record
+from labels.importing.inspect_logs import list_samples, read_eval, read_sample
+from labels.importing.lmms_eval import read_row
+from labels.importing.tables import read_records
+from labels.importing.verdicts import pick_verdict
+
+REQUIRED = ("sample_id", "scale", "answer", "score")
+OPTIONAL = ("group", "image_id", "cost", "question", "target", "choices")
+
+MAPPED = ("sample_id", "question", "group", "image_id")
+"""Fields of a log that may have another name."""
+
+Reader = Callable[[Record, Mapping[str, str], str], Record]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a log look.
+
+    Attributes:
+        name: what messages call it.
+        keys: keys that every row has.
+        read: row, names of our fields, place for messages -> answer in our fields.
+        also: of these keys a row has at least one, if there are any.
+        lacks: a key that no row has.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    read: Reader
+    also: tuple[str, ...] = ()
+    lacks: str = ""
+
+    def fits(self, record: Record) -> bool:
+        """Tell whether a row is in this layout."""
+        has_keys = all(key in record for key in self.keys) and self.lacks not in record
+        return has_keys and (not self.also or any(key in record for key in self.also))
+
+
+LAYOUTS = (
+    Layout("lmms-eval with doc", ("doc_id", "doc"), read_row, ("filtered_resps", "resps")),
+    Layout("lmms-eval 0.7", ("doc_id", "target", "filtered_resps"), read_row, lacks="doc"),
+    Layout("VLMEvalKit", ("index", "prediction"), read_vlmevalkit),
+    Layout(
+        "answers of LLaVA or M3",
+        ("question_id", "text"),
+        read_llava,
+        ("prompt", "answer_id", "model_id"),
+    ),
+    Layout("inspect-ai", ("id", "epoch", "input", "output", "scores"), read_sample),
+)
+
+
+def read_sample_log(
+    path: Path,
+    scale: int,
+    score: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    judged: bool = True,
+) -> list[Record]:
+    """Read what one evaluation at one scale wrote, in any layout of `LAYOUTS`.
+
+    Args:
+        path: the file.
+        scale: the scale that the evaluation used.
+        score: name of the verdict to take; not needed where a row's verdicts are the same.
+        columns: our field, of `MAPPED`, -> the log's name of it.
+        judged: whether to read verdicts; else the answers are to be judged anew.
+
+    Returns:
+        One answer a row, in our fields.
+
+    Raises:
+        ValueError: if the layout is not known, or a row does not have it.
+    """
+    columns = columns or {}
+    if unknown := sorted(set(columns) - set(MAPPED)):
+        raise ValueError(
+            f"unknown field {unknown[0]!r} in the columns of a log; known: {', '.join(MAPPED)}"
+        )
+    records = _read_log(path)
+    layout = _recognise(path, records[0])
+    rows = []
+    for number, record in enumerate(records, start=1):
+        where = f"{path}, row {number}"
+        if not layout.fits(record):
+            raise ValueError(f"{where}: it is not in the layout of row 1 ({_describe(layout)})")
+        try:
+            row = {"scale": scale, **layout.read(record, columns, where)}
+        except KeyError as error:
+            raise ValueError(
+                f"{where}: no value in {error.args[0]}; it has: {', '.join(record)}"
+            ) from error
+        verdicts = row.pop("verdicts")
+        if judged and not verdicts and layout.read is read_llava:
+            raise ValueError(
+                f"{path} holds {layout.name} ({', '.join(layout.keys)}) without verdicts; judge "
+                "them: --metric NAME --questions SOURCE"
+            )
+        rows.append({**row, "score": pick_verdict(verdicts, score, where) if judged else None})
+    return rows
+
+
+def read_table_rows(path: Path, columns: Mapping[str, str], judged: bool = True) -> list[Record]:
+    """Read a plain table with one row per sample and scale.
+
+    Args:
+        path: a .csv, .tsv or .xlsx file, or JSON lines.
+        columns: our field -> the table's column, for `REQUIRED` and `OPTIONAL` fields.
+        judged: whether there is a score; else the answers are to be judged anew.
+
+    Returns:
+        Rows in our fields.
+
+    Raises:
+        ValueError: if a field is unknown or a required column is missing.
+    """
+    unknown = columns.keys() - {*REQUIRED, *OPTIONAL}
+    if unknown:
+        known = ", ".join((*REQUIRED, *OPTIONAL))
+        raise ValueError(f"unknown field {min(unknown)!r} in the columns; known: {known}")
+    # Our fields and the table's columns for them.
+    names = {field: columns.get(field, field) for field in (*REQUIRED, *OPTIONAL)}
+    needed = REQUIRED if judged else REQUIRED[:-1]
+    rows = []
+    for number, record in enumerate(read_records(path), start=1):
+        missing = [names[field] for field in needed if record.get(names[field]) is None]
+        # A column that was named must be there; what is optional may be missing.
+        missing += [name for name in columns.values() if name not in record]
+        if missing:
+            raise ValueError(
+                f"{path}, row {number}: no value in {', '.join(dict.fromkeys(missing))}; it has: "
+                f"{', '.join(record)}; name the right column as FIELD=COLUMN, or give files of one "
+                "scale as --samples SCALE=FILE"
+            )
+        rows.append({field: record.get(name) for field, name in names.items()})
+    return rows
+
+
+def _read_log(path: Path) -> list[Record]:
+    if path.suffix.lower() == ".eval":
+        return list_samples(read_eval(path), str(path))
+    records = read_records(path)
+    # A whole log of inspect-ai is one object.
+    if len(records) == 1 and {"eval", "version"} <= records[0].keys():
+        return list_samples(records[0], str(path))
+    return records
+
+
+def _recognise(path: Path, record: Record) -> Layout:
+    fitting = [layout for layout in LAYOUTS if layout.fits(record)]
+    if len(fitting) != 1:
+        known = "; ".join(_describe(layout) for layout in LAYOUTS)
+        keys = ", ".join(list(record)[:20])
+        raise ValueError(
+            f"{path} is in no known layout (its first row has: {keys}); known are: {known}; a "
+            "table with a column for the scale goes to --table"
+        )
+    return fitting[0]
+
+
+def _describe(layout: Layout) -> str:
+    return f"{layout.name}: {', '.join(layout.keys)}"

@@ -1,0 +1,164 @@
+"""Sample logs of lmms-eval (`--log_samples`): one JSON line a sample, one file a task and scale.
+
+Two layouts: releases that log the document `doc`, and those that leave it out and log the prompt in
+`input` (0.7.3), where `doc_hash` is the same in every row and the target is a text.
+"""
+
+from base64 import b64decode
+from binascii import Error
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from typing import Any
+
+from labels.importing.cells import Record, read_count, read_name, read_text, read_texts, show
+from labels.importing.verdicts import find_verdicts
+from labels.questions import LETTERS, image_fingerprint, join_fingerprints
+from m3_backbone.images import decode_image
+from m3_backbone.serialization import short_hash
+
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "sample_id": ("doc_id",),
+    "question": ("question", "query", "problem"),
+    "group": ("category", "group"),
+    "image_id": (
+        *("image_id", "imageId", "image_source", "image_path", "image_name", "image_file"),
+        *("img_id", "image"),
+    ),
+}
+"""Our field -> where documents and metrics have it; the first that is there."""
+
+LONGEST_NAME = 200
+"""Characters of an image's name; a longer text is the image itself, in some writing."""
+
+
+def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
+    """Read a row of either layout.
+
+    Args:
+        record: the row.
+        columns: our field -> the key in the document, the row or a metric, where it is another.
+        where: file and row, for messages.
+
+    Returns:
+        An answer in our fields, with all its verdicts and without a scale.
+    """
+    logged = record.get("doc")
+    doc: Record = logged if isinstance(logged, dict) else {}
+    metrics = [value for value in record.values() if isinstance(value, dict) and value is not doc]
+    places = [doc, *metrics]
+    found = {field: _find(field, places, record, columns, where) for field in FIELDS}
+    images = name_images(found["image_id"], where)
+    return {
+        "sample_id": found["sample_id"],
+        "doc_hash": record.get("doc_hash"),
+        "answer": read_text(_first(record.get("filtered_resps", record.get("resps"))), where),
+        "verdicts": find_verdicts(record),
+        "target": read_texts(record.get("target"), where),
+        "question": record.get("input") if found["question"] is None else found["question"],
+        "choices": _read_choices(doc, where),
+        "group": found["group"],
+        "image_id": images or name_images(record.get("input_media"), where),
+        **_read_counts(record.get("token_counts"), where),
+    }
+
+
+def name_images(value: object, where: str) -> str:
+    """Name the images of a question by what a log has of them.
+
+    Args:
+        value: path, address, number, data URI or base64 of an image; or a list of these.
+        where: file and row, for messages.
+
+    Returns:
+        The name; of a data URI the content hash of its image, as `label` gives it; empty for none.
+    """
+    cells = value if isinstance(value, list) else [value]
+    names = [_name_image(cell, where) for cell in cells if isinstance(cell, str | int | float)]
+    names = [name for name in names if name]
+    return join_fingerprints(names) if names else ""
+
+
+def _name_image(cell: str | float, where: str) -> str:
+    name = read_name(cell, where)
+    head, comma, data = name.partition(",")
+    if comma and head.startswith("data:") and head.endswith(";base64"):
+        try:
+            content = b64decode(data, validate=True)
+        except (Error, ValueError) as error:
+            raise ValueError(f"{where}: expected an image in base64, got {show(name)}") from error
+        return image_fingerprint(decode_image(BytesIO(content), f"{where}: its image"))
+    return name if len(name) <= LONGEST_NAME else short_hash(name)
+
+
+def _find(
+    field: str, places: list[Record], record: Record, columns: Mapping[str, str], where: str
+) -> object:
+    """Find a field in the document and the metrics; under a given name in the row itself too.
+
+    Raises:
+        ValueError: if nothing has the given name.
+    """
+    if field not in columns:
+        own = record if field == "sample_id" else {}
+        return next(_look_up([own, *places], FIELDS[field]), None)
+    name = columns[field]
+    # Of the row first: its keys are few and known.
+    for value in _look_up([record, *places], (name,)):
+        return value
+    keys = dict.fromkeys(key for place in [record, *places] for key in place)
+    raise ValueError(f"{where}: no {name!r} for the field {field!r}; it has: {', '.join(keys)}")
+
+
+def _look_up(places: list[Record], names: tuple[str, ...]) -> Iterator[object]:
+    for place in places:
+        for name in names:
+            # An image that is logged as a dict or such has no name.
+            if isinstance(place.get(name), str | int | float | list):
+                yield place[name]
+
+
+def _read_choices(doc: Record, where: str) -> list[str]:
+    for name in ("choices", "options"):
+        if doc.get(name):
+            return read_texts(doc[name], where, keep_empty=True)
+    return read_lettered(doc, where)
+
+
+def read_lettered(record: Record, where: str) -> list[str]:
+    """Read options that lie in the columns A, B, ...
+
+    Args:
+        record: the row.
+        where: file and row, for messages.
+
+    Returns:
+        The options up to the last one that is there; an empty one keeps its place.
+    """
+    texts = [read_text(record.get(letter), where) for letter in LETTERS]
+    texts = ["" if text == "nan" else text for text in texts]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
+
+
+def _read_counts(value: Any, where: str) -> dict[str, int]:
+    # One entry for each request of the sample; None where the model counted nothing.
+    counts = value[0] if isinstance(value, list) and value else value
+    if not isinstance(counts, dict):
+        return {}
+    names = {"prompt_tokens": "input_tokens", "output_tokens": "output_tokens"}
+    read = {
+        ours: read_count(counts[theirs], f"{where}: {theirs}", least=0)
+        for ours, theirs in names.items()
+        if counts.get(theirs) is not None
+    }
+    if counts.get("visual_tokens") is not None:
+        read["cost"] = read_count(counts["visual_tokens"], f"{where}: visual_tokens")
+    return read
+
+
+def _first(value: object) -> object:
+    # Answers may come as nested lists, of which the first text counts.
+    while isinstance(value, list) and value:
+        value = value[0]
+    return None if value == [] else value
