@@ -7,7 +7,6 @@ Two layouts: releases that log the document `doc`, and those that leave it out a
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from typing import Any
 
 from labels.importing.cells import Record, read_count, read_name, read_text, read_texts, show
@@ -86,7 +85,7 @@ def _name_image(cell: str | float, where: str) -> str:
             content = b64decode(data, validate=True)
         except (Error, ValueError) as error:
             raise ValueError(f"{where}: expected an image in base64, got {show(name)}") from error
-        return image_fingerprint(decode_image(BytesIO(content), f"{where}: its image"))
+        return image_fingerprint(decode_image(content, f"{where}: its image"))
     return name if len(name) <= LONGEST_NAME else short_hash(name)
 
 
