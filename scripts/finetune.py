@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from labels.scenes.draws import SCENES_V2, find_draw
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from scripts.finetuning.settings import Sizes, Source
 from scripts.stages.model import Opening
@@ -53,7 +54,7 @@ def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings) -> 
         raise click.UsageError(
             "--cached keeps the tower as it is: give --tower-rate 0 too, and no --images"
         )
-    if settings.dense_weight and (source.data != "scenes" or not settings.tower_rate):
+    if settings.dense_weight and (find_draw(source.data) is None or not settings.tower_rate):
         raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
     if not settings.dense_weight and (settings.align_weight or settings.ground_weight):
         raise click.UsageError("--align-weight and --ground-weight need a --dense-weight above 0")
@@ -117,6 +118,7 @@ def main(
     Example: m3scale finetune --model my/llava --data mix.json --images coco --out runs/tuned
     """
     from labels.scenes.dense_targets import DENSE_TARGETS
+    from labels.scenes.wide.typefaces import check_fonts
     from m3_backbone.training.distributed import group_rank, joined_group
     from scripts.finetuning import recipes
     from scripts.finetuning.start import open_start
@@ -132,12 +134,15 @@ def main(
     given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
     loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
     settings = replace(settings, dense_targets=DENSE_TARGETS)
+    drawn = find_draw(source.data) or SCENES_V2
+    if drawn.wide:
+        check_fonts()
     # Under a LoRA the language model is frozen: half precision is enough to read it.
     dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
     with joined_group(device):
-        start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales))
+        start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales), drawn)
         if dense:
-            result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch)
+            result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, drawn)
         else:
             draw = recipes.draw_batches(start, source, sizes, loop, settings.dense_weight > 0)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)

@@ -8,17 +8,17 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from labels.scenes.descriptions import COUNT, DESCRIBE, POINT
+from labels.scenes.draws import DRAWS, SCENES_V2, TRAINING, Draw
 from labels.scenes.items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
-from labels.scenes.layouts import MOST_COUNTED, NUMBER_DIGITS
+from labels.scenes.measures import NUMBER_DIGITS
 from labels.scenes.questions import ask_scene
-from labels.scenes.splits import QUESTION_STREAM, TRAINING, make_scene, open_stream
+from labels.scenes.splits import QUESTION_STREAM, make_scene, open_stream
 from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, KINDS
 from m3_backbone.scales import GRID_SIDE
 
 WHOLE_ANSWER = 1
 DIGITS = "0123456789"
-DESCRIBE = "Describe the "
-COUNT = "Count the "
 
 # Templates whose answer depends on the items they name.
 NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
@@ -37,7 +37,7 @@ DENSE_TARGETS = {
     "left": len(CONTENTS),
     "right": len(CONTENTS),
     "value": 10,
-    "copies": MOST_COUNTED + 1,
+    "copies": max(draw.most_counted for draw in DRAWS.values()) + 1,
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
     "rows": 25,
@@ -81,7 +81,8 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
     maps = {name: np.full((GRID_SIDE, GRID_SIDE), NOTHING) for name in DENSE_TARGETS}
     maps["content"][:] = 0  # "none"
     maps["kind"][:] = KINDS.index(scene.kind)
-    maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
+    if scene.nameable:
+        maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
     maps["rows"][:] = scene.rows
     copies = Counter(item.content for item in scene.items)
     for item in scene.items:
@@ -89,7 +90,7 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
         for name, number in item_targets(item).items():
             # Later items overwrite earlier ones, as they do when drawn.
             maps[name][area] = number
-        if item.content in GLYPHS and copies[item.content] <= MOST_COUNTED:
+        if item.content in GLYPHS and copies[item.content] <= scene.most_counted:
             maps["copies"][area] = copies[item.content]
         # "" is ASCII too, and has no letter.
         if item.text.isascii() and item.text:
@@ -101,8 +102,12 @@ def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:
     """Give the letter of a word that is at the centre of each of its columns of patches."""
     centres = (np.arange(columns.start, columns.stop) + 0.5) * IMAGE_SIDE / GRID_SIDE  # [pixels]
     cell = (item.box[2] - item.box[0]) / len(item.text)  # width of a letter [pixels]
+    if item.edges:
+        places = np.searchsorted(item.edges, centres, side="right")
+    else:
+        places = ((centres - item.box[0]) // cell).astype(int)
     # Number of the letter under each centre, kept within the word [columns].
-    places = np.clip((centres - item.box[0]) // cell, 0, len(item.text) - 1).astype(int)
+    places = np.clip(places, 0, len(item.text) - 1)
     return np.array([LETTERS.index(item.text[place]) for place in places])
 
 
@@ -115,47 +120,65 @@ def find_named(scene: Scene, template: str, name: str) -> list[Item]:
     return [item for item in scene.items if item.content == name]
 
 
-def find_described(scene: Scene, request: str) -> list[Item]:
-    """Find the items that a request for a description names."""
+Marks = list[tuple[Item, int]]
+
+
+def find_described(scene: Scene, request: str) -> Marks:
+    """Find the items that a request for a description names, and which tokens depend on each."""
     for start in (DESCRIBE, COUNT):
         if request.startswith(start):
-            return find_named(scene, "", request.removeprefix(start)[:-1])
-    return []
+            found = find_named(scene, "", request.removeprefix(start)[:-1])
+            return [(item, mark_of(item)) for item in found]
+    if not request.startswith(POINT):
+        return []
+    found = find_named(scene, "", request.removeprefix(POINT)[:-1])
+    # As one reads; rows of a free scene are bands, so each band from left to right.
+    found.sort(key=lambda item: (item.row, item.box[0]))
+    # After the digit of the first come those of the others and the end token.
+    return [(item, len(found) - place + 1) for place, item in enumerate(found)]
 
 
 def ground_turns(
-    turns: list[tuple[str, str]], split: str, index: int, count: int, seed: int
+    turns: list[tuple[str, str]],
+    split: str,
+    index: int,
+    count: int,
+    seed: int,
+    draw: Draw = SCENES_V2,
 ) -> NDArray[np.int8]:
     """Mark the patches of what each turn of a conversation is about.
 
     Args:
-        turns: what `labels.scenes.benchmark.conversation` gave for the same split, index, count and
-            seed.
+        turns: what `labels.scenes.benchmark.conversation` gave for the same split, index, count,
+            seed and draw.
         split: name of the split.
         index: number of the scene within it.
         count: most questions wanted.
         seed: seed of the whole benchmark.
+        draw: configuration of the benchmark.
 
     Returns:
         One map per turn [turns, 576], as `m3_backbone.training.auxiliary_losses` takes it: 0 where
         the patch does not matter, 1 where it matters for the whole answer, k > 1 for the k-th token
         from its end. A digit is taken to be one token.
     """
-    scene = make_scene(split, index, seed)
-    random = open_stream(split, index, seed, QUESTION_STREAM)
-    drafts = ask_scene(scene, random, count, split == TRAINING)
+    scene = make_scene(split, index, seed, draw)
+    random = open_stream(split, index, seed, QUESTION_STREAM, draw)
+    drafts = ask_scene(scene, random, draw, count, split == TRAINING)
     # Descriptions come first, then the questions.
     requests = [request for request, _ in turns[: len(turns) - len(drafts)]]
     described = [find_described(scene, request) for request in requests]
     asked = [
-        find_named(scene, draft.template, draft.slots["name"]) if draft.template in NAMING else []
+        [(item, mark_of(item)) for item in find_named(scene, draft.template, draft.slots["name"])]
+        if draft.template in NAMING
+        else []
         for draft in drafts
     ]
     # One byte a patch: there are many maps in a batch.
     maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=np.int8)
     for turn_map, items in zip(maps, described + asked, strict=True):
-        for item in items:
-            turn_map[cover_patches(item)] = mark_of(item)
+        for item, mark in items:
+            turn_map[cover_patches(item)] = mark
     return maps.reshape(len(turns), -1)
 
 

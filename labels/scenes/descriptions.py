@@ -16,6 +16,13 @@ from labels.scenes.vocabulary import GLYPHS, PLACES, WORDS
 Random = np.random.Generator
 Turn = tuple[str, str]
 LONGEST_READING = 6
+SEEN_AT_ONCE = 3
+
+# How requests about named things begin; the name and a full stop follow.
+DESCRIBE = "Describe the "
+
+COUNT = "Count the "
+POINT = "Point at each "
 
 
 def item_text(item: Item, scene: Scene) -> str:
@@ -49,13 +56,19 @@ def describe_item(scene: Scene, random: Random) -> Turn | None:
     item = draw_item(random, unique_items(scene))
     if item is None:
         return None
-    return f"Describe the {item.content}.", item_facts(item, scene.kind)
+    return f"{DESCRIBE}{item.content}.", item_facts(item, scene.kind)
 
 
 def count_items(scene: Scene, random: Random) -> Turn | None:
-    """Count a pictogram that occurs at most three times."""
+    """Count a pictogram, one by one in a draw that counts further than can be seen at once."""
     draft = ask_counting(scene, random)
-    return (f"Count the {draft.slots['name']}.", draft.answer) if draft else None
+    if draft is None:
+        return None
+    name = draft.slots["name"]
+    if scene.most_counted <= SEEN_AT_ONCE:
+        return f"{COUNT}{name}.", draft.answer
+    # "1234": each digit has one thing to look at, see `labels.scenes.dense_targets`.
+    return f"{POINT}{name}.", "".join(str(k + 1) for k in range(int(draft.answer)))
 
 
 def item_facts(item: Item, kind: str) -> str:

@@ -17,8 +17,9 @@ class Item:
 
     `row` and `column` are its place in the layout (line and word number, cell of the grid, or ninth
     of the canvas in free scenes); `left` and `right` name its neighbours, or the entry it belongs
-    to; `value` is a small number bound to it and `number` the digits that follow it. All are
-    `NOTHING` or "" where they do not apply.
+    to; `value` is a small number bound to it and `number` the digits that follow it; `edges` are
+    where its letters end where they are not equally wide [pixels]. All are `NOTHING` or empty where
+    they do not apply.
     """
 
     content: str
@@ -31,6 +32,7 @@ class Item:
     right: str = ""
     value: int = NOTHING
     number: str = ""
+    edges: tuple[float, ...] = ()
 
     @property
     def side(self) -> float:
@@ -40,7 +42,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that is needed to draw an image and to ask about it."""
+    """Everything that is needed to draw an image and to ask about it.
+
+    `backdrop` names what lies on the background of a wide scene and `nameable` says whether the
+    colour of the background can still be told.
+    """
 
     kind: str
     background: str
@@ -49,4 +55,7 @@ class Scene:
     columns: int
     font: str
     textured: bool = False
+    most_counted: int = 3
+    backdrop: str = ""
+    nameable: bool = True
     facts: dict[str, str] = field(default_factory=dict)

@@ -6,10 +6,30 @@ about may be as small as a patch or as large as the image.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from labels.scenes.draws import Draw
 from labels.scenes.items import Item, Scene
+from labels.scenes.measures import (
+    HIGHEST_VALUE,
+    NUMBER_DIGITS,
+    RASTER,
+    Box,
+    Random,
+    draw_indent,
+    draw_offset,
+    draw_side,
+    pick_number,
+    place_square,
+    size_bars,
+    size_cell,
+    size_lines,
+    size_list,
+    snap,
+    start_lines,
+)
 from labels.scenes.vocabulary import (
     BACKGROUNDS,
     COLOURS,
@@ -21,53 +41,23 @@ from labels.scenes.vocabulary import (
     WORDS,
 )
 
-Random = np.random.Generator
-Box = tuple[float, float, float, float]
-
-# Everything lies on the raster of patches and has one of few sizes: a small model, trained for an
-# hour on two cores, is to learn from how much is on the canvas and not from how it is shifted.
-RASTER = 8  # pixels
-
-GLYPH_SIDES = (8, 12, 16, 24, 32, 48)
-
-# Side of a grid -> its share.
-GRID_SIDES = {
-    1: 0.05,
-    2: 0.09,
-    3: 0.13,
-    4: 0.16,
-    6: 0.19,
-    8: 0.20,
-    12: 0.11,
-    16: 0.05,
-    24: 0.02,
-}
-
-LARGEST_CELL = 64
 ROWS = (1, 2, 3, 4, 6, 8, 12)
 CHART_ROWS = (3, 4, 6, 9, 12)
-LETTER_WIDTHS = (8, 16)
 LONGEST_WORD = 5
 MOST_ITEMS = 30
 SMALLEST_CUT = 32 * 16
-HIGHEST_VALUE = 9
-BAR_START = IMAGE_SIDE // 2
-MOST_COUNTED = 3
 
-# Side of a digit [pixels] -> how many lines of a list there may be.
-LIST_ROWS = {8: (6, 12, 24), 16: (3, 6, 12), 32: (1, 2, 3, 6)}
 
-LIST_SIDES = {8: 0.58, 16: 0.28, 32: 0.14}
-NUMBER_DIGITS = 4
+class Layout(NamedTuple):
+    """What lies where, before background and font are chosen."""
+
+    items: list[Item]
+    rows: int
+    columns: int
 
 
 def pick(random: Random, values: tuple[str, ...] | list[str]) -> str:
     """Draw one string uniformly."""
-    return values[int(random.integers(len(values)))]
-
-
-def pick_number(random: Random, values: tuple[int, ...]) -> int:
-    """Draw one integer uniformly from a tuple."""
     return values[int(random.integers(len(values)))]
 
 
@@ -82,8 +72,8 @@ def draw_classes(random: Random, unseen: bool) -> list[str]:
     return classes + pick_many(random, tuple(UNSEEN_GLYPHS), 2) if unseen else classes
 
 
-def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
-    """Draw `count` pictograms: half of the classes once, a quarter two or three times.
+def fill_classes(random: Random, draw: Draw, classes: list[str], count: int) -> list[str]:
+    """Draw `count` pictograms: half of the classes once, a quarter a few times.
 
     The other classes fill the rest. Only a pictogram that occurs once can be asked about by name,
     even among two hundred, and one that is to be counted must not be too frequent.
@@ -91,8 +81,10 @@ def fill_classes(random: Random, classes: list[str], count: int) -> list[str]:
     unique = classes[: max(1, len(classes) // 2)]
     few = classes[len(unique) : len(unique) + len(classes) // 4]
     others = classes[len(unique) + len(few) :] or unique
-    # Some twice or three times, then the others until there are enough, and all shuffled.
-    names = unique + [name for name in few for _ in range(random.integers(2, MOST_COUNTED + 1))]
+    # Some a few times, then the others until there are enough, and all shuffled.
+    names = unique + [
+        name for name in few for _ in range(random.integers(2, draw.most_counted + 1))
+    ]
     # Cut to `count`: in a small grid the unique ones come first.
     names = (names + [pick(random, others) for _ in range(count)])[:count]
     return [names[int(i)] for i in random.permutation(count)]
@@ -105,44 +97,25 @@ def make_glyph(random: Random, name: str, box: Box) -> Item:
     return Item(name, GLYPHS[name], box, colour=pick(random, tuple(COLOURS)))
 
 
-def snap(value: float, step: int) -> int:
-    """Round down to a multiple of `step` pixels."""
-    return int(value // step) * step
-
-
-def draw_side(random: Random, space: float) -> int:
-    """Draw one of the two largest sides of a pictogram that fit into `space` pixels."""
-    # Ascending, so that the last ones are the largest.
-    fitting = [side for side in GLYPH_SIDES if side <= space]
-    return pick_number(random, tuple(fitting[-2:] if space >= 2 * RASTER else fitting[-1:]))
-
-
-def place_square(random: Random, box: Box, side: int) -> Box:
-    """Put a square of `side` pixels on the raster inside a box."""
-    left = box[0] + snap(random.uniform(0, box[2] - box[0] - side), RASTER)
-    top = box[1] + snap(random.uniform(0, box[3] - box[1] - side), RASTER)
-    return (left, top, left + side, top + side)
-
-
-def make_grid(random: Random, unseen: bool) -> Scene:
+def make_grid(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Lay out pictograms in a square grid of 1 to 24 a side."""
-    side = int(random.choice(list(GRID_SIDES), p=list(GRID_SIDES.values())))
-    cell = min(IMAGE_SIDE // side, LARGEST_CELL)
+    side = int(random.choice(list(draw.grid_sides), p=list(draw.grid_sides.values())))
+    cell = size_cell(random, draw, side)
     room = IMAGE_SIDE - cell * side  # pixels that the grid leaves free
-    start = (snap(random.uniform(0, room), RASTER), snap(random.uniform(0, room), RASTER))
-    names = fill_classes(random, draw_classes(random, unseen), side * side)
-    size = draw_side(random, cell)
+    start = (draw_offset(random, draw, room), draw_offset(random, draw, room))
+    names = fill_classes(random, draw, draw_classes(random, unseen), side * side)
+    size = draw_side(random, draw, cell)
     items = []
     for index, name in enumerate(names):
         row, column = divmod(index, side)
         corner = (start[0] + column * cell, start[1] + row * cell)
-        box = place_square(random, (*corner, corner[0] + cell, corner[1] + cell), size)
+        box = place_square(random, draw, (*corner, corner[0] + cell, corner[1] + cell), size)
         glyph = make_glyph(random, name, box)
         # Row-major: the neighbours of a cell are the entries beside it.
         left = names[index - 1] if column > 0 else ""
         right = names[index + 1] if column < side - 1 else ""
         items.append(Item(glyph.content, glyph.text, box, glyph.colour, row, column, left, right))
-    return finish(random, "grid", items, side, side, unseen)
+    return Layout(items, side, side)
 
 
 def split_canvas(random: Random, count: int) -> list[Box]:
@@ -165,55 +138,38 @@ def split_canvas(random: Random, count: int) -> list[Box]:
     return boxes
 
 
-def make_free(random: Random, unseen: bool) -> Scene:
+def make_free(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Scatter 1 to 30 pictograms of mixed sizes; rows and columns are the ninths of the canvas."""
     count = round(float(np.exp(random.uniform(0, np.log(MOST_ITEMS)))))  # log-uniform
-    names = fill_classes(random, draw_classes(random, unseen), count)
+    names = fill_classes(random, draw, draw_classes(random, unseen), count)
     items = []
     for name, outer in zip(names, split_canvas(random, count), strict=True):
         space = min(outer[2] - outer[0], outer[3] - outer[1])
-        box = place_square(random, outer, draw_side(random, space))
+        box = place_square(random, draw, outer, draw_side(random, draw, space))
         glyph = make_glyph(random, name, box)
         # The ninth of the canvas in which the centre lies.
         row = min(int((box[1] + box[3]) / 2 / IMAGE_SIDE * 3), 2)
         column = min(int((box[0] + box[2]) / 2 / IMAGE_SIDE * 3), 2)
         items.append(Item(glyph.content, glyph.text, box, glyph.colour, row, column))
-    return finish(random, "scene", items, 3, 3, unseen)
+    return Layout(items, 3, 3)
 
 
-def size_lines(random: Random, rows: int, letters: int) -> tuple[int, int]:
-    """Choose the top of the first line and the width of a letter; a line is two letters high.
-
-    Lines start at multiples of their height, so that what a pooled token covers depends on their
-    size and not on chance.
-
-    Args:
-        random: source of all choices.
-        rows: lines on the page.
-        letters: letters that must fit side by side.
-
-    Returns:
-        Top of the first line and width of a letter, in pixels.
-    """
-    fitting = [w for w in LETTER_WIDTHS if 2 * w * rows <= IMAGE_SIDE and w * letters <= IMAGE_SIDE]
-    letter = pick_number(random, tuple(fitting))
-    height = 2 * letter
-    # The 1 lets the last start be drawn, since uniform leaves its upper end out.
-    return snap(random.uniform(0, IMAGE_SIDE - height * rows + 1), height), letter
-
-
-def make_menu(random: Random, unseen: bool) -> Scene:
+def make_menu(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Write 1 to 12 lines of an item and its price of 1 to 9, in one or two columns."""
     rows = pick_number(random, ROWS)
     columns = 2 if rows >= 3 and random.random() < 0.5 else 1
     words = pick_many(random, WORDS, rows * columns)
-    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 2))
-    slot = IMAGE_SIDE // columns
+    # A word, a gap and a price; of free columns the first has another gap behind it.
+    entry = LONGEST_WORD + (3 if draw.free else 2)
+    letters = columns * entry
+    start, letter = size_lines(random, draw, rows, letters)
+    indent = draw_indent(random, draw, letters * letter)
+    slot = entry * letter if draw.free else IMAGE_SIDE // columns
     price_left = (LONGEST_WORD + 1) * letter
     items = []
     for index, word in enumerate(words):
         column, row = divmod(index, rows)  # a column is filled before the next
-        left = column * slot
+        left = indent + column * slot
         top = start + 2 * letter * row
         price = int(random.integers(1, HIGHEST_VALUE + 1))
         box = (left, top, left + letter * len(word), top + 2 * letter)
@@ -222,14 +178,15 @@ def make_menu(random: Random, unseen: bool) -> Scene:
         edge = left + price_left
         box = (edge, top, edge + letter, top + 2 * letter)
         items.append(Item(str(price), str(price), box, row=row, column=2, left=word, value=price))
-    return finish(random, "menu", items, rows, columns, unseen)
+    return Layout(items, rows, columns)
 
 
-def make_chart(random: Random, unseen: bool) -> Scene:
+def make_chart(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Draw 3 to 12 labelled horizontal bars with a value of 1 to 9."""
     rows = pick_number(random, CHART_ROWS)
     words = pick_many(random, WORDS, rows)
-    start, letter = size_lines(random, rows, 2 * LONGEST_WORD)
+    start, letter = size_lines(random, draw, rows, 2 * LONGEST_WORD)
+    bars, unit = size_bars(random, draw, letter, LONGEST_WORD)
     items = []
     for row, word in enumerate(words):
         level = int(random.integers(1, HIGHEST_VALUE + 1))
@@ -237,49 +194,51 @@ def make_chart(random: Random, unseen: bool) -> Scene:
         box = (0, top, letter * len(word), top + 2 * letter)
         items.append(Item(word, word, box, row=row, value=level))
         bar = (
-            BAR_START,
+            bars,
             top + letter // 2,
-            BAR_START + level * RASTER,
+            bars + level * unit,
             top + 2 * letter - letter // 2,
         )
         colour = pick(random, tuple(COLOURS))
         items.append(Item("bar", "", bar, colour, row, left=word, value=level))
-    return finish(random, "chart", items, rows, 1, unseen)
+    return Layout(items, rows, 1)
 
 
-def make_page(random: Random, unseen: bool) -> Scene:
+def make_page(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Write 1 to 12 lines of one to four words."""
     rows = pick_number(random, ROWS)
     columns = int(random.integers(1, 5))
-    start, letter = size_lines(random, rows, columns * (LONGEST_WORD + 1) - 1)
-    slot = IMAGE_SIDE // columns
+    letters = columns * (LONGEST_WORD + 1) - 1
+    start, letter = size_lines(random, draw, rows, letters)
+    indent = draw_indent(random, draw, letters * letter)
+    slot = (LONGEST_WORD + 1) * letter if draw.free else IMAGE_SIDE // columns
     items = []
     for row in range(rows):
         top = start + 2 * letter * row
         for column in range(columns):
             word = pick(random, WORDS)
-            left = column * slot
+            left = indent + column * slot
             box = (left, top, left + letter * len(word), top + 2 * letter)
             items.append(Item(word, word, box, row=row, column=column))
-    return finish(random, "page", items, rows, columns, unseen)
+    return Layout(items, rows, columns)
 
 
-def make_list(random: Random, unseen: bool) -> Scene:
+def make_list(random: Random, draw: Draw, unseen: bool) -> Layout:
     """Write lines of pictograms, each with a number of four digits, in one, two or four columns.
 
     The digits touch each other and the lines do too, so pooling mixes them: reading a number needs
     every patch, unlike the one word or colour of other kinds.
     """
-    side = int(random.choice(list(LIST_SIDES), p=list(LIST_SIDES.values())))
-    rows = pick_number(random, LIST_ROWS[side])
+    side, rows = size_list(random, draw)
     entry = (NUMBER_DIGITS + 2) * side  # width of pictogram, number and a gap
-    columns = IMAGE_SIDE // entry
-    start = snap(random.uniform(0, IMAGE_SIDE - rows * side + 1), side)
-    names = fill_classes(random, draw_classes(random, unseen), rows * columns)
+    columns = (IMAGE_SIDE - (side if draw.free else 0)) // entry
+    start = start_lines(random, draw, rows, side)
+    indent = draw_indent(random, draw, columns * entry)
+    names = fill_classes(random, draw, draw_classes(random, unseen), rows * columns)
     items = []
     for index, name in enumerate(names):
         row, column = divmod(index, columns)
-        edges = [column * entry + place * side for place in range(NUMBER_DIGITS + 1)]
+        edges = [indent + column * entry + place * side for place in range(NUMBER_DIGITS + 1)]
         top = start + row * side
         # A square for the pictogram and one for each digit.
         boxes = [(left, top, left + side, top + side) for left in edges]
@@ -290,19 +249,10 @@ def make_list(random: Random, unseen: bool) -> Scene:
             Item(digit, digit, box, row=row, column=place, left=name, value=int(digit))
             for place, (digit, box) in enumerate(zip(digits, boxes[1:], strict=True))
         ]
-    return finish(random, "list", items, rows, columns, unseen)
+    return Layout(items, rows, columns)
 
 
-def finish(
-    random: Random, kind: str, items: list[Item], rows: int, columns: int, unseen: bool
-) -> Scene:
-    """Choose background and font and close the scene."""
-    background = pick(random, tuple(BACKGROUNDS))
-    font = pick(random, UNSEEN_FONTS if unseen else FONTS)
-    return Scene(kind, background, tuple(items), rows, columns, font, textured=unseen)
-
-
-MAKERS: dict[str, Callable[[Random, bool], Scene]] = {
+MAKERS: dict[str, Callable[[Random, Draw, bool], Layout]] = {
     "grid": make_grid,
     "scene": make_free,
     "menu": make_menu,
@@ -310,3 +260,20 @@ MAKERS: dict[str, Callable[[Random, bool], Scene]] = {
     "page": make_page,
     "list": make_list,
 }
+
+
+def lay_out(random: Random, draw: Draw, kind: str, unseen: bool) -> Scene:
+    """Make a scene of a kind, with things and fonts that are not in training if `unseen`."""
+    items, rows, columns = MAKERS[kind](random, draw, unseen)
+    background = pick(random, tuple(BACKGROUNDS))
+    font = pick(random, UNSEEN_FONTS if unseen else FONTS)
+    return Scene(
+        kind,
+        background,
+        tuple(items),
+        rows,
+        columns,
+        font,
+        textured=unseen,
+        most_counted=draw.most_counted,
+    )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labels.scenes.draws import Draw
 from labels.scenes.items import Item, Scene
-from labels.scenes.layouts import HIGHEST_VALUE, MOST_COUNTED, pick, pick_many, pick_number
+from labels.scenes.layouts import pick, pick_many
+from labels.scenes.measures import HIGHEST_VALUE, pick_number
 from labels.scenes.templates import TEMPLATES
 from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, ORDINALS, PLACES, WORDS
 
@@ -55,7 +57,7 @@ def draw_item(random: Random, items: list[Item]) -> Item | None:
 
 def ask_gist(scene: Scene, random: Random) -> Draft | None:
     """Ask for the background colour or the kind of picture."""
-    if random.random() < 0.6:
+    if random.random() < 0.6 and scene.nameable:
         return Draft("gist", "background", {}, scene.background, IMAGE_SIDE)
     return Draft("gist", "kind", {}, scene.kind, IMAGE_SIDE)
 
@@ -113,10 +115,10 @@ def ask_existence(scene: Scene, random: Random) -> Draft | None:
 
 
 def ask_counting(scene: Scene, random: Random) -> Draft | None:
-    """Ask how often a pictogram occurs, one to three times."""
+    """Ask how often a pictogram occurs, from once to as often as the draw counts."""
     counts = Counter(item.content for item in scene.items if item.content in GLYPHS)
     # The number is drawn first, so that each is as frequent as the others.
-    possible = sorted({n for n in counts.values() if n <= MOST_COUNTED})
+    possible = sorted({n for n in counts.values() if n <= scene.most_counted})
     if len(possible) < 2:
         return None
     number = pick_number(random, tuple(possible))
@@ -210,56 +212,19 @@ FAMILIES: dict[str, Asker] = {
     "choice": ask_choice,
 }
 
-# How often each kind of scene is asked each family.
-FAMILY_WEIGHTS: dict[str, dict[str, float]] = {
-    "grid": {
-        "gist": 0.6,
-        "layout": 0.4,
-        "identity": 1.2,
-        "attribute": 0.8,
-        "existence": 0.6,
-        "counting": 0.2,
-        "relation": 0.4,
-        "choice": 0.2,
-    },
-    "scene": {
-        "gist": 0.6,
-        "layout": 1.2,
-        "attribute": 1.2,
-        "existence": 0.6,
-        "counting": 0.3,
-        "choice": 0.2,
-    },
-    "menu": {
-        "gist": 0.6,
-        "layout": 0.4,
-        "table": 2.2,
-        "reading": 1.2,
-        "existence": 0.4,
-        "choice": 0.3,
-    },
-    "chart": {
-        "gist": 0.6,
-        "layout": 0.4,
-        "chart": 2.5,
-        "attribute": 1.0,
-        "reading": 1.0,
-        "choice": 0.3,
-    },
-    "page": {"gist": 0.6, "layout": 0.4, "reading": 3.0, "existence": 0.4},
-    "list": {"gist": 0.6, "layout": 0.3, "number": 6.0, "existence": 0.4, "attribute": 0.4},
-}
-
 # What is learnt last is more frequent in training.
 TRAINING_FACTORS = {"relation": 2.5, "counting": 2.0}
 
 
-def ask_scene(scene: Scene, random: Random, count: int, training: bool = False) -> list[Draft]:
+def ask_scene(
+    scene: Scene, random: Random, draw: Draw, count: int, training: bool = False
+) -> list[Draft]:
     """Draw up to `count` different questions about a scene.
 
     Args:
         scene: the scene.
         random: source of all choices.
+        draw: says how often each family is asked.
         count: how many questions are wanted.
         training: whether they are for training, where hard families are more frequent.
 
@@ -267,7 +232,7 @@ def ask_scene(scene: Scene, random: Random, count: int, training: bool = False) 
         Different drafts, fewer than `count` where the scene has no more to ask about.
     """
     factors = TRAINING_FACTORS if training else {}
-    weights = {f: w * factors.get(f, 1.0) for f, w in FAMILY_WEIGHTS[scene.kind].items()}
+    weights = {f: w * factors.get(f, 1.0) for f, w in draw.family_weights[scene.kind].items()}
     names = list(weights)
     shares = np.array(list(weights.values()))
     drafts: dict[str, Draft] = {}

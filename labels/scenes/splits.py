@@ -1,22 +1,18 @@
 """Makes scene number `index` of a split of the built-in benchmark, always the same one."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
 from labels.scenes.drawing import draw_scene
+from labels.scenes.draws import ALIGNED, SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
-from labels.scenes.layouts import MAKERS
-from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, SPLITS
-
-# Shares of `KINDS`.
-KIND_WEIGHTS = (0.325, 0.175, 0.14, 0.095, 0.12, 0.145)
-
-# Menus, charts and lists are more frequent in training: looking a number up is learnt last.
-TRAINING_KIND_WEIGHTS = (0.28, 0.09, 0.15, 0.1, 0.1, 0.28)
-
-TRAINING = "train"
+from labels.scenes.layouts import lay_out
+from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION
+from labels.scenes.wide.dressing import dress_scene
+from labels.scenes.wide.painting import paint_scene
 
 # Separate random streams, so that a new question template does not change any image.
 LAYOUT_STREAM = 0
@@ -26,38 +22,41 @@ QUESTION_STREAM = 2
 DESCRIPTION_STREAM = 3
 
 
-def open_stream(split: str, index: int, seed: int, stream: int) -> np.random.Generator:
-    """Open the random stream of one aspect of one scene.
-
-    Raises:
-        ValueError: if `split` is not one of `SPLITS`.
-    """
-    if split not in SPLITS:
-        raise ValueError(
-            f"unknown split {split!r} of the built-in benchmark; expected one of {SPLITS}"
-        )
+def open_stream(
+    split: str, index: int, seed: int, stream: int, draw: Draw = SCENES_V2
+) -> np.random.Generator:
+    """Open the random stream of one aspect of one scene; a split unknown to the draw is refused."""
     # A stream for each list of numbers: scenes can be made in any order, or in parallel.
-    return np.random.default_rng([seed, SPLITS.index(split), index, stream])
+    return np.random.default_rng([seed, draw.check_split(split), index, stream])
 
 
 @lru_cache(maxsize=256)
-def make_scene(split: str, index: int, seed: int = 0) -> Scene:
+def make_scene(split: str, index: int, seed: int = 0, draw: Draw = SCENES_V2) -> Scene:
     """Make scene number `index` of a split.
 
     Args:
-        split: one of `SPLITS`; only "ood" shows unseen pictograms, fonts and textures.
+        split: one of `draw.splits`; only "ood" shows unseen pictograms, fonts and textures.
         index: number of the scene within the split.
         seed: seed of the whole benchmark.
+        draw: configuration of the benchmark.
 
     Returns:
         The scene, without pixels.
     """
-    random = open_stream(split, index, seed, LAYOUT_STREAM)
-    weights = TRAINING_KIND_WEIGHTS if split == TRAINING else KIND_WEIGHTS
-    kind = KINDS[int(random.choice(len(KINDS), p=weights))]
-    return MAKERS[kind](random, split == OUT_OF_DISTRIBUTION)
+    random = open_stream(split, index, seed, LAYOUT_STREAM, draw)
+    shares = draw.training_kind_shares if split == TRAINING else draw.kind_shares
+    kind = KINDS[int(random.choice(len(KINDS), p=shares))]
+    if not draw.wide:
+        return lay_out(random, draw, kind, split == OUT_OF_DISTRIBUTION)
+    # A share of the training keeps to the raster, so that neither is new to a model.
+    on_raster = split == ALIGNED or (split == TRAINING and random.random() < 0.2)
+    laid = lay_out(random, replace(draw, free=False) if on_raster else draw, kind, False)
+    return dress_scene(laid, random, split)
 
 
-def draw_image(scene: Scene, split: str, index: int, seed: int = 0) -> Image.Image:
-    """Draw the scene that `make_scene` gave for the same split, index and seed."""
-    return draw_scene(scene, open_stream(split, index, seed, PIXEL_STREAM))
+def draw_image(
+    scene: Scene, split: str, index: int, seed: int = 0, draw: Draw = SCENES_V2
+) -> Image.Image:
+    """Draw the scene that `make_scene` gave for the same split, index, seed and draw."""
+    random = open_stream(split, index, seed, PIXEL_STREAM, draw)
+    return paint_scene(scene, random, split) if draw.wide else draw_scene(scene, random)

@@ -3,7 +3,6 @@
 IMAGE_SIDE = 192
 KINDS = ("grid", "scene", "menu", "chart", "page", "list")
 OUT_OF_DISTRIBUTION = "ood"
-SPLITS = ("train", "router-train", "calibration", "test", OUT_OF_DISTRIBUTION)
 
 REPHRASED = "rephrased"
 """Questions of a split in words that are held out of training."""

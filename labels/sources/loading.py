@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
+from labels.scenes.draws import Draw, find_draw
 from labels.scenes.vocabulary import REPHRASED
 from labels.sources.rows import ImageColumn, image_cell, make_question
 
@@ -24,7 +25,6 @@ OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group", "answer_index", "
 SEVERAL_COLUMNS = ("image", "choices")
 
 FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
-SCENES = "scenes"
 SCENES_IMAGES = 100
 
 QUIET_SECONDS = 2.0
@@ -63,7 +63,8 @@ def load_questions(
         source: name of a data set on the Hugging Face Hub, or NAME:CONFIGURATION, a folder
             (`save_to_disk`, or files of any kind that `datasets` knows), a .parquet, .jsonl or
             .json file, or the built-in benchmark as "scenes", "scenes:SPLIT" or, in
-            words that are held out of training, "scenes:SPLIT:rephrased".
+            words that are held out of training, "scenes:SPLIT:rephrased"; "scenes-v1" and
+            "scenes-v3" are its other draws.
         split: split to take where the source has several; a single file has none.
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
@@ -94,8 +95,9 @@ def load_questions(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    if source.partition(":")[0] == SCENES:
-        return _load_scenes(source.partition(":")[2] or split, limit)
+    draw = find_draw(source.partition(":")[0])
+    if draw:
+        return _load_scenes(draw, source.partition(":")[2] or split, limit)
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     path = Path(source).expanduser()
@@ -119,13 +121,13 @@ def load_questions(
     return QuestionSet(name, rows, images.load, images.joined)
 
 
-def _load_scenes(split: str, limit: int | None) -> QuestionSet:
+def _load_scenes(draw: Draw, split: str, limit: int | None) -> QuestionSet:
     from labels.scenes.benchmark import load_scenes
 
     name, _, words = split.partition(":")
     if words not in ("", REPHRASED):
         raise ValueError(f"expected scenes:SPLIT or scenes:SPLIT:{REPHRASED}, got scenes:{split}")
-    return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED)
+    return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED, draw=draw)
 
 
 def _looks_local(source: str) -> bool:

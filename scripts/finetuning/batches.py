@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 from labels.questions import QuestionSet, format_question
 from labels.scenes.benchmark import conversation, expected_text, render_scene
 from labels.scenes.dense_targets import dense_targets, ground_turns
+from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
-from labels.scenes.splits import TRAINING, draw_image, make_scene
+from labels.scenes.splits import draw_image, make_scene
 from labels.sources.llava_conversations import Conversation
 from m3_backbone.hosts.anyres import CropLayout, Size, count_visual_tokens
 from m3_backbone.hosts.config import crop_layout
@@ -44,7 +45,12 @@ class Example:
 
 
 def scene_examples(
-    turns: int, seed: int, draws: int = 1, described: int = 0, dense: bool = False
+    turns: int,
+    seed: int,
+    draws: int = 1,
+    described: int = 0,
+    dense: bool = False,
+    draw: Draw = SCENES_V2,
 ) -> Callable[[int], Example]:
     """Serve scenes of the training split without end.
 
@@ -55,6 +61,7 @@ def scene_examples(
             a fresh language model learns to look at the image at all.
         described: descriptions in front of the questions.
         dense: whether to say what every patch shows.
+        draw: configuration of the benchmark.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -64,11 +71,11 @@ def scene_examples(
         # Each index has `draws` scenes of its own, so that no scene comes twice.
         drawn = range(index * draws, (index + 1) * draws)
         if draws > 1:
-            index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed).items))
-        image = render_scene(TRAINING, index, seed)
-        asked = conversation(TRAINING, index, turns, seed, described)
-        targets = dense_targets(make_scene(TRAINING, index, seed)) if dense else {}
-        places = ground_turns(asked, TRAINING, index, turns, seed) if dense else None
+            index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed, draw).items))
+        image = render_scene(TRAINING, index, seed, draw)
+        asked = conversation(TRAINING, index, turns, seed, described, draw)
+        targets = dense_targets(make_scene(TRAINING, index, seed, draw)) if dense else {}
+        places = ground_turns(asked, TRAINING, index, turns, seed, draw) if dense else None
         return Example(image, asked, targets, places)
 
     return example
@@ -211,27 +218,29 @@ def cached_batches(
     return shuffled
 
 
-def crowded_scene(index: int, seed: int) -> tuple[Scene, int]:
+def crowded_scene(index: int, seed: int, draw: Draw) -> tuple[Scene, int]:
     """Take the fuller of two training scenes: the more there is to see, the more a tower learns."""
-    pair = [(make_scene(TRAINING, i, seed), i) for i in (2 * index, 2 * index + 1)]
+    pair = [(make_scene(TRAINING, i, seed, draw), i) for i in (2 * index, 2 * index + 1)]
     return max(pair, key=lambda one: len(one[0].items))
 
 
-def dense_batches(processor: Any, size: int, seed: int) -> Callable[[int], DenseBatch]:
+def dense_batches(
+    processor: Any, size: int, seed: int, draw: Draw = SCENES_V2
+) -> Callable[[int], DenseBatch]:
     """Batch training scenes and what every patch shows, for `m3_backbone.training.tower`."""
 
     def example(index: int) -> Example:
-        scene, number = crowded_scene(index, seed)
-        image = draw_image(scene, TRAINING, number, seed)
+        scene, number = crowded_scene(index, seed, draw)
+        image = draw_image(scene, TRAINING, number, seed, draw)
         return Example(image, [], dense_targets(scene))
 
     draw_images = image_batches(example, processor, size)
 
-    def draw(step: int) -> DenseBatch:
+    def batch(step: int) -> DenseBatch:
         pixels, chosen = draw_images(step)
         return pixels, stack_dense(chosen)
 
-    return draw
+    return batch
 
 
 def conversation_batches(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.scenes.dense_targets import DENSE_TARGETS
+from labels.scenes.draws import Draw, find_draw
 from labels.scenes.items import CONTENTS
 from labels.scenes.vocabulary import GLYPHS, WORDS
 from labels.sources.llava_conversations import read_conversations
@@ -59,19 +60,20 @@ def draw_batches(
 
 def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Example]:
     """Open endless scenes, or the epochs of any question set."""
-    if source.data == "scenes":
-        return scene_examples(source.turns, seed, source.easy, source.described, dense)
+    draw = find_draw(source.data)
+    if draw:
+        return scene_examples(source.turns, seed, source.easy, source.described, dense, draw)
     return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
 
 
 def train_tower(
-    start: Start, out: Path, loop: LoopSettings, rate: float, batch: int
+    start: Start, out: Path, loop: LoopSettings, rate: float, batch: int, draw: Draw
 ) -> dict[str, float]:
-    """Pretrain the vision tower on dense targets and write the model with it."""
+    """Pretrain the vision tower on the dense targets of a draw and write the model with it."""
     result = pretrain_tower(
         start.model.model.vision_tower,
         DENSE_TARGETS,
-        dense_batches(start.image_processor, batch, loop.seed),
+        dense_batches(start.image_processor, batch, loop.seed, draw),
         loop,
         unfinished(out),
         rate,

@@ -13,7 +13,8 @@ class Source:
     data: str = field(
         default="scenes",
         metadata={
-            "help": "What to train on: scenes, any source of `label`, or with --images LLaVA's "
+            "help": "What to train on: scenes, another draw of them such as scenes-v3, any source "
+            "of `label`, or with --images LLaVA's "
             "conversations."
         },
     )

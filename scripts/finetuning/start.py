@@ -8,7 +8,7 @@ from typing import Any
 from transformers.utils import logging
 
 from labels.scenes.benchmark import conversation
-from labels.scenes.splits import TRAINING
+from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from m3_backbone.checkpoints.conversion import save_stock
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.placement import find_device
@@ -44,7 +44,12 @@ class Start:
 
 
 def open_start(
-    name: str | None, seed: int, device: str, dtype: str = "float32", scales: tuple[int, ...] = ()
+    name: str | None,
+    seed: int,
+    device: str,
+    dtype: str = "float32",
+    scales: tuple[int, ...] = (),
+    draw: Draw = SCENES_V2,
 ) -> Start:
     """Open a checkpoint, stock or official, or make a fresh m3-mini where no name is given.
 
@@ -54,6 +59,7 @@ def open_start(
         device: torch device.
         dtype: number format of a checkpoint's weights.
         scales: scales to train; empty for all that the model offers.
+        draw: configuration of the benchmark that a fresh tokenizer is made for.
 
     Returns:
         The start.
@@ -66,7 +72,7 @@ def open_start(
         tokenizer = opened.tokenizer
         images = opened.image_processor
     else:
-        model, tokenizer, images = fresh_mini(seed)
+        model, tokenizer, images = fresh_mini(seed, draw)
         model.to(find_device(device))
     offered = trained_scales(model.config)
     chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
@@ -86,12 +92,12 @@ def check_trainable(model_type: str, name: str) -> None:
         )
 
 
-def fresh_mini(seed: int) -> tuple[Any, Any, Any]:
+def fresh_mini(seed: int, draw: Draw) -> tuple[Any, Any, Any]:
     """Make an untrained m3-mini with its tokenizer and image processor."""
     pairs = (
         pair
         for index in range(TOKENIZER_SCENES)
-        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed)
+        for pair in conversation(TRAINING, index, TURNS_PER_SCENE, seed, draw=draw)
     )
     tokenizer = train_tokenizer(pairs)
     processor: Any = build_processor(tokenizer)

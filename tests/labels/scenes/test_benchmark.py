@@ -15,12 +15,13 @@ from labels.scenes.benchmark import (
 )
 from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
 from labels.scenes.descriptions import describe_scene
+from labels.scenes.draws import DRAWS, FIRST_SPLITS, SCENES_V2
 from labels.scenes.items import CONTENT_INDEX
-from labels.scenes.layouts import MAKERS, make_grid
-from labels.scenes.questions import FAMILIES, FAMILY_WEIGHTS, ask_scene
+from labels.scenes.layouts import MAKERS, lay_out
+from labels.scenes.questions import FAMILIES, ask_scene
 from labels.scenes.splits import make_scene
 from labels.scenes.templates import TEMPLATES
-from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, SPLITS, WORDS
+from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, WORDS
 
 
 def test_same_number_gives_same_scene_and_pixels():
@@ -31,7 +32,7 @@ def test_same_number_gives_same_scene_and_pixels():
 
 
 def test_splits_and_seeds_share_no_image():
-    sets = [load_scenes(split, 20) for split in SPLITS] + [load_scenes("test", 20, seed=1)]
+    sets = [load_scenes(split, 20) for split in FIRST_SPLITS] + [load_scenes("test", 20, seed=1)]
     ids = [image_id for questions in sets for image_id in questions.image_ids]
     assert len(ids) == len(set(ids)) == 20 * len(sets)
 
@@ -46,13 +47,15 @@ def test_questions_carry_the_hash_of_their_image_and_load_it():
 def test_all_families_occur_and_every_weight_names_one():
     asked = Counter(q.group for index in range(150) for q in ask_questions("train", index, 8))
     assert set(asked) == set(FAMILIES)
-    assert {name for weights in FAMILY_WEIGHTS.values() for name in weights} == set(FAMILIES)
+    for draw in DRAWS.values():
+        named = {name for weights in draw.family_weights.values() for name in weights}
+        assert named == set(FAMILIES)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_items_stay_on_the_canvas(kind):
     for seed in range(40):
-        for item in MAKERS[kind](np.random.default_rng(seed), False).items:
+        for item in MAKERS[kind](np.random.default_rng(seed), SCENES_V2, False).items:
             left, top, right, bottom = item.box
             assert 0 <= left < right <= IMAGE_SIDE + 1
             assert 0 <= top < bottom <= IMAGE_SIDE + 1
@@ -61,8 +64,8 @@ def test_items_stay_on_the_canvas(kind):
 def test_colour_questions_name_a_unique_thing_and_its_colour():
     for seed in range(60):
         random = np.random.default_rng(seed)
-        scene = make_grid(random, unseen=False)
-        for draft in ask_scene(scene, random, 8):
+        scene = lay_out(random, SCENES_V2, "grid", unseen=False)
+        for draft in ask_scene(scene, random, SCENES_V2, 8):
             if draft.template == "colour":
                 actual = [item for item in scene.items if item.content == draft.slots["name"]]
                 assert [item.colour for item in actual] == [draft.answer]

@@ -274,13 +274,20 @@ def test_no_progress_bar_and_none_switched_off_for_others(jsonl, capfd):
 @pytest.mark.parametrize(
     ("source", "limit", "expected"),
     [
-        ("scenes", 7, ("calibration", 7, False)),
-        ("scenes:ood", None, ("ood", 100, False)),
-        ("scenes:test:rephrased", 5, ("test", 5, True)),
+        ("scenes", 7, ("scenes-v2", "calibration", 7, False)),
+        ("scenes:ood", None, ("scenes-v2", "ood", 100, False)),
+        ("scenes:test:rephrased", 5, ("scenes-v2", "test", 5, True)),
+        ("scenes-v1:ood", 5, ("scenes-v1", "ood", 5, False)),
+        ("scenes-v3:words", 5, ("scenes-v3", "words", 5, False)),
     ],
 )
 def test_built_in_benchmark(monkeypatch, source, limit, expected):
     scenes = types.ModuleType("labels.scenes.benchmark")
-    scenes.load_scenes = lambda split, n_images, rephrased: (split, n_images, rephrased)
+    scenes.load_scenes = lambda split, n_images, rephrased, draw: (
+        draw.name,
+        split,
+        n_images,
+        rephrased,
+    )
     monkeypatch.setitem(sys.modules, "labels.scenes.benchmark", scenes)
     assert load_questions(source, split="calibration", limit=limit) == expected

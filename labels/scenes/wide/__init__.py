@@ -1,0 +1,1 @@
+"""The wide draw: fonts, backgrounds, faults of pictures, and questions from a grammar."""

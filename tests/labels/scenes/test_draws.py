@@ -1,0 +1,76 @@
+"""Draws that were published stay as they are, to the pixel and the letter."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from labels.scenes.benchmark import ask_questions, load_scenes, render_scene
+from labels.scenes.draws import DRAWS, SCENES_V1, SCENES_V2, SCENES_V3, find_draw, public_name
+
+# Split -> hashes of six images and of what is asked about them. Those of scenes-v1 and scenes-v2
+# were taken from the code that first drew them.
+PINNED = {
+    "scenes-v1": {
+        "train": ("503f9322ff728b81", "4391567733cd2f91"),
+        "router-train": ("534c8ad78da6f9b7", "55e3a94ceebe4b57"),
+        "calibration": ("71ef29226fd2255a", "7bd3aafed81cd9b4"),
+        "test": ("fb082bad4ce0dc99", "88486ed2042df973"),
+        "ood": ("20544c99db0967bc", "eee07fed0cd09e23"),
+    },
+    "scenes-v2": {
+        "train": ("af0c776b7fc58979", "b75347d1067eebc3"),
+        "router-train": ("510aa535f19b49b7", "d74be9b10de72c74"),
+        "calibration": ("a8f9ca93ba20ecc8", "c91ffa1c5876ac86"),
+        "test": ("bd9e1a2874f23aef", "7721d9c599c64352"),
+        "ood": ("71845549f0ab77f7", "800d6e91d10a595e"),
+    },
+}
+
+
+def short_hash(content):
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def hashes(draw, split):
+    questions = load_scenes(split, 6, draw=draw)
+    pixels = b"".join(np.asarray(questions.image(one)).tobytes() for one in questions.image_ids)
+    asked = [
+        [one.sample_id, one.question, list(one.answers), list(one.choices), one.group]
+        for one in questions
+    ]
+    return short_hash(pixels), short_hash(json.dumps(asked).encode())
+
+
+@pytest.mark.parametrize("draw", [SCENES_V1, SCENES_V2], ids=lambda draw: draw.name)
+def test_published_draws_are_as_they_were(draw):
+    assert {split: hashes(draw, split) for split in draw.splits} == PINNED[draw.name]
+
+
+def test_a_draw_is_part_of_the_name_and_of_the_fingerprint():
+    sets = [load_scenes("test", 2, draw=draw) for draw in DRAWS.values()]
+    assert [one.name for one in sets] == [
+        "scenes-v1:test:0:2",
+        "scenes:test:0:2",
+        "scenes-v3:test:0:2",
+    ]
+    assert len({one.fingerprint for one in sets}) == 3
+
+
+def test_the_plain_name_keeps_meaning_the_second_draw():
+    assert find_draw("scenes") is find_draw("scenes-v2") is SCENES_V2
+    assert public_name(SCENES_V2) == "scenes"
+    assert find_draw("scenes-v9") is None
+
+
+def test_a_split_of_another_draw_is_refused():
+    with pytest.raises(ValueError, match="unknown split 'ood' .* scenes-v3; .*fonts"):
+        ask_questions("ood", 0, 3, draw=SCENES_V3)
+    with pytest.raises(ValueError, match="unknown split 'fonts' .* scenes-v1"):
+        render_scene("fonts", 0, draw=SCENES_V1)
+
+
+def test_the_wide_draw_has_splits_instead_of_other_words():
+    with pytest.raises(ValueError, match="no 'rephrased': its splits .patterns. and .words."):
+        load_scenes("test", 2, rephrased=True, draw=SCENES_V3)
