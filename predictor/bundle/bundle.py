@@ -1,8 +1,7 @@
 """A trained router as one object and as one folder.
 
-The folder holds JSON, npz and LightGBM text: formats that cannot carry code. Every byte is hashed
-before any parser sees it, because LightGBM's reader ends the process on a damaged model. The hash
-finds damage and mix-ups; it is no signature.
+The folder holds JSON and npz: formats that cannot carry code. Every byte is hashed before any
+parser sees it. The hash finds damage and mix-ups; it is no signature.
 """
 
 from collections.abc import Mapping

@@ -14,10 +14,29 @@ from m3_backbone.scales import EXTRAS
 from predictor.data import NOTHING, Extras, FloatArray, NameArray, image_folds
 from predictor.features.blocks import BLOCKS, PICTURE, FeatureSettings
 from predictor.features.projections import fit_pca, fit_ridge
-from predictor.routers.arrays import pack_arrays, unpack_arrays
+from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
 
 FEATURE_VERSION = 2
 _PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
+
+_PARTS = {
+    "one": "Da",
+    "grid": "gb",
+    "spread": "Dc",
+    "question": "Dq",
+    "pixels": "pe",
+    "state": "hf",
+}
+"""Axes of each part's directions: what it measures, and how many directions are kept."""
+
+_OPTIONAL = {
+    **{f"{name}.from": axes[0] for name, axes in _PARTS.items()},
+    **{f"{name}.to": axes for name, axes in _PARTS.items()},
+    **{f"ridge.{name}": f"{ANY}s" for name in ("picture", "question", "product", *EXTRAS)},
+}
+_AXES = {"shape": "2", "products": "3", "versions": ANY, **_OPTIONAL}
+_SIZES = {"2": 2, "3": 3}
+"""Every array of a saved map and its axes; those that belong to a block are optional."""
 
 
 class FeatureMap:
@@ -118,7 +137,7 @@ class FeatureMap:
         Raises:
             ValueError: if the content is no feature map.
         """
-        arrays = unpack_arrays(content, "feature map", ("shape", "products", "versions"))
+        arrays = unpack_arrays(content, "feature map", _AXES, _SIZES, optional=_OPTIONAL)
         # Not strict: a map from before the last blocks were added lists fewer.
         versions = dict(zip(BLOCKS, arrays["versions"].tolist(), strict=False))
         for name, version in versions.items():

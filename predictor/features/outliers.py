@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 
 from predictor.data import FloatArray, TrainData
 from predictor.features.projections import fit_pca
-from predictor.routers.arrays import pack_arrays, unpack_arrays
+from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
 
 PARTS = ("picture", "question")
-_NAMES = tuple(f"{part}.{name}" for part in PARTS for name in ("from", "shrink", "basis", "ranks"))
+_AXES = {
+    f"{part}.{name}": axes.format(directions)
+    for part, directions in zip(PARTS, "kl", strict=True)
+    for name, axes in {"from": "D", "shrink": "D", "basis": "D{}", "ranks": ANY}.items()
+}
 
 
 @dataclass(frozen=True)
@@ -136,4 +140,4 @@ class DensityGate:
     @classmethod
     def from_bytes(cls, content: bytes) -> "DensityGate":
         """Rebuild a gate from what `to_bytes` gave."""
-        return cls(unpack_arrays(content, "density gate", _NAMES))
+        return cls(unpack_arrays(content, "density gate", _AXES))

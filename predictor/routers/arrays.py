@@ -1,6 +1,7 @@
 """Arrays as the bytes of an .npz file: the form in which everything learnt is saved."""
 
 import io
+import math
 import tokenize
 import zipfile
 from collections.abc import Collection, Mapping
@@ -9,17 +10,23 @@ import numpy as np
 
 from predictor.data import FloatArray
 
+ANY = "*"
+"""An axis of any length."""
+
 UNREADABLE = (
     OSError,
     EOFError,
     AttributeError,
     ValueError,
     OverflowError,
+    RuntimeError,
     SyntaxError,
     tokenize.TokenError,
     zipfile.BadZipFile,
 )
-"""What numpy raises for a file that is not one of its own; headers are read as Python literals."""
+"""What zipfile and numpy raise for a file that is none; headers are read as Python literals."""
+
+KINDS = "bfiu"  # numpy's letters of booleans and numbers
 
 
 def pack_arrays(arrays: Mapping[str, FloatArray]) -> bytes:
@@ -37,23 +44,85 @@ def pack_arrays(arrays: Mapping[str, FloatArray]) -> bytes:
 
 
 def unpack_arrays(
-    content: bytes, what: str = "file of arrays", names: Collection[str] = ()
+    content: bytes,
+    what: str,
+    axes: Mapping[str, str],
+    sizes: Mapping[str, int] | None = None,
+    optional: Collection[str] = (),
 ) -> dict[str, FloatArray]:
-    """Read the bytes of an .npz file, never a pickle.
+    """Read the bytes of an .npz file against its schema: finite numbers of the right shapes.
 
     Args:
         content: what `pack_arrays` gave.
         what: what it should be, for the error.
-        names: arrays that must be there.
+        axes: every array that may be there, and a letter for each of its axes. An axis of one
+            letter is equally long in all arrays; that of `ANY` is free.
+        sizes: lengths of axes that are known beforehand, by letter.
+        optional: arrays that may be missing.
+
+    Returns:
+        The arrays by name.
 
     Raises:
-        ValueError: if the content is not an .npz of plain arrays, or lacks one of `names`.
+        ValueError: if the content is not an .npz of such arrays.
     """
+    lengths = dict(sizes or {})
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            found = [entry.filename.removesuffix(".npy") for entry in entries]
+            _check_names(found, axes, optional)
+            # Deflated arrays could unpack to any size; stored ones are as small as the file.
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise ValueError("it is compressed")
+            return {
+                name: _read_array(archive.read(entry), name, axes[name], lengths)
+                for name, entry in zip(found, entries, strict=True)
+            }
     except UNREADABLE as error:
-        raise ValueError(f"not an .npz file of plain arrays: {error}") from error
-    if not set(names) <= set(arrays):
-        raise ValueError(f"not a {what}; train the router again")
-    return arrays
+        reason = " ".join(str(error).split())
+        raise ValueError(f"not a {what}: {reason}; train the router again") from error
+
+
+def _check_names(found: list[str], axes: Mapping[str, str], optional: Collection[str]) -> None:
+    unknown = sorted(set(found) - set(axes))
+    missing = sorted(set(axes) - set(found) - set(optional))
+    if unknown or missing or len(set(found)) != len(found):
+        wrong = unknown or missing or found
+        why = "is unknown" if unknown else "is missing" if missing else "is there twice"
+        raise ValueError(f"the array {ascii(wrong[0])[:80]} {why}")
+
+
+def _read_array(content: bytes, name: str, axes: str, lengths: dict[str, int]) -> FloatArray:
+    """Read one array once its header fits.
+
+    Args:
+        content: the array as an .npy file.
+        name: its name.
+        axes: a letter for each axis.
+        lengths: length of each axis that is known; gathers those of this one.
+
+    Raises:
+        ValueError: if it does not fit.
+    """
+    buffer = io.BytesIO(content)
+    if np.lib.format.read_magic(buffer) != (1, 0):
+        raise ValueError(f"{name} has another version of the format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+    if dtype.kind not in KINDS or dtype.itemsize > 8:
+        raise ValueError(f"{name} holds {dtype}, no numbers")
+    fits = len(shape) == len(axes) and all(
+        axis == ANY or lengths.setdefault(axis, size) == size
+        for axis, size in zip(axes, shape, strict=True)
+    )
+    if not fits or min(shape, default=0) < 0:
+        wanted = [str(lengths.get(axis, axis)) for axis in axes]
+        raise ValueError(f"{name} has shape {shape}, not ({', '.join(wanted)})")
+    rest = content[buffer.tell() :]
+    # Before anything is allocated: a header may claim any number of rows.
+    if math.prod(shape) * dtype.itemsize != len(rest):
+        raise ValueError(f"{name} is not as long as its header says")
+    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinite numbers")
+    return np.asarray(array)

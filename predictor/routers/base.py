@@ -14,6 +14,8 @@ from scipy.special import logit
 from predictor.data import FloatArray
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 
+MOST_FEATURES = 1_000_000
+
 
 class Router(ABC):
     """An estimator of the probability that each scale answers correctly.
@@ -66,7 +68,7 @@ class Router(ABC):
             ValueError: if the router is not fitted or d is not that of the training rows.
         """
         self._check_fitted()
-        x = np.ascontiguousarray(features, dtype=np.float64)  # [n, d], the layout LightGBM reads
+        x = np.ascontiguousarray(features, dtype=np.float64)  # [n, d]
         if x.ndim != 2 or x.shape[1] != self.width_:
             raise ValueError(f"features must have shape [n, {self.width_}], got {x.shape}")
         return self._predict(x)
@@ -128,20 +130,11 @@ class ArrayRouter(Router):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], scales: tuple[int, ...]) -> "ArrayRouter":
-        """Rebuild a fitted router; see `Router.from_files`.
-
-        Raises:
-            ValueError: if an array is missing or of another shape.
-        """
-        arrays = unpack_arrays(files.get(cls.file, b""))
+        """Rebuild a fitted router; see `Router.from_files`."""
         sizes = {"s": len(scales)}
-        for name, axes in cls.shapes.items():
-            if name not in arrays or not _has_axes(arrays[name], axes, sizes):
-                raise ValueError(
-                    f"{cls.file} must hold {name} for {len(scales)} scales; train the router again"
-                )
         router = cls(scales)
-        router.arrays_ = arrays
+        what = f"{cls.kind} router"
+        router.arrays_ = unpack_arrays(files.get(cls.file, b""), what, cls.shapes, sizes)
         router.width_ = router._width()
         return router
 
@@ -151,15 +144,6 @@ class ArrayRouter(Router):
     def _width(self) -> int:
         """Read the number of features off the arrays."""
         return len(self.arrays_["center"])
-
-
-def _has_axes(array: FloatArray, axes: str, sizes: dict[str, int]) -> bool:
-    # `sizes` gathers the length of each axis: it is the same in every array.
-    if array.ndim != len(axes):
-        return False
-    pairs = zip(axes, array.shape, strict=True)
-    # The first array to name an axis sets its length.
-    return all(sizes.setdefault(axis, size) == size for axis, size in pairs)
 
 
 def check_fit(

@@ -10,11 +10,14 @@ import numpy as np
 from scipy.special import expit
 
 from predictor.data import FloatArray
-from predictor.routers.arrays import pack_arrays, unpack_arrays
+from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
 from predictor.routers.base import log_odds
 from predictor.routers.linear import LinearSettings, fit_logistic
 
 METHODS = ("platt", "isotonic")
+
+AXES = {"platt": "p", "isotonic": f"p{ANY}"}
+"""Axes of a scale's map: p is 2, for slope and offset or for both ends of the lines."""
 
 
 @dataclass
@@ -100,7 +103,8 @@ class Calibrator:
         Raises:
             ValueError: if the content does not fit the scales.
         """
-        arrays = unpack_arrays(content)
+        axes = {f"{m}.{k}": size for m, size in AXES.items() for k in range(len(scales))}
+        arrays = unpack_arrays(content, "calibration", axes, {"p": 2}, optional=axes)
         for method in METHODS:
             names = [f"{method}.{k}" for k in range(len(scales))]
             if set(names) == set(arrays):

@@ -68,14 +68,14 @@ def test_prediction_needs_a_fit_and_the_same_width():
 @pytest.mark.parametrize("rates", [np.ones(3), np.ones((2, 1)), np.array(1.0)])
 def test_saved_arrays_must_have_the_axes_that_the_router_says(rates):
     files = {"rates.npz": pack_arrays({"rates": rates, "width": np.array(3)})}
-    with pytest.raises(ValueError, match="rates.npz must hold rates for 2 scales; train"):
+    with pytest.raises(ValueError, match="not a constant router: rates has shape .*; train"):
         ConstantRouter.from_files(files, SCALES)
 
 
 def test_an_axis_is_as_long_in_one_saved_array_as_in_another():
     router = NeighbourRouter(SCALES).fit(np.ones((4, 3)), np.ones((4, 2)))
     files = {"neighbours.npz": pack_arrays({**router.arrays_, "center": np.ones(2)})}
-    with pytest.raises(ValueError, match="neighbours.npz must hold center for 2 scales"):
+    with pytest.raises(ValueError, match="not a knn router: .* has shape"):
         NeighbourRouter.from_files(files, SCALES)
 
 

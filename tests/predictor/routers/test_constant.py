@@ -12,5 +12,5 @@ def test_it_gives_the_weighted_means():
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(ValueError, match="not an .npz file"):
+    with pytest.raises(ValueError, match="not a constant router: File is not a zip"):
         ConstantRouter.from_files({}, (1, 9))
