@@ -67,16 +67,29 @@ check: lint test
 fuzz: $(STAMP)
 	$(BIN)/python -m scripts.fuzzing.run --seconds 600
 
-# A training of m3-mini from nothing, two processes of one thread each; each stage goes on where it was
-# killed. models/m3-mini/README.md tells how the weights that are shipped came about.
-FINETUNE := $(BIN)/torchrun --standalone --nproc-per-node 2 -m scripts.cli finetune --bf16 --workers 1 \
-  --optimizer muon
+# A training of m3-mini on the wide draw, two processes of one thread each; each stage goes on where
+# it was killed. From the shipped weights: make mini MINI_FROM='--model m3-mini'. On one GPU:
+# make mini PROCESSES=1 MINI_ARGS='--device cuda --bf16'. models/m3-mini/README.md tells how the
+# weights that are shipped came about.
+PROCESSES ?= 2
+MINI_FROM ?= --from-scratch
+# Where the processor has no bfloat16 of its own, it is emulated many times slower.
+MINI_ARGS ?= $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --bf16)
+FINETUNE := $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m scripts.cli finetune \
+  --data scenes-v3 --workers 1 --optimizer muon
+WHOLE := --scales-per-step 2 --described 3 --turns 9 --dense-weight 0.2 --align-weight 0.5 \
+  --ground-weight 0.5
+LADDER := $(BIN)/python -m scripts.benchmarks.ladder --images 200
 
 mini: $(STAMP)
-	$(FINETUNE) --out runs/mini/tower --from-scratch --dense --steps 3000 --batch 3 --tower-rate 1.2e-3
-	$(FINETUNE) --out runs/mini/whole --model runs/mini/tower --steps 7500 --batch 4 --scales-per-step 2 \
-	  --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --described 3 --turns 9 \
-	  --dense-weight 0.2 --align-weight 0.5 --ground-weight 0.5 --seed 1
+	$(FINETUNE) $(MINI_ARGS) --out runs/mini/tower $(MINI_FROM) --dense --steps 4000 --batch 3 \
+	  --tower-rate 1e-3 --seed 11
+	$(FINETUNE) $(MINI_ARGS) --out runs/mini/whole --model runs/mini/tower $(WHOLE) --steps 10000 \
+	  --batch 4 --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --seed 12
+	$(LADDER) --model runs/mini/whole --json runs/mini/whole.json
+	$(FINETUNE) $(MINI_ARGS) --out runs/mini/last --model runs/mini/whole $(WHOLE) --steps 10000 \
+	  --batch 4 --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
+	$(LADDER) --model runs/mini/last --json runs/mini/last.json
 
 clean:
 	rm -rf .venv .venv-lowest .venv-newest build *.egg-info .mypy_cache .ruff_cache .pytest_cache
