@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from labels.scenes.draws import SCENES_V2, find_draw
+from labels.scenes.draws import SCENES_V2, Draw, find_draw
+from m3_backbone.serialization import short_hash
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from scripts.finetuning.settings import Sizes, Source
 from scripts.stages.model import Opening
@@ -27,6 +28,10 @@ IDENTITY = (
     "images",
     "max_length",
 )
+
+
+SHOWN = 10
+"""Of what was left out, so many are named."""
 
 
 def parse_scales(text: str) -> tuple[int, ...]:
@@ -54,6 +59,8 @@ def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings) -> 
         raise click.UsageError(
             "--cached keeps the tower as it is: give --tower-rate 0 too, and no --images"
         )
+    if source.skip_bad and not source.images:
+        raise click.UsageError("--skip-bad leaves out conversations: give --images too")
     if settings.dense_weight and (find_draw(source.data) is None or not settings.tower_rate):
         raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
     if not settings.dense_weight and (settings.align_weight or settings.ground_weight):
@@ -70,6 +77,26 @@ def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
         raise click.UsageError("--adapter writes a LoRA: give --lora-rank too")
     if rank and not language_rate:
         raise click.UsageError("--lora-rank trains at --language-rate, which is 0: raise it")
+
+
+def choose_draw(data: str) -> Draw:
+    """Find the scenes that --data names, or those of a fresh m3-mini; their fonts are there."""
+    from labels.scenes.wide.typefaces import check_fonts
+
+    drawn = find_draw(data) or SCENES_V2
+    if drawn.wide:
+        check_fonts()
+    return drawn
+
+
+def report_skipped(skipped: list[str]) -> str:
+    """Say on stderr what was left out, and give what a run is recognized by in addition."""
+    for message in skipped[:SHOWN]:
+        click.echo(f"left out: {message}", err=True)
+    if len(skipped) > SHOWN:
+        click.echo(f"left out: {len(skipped) - SHOWN} more", err=True)
+    # A run is taken up again only where the same ones are left out.
+    return f" skipped={short_hash(' '.join(skipped))}" if skipped else ""
 
 
 @click.command(cls=OneLineCommand)
@@ -118,7 +145,6 @@ def main(
     Example: m3scale finetune --model my/llava --data mix.json --images coco --out runs/tuned
     """
     from labels.scenes.dense_targets import DENSE_TARGETS
-    from labels.scenes.wide.typefaces import check_fonts
     from m3_backbone.training.distributed import group_rank, joined_group
     from scripts.finetuning import recipes
     from scripts.finetuning.start import open_start
@@ -134,18 +160,20 @@ def main(
     given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
     loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
     settings = replace(settings, dense_targets=DENSE_TARGETS)
-    drawn = find_draw(source.data) or SCENES_V2
-    if drawn.wide:
-        check_fonts()
+    drawn = choose_draw(source.data)
     # Under a LoRA the language model is frozen: half precision is enough to read it.
     dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
     with joined_group(device):
+        # Before the model, which takes long to open.
+        data, skipped = ([], []) if dense else recipes.open_data(source, out, loop, settings)
+        loop = replace(loop, purpose=loop.purpose + report_skipped(skipped))
         start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales), drawn)
         if dense:
             result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, drawn)
         else:
-            draw = recipes.draw_batches(start, source, sizes, loop, settings.dense_weight > 0)
+            draw = recipes.draw_batches(start, data, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)
         if group_rank() == 0:
+            result |= {"skipped": len(skipped)} if skipped else {}
             figures = "  ".join(f"{name}: {value:.4g}" for name, value in result.items())
             click.echo(f"{figures}\nwrote {out}")

@@ -16,7 +16,10 @@ from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
 IGNORED = -100
 
 Turn = tuple[int, str, str]
-"""One turn of a conversation: images in front of the question, the question, its answer."""
+"""One turn of a conversation: number of images, the question, its answer.
+
+The images stand in front of the question, but for those whose markers the question holds itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,9 @@ class PromptBuilder:
         """Write a conversation of one turn or more, up to where its last answer starts."""
         messages: list[dict[str, Any]] = []
         for images, question, answer in turns:
-            # Images first, as LLaVA is trained.
-            content = [{"type": "image"}] * images + [{"type": "text", "text": question}]
+            # Images first, as LLaVA is trained. Without images a marker is a part of the text.
+            front = max(images - question.count(self.image_marker), 0)
+            content = [{"type": "image"}] * front + [{"type": "text", "text": question}]
             messages.append({"role": "user", "content": content})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         fallback = self._template.replace("<image>", self.image_marker)

@@ -91,6 +91,19 @@ def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, li
     return text, answers
 
 
+def spell_marker(prompts: PromptBuilder) -> list[int]:
+    """Tokenize the text of the image marker as any other text."""
+    read = prompts.tokenizer(
+        f"\n{prompts.image_marker}",
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_offsets_mapping=True,
+    )
+    # The line break keeps a tokenizer from putting a space in front, and is dropped.
+    places = zip(read["input_ids"], read["offset_mapping"], strict=True)
+    return [one for one, (start, _) in places if start > 0]
+
+
 def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
     """Tokenize a conversation and label its answers with their ends.
 
@@ -103,12 +116,17 @@ def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
     read = prompts.tokenizer(
         text, add_special_tokens=prompts.adds_start(text), return_offsets_mapping=True
     )
-    ids = list(read["input_ids"])
-    labels = []
-    for one, (start, _) in zip(ids, read["offset_mapping"], strict=True):
-        # By its first character: a token belongs where it begins.
-        labels.append(one if any(start in answer for answer in answers) else IGNORED)
     expected = sum(turn[0] for turn in turns)
+    # Without images a marker is a word that people use.
+    spelled = {} if expected else {prompts.image_token_id: spell_marker(prompts)}
+    ids: list[int] = []
+    labels: list[int] = []
+    for token, (start, _) in zip(read["input_ids"], read["offset_mapping"], strict=True):
+        # By its first character: a token belongs where it begins.
+        is_learnt = any(start in answer for answer in answers)
+        for one in spelled.get(token, [token]):
+            ids.append(one)
+            labels.append(one if is_learnt else IGNORED)
     images = ids.count(prompts.image_token_id)
     ends = labels.count(prompts.tokenizer.eos_token_id)
     # More ends are fine, as an answer may hold the end token's text itself.

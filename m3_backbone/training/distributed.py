@@ -46,6 +46,15 @@ def group_size() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
+def sum_over_group(count: int, device: torch.device) -> int:
+    """Add up a count over all processes."""
+    if group_size() == 1:
+        return count
+    total = torch.tensor(count, device=device)
+    distributed.all_reduce(total)
+    return int(total.item())
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over all processes, in one exchange.
 

@@ -25,7 +25,7 @@ from m3_backbone.training.auxiliary_losses import (
     watched_layer,
 )
 from m3_backbone.training.conversations import ConversationText
-from m3_backbone.training.distributed import prefetch_batches
+from m3_backbone.training.distributed import prefetch_batches, sum_over_group
 from m3_backbone.training.loop import StepLog, TrainingLoop
 from m3_backbone.training.losses import join_crops, scale_loss
 from m3_backbone.training.packing import PackedText
@@ -215,6 +215,12 @@ def finetune(
         settings: what is trained.
         loop_settings: how long.
         checkpoint: file for resuming; a killed run goes on from it. `LOG` is written beside it.
+
+    Returns:
+        The losses at the end.
+
+    Raises:
+        ValueError: if no answer token was trained.
     """
     parts = choose_parts(model, settings)
     set_checkpointing(model, settings)
@@ -247,5 +253,9 @@ def finetune(
         if log.dropped:
             status["dropped"] = log.dropped
         bar.set_postfix(status)
+    if sum_over_group(log.answer_tokens, model.device) == 0:
+        raise ValueError(
+            f"nothing was learnt in {loop_settings.steps} steps: no answer was short enough"
+        )
     model.eval()
     return Finetuned(average, log.dropped)

@@ -157,6 +157,7 @@ class StepLog:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         self.dropped = 0
+        self.answer_tokens = 0
         if not path.is_file() or group_rank() > 0:
             return
         # The line of a step is written before the step counts as done: these are all whole.
@@ -164,6 +165,7 @@ class StepLog:
         write_atomically(path, "".join(kept).encode())
         if kept:
             self.dropped = int(json.loads(kept[-1])["dropped"])
+            self.answer_tokens = sum(int(json.loads(line)["answer_tokens"]) for line in kept)
 
     def write(self, losses: Mapping[int, float], answer_tokens: int, dropped: int) -> None:
         """Add the line of one step.
@@ -174,6 +176,7 @@ class StepLog:
             dropped: questions or conversations that were too long to learn from in this step.
         """
         self.dropped += dropped
+        self.answer_tokens += answer_tokens
         if group_rank() > 0:
             return
         finite = {scale: loss if math.isfinite(loss) else None for scale, loss in losses.items()}

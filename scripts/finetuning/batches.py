@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,13 @@ from labels.scenes.dense_targets import dense_targets, ground_turns
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
 from labels.scenes.splits import draw_image, make_scene
-from labels.sources.llava_conversations import Conversation
+from labels.sources.llava_conversations import IMAGE, Conversation
 from m3_backbone.hosts.anyres import CropLayout, Size, count_visual_tokens
 from m3_backbone.hosts.config import crop_layout
 from m3_backbone.hosts.llava import encode_pixels
 from m3_backbone.hosts.llava_next import check_processor, cut_image
-from m3_backbone.images import load_image
-from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.images import load_image, open_image
+from m3_backbone.inference.prompts import PromptBuilder, Turn
 from m3_backbone.training.conversations import pack_conversations
 from m3_backbone.training.distributed import prefetch_batches
 from m3_backbone.training.finetune import Batch
@@ -257,6 +258,9 @@ def conversation_batches(
 
     Returns:
         Number -> batch.
+
+    Raises:
+        ValueError: if no conversation has an answer that fits.
     """
     prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
     layout = crop_layout(start.model.config)
@@ -268,12 +272,23 @@ def conversation_batches(
         # At the largest scale: what fits there fits at all.
         return count_visual_tokens(image_size, finest, layout)
 
+    def is_learnt(one: Conversation) -> bool:
+        sizes = [read_size(path) for path in one.images]
+        turns = place_markers(one, prompts)
+        return not pack_conversations(prompts, [(turns, sizes)], count_visual, max_length).dropped
+
+    if not any(is_learnt(one) for one in conversations):
+        raise ValueError(
+            f"no conversation has an answer within --max-length {max_length} tokens, its images "
+            f"with up to {finest} each included: nothing would be learnt; raise it"
+        )
+
     def draw(number: int) -> Batch:
         places = range(number * size, (number + 1) * size)
         chosen = [conversations[shuffled_place(len(conversations), seed, i)] for i in places]
         images = [[load_image(path) for path in one.images] for one in chosen]
         sized = [
-            (one.turns, [image.size for image in own])
+            (place_markers(one, prompts), [image.size for image in own])
             for one, own in zip(chosen, images, strict=True)
         ]
         text = pack_conversations(prompts, sized, count_visual, max_length)
@@ -286,6 +301,21 @@ def conversation_batches(
         return Batch(read_pixels(start.image_processor, kept, layout), text)
 
     return draw
+
+
+def place_markers(one: Conversation, prompts: PromptBuilder) -> list[Turn]:
+    """Write the model's own marker where a conversation names its images."""
+    return [
+        # Without images `IMAGE` is text.
+        (count, question.replace(IMAGE, prompts.image_marker) if count else question, answer)
+        for count, question, answer in one.turns
+    ]
+
+
+def read_size(path: Path) -> Size:
+    """Read width and height of an image file [pixels], as it is stored."""
+    with open_image(path, str(path)) as image:
+        return image.size
 
 
 def read_pixels(

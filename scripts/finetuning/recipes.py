@@ -9,7 +9,7 @@ from labels.scenes.dense_targets import DENSE_TARGETS
 from labels.scenes.draws import Draw, find_draw
 from labels.scenes.items import CONTENTS
 from labels.scenes.vocabulary import GLYPHS, WORDS
-from labels.sources.llava_conversations import read_conversations
+from labels.sources.llava_conversations import Conversation, read_conversations
 from labels.sources.loading import load_questions
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.finetune import Batch, finetune
@@ -26,33 +26,65 @@ from scripts.finetuning.batches import (
     question_examples,
     scene_examples,
 )
+from scripts.finetuning.checking import keep_usable, remember_images
 from scripts.finetuning.settings import Sizes, Source
-from scripts.finetuning.start import Start, unfinished, write_checkpoint
+from scripts.finetuning.start import Start, checked_images, unfinished, write_checkpoint
+
+Data = list[Conversation] | Callable[[int], Example]
+"""What is trained on: conversations, or index -> an image and what is asked about it."""
+
+
+def open_data(
+    source: Source, out: Path, loop: LoopSettings, settings: FinetuneSettings
+) -> tuple[Data, list[str]]:
+    """Open what to train on, and check all images that conversations name.
+
+    Args:
+        source: what to train on.
+        out: folder that the training writes.
+        loop: seed, and whether to show progress.
+        settings: whether batches are also to say what every patch of a scene shows.
+
+    Returns:
+        The data, and the message of each conversation that was left out.
+
+    Raises:
+        ValueError: if a conversation cannot be used and is not to be left out, or none can.
+    """
+    if source.images is None:
+        return open_examples(source, loop.seed, settings.dense_weight > 0), []
+    skipped: list[str] = []
+    bad = skipped if source.skip_bad else None
+    read = read_conversations(Path(source.data), source.images, bad)
+    kept = keep_usable(read, checked_images(out), bad, loop.quiet)
+    if not kept:
+        raise ValueError(f"no conversation of {source.data} can be used; the first: {skipped[0]}")
+    return kept, skipped
 
 
 def draw_batches(
-    start: Start, source: Source, sizes: Sizes, loop: LoopSettings, dense: bool
+    start: Start, data: Data, sizes: Sizes, loop: LoopSettings, out: Path
 ) -> Callable[[int], Batch]:
     """Make batches for `m3_backbone.training.finetune`.
 
     Args:
         start: the model and what prepares its images and text.
-        source: what to train on.
+        data: what to train on.
         sizes: sizes of a batch.
         loop: seed, and whether to show progress.
-        dense: whether batches also say what every patch of a scene shows.
+        out: folder that the training writes.
 
     Returns:
         Number -> batch.
     """
-    if source.images:
-        read = read_conversations(Path(source.data), source.images)
-        return conversation_batches(start, read, sizes.batch, sizes.max_length, loop.seed)
-    example = open_examples(source, loop.seed, dense)
+    if isinstance(data, list):
+        batches = conversation_batches(start, data, sizes.batch, sizes.max_length, loop.seed)
+        remember_images(data, checked_images(out))
+        return batches
     prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
     if not sizes.cached:
-        return finetune_batches(example, start.image_processor, prompts, sizes.batch)
-    draw = image_batches(example, start.image_processor, sizes.batch)
+        return finetune_batches(data, start.image_processor, prompts, sizes.batch)
+    draw = image_batches(data, start.image_processor, sizes.batch)
     # Whole batches, and at least one.
     count = max(sizes.cached // sizes.batch, 1)
     return cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)

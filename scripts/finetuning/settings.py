@@ -21,9 +21,13 @@ class Source:
     images: Path | None = field(
         default=None,
         metadata={
-            "help": "Folder of the images that the JSON file of --data names.",
+            "help": "Folder of the images that the conversations of --data name.",
             "type": click.Path(path_type=Path, exists=True, file_okay=False),
         },
+    )
+    skip_bad: bool = field(
+        default=False,
+        metadata={"help": "Leave out conversations that cannot be used, and count them."},
     )
     split: str = field(default="train", metadata={"help": "Split of --data."})
     turns: int = field(default=12, metadata={"help": "Most questions per image.", "min": 1})

@@ -24,6 +24,7 @@ TOKENIZER_SCENES = 2000
 TURNS_PER_SCENE = 8
 TRAINABLE = ("llava", "llava_next")
 CHECKPOINT = "unfinished.pt"
+CHECKED_IMAGES = "images.json"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ def unfinished(out: Path) -> Path:
     """Name the file that holds a run until it is finished."""
     # Beside the folder, which is complete or not there.
     return out.with_name(out.name + ".unfinished") / CHECKPOINT
+
+
+def checked_images(out: Path) -> Path:
+    """Name the file that lists the images which an unfinished run has found good."""
+    return unfinished(out).with_name(CHECKED_IMAGES)
 
 
 def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:

@@ -12,6 +12,8 @@ from PIL import Image, ImageCms
 from m3_backbone.images import check_image, decode_image
 from m3_backbone.pixels import BACKGROUND, FORMATS
 
+Image.init()
+WRITTEN = [kind for kind in FORMATS if kind in Image.SAVE]  # old releases have no AVIF
 fixed = settings(derandomize=True, deadline=None, max_examples=60)
 sides = st.integers(8, 40)
 
@@ -137,7 +139,7 @@ def to_mode(image, mode):
 
 
 @fixed
-@given(st.sampled_from(COLOURS), st.sampled_from([None, *FORMATS]), sides, sides)
+@given(st.sampled_from(COLOURS), st.sampled_from([None, *WRITTEN]), sides, sides)
 def test_colours_of_every_mode_and_format_are_those_of_rgb(mode, kind, width, height):
     original = colours(width, height)
     image = to_mode(original, mode)
@@ -204,7 +206,9 @@ def oriented(kind, orientation):
     return encode(image, kind, exif=exif, **({"quality": 100} if kind == "AVIF" else {}))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF") if kind in WRITTEN]
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_images_in_memory_are_turned_as_files_are(kind, orientation):
     content = oriented(kind, orientation)
@@ -231,7 +235,7 @@ PICTURES = {
     "PNG exif": lambda image: oriented("PNG", 6),
     "WEBP exif": lambda image: oriented("WEBP", 6),
     "TIFF exif": lambda image: oriented("TIFF", 6),
-    **{kind: lambda image, kind=kind: encode(image, kind) for kind in FORMATS},
+    **{kind: lambda image, kind=kind: encode(image, kind) for kind in WRITTEN},
 }
 
 

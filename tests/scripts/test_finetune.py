@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -64,7 +65,8 @@ def test_features_encoded_once_train_too(finetune):
         (("--ground-weight", "1"), "need a --dense-weight above 0"),
         (("--adapter",), "--adapter writes a LoRA: give --lora-rank too"),
         (("--lora-rank", "2", "--language-rate", "0"), "--language-rate, which is 0"),
-        (("--images", "."), "is not JSON"),
+        (("--images", "."), "expected an object with a list of 'conversations'"),
+        (("--skip-bad",), "--skip-bad leaves out conversations: give --images too"),
         (("--from-scratch",), "either --model NAME or --from-scratch"),
         (
             ("--tower-rate", "0", "--projector-rate", "0", "--language-rate", "0"),
@@ -110,6 +112,27 @@ def test_conversations_are_trained_with_everything_on(finetune, talks):
     assert all(len(line["losses"]) == 1 for line in actual)
     # A step is an epoch: four turns with two words and an end each.
     assert [line["answer_tokens"] for line in actual] == [12, 12]
+
+
+def test_what_learns_nothing_writes_nothing(finetune, talks):
+    done = finetune(*talks, "--steps", "2", "--max-length", "2")
+    assert done.exit_code == 2
+    assert "no conversation has an answer within --max-length 2 tokens" in done.output
+    assert not list(finetune.folder.glob("tuned*"))
+
+
+def test_bad_conversations_are_left_out_where_that_is_asked_for(finetune, talks):
+    (finetune.folder / "data" / "1.png").write_bytes(b"no image any more")
+    done = finetune(*talks, "--steps", "1")
+    assert done.exit_code == 2
+    assert re.search(r"entry 1 of .*1\.png is not an image", done.output)
+    assert len(done.output.strip().splitlines()) == 1
+    assert not list(finetune.folder.glob("tuned*"))
+    done = finetune(*talks, "--steps", "1", "--skip-bad")
+    assert done.exit_code == 0, done.output
+    assert "skipped: 1" in done.output
+    assert re.search(r"left out: entry 1 of .*1\.png is not an image", done.output)
+    assert (finetune.folder / "tuned" / "config.json").is_file()
 
 
 def test_an_adapter_is_written_alone(finetune, talks):

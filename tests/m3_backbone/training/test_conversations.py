@@ -1,8 +1,11 @@
 """What is learnt of conversations; the loss is that of the official code and of transformers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from m3_backbone.checkpoints.official.opening import open_official_model
 from m3_backbone.checkpoints.official.tokenizer import open_tokenizer, set_template
@@ -17,6 +20,7 @@ from m3_backbone.training.conversations import (
 from m3_backbone.training.losses import scale_loss
 
 IMAGE_ID = 3
+MINI = Path(__file__).parents[3] / "models" / "m3-mini"
 TURNS = [(1, "what is the cat?", "red"), (0, "how many?", "big dog")]
 WHOLE = (
     "<s> USER : <image> what is the cat ? ASSISTANT : [red </s>] USER : how many ? ASSISTANT : "
@@ -185,3 +189,37 @@ def test_the_loss_is_that_of_the_official_code(find_golden, variant):
             assert loss == pytest.approx(float(outputs[f"loss_{scale}"]), abs=1e-5)
             labels = text.lay_out([int(n) for n in outputs[f"n_visual_{scale}"]])[1]
             assert labels.tolist() == outputs[f"labels_expanded_{scale}"].tolist()
+
+
+def test_images_stay_where_a_question_names_them(prompts):
+    turns = [(2, "is <image> the <image> ?", "red"), (1, "what ?", "big")]
+    assert show(prompts.tokenizer, tokenize_turns(prompts, turns)) == (
+        "<s> USER : is <image> the <image> ? ASSISTANT : [red </s>] USER : <image> what ? "
+        "ASSISTANT : [big </s>]"
+    )
+
+
+def test_the_marker_is_text_where_there_are_no_images(prompts):
+    said = [(0, "is <image> red ?", "the <image> dog")]
+    ids, labels = tokenize_turns(prompts, said)
+    assert IMAGE_ID not in ids
+    spelled = prompts.tokenizer(" < image > ", add_special_tokens=False)["input_ids"]
+    assert [label for label in labels if label != IGNORED] == [
+        *prompts.tokenizer("the", add_special_tokens=False)["input_ids"],
+        *spelled,
+        *prompts.tokenizer("dog", add_special_tokens=False)["input_ids"],
+        prompts.tokenizer.eos_token_id,
+    ]
+    packed = pack_conversations(prompts, [(said, [])], lambda size: 1, 99)
+    assert packed.sizes == ()
+
+
+def test_a_marker_is_spelled_as_text_by_a_byte_level_tokenizer():
+    tokenizer = AutoTokenizer.from_pretrained(MINI)
+    prompts = PromptBuilder(tokenizer, tokenizer.convert_tokens_to_ids("<image>"))
+    ids, labels = tokenize_turns(prompts, [(0, "Is <image> red?", "The <image> is.")])
+    assert prompts.image_token_id not in ids
+    assert "Is <image> red?" in tokenizer.decode(ids)
+    assert tokenizer.decode([label for label in labels if label != IGNORED]).strip() == (
+        "The <image> is.</s>"
+    )

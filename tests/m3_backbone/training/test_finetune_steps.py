@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder
 from m3_backbone.training.conversations import pack_conversations
 from m3_backbone.training.finetune import (
     LOG,
@@ -218,6 +218,16 @@ def test_what_is_dropped_is_counted_over_a_kill(model, draw, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         finetune(model, stop, SCALES, TRAINED, loop, path)
     assert finetune(model, lambda _: short, SCALES, TRAINED, loop, path).dropped == 6
+
+
+def test_a_run_without_an_answer_token_is_an_error(model, draw, tmp_path):
+    full = draw(0)
+    (ids, labels), *_ = full.text.rows
+    cut = replace(full, text=replace(full.text, rows=((ids, [IGNORED] * len(labels)),), dropped=1))
+    with pytest.raises(ValueError, match="nothing was learnt in 2 steps"):
+        run(model, lambda _: cut, tmp_path, steps=2)
+    # One answer is enough, also if a run that was killed saw it.
+    run(model, lambda number: cut if number else full, tmp_path / "other", steps=2)
 
 
 def test_a_missing_peft_is_one_line(model, monkeypatch):
