@@ -32,6 +32,7 @@ class Draw:
         questions_per_image: most questions of an image.
         line_raster: whether lines of text start at multiples of their height.
         most_counted: how often a thing occurs at most that is asked to be counted.
+        repeated: share of the things that are drawn a few times, to be counted.
         free: whether things have any size and lie anywhere, not on the raster of patches.
         wide: whether scenes have the fonts, backgrounds, faults and words of `labels.scenes.wide`.
     """
@@ -46,6 +47,7 @@ class Draw:
     questions_per_image: int = 6
     line_raster: bool = True
     most_counted: int = 3
+    repeated: float = 0.25
     free: bool = False
     wide: bool = False
 
@@ -208,6 +210,7 @@ SCENES_V3 = replace(
         "scene": {**SCENES_V2.family_weights["scene"], "counting": 0.9},
     },
     most_counted=9,
+    repeated=0.4,
     free=True,
     wide=True,
 )

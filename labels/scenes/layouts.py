@@ -73,13 +73,13 @@ def draw_classes(random: Random, unseen: bool) -> list[str]:
 
 
 def fill_classes(random: Random, draw: Draw, classes: list[str], count: int) -> list[str]:
-    """Draw `count` pictograms: half of the classes once, a quarter a few times.
+    """Draw `count` pictograms: half of the classes once, some a few times.
 
     The other classes fill the rest. Only a pictogram that occurs once can be asked about by name,
     even among two hundred, and one that is to be counted must not be too frequent.
     """
     unique = classes[: max(1, len(classes) // 2)]
-    few = classes[len(unique) : len(unique) + len(classes) // 4]
+    few = classes[len(unique) : len(unique) + int(len(classes) * draw.repeated)]
     others = classes[len(unique) + len(few) :] or unique
     # Some a few times, then the others until there are enough, and all shuffled.
     names = unique + [
@@ -186,12 +186,12 @@ def make_chart(random: Random, draw: Draw, unseen: bool) -> Layout:
     rows = pick_number(random, CHART_ROWS)
     words = pick_many(random, WORDS, rows)
     start, letter = size_lines(random, draw, rows, 2 * LONGEST_WORD)
-    bars, unit = size_bars(random, draw, letter, LONGEST_WORD)
+    words_left, bars, unit = size_bars(random, draw, letter, LONGEST_WORD)
     items = []
     for row, word in enumerate(words):
         level = int(random.integers(1, HIGHEST_VALUE + 1))
         top = start + 2 * letter * row
-        box = (0, top, letter * len(word), top + 2 * letter)
+        box = (words_left, top, words_left + letter * len(word), top + 2 * letter)
         items.append(Item(word, word, box, row=row, value=level))
         bar = (
             bars,

@@ -137,19 +137,24 @@ def size_list(random: Random, draw: Draw) -> tuple[int, int]:
     return side, rows
 
 
-def size_bars(random: Random, draw: Draw, letter: int, word: int) -> tuple[int, int]:
-    """Choose where bars start and how long a bar of value 1 is, in pixels.
+def size_bars(random: Random, draw: Draw, letter: int, word: int) -> tuple[int, int, int]:
+    """Choose where the words and the bars of a chart start, and how long a bar of value 1 is.
 
     Args:
         random: source of all choices.
         draw: what to draw.
         letter: width of a letter [pixels].
         word: letters of the longest word.
+
+    Returns:
+        Left edge of the words, left edge of the bars and length of value 1, in pixels.
     """
     if not draw.free:
-        return BAR_START, RASTER
-    longest = (IMAGE_SIDE - letter * word) // HIGHEST_VALUE
+        return 0, BAR_START, RASTER
+    words = letter * word
+    longest = (IMAGE_SIDE - words) // HIGHEST_VALUE
     unit = draw_size(random, min(SMALLEST_UNIT, longest), longest)
-    return letter * word + draw_offset(
-        random, draw, IMAGE_SIDE - letter * word - unit * HIGHEST_VALUE + 1
-    ), unit
+    room = IMAGE_SIDE - words - unit * HIGHEST_VALUE
+    bars = words + draw_offset(random, draw, room + 1)
+    left = draw_offset(random, draw, IMAGE_SIDE - bars - unit * HIGHEST_VALUE + 1)
+    return left, left + bars, unit

@@ -22,6 +22,9 @@ Mask = NDArray[np.float32]
 # Where the letters of a word stand, in units of the height of the line.
 BASELINE = 0.76
 
+# How much of its box a digit fills, so that neighbours do not run into each other.
+DIGIT_SIZE = 0.88
+
 TRACK_STRENGTH = 0.22
 
 # Faults: how often and how strong. Brighter or darker, and gray would be taken for white.
@@ -72,7 +75,7 @@ def digit_mask(text: str, font: str, width: int, height: int) -> Mask:
     """Draw a digit as large as fits into a box [height, width], centred; alpha in [0, 1]."""
     master = master_digit(text, font)
     # The tighter side decides, so that the digit keeps its proportions.
-    scale = min(width / master.width, height / master.height)
+    scale = DIGIT_SIZE * min(width / master.width, height / master.height)
     size = (max(round(master.width * scale), 1), max(round(master.height * scale), 1))
     canvas = Image.new("L", (width, height))
     small = master.resize(size, Image.Resampling.HAMMING)
