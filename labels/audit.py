@@ -112,7 +112,7 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
 
 def _guess_rate(question: Question) -> float:
     if question.choices:
-        return len(right_options(question)) / len(question.choices)
+        return len(right_options(question)) / sum(map(bool, question.choices))
     return 0.5 if question.metric == "yes_no" else 0.0
 
 

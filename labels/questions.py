@@ -39,9 +39,11 @@ class Question:
         question: the text as a person would type it; no template, no options.
         answers: accepted answers; ten human ones for the metric `vqa`, none for `reference`.
         metric: name of the metric, a key of `labels.metrics.registry.METRICS`.
-        choices: options of a multiple-choice question, at most 26, else empty.
+        choices: options of a multiple-choice question, at most 26, else empty. An empty text keeps
+            the place of an option that is not there, so that the others keep their letters.
         group: family or dataset the question belongs to.
         meta: facts about the question that no router may see (size in pixels, ...).
+        right: numbers of the right options, counted from 0; empty where `answers` alone says it.
 
     >>> Question("q1", "i1", "What colour is the mug?", ("red",), "exact").choices
     ()
@@ -58,12 +60,14 @@ class Question:
     choices: tuple[str, ...] = ()
     group: str = ""
     meta: Mapping[str, float | int | str] = field(default_factory=dict, hash=False)
+    right: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked or scored.
 
         Raises:
-            ValueError: if there is no id, question or answer, or more choices than letters.
+            ValueError: if there is no id, question or answer, more choices than letters, or a right
+                one that is not there.
         """
         if not self.sample_id:
             raise ValueError(f"a question without sample_id: {self.question!r}")
@@ -79,6 +83,12 @@ class Question:
                 f"sample {self.sample_id!r} has {len(self.choices)} choices; "
                 f"at most {len(LETTERS)} have a letter"
             )
+        there = {place for place, choice in enumerate(self.choices) if choice}
+        if not there.issuperset(self.right):
+            raise ValueError(
+                f"sample {self.sample_id!r}: the right choices are {self.right}, but there are "
+                f"only {sorted(there)}"
+            )
 
 
 class QuestionSet(Sequence[Question]):
@@ -89,6 +99,7 @@ class QuestionSet(Sequence[Question]):
         questions: the questions; their sample ids must be unique.
         load_image: image_id -> RGB image; called each time an image is needed, nothing is kept.
         joined: image_id of a question about several images -> ids of these, in their order.
+        skipped: what was wrong with each row of the source that was left out.
 
     Raises:
         ValueError: if there is no question, or two share a sample id.
@@ -100,8 +111,10 @@ class QuestionSet(Sequence[Question]):
         questions: Iterable[Question],
         load_image: ImageLoader,
         joined: Joined = NOT_JOINED,
+        skipped: tuple[str, ...] = (),
     ) -> None:
         self.name = name
+        self.skipped = skipped
         self._questions = tuple(questions)
         self._load_image = load_image
         self._joined = joined
@@ -158,7 +171,10 @@ class QuestionSet(Sequence[Question]):
         """Take the questions about some images, as a set of its own in the same order."""
         wanted = set(image_ids)
         questions = [question for question in self._questions if question.image_id in wanted]
-        return QuestionSet(self.name, questions, self._load_image, self._joined)
+        return self._part(questions)
+
+    def _part(self, questions: Iterable[Question]) -> "QuestionSet":
+        return QuestionSet(self.name, questions, self._load_image, self._joined, self.skipped)
 
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each distinct image, images in order of first appearance."""
@@ -180,7 +196,7 @@ class QuestionSet(Sequence[Question]):
     def __getitem__(self, index: int | slice) -> "Question | QuestionSet":
         """Take one question, or a slice as a set of its own."""
         if isinstance(index, slice):
-            return QuestionSet(self.name, self._questions[index], self._load_image, self._joined)
+            return self._part(self._questions[index])
         return self._questions[index]
 
 
@@ -230,18 +246,21 @@ def format_question(question: Question, suffix: str = "", choice_suffix: str = "
     Answer with the option's letter.
     """
     options = [
-        f"{letter}. {choice}" for letter, choice in zip(LETTERS, question.choices, strict=False)
+        f"{letter}. {choice}"
+        for letter, choice in zip(LETTERS, question.choices, strict=False)
+        if choice
     ]
     instruction = choice_suffix if question.choices else suffix
     lines = [question.question, *options, instruction]
     return "\n".join(line for line in lines if line)
 
 
-def question_record(question: Question) -> dict[str, str | list[str]]:
-    """Write a question as text and lists of text, the form it is stored and hashed in.
+def question_record(question: Question) -> dict[str, str | list[str] | list[int]]:
+    """Write a question as text and lists, the form it is stored and hashed in.
 
     Returns:
-        One value per field; `meta` as JSON with sorted keys.
+        One value per field; `meta` as JSON with sorted keys. `right` only if it says something, so
+        that questions of older runs keep their hash.
     """
     # One column of text for whatever facts there are; sorted, so that equal facts hash alike.
     meta = json.dumps(dict(question.meta), sort_keys=True, default=_unwrap_number)
@@ -254,6 +273,7 @@ def question_record(question: Question) -> dict[str, str | list[str]]:
         "choices": list(question.choices),
         "group": question.group,
         "meta": meta,
+        **({"right": list(question.right)} if question.right else {}),
     }
 
 

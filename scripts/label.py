@@ -61,10 +61,11 @@ def main(
     Example: m3scale label --source scenes:test --limit 300 --out runs/mine/outcomes/test
 
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
-    optional. A preset brings all that for a known benchmark. An image may be a list of images: the
-    question is about all of them, and costs the sum of their tokens. A run that was stopped goes on
-    where it was; a finished one is left as it is. Start it several times on the same folder (or
-    with torchrun --nproc-per-node N -m scripts.cli label) to split the work.
+    optional. A preset brings all that for a known benchmark. All rows are checked before the model
+    is opened. An image may be a list of images: the question is about all of them, and costs the
+    sum of their tokens. A run that was stopped goes on where it was; a finished one is left as it
+    is. Start it several times on the same folder (or with torchrun --nproc-per-node N -m
+    scripts.cli label) to split the work.
     """
     if status is not None:
         show_status(status, json_file)

@@ -34,21 +34,32 @@ def score_choice(answer: str, question: Question) -> Score:
     picked = read_option(answer, question.choices)
     if picked is None:
         return UNREADABLE
-    return Score(float(picked in right_options(question)), True)
+    right = right_options(question)
+    text = ANSWER_PREFIX.sub("", answer.strip())
+    if not LETTER_ALONE.match(text) and not LETTER_FIRST.match(text):
+        right = _same_text(question.choices, right)  # by its text it named all that are equal
+    return Score(float(picked in right), True)
+
+
+def _same_text(choices: tuple[str, ...], options: set[int]) -> set[int]:
+    texts = {choices[option] for option in options}
+    return {place for place, choice in enumerate(choices) if choice in texts}
 
 
 def right_options(question: Question) -> set[int]:
-    """Find the options that the accepted answers name, as texts or as letters.
+    """Tell the right options: by number, or where none was given as the accepted answers say.
 
     Returns:
         Numbers of the right options, from 0; empty if no answer names one.
     """
+    if question.right:
+        return set(question.right)
     # Text goes first: a data set that stores texts may well have an option called "A".
     options: set[int] = set()
     for accepted in question.answers:
         index = _match_text(accepted, question.choices)
         if index is None:
-            index = _match_letter(LETTER_ALONE, accepted, len(question.choices))
+            index = _match_letter(LETTER_ALONE, accepted, question.choices)
         options |= {index} if index is not None else set()
     return options
 
@@ -62,26 +73,28 @@ def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
     text = ANSWER_PREFIX.sub("", answer.strip())
     # A letter goes first here, as prompts ask for one; "A" alone may also be an option's text.
     for pattern in (LETTER_ALONE, LETTER_FIRST):
-        index = _match_letter(pattern, text, len(choices))
+        index = _match_letter(pattern, text, choices)
         if index is not None:
             return index
     return _match_text(text, choices)
 
 
-def _match_letter(pattern: re.Pattern[str], text: str, n_choices: int) -> int | None:
+def _match_letter(pattern: re.Pattern[str], text: str, choices: tuple[str, ...]) -> int | None:
     match = pattern.match(text.strip())
     if match is None:
         return None
     # Of the alternatives of a pattern, one group has the letter.
     letter = next(group for group in match.groups() if group)
     index = LETTERS.index(letter.upper())
-    return index if index < n_choices else None
+    return index if index < len(choices) and choices[index] else None
 
 
 def _match_text(text: str, choices: tuple[str, ...]) -> int | None:
-    wanted = normalise_text(text)
-    # The whole text: an option inside a sentence could be one that is ruled out.
-    for index, choice in enumerate(choices):
-        if normalise_text(choice) == wanted:
-            return index
+    # The text as it is goes first: options may differ in capitals or quotes alone.
+    for fold in (str.strip, normalise_text):
+        wanted = fold(text)
+        # The whole text: an option inside a sentence could be one that is ruled out.
+        for index, choice in enumerate(choices):
+            if choice and fold(choice) == wanted:
+                return index
     return None

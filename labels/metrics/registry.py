@@ -58,7 +58,7 @@ def settle_reference(question: Question, answer: str) -> Question:
     option = read_option(answer, question.choices)
     if option is None:
         return replace(question, answers=(answer,))
-    return replace(question, answers=(LETTERS[option],), metric="choice")
+    return replace(question, answers=(LETTERS[option],), metric="choice", right=(option,))
 
 
 def list_closing(question: Question) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ def list_closing(question: Question) -> tuple[str, ...]:
     if question.metric == "yes_no":
         return ("Yes", "No")
     beginnings = {choice.strip()[:1] for choice in question.choices}
-    letters = LETTERS[: len(question.choices)]
-    return tuple(letter for letter in letters if letter not in beginnings)
+    options = zip(LETTERS, question.choices, strict=False)
+    return tuple(letter for letter, text in options if text and letter not in beginnings)
 
 
 def check_scorable(question: Question) -> None:
@@ -99,7 +99,7 @@ def check_scorable(question: Question) -> None:
 
 
 def _check_options(question: Question, sample: str) -> None:
-    if question.metric == "choice" and len(question.choices) < 2:
+    if question.metric == "choice" and sum(map(bool, question.choices)) < 2:
         raise ValueError(f"{sample} has metric choice but fewer than two choices")
     wants_option = question.metric == "choice" or (question.metric == "mmmu" and question.choices)
     if wants_option and not right_options(question):

@@ -52,6 +52,7 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
     "choices": pa.list_(pa.string()),
     "group": pa.string(),
     "meta": pa.string(),
+    "right": pa.list_(pa.int32()),  # not in files of older versions, null where it says nothing
 }
 
 Value = str | int | float | bool
@@ -99,6 +100,7 @@ def unpack_questions(content: bytes) -> list[Question]:
         row["answers"] = tuple(row["answers"])
         row["choices"] = tuple(row["choices"])
         row["meta"] = json.loads(row["meta"])
+        row["right"] = tuple(row.get("right") or ())
         questions.append(Question(**row))
     return questions
 

@@ -26,8 +26,15 @@ MOST = 10**9
 MOST_PARTS = 10**6
 """Bounds of what is read: a damaged count must not take all memory."""
 
-UNNAMED: dict[str, Setting] = {"pooling": "average", "losses": 0, "first_token": 0, "extras": ""}
-"""Settings of older runs, whose manifest does not name them."""
+UNNAMED: dict[str, Setting] = {
+    "pooling": "average",
+    "losses": 0,
+    "first_token": 0,
+    "extras": "",
+    "skipped": 0,
+    "skipped_rows": "",
+}
+"""Settings whose manifest does not name them: of older runs, and of runs without bad rows."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,34 @@
 What this is not: a decoder; `labels.sources.rows` decodes what is listed here.
 """
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from labels.sources.cells import is_empty, misfit, parse_list, show
 from m3_backbone.images import check_image
 from m3_backbone.videos import count_frames, even_places, list_frames
+
+ENDINGS = (".jpg", ".png", ".jpeg", ".webp")
+"""Endings that are tried for a file named without one."""
+
+LONGEST_PATH = 1024
+
+DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,")
+STARTS = ("iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh", "UklGR", "Qk", "SUkqAA", "TU0AKg")
+"""How PNG, JPEG, GIF, WebP, BMP and TIFF begin in base64."""
+
+SHORTEST = 64
+"""Characters of base64; no image has less, and few paths that begin so have more."""
+
+FORMS = "an image (bytes, or a path as text)"
 
 
 @dataclass(frozen=True)
@@ -27,23 +46,18 @@ class Picture:
     frames: tuple[int, ...] = (0,)
 
     def read(self, name: str) -> bytes:
-        """Read the content of the image file; messages call the sample by `name`.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-        """
+        """Read the content of the image file; messages call the sample by `name`."""
         if isinstance(self.source, bytes):
             return self.source
-        if not self.source.is_file():
-            raise FileNotFoundError(f"{name}: there is no image file {self.source}")
-        return self.source.read_bytes()
+        return _find_file(self.source, name).read_bytes()
 
 
 def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> list[Picture]:
     """List the pictures of an image cell.
 
     Args:
-        cell: a path, bytes, a dict of both, a PIL image, or a list of these.
+        cell: a path, bytes, base64, a data URI, a dict of bytes and path, a PIL image, or a list of
+            these, also written as text. Nulls among them are no images.
         folder: where relative paths start.
         frames: frames to take of each video, which is an animated file or a folder of image files;
             None takes the first picture of a file, and no folder.
@@ -55,11 +69,14 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
     Raises:
         ValueError: if the cell holds no image.
     """
-    if isinstance(cell, list | tuple):
-        if not cell:
+    if isinstance(cell, str) and cell[:1] == "[":
+        cell = parse_list(cell) or cell
+    if isinstance(cell, list | tuple | np.ndarray):
+        parts = [part for part in cell if not _is_null(part)]
+        if not parts:
             raise ValueError(f"{name}: expected at least one image, got an empty list")
         # Lists may be nested, as where each of several columns holds one.
-        return [one for part in cell for one in list_pictures(part, folder, frames, name)]
+        return [one for part in parts for one in list_pictures(part, folder, frames, name)]
     source = _find_source(cell, folder, name)
     if frames is None:
         return [Picture(source)]
@@ -69,6 +86,13 @@ def list_pictures(cell: object, folder: Path, frames: int | None, name: str) -> 
         return [Picture(files[place]) for place in even_places(len(files), frames)]
     total = count_frames(Picture(source).read(name), f"{name}: the video")
     return [Picture(source, tuple(even_places(total, frames)))]
+
+
+def _is_null(cell: object) -> bool:
+    """Tell whether there is no image, as where a row has fewer than others."""
+    if isinstance(cell, Mapping):
+        return not (cell.get("bytes") or cell.get("path"))
+    return is_empty(cell) or (isinstance(cell, list) and all(map(_is_null, cell)))
 
 
 def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
@@ -81,8 +105,36 @@ def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
         check_image(cell, name).save(kept, "PNG", compress_level=1)
         return kept.getvalue()
     if not isinstance(cell, str) or not cell:
-        raise ValueError(
-            f"{name}: expected an image (bytes, or a path as text), got {type(cell).__name__}"
-        )
+        kind = f"{type(cell).__name__} {show(cell)}"
+        raise ValueError(f"{name}: expected {FORMS}, got {kind}")
+    content = _decode_base64(cell)
+    if content is not None:
+        return content
+    if len(cell) > LONGEST_PATH or "\0" in cell or "://" in cell:
+        raise ValueError(misfit(name, f"{FORMS} or base64", cell))
     # An absolute path stays as it is: joining drops what stands before it.
     return folder / cell
+
+
+def _decode_base64(text: str) -> bytes | None:
+    """Decode a data URI, or base64 that begins as an image does; None if it is neither."""
+    uri = DATA_URI.match(text)
+    if uri is None and (len(text) < SHORTEST or not text.startswith(STARTS)):
+        return None
+    try:
+        return base64.b64decode("".join(text[uri.end() if uri else 0 :].split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _find_file(path: Path, name: str) -> Path:
+    """Find an image file, also where its name lacks the ending.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    endings = () if path.suffix.lower() in ENDINGS else ENDINGS
+    for place in (path, *(path.with_name(path.name + ending) for ending in endings)):
+        if place.is_file():
+            return place
+    raise FileNotFoundError(f"{name}: there is no image file {str(path)[-200:]}")

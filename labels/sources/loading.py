@@ -1,14 +1,12 @@
-"""Where questions come from: any data set that `datasets` opens, or the built-in benchmark.
+"""Where questions come from: any data set with the columns, or the built-in benchmark.
 
 What this is not: a list of known data sets (`labels.sources.benchmarks`). A data set is mapped to
-questions by naming its columns, see `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`.
+questions by naming its columns, see `labels.sources.columns`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -16,70 +14,82 @@ from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
 from labels.scenes.draws import Draw, find_draw
 from labels.scenes.vocabulary import REPHRASED
-from labels.sources.rows import ImageColumn, image_cell, make_question
+from labels.sources.cells import read_text, show
+from labels.sources.columns import REQUIRED_COLUMNS, map_columns, take_cell
+from labels.sources.files.folders import open_files
+from labels.sources.files.joining import join
+from labels.sources.files.table import Record
+from labels.sources.opening import SPLIT_COLUMN, Opened, open_source
+from labels.sources.rows import Fields, ImageColumn, image_cell, make_question
 
-REQUIRED_COLUMNS = ("image", "question", "answers")
-OPTIONAL_COLUMNS = ("sample_id", "metric", "choices", "group", "answer_index", "context")
-
-# Fields that may lie in several columns, named with commas between them.
-SEVERAL_COLUMNS = ("image", "choices")
-
-FILE_KINDS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 SCENES_IMAGES = 100
+
+USUAL_METRIC = "exact"
+"""The metric of questions that name none, where the user names none either."""
+
+SHOWN = 10
+"""Bad rows that a message names."""
 
 QUIET_SECONDS = 2.0
 """After so long a progress bar is shown."""
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """Where and how the images of a data set lie in files.
+class Reading:
+    """How a source is read, beside its columns.
 
     Attributes:
-        folder: where relative paths start; the source's own folder if None.
+        folder: where relative image paths start; the source's own folder if None.
         frames: frames to take of each video, which is an animated file or a folder of image files;
             None where images are still.
+        field: where a .json file holds its rows; found by itself if None.
+        answers: a second file with the answers, joined by the sample id; None if the source has
+            them.
+        skip_bad: whether to leave out rows that cannot be used; else they are an error.
+        list_bad: writes all of them to a file, one line each, where a message holds only the first.
     """
 
     folder: Path | None = None
     frames: int | None = None
+    field: str | None = None
+    answers: Path | None = None
+    skip_bad: bool = False
+    list_bad: Callable[[Sequence[str]], Path] | None = None
 
 
-STILL = ImageFiles()
+PLAIN = Reading()
 
 
 def load_questions(
     source: str,
     *,
-    split: str = "test",
+    split: str | None = None,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
-    metric: str = "exact",
-    files: ImageFiles = STILL,
+    metric: str | None = None,
+    reading: Reading = PLAIN,
 ) -> QuestionSet:
     """Load questions and check every one of their images.
 
     Args:
-        source: name of a data set on the Hugging Face Hub, or NAME:CONFIGURATION, a folder
-            (`save_to_disk`, or files of any kind that `datasets` knows), a .parquet, .jsonl or
-            .json file, or the built-in benchmark as "scenes", "scenes:SPLIT" or, in
-            words that are held out of training, "scenes:SPLIT:rephrased"; "scenes-v1" and
+        source: a file or folder, see `labels.sources.opening`; name of a data set on the Hugging
+            Face Hub, or NAME:CONFIGURATION; or the built-in benchmark as "scenes", "scenes:SPLIT"
+            or, in words that are held out of training, "scenes:SPLIT:rephrased"; "scenes-v1" and
             "scenes-v3" are its other draws.
-        split: split to take where the source has several; a single file has none.
+        split: split to take where the source has several; "test" if None.
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
-        columns: our field -> the source's column, for fields with another name there; see
-            `REQUIRED_COLUMNS` and `OPTIONAL_COLUMNS`. Images may be in several columns, named with
-            commas between them, or in one as lists.
-        metric: metric of the questions that do not name their own, a key of `METRICS`.
-        files: where images lie, and whether they are videos.
+        columns: our field -> the source's column, for fields with another name there.
+        metric: metric of the questions that do not name their own, a key of `METRICS`;
+            `USUAL_METRIC` if None.
+        reading: where images lie, and what else there is to say.
 
     Returns:
         The questions. Image ids are content hashes; images are decoded again when asked for.
 
     Raises:
-        FileNotFoundError: if the source looks like a local path and there is nothing.
-        ValueError: if an argument, a column, a question or an image is not usable.
+        ValueError: if an argument or a column is not usable; or if rows are not, and `reading` does
+            not leave them out. A path without anything is a FileNotFoundError.
 
     >>> import json
     >>> from tempfile import TemporaryDirectory
@@ -95,30 +105,49 @@ def load_questions(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
+    columns = columns or {}
     draw = find_draw(source.partition(":")[0])
     if draw:
-        return _load_scenes(draw, source.partition(":")[2] or split, limit)
+        _refuse_unused(source, split, {"--column": columns, "--metric": metric}, reading)
+        return _load_scenes(draw, source.partition(":")[2] or split or "test", limit)
+    metric = metric or USUAL_METRIC
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
-    path = Path(source).expanduser()
-    if _looks_local(source) and not path.exists():
-        raise FileNotFoundError(f"there is no data set at {source}; check the path")
-    if path.is_file() and not path.stat().st_size:
-        raise ValueError(f"{source} is empty; expected one question a line or row")
-    with _quiet_datasets():
-        dataset = _open_dataset(source, path, split)
-        needed = _need_columns(metric, columns or {})
-        fields = _map_columns(source, dataset.column_names, columns or {}, needed)
-        image_columns = _split_columns(fields["image"], dataset.column_names)
-        dataset = _keep_encoded(dataset, image_columns)
-        # Before any row is read, so that a few rows of a large set are quick.
-        if limit is not None:
-            dataset = dataset.select(range(min(limit, len(dataset))))
-    folder = files.folder or (path if path.is_dir() else path.parent)
-    images = ImageColumn(dataset, image_columns, folder, files.frames)
-    name = source if path.is_file() or not dataset.split else f"{source}:{dataset.split}"
-    rows = _read_rows(dataset, fields, images, metric)
-    return QuestionSet(name, rows, images.load, images.joined)
+    opened = open_source(source, split, limit, reading.field)
+    if reading.answers is not None:
+        key = columns.get("sample_id", "sample_id")
+        answers = open_files([reading.answers])
+        opened = replace(opened, table=join(opened.table, answers, key.split("|")))
+    present = opened.table.columns
+    fields = map_columns(source, present, columns, _need_columns(metric, columns))
+    folder = reading.folder or opened.folder
+    images = ImageColumn(opened.table.rows, fields["image"], folder, reading.frames)
+    questions, bad = _read_rows(opened, fields, images, metric, limit)
+    if bad and not (reading.skip_bad and questions):
+        raise ValueError(_describe_bad(opened.name, bad, len(bad) + len(questions), reading))
+    return QuestionSet(opened.name, questions, images.load, images.joined, tuple(bad))
+
+
+def is_scenes(source: str) -> bool:
+    """Tell whether a source is the built-in benchmark."""
+    return find_draw(source.partition(":")[0]) is not None
+
+
+def _refuse_unused(
+    source: str, split: str | None, given: Mapping[str, object], reading: Reading
+) -> None:
+    words = {
+        "--split": split if ":" in source else None,
+        **given,
+        "--image-folder": reading.folder,
+        "--frames": reading.frames,
+        "--field": reading.field,
+        "--answers": reading.answers,
+        "--skip-bad": reading.skip_bad,
+    }
+    for option, value in words.items():
+        if value:
+            raise ValueError(f"{source} takes no {option}: the benchmark says all that itself")
 
 
 def _load_scenes(draw: Draw, split: str, limit: int | None) -> QuestionSet:
@@ -130,110 +159,70 @@ def _load_scenes(draw: Draw, split: str, limit: int | None) -> QuestionSet:
     return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED, draw=draw)
 
 
-def _looks_local(source: str) -> bool:
-    return source.startswith((".", "/", "~")) or Path(source).suffix in FILE_KINDS
-
-
-def _open_dataset(source: str, path: Path, split: str) -> Any:
-    import datasets  # a second of import that the built-in benchmark does not need
-
-    try:
-        if path.is_file() and path.suffix in FILE_KINDS:
-            kind = FILE_KINDS[path.suffix]
-            # A lone file has the split "train", whatever split was asked for.
-            return datasets.load_dataset(kind, data_files=str(path), split="train")
-        if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-            return _pick_split(source, datasets.load_from_disk(str(path)), split)
-        if path.exists():
-            return datasets.load_dataset(str(path), split=split)
-        name, _, configuration = source.partition(":")
-        return datasets.load_dataset(name, configuration or None, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        # What went wrong is in the cause; `datasets` wraps it in a general message.
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise ValueError(f"{source} cannot be read as a data set: {reason}") from error
-
-
-def _pick_split(source: str, loaded: Any, split: str) -> Any:
-    if not isinstance(loaded, dict):
-        return loaded
-    if split not in loaded:
-        raise ValueError(f"{source} has no split {split!r}; it has: {', '.join(loaded)}")
-    return loaded[split]
-
-
 def _need_columns(metric: str, columns: Mapping[str, str]) -> tuple[str, ...]:
     if metric == REFERENCE or "answer_index" in columns:
         return tuple(name for name in REQUIRED_COLUMNS if name != "answers")
     return REQUIRED_COLUMNS
 
 
-def _map_columns(
-    source: str, present: list[str], columns: Mapping[str, str], needed: Sequence[str]
-) -> dict[str, str]:
-    known = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
-    for field in columns:
-        if field not in known:
-            raise ValueError(f"unknown field {field!r} in the columns; known: {', '.join(known)}")
-    mapped = {}
-    for field in known:
-        column = columns.get(field, field)
-        names = _split_columns(column, present) if field in SEVERAL_COLUMNS else [column]
-        missing = [name for name in names if name not in present]
-        if not missing:
-            mapped[field] = column
-        elif field in needed or field in columns:
-            raise ValueError(
-                f"{source} has no column {missing[0]!r} for the field {field!r}; it has: "
-                f"{', '.join(present)}; name the right one as {field}=COLUMN"
-            )
-    return mapped
-
-
-def _split_columns(column: str, present: list[str]) -> list[str]:
-    # A column may have a comma in its name, so the whole name is tried first.
-    return [column] if column in present else column.split(",")
-
-
-def _keep_encoded(dataset: Any, columns: list[str]) -> Any:
-    import datasets
-
-    # The data set must not decode images itself: their bytes are checked and hashed first.
-    encoded = datasets.Image(decode=False)
-    for column in columns:
-        feature = dataset.features[column]
-        if isinstance(feature, datasets.Image):
-            dataset = dataset.cast_column(column, encoded)
-        elif isinstance(getattr(feature, "feature", None), datasets.Image):
-            dataset = dataset.cast_column(column, datasets.List(encoded))
-    return dataset
-
-
 def _read_rows(
-    dataset: Any, fields: Mapping[str, str], images: ImageColumn, metric: str
-) -> Iterator[Question]:
+    opened: Opened, fields: Fields, images: ImageColumn, metric: str, limit: int | None
+) -> tuple[list[Question], list[str]]:
+    questions: list[Question] = []
+    bad: list[str] = []
+    known: set[str] = set()
+    others: set[str] = set()
     # The bar appears only if reading takes long, and only on a terminal.
-    rows = tqdm(dataset, desc="reading", unit=" rows", delay=QUIET_SECONDS, disable=None)
-    for index, row in enumerate(rows):
-        sample_id = str(row[fields["sample_id"]]) if "sample_id" in fields else str(index)
-        name = f"sample {sample_id!r}"
-        image_id = images.register(index, image_cell(row, images.columns), name)
-        question = make_question(row, fields, sample_id, {"image_id": image_id, "metric": metric})
-        check_scorable(question)
-        yield question
+    numbers = range(len(opened.table.rows))
+    for index in tqdm(numbers, "reading", unit=" rows", delay=QUIET_SECONDS, disable=None):
+        if len(questions) + len(bad) == limit:
+            break
+        try:
+            row = opened.table.rows[index]
+            if opened.split and (other := _other_split(row, opened.split)):
+                others.add(other)
+                continue
+            question = _read_row(index, row, fields, images, metric)
+            if question.sample_id in known:
+                raise ValueError(
+                    f"sample {show(question.sample_id)} occurs twice; sample ids must be unique"
+                )
+            known.add(question.sample_id)
+            questions.append(question)
+        except (ValueError, OSError) as error:
+            bad.append(" ".join(str(error).split()))
+    if others and not questions and not bad:
+        there = ", ".join(sorted(others)[:8])
+        raise ValueError(f"{opened.name} has no row of the split {opened.split!r}; it has: {there}")
+    return questions, bad
 
 
-@contextmanager
-def _quiet_datasets() -> Iterator[None]:
-    import datasets
+def _read_row(
+    index: int, row: Record, fields: Fields, images: ImageColumn, metric: str
+) -> Question:
+    names = fields.get("sample_id")
+    where = f"row {index + 1}, column {names[0]!r}" if names else ""
+    named = read_text(take_cell(row, names[0]), where) if names else ""
+    sample_id = named or str(index)
+    image_id = images.register(index, image_cell(row, images.columns), f"sample {show(sample_id)}")
+    image_ids = (image_id, *images.joined.get(image_id, ()))
+    question = make_question(row, fields, sample_id, image_ids, metric)
+    check_scorable(question)
+    return question
 
-    were_off = datasets.are_progress_bars_disabled()
-    verbosity = datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what it logs, it raises as well
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(verbosity)
-        if not were_off:
-            datasets.enable_progress_bars()
+
+def _other_split(row: Record, split: str) -> str:
+    """Name the split of a row that belongs to another one."""
+    name = read_text(row.get(SPLIT_COLUMN), f"column {SPLIT_COLUMN!r}")
+    return "" if name == split else name or "none"
+
+
+def _describe_bad(source: str, bad: Sequence[str], total: int, reading: Reading) -> str:
+    message = (
+        f"{source}: {len(bad)} of {total} rows cannot be used, which --skip-bad would leave out: "
+        f"{'; '.join(bad[:SHOWN])}"
+    )
+    if len(bad) <= SHOWN:
+        return message
+    listed = f", all in {reading.list_bad(bad)}" if reading.list_bad else ""
+    return f"{message}; and {len(bad) - SHOWN} more{listed}"

@@ -1,26 +1,37 @@
 """Turns a row of any data set into a question, and its image cells into images.
 
-What this is not: a reader of files; `labels.sources.loading` opens the data set and knows its
-columns.
+What this is not: a reader of files (`labels.sources.files`) or of cells (`labels.sources.cells`).
 """
 
-import ast
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from labels.questions import Question, image_fingerprint, join_fingerprints
+from labels.sources.cells import (
+    NO_OPTION,
+    read_option_columns,
+    read_options,
+    read_text,
+    read_texts,
+)
+from labels.sources.columns import take_cell
+from labels.sources.files.table import Record
 from labels.sources.image_cells import Picture, list_pictures
+from labels.sources.options import find_options, number_option
 from m3_backbone.videos import decode_frames
 
-NOTHING = "nan"
-"""How data sets that went through pandas write a cell without text."""
+MARK = "<image>"
+"""How conversations say where the image is; the prompt puts it there itself."""
 
-Record = Mapping[str, Any]
-"""One row of a data set: column -> cell."""
+BY_OPTION = ("choice", "mmmu")
+"""Metrics whose answers name an option, where a question has options."""
+
+Fields = Mapping[str, Sequence[str]]
+"""Our field -> the row's columns, for the fields that the data set has."""
 
 
 class ImageColumn:
@@ -118,77 +129,118 @@ class ImageColumn:
 
 def image_cell(row: Record, columns: Sequence[str]) -> object:
     """Take the cell of the one image column of a row, or the list of the cells of several."""
-    cells = [row[column] for column in columns]
+    cells = [take_cell(row, column) for column in columns]
     return cells[0] if len(cells) == 1 else cells
 
 
 def make_question(
-    row: Record, columns: Mapping[str, str], sample_id: str, defaults: Record
+    row: Record, fields: Fields, sample_id: str, image_ids: Sequence[str], metric: str
 ) -> Question:
     """Build the question of a row.
 
     Args:
         row: the row.
-        columns: our field -> the row's column, for the fields that the data set has.
+        fields: where our fields are.
         sample_id: name of the sample.
-        defaults: values of fields that have no column: `image_id` and `metric`.
+        image_ids: what the question is about: the id of its image, or of several together, and
+            then the ids of these.
+        metric: the metric, unless the row names its own.
+
+    Returns:
+        The question; of one with options, the numbers of the right ones are known from here on.
     """
-    choices = _read_choices(row, columns.get("choices"), sample_id)
+    cells = Cells(row, fields, f"sample {sample_id!r:.80}")
+    metric = cells.text("metric") or metric
+    choices = cells.choices()
+    answers, right = cells.answers(metric, choices)
     # A hint stands on a line of its own before the question.
-    lines = (_read_text(row, columns.get(field)) for field in ("context", "question"))
-    answers = _read_texts(row, columns.get("answers"))
-    if "answer_index" in columns:
-        answers = (_pick_choice(choices, row[columns["answer_index"]], sample_id),)
+    context = cells.text("context")
+    lines = ("" if context == NO_OPTION else context, cells.question(max(len(image_ids) - 1, 1)))
     return Question(
         sample_id=sample_id,
-        image_id=defaults["image_id"],
-        question="\n".join(line for line in lines if line not in ("", NOTHING)),
+        image_id=image_ids[0],
+        question="\n".join(line for line in lines if line),
         answers=answers,
-        metric=_read_text(row, columns.get("metric")) or defaults["metric"],
+        metric=metric,
         choices=choices,
-        group=_read_text(row, columns.get("group")),
+        group=cells.text("group"),
+        right=right,
     )
 
 
-def _read_text(row: Record, column: str | None) -> str:
-    value = row[column] if column is not None else None
-    return "" if value is None else str(value)
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one row by our fields.
 
+    Attributes:
+        row: the row.
+        fields: where our fields are.
+        sample: what messages call it.
+    """
 
-def _read_texts(row: Record, column: str | None) -> tuple[str, ...]:
-    value = row[column] if column is not None else None
-    if value is None:
-        return ()
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return (str(value),)
-    # VQAv2 and similar sets keep each answer in a dict with the person's confidence.
-    cells = [cell["answer"] if isinstance(cell, Mapping) else cell for cell in value]
-    return tuple(str(cell) for cell in cells if cell is not None)
+    row: Record
+    fields: Fields
+    sample: str
 
+    def text(self, field: str) -> str:
+        """Read a text, "" if there is none."""
+        return read_text(self._cell(field), self._name(field))
 
-def _read_choices(row: Record, column: str | None, sample_id: str) -> tuple[str, ...]:
-    if column is None:
-        return ()
-    if column not in row:  # one column per option, empty where a question has fewer
-        texts = (_read_text(row, name) for name in column.split(","))
-        return tuple(text for text in texts if text not in ("", NOTHING))
-    cell = row[column]
-    if not isinstance(cell, str):
-        return _read_texts(row, column)
-    try:
-        return tuple(str(option) for option in ast.literal_eval(cell))  # MMMU stores lists as text
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise ValueError(
-            f"sample {sample_id!r}: expected a list of choices, got the text {cell!r}"
-        ) from error
+    def question(self, images: int) -> str:
+        """Read the question, without the marks of its images.
 
+        Args:
+            images: how many it has.
 
-def _pick_choice(choices: tuple[str, ...], index: object, sample_id: str) -> str:
-    # isdigit also refuses a minus sign, so that -1 is not taken for the last option.
-    position = int(str(index)) if str(index).isdigit() else len(choices)
-    if position >= len(choices):
-        raise ValueError(
-            f"sample {sample_id!r}: expected the number of one of its {len(choices)} choices, "
-            f"counted from 0, got {index!r}"
-        )
-    return choices[position]
+        Returns:
+            The text, around which nothing is said about where images stand.
+
+        Raises:
+            ValueError: if there are other marks than one per image, or words between them.
+        """
+        text = self.text("question")
+        marks = text.count(MARK)
+        if not marks:
+            return text
+        bare = text.strip()
+        together = (MARK * marks) in "".join(bare.split())
+        if marks != images or not together:
+            raise ValueError(
+                f"{self._name('question')}: holds {MARK} {marks} times for {images} image(s); "
+                "images stand in front of the question: leave the marks out"
+            )
+        return " ".join(text.split(MARK)).strip() if marks == 1 else text.replace(MARK, "").strip()
+
+    def choices(self) -> tuple[str, ...]:
+        """Read the options, () of an open question."""
+        names = self.fields.get("choices", ())
+        if len(names) > 1:
+            cells = [take_cell(self.row, name) for name in names]
+            return read_option_columns(cells, self._name("choices"))
+        return read_options(self._cell("choices"), self._name("choices"))
+
+    def answers(
+        self, metric: str, choices: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Read the accepted answers, and the numbers of the options that they name, if any."""
+        if "answer_index" in self.fields:
+            name = self._name("answer_index")
+            number = number_option(self._cell("answer_index"), choices, name)
+            return (choices[number],), (number,)
+        cell, name = self._cell("answers"), self._name("answers")
+        if isinstance(cell, bool) and metric == "yes_no":
+            cell = "yes" if cell else "no"
+        answers = read_texts(cell, name)
+        if not choices or metric not in BY_OPTION:
+            return answers, ()
+        # A column for each option has its letter for a name, and a key names the column.
+        lettered = len(self.fields["choices"]) > 1
+        return answers, find_options(answers, choices, lettered, name)
+
+    def _cell(self, field: str) -> object:
+        names = self.fields.get(field)
+        return take_cell(self.row, names[0]) if names else None
+
+    def _name(self, field: str) -> str:
+        names = self.fields.get(field, (field,))
+        return f"{self.sample}, column {','.join(names)!r}"

@@ -1,7 +1,7 @@
 """The work of `m3scale label`: a request, the file that keeps it, and the run."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labels.labelling.settings import LabelSettings
-from m3_backbone.files import write_json
+from m3_backbone.files import check_output, write_atomically, write_json
 from m3_backbone.serialization import parse_json
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from labels.questions import QuestionSet
 
 REQUEST = "request.json"
+
+BAD_ROWS = "bad_rows.txt"
 
 FIRST = 8
 """Questions that are compared to tell whether a source is still the same."""
@@ -33,11 +35,13 @@ class LabelRequest(LabelSettings):
     source: str = field(
         default="",
         metadata={
-            "help": "Hub name, saved folder, .parquet or .jsonl file, or scenes:SPLIT of the "
-            "benchmark."
+            "help": "File (.jsonl, .json, .csv, .tsv, .parquet), folder, Hub name, or scenes:SPLIT "
+            "of the benchmark."
         },
     )
-    split: str = field(default="test", metadata={"help": "Split of the source."})
+    split: str | None = field(
+        default=None, metadata={"help": "Split of the source; test if it has several."}
+    )
     limit: int | None = field(
         default=None,
         metadata={"help": "Rows to take; of scenes, images.", "min": 1},
@@ -47,12 +51,33 @@ class LabelRequest(LabelSettings):
         metadata={
             "option": "--column",
             "metavar": "FIELD=NAME",
-            "help": "The source's name of a field; A,B for images or choices in several columns. "
-            "Repeatable.",
+            "help": "The source's name of a field; A,B for images or choices in several columns, "
+            "A|B for the first that is there, {A}.jpg for a file name made of columns. Repeatable.",
         },
     )
-    metric: str = field(
-        default="exact", metadata={"help": "Metric of questions that do not name their own."}
+    metric: str | None = field(
+        default=None,
+        metadata={
+            "help": "Metric of questions that do not name their own; exact if none is given."
+        },
+    )
+    rows_in: str | None = field(
+        default=None,
+        metadata={
+            "option": "--field",
+            "help": "Where a .json file holds its rows, if it has several lists.",
+        },
+    )
+    answers: str | None = field(
+        default=None,
+        metadata={
+            "help": "Second file with the answers, joined by the column of sample_id.",
+            "type": click.Path(exists=True, dir_okay=False),
+        },
+    )
+    skip_bad: bool = field(
+        default=False,
+        metadata={"help": "Leave out rows that cannot be used, and list them in the run's folder."},
     )
     image_folder: str | None = field(
         default=None,
@@ -70,19 +95,33 @@ class LabelRequest(LabelSettings):
         },
     )
 
-    def load_questions(self) -> "QuestionSet":
-        """Load the questions and check their images."""
-        from labels.sources.loading import ImageFiles, load_questions
+    def load_questions(
+        self, list_bad: Callable[[Sequence[str]], Path] | None = None
+    ) -> "QuestionSet":
+        """Load the questions and check their images; `list_bad` is that of `Reading`."""
+        from labels.sources.loading import Reading, load_questions
 
-        folder = Path(self.image_folder) if self.image_folder else None
         return load_questions(
             self.source,
             split=self.split,
             limit=self.limit,
             columns=self.columns,
             metric=self.metric,
-            files=ImageFiles(folder, self.frames),
+            reading=Reading(
+                folder=Path(self.image_folder) if self.image_folder else None,
+                frames=self.frames,
+                field=self.rows_in,
+                answers=Path(self.answers) if self.answers else None,
+                skip_bad=self.skip_bad,
+                list_bad=list_bad,
+            ),
         )
+
+    def inputs(self) -> list[Path]:
+        """List the files and folders that are read, of those that are named by a path."""
+        named = (self.source, self.image_folder, self.answers)
+        paths = (Path(one).expanduser() for one in named if one)
+        return [path for path in paths if path.exists()]
 
 
 def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
@@ -99,8 +138,13 @@ def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
 
 def read_request(folder: Path) -> LabelRequest | None:
     """Read the request of a run; None if there is none that this version can read."""
+    from labels.sources.loading import is_scenes
+
     try:
-        content = _read(folder)["request"]
+        content = dict(_read(folder)["request"])
+        if is_scenes(str(content.get("source"))):
+            # Older versions wrote the usual ones, which the benchmark now takes none of.
+            content.update(split=None, metric=None)
         # JSON has lists where the fields are tuples.
         tuples = {name: tuple(content.get(name, ())) for name in ("scales", "extras")}
         return LabelRequest(**{**content, **tuples})
@@ -176,9 +220,31 @@ def run_label(
     from labels.labelling.run import label
 
     start = time.perf_counter()
-    questions = request.load_questions()
+    check_output(folder, request.inputs(), _own_files)
+    questions = request.load_questions(lambda rows: write_bad_rows(folder, rows))
     label(questions, open_answerer(), folder, request, progress, share or ALONE)
     # One process writes it, so that the time is not added once for each.
     if share is None or share.rank == 0:
         write_request(folder, request, time.perf_counter() - start)
+        if questions.skipped:
+            write_bad_rows(folder, questions.skipped)
     return folder
+
+
+def write_bad_rows(folder: Path, rows: Sequence[str]) -> Path:
+    """List rows that cannot be used in a run's folder, one a line; give the file."""
+    return write_atomically(folder / BAD_ROWS, "".join(f"{row}\n" for row in rows).encode())
+
+
+def _own_files(folder: Path) -> Collection[str]:
+    """Name the files of a run; refuse a folder in which another has such a name."""
+    from labels.outcomes.manifest import MANIFEST, QUESTIONS_FILE
+
+    own = (QUESTIONS_FILE, REQUEST, BAD_ROWS)
+    # The manifest is written before any of them.
+    taken = [] if (folder / MANIFEST).exists() else [n for n in own[:2] if (folder / n).exists()]
+    if taken:
+        raise ValueError(
+            f"{folder} holds a {taken[0]} but no run: it would be overwritten; name another folder"
+        )
+    return own

@@ -10,7 +10,7 @@ from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
 from labels.outcomes.table import read_features, read_outcomes, read_questions
 from labels.questions import QuestionSet, image_fingerprint, join_fingerprints
-from labels.sources.loading import ImageFiles, load_questions
+from labels.sources.loading import Reading, load_questions
 
 SHADES = (0, 1, 2, 3)
 # The images of each question; of seven places four images are distinct.
@@ -96,7 +96,7 @@ def test_videos_become_frames(tmp_path, toy):
     first.save(tmp_path / "clip.png", save_all=True, append_images=others)
     line = {"question": "Shade?", "answers": "x", "image": "clip.png"}
     (tmp_path / "q.jsonl").write_text(json.dumps(line), encoding="utf-8")
-    [question] = load_questions(str(tmp_path / "q.jsonl"), files=ImageFiles(frames=2))
+    [question] = load_questions(str(tmp_path / "q.jsonl"), reading=Reading(frames=2))
     # Of five frames in two stretches, the middles are frames 1 and 3.
     assert question.image_id == identify(toy, 50, 150)
 

@@ -4,7 +4,8 @@ from PIL import Image
 
 from labels.metrics.registry import METRICS, score_answer
 from labels.sources.benchmarks import PRESETS
-from labels.sources.loading import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, load_questions
+from labels.sources.columns import FIELDS
+from labels.sources.loading import load_questions
 
 # One row of each copy, with what it holds beside the image: the columns of the data card.
 ROWS = {
@@ -113,5 +114,5 @@ def test_hints_choices_and_groups(load):
 def test_presets_name_what_there_is(preset):
     assert preset.metric in METRICS
     fields = {pair.partition("=")[0] for pair in preset.columns}
-    assert fields <= {*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS}
+    assert fields <= set(FIELDS)
     assert preset.source.startswith("lmms-lab/")

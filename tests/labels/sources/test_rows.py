@@ -1,13 +1,14 @@
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from labels.questions import image_fingerprint
 from labels.sources.rows import ImageColumn, make_question
 
-DEFAULTS = {"image_id": "i0", "metric": "exact"}
-FIELDS = {field: field for field in ("question", "answers", "metric", "choices", "group")}
+ONE = ("i0",)
+FIELDS = {field: (field,) for field in ("question", "answers", "metric", "choices", "group")}
 
 
 def encode(image, kind="PNG", **options):
@@ -89,7 +90,9 @@ def test_image_column_refuses_an_unknown_id(tmp_path):
     ],
 )
 def test_make_question_takes_every_kind_of_answers(answers, expected):
-    question = make_question({"question": "What?", "answers": answers}, _fields(2), "q0", DEFAULTS)
+    question = make_question(
+        {"question": "What?", "answers": answers}, _fields(2), "q0", ONE, "exact"
+    )
     assert question.answers == expected
     assert (question.metric, question.choices, question.group) == ("exact", (), "")
 
@@ -102,31 +105,80 @@ def test_make_question_reads_optional_columns():
         "choices": ["tea", "milk"],
         "group": "drinks",
     }
-    question = make_question(row, FIELDS, "q0", DEFAULTS)
+    question = make_question(row, FIELDS, "q0", ONE, "exact")
     assert (question.metric, question.choices) == ("choice", ("tea", "milk"))
     assert (question.group, question.image_id) == ("drinks", "i0")
 
 
 def test_make_question_names_the_sample_of_an_empty_question():
     with pytest.raises(ValueError, match="sample 'q9' has an empty question"):
-        make_question({"question": None, "answers": "x"}, _fields(2), "q9", DEFAULTS)
+        make_question({"question": None, "answers": "x"}, _fields(2), "q9", ONE, "exact")
 
 
 def _fields(count):
     return dict(list(FIELDS.items())[:count])
 
 
-@pytest.mark.parametrize("index", [2, "-1", "B", None])
+@pytest.mark.parametrize(
+    "index", [2, "-1", "B", None, True, 0.5, "1e0", [1], float("nan"), 10**400]
+)
 def test_make_question_refuses_a_choice_that_is_not_there(index):
     row = {"question": "Which?", "options": ["x", "y"], "right": index}
-    columns = {"question": "question", "choices": "options", "answer_index": "right"}
+    columns = {"question": ["question"], "choices": ["options"], "answer_index": ["right"]}
     with pytest.raises(ValueError, match="number of one of its 2 choices"):
-        make_question(row, columns, "q9", DEFAULTS)
+        make_question(row, columns, "q9", ONE, "exact")
 
 
 @pytest.mark.parametrize("text", ["x or y", "[1", "7"])
 def test_make_question_refuses_choices_that_are_no_list(text):
     row = {"question": "Which?", "answers": "x", "options": text}
-    columns = {"question": "question", "answers": "answers", "choices": "options"}
-    with pytest.raises(ValueError, match="sample 'q9': expected a list of choices, got the text"):
-        make_question(row, columns, "q9", DEFAULTS)
+    columns = {"question": ["question"], "answers": ["answers"], "choices": ["options"]}
+    with pytest.raises(ValueError, match="'q9', column 'options': expected a list of choices, got"):
+        make_question(row, columns, "q9", ONE, "exact")
+
+
+@pytest.mark.parametrize("index", [1, 1.0, "1", "1.0", np.int64(1), np.float32(1)])
+def test_the_number_of_a_choice_in_every_form(index):
+    row = {"question": "Which?", "options": ["leaf", "leaf"], "right": index}
+    columns = {"question": ["question"], "choices": ["options"], "answer_index": ["right"]}
+    assert make_question(row, columns, "q9", ONE, "choice").right == (1,)
+
+
+@pytest.mark.parametrize(
+    ("text", "images", "expected"),
+    [
+        ("<image>\nWhat is it?", 1, "What is it?"),
+        ("What is it?\n<image>", 1, "What is it?"),
+        ("Look at <image> and say.", 1, "Look at   and say."),
+        ("<image><image> Which?", 2, "Which?"),
+        ("<image>\n<image>\nWhich?", 2, "Which?"),
+    ],
+)
+def test_marks_of_images_are_taken_off(text, images, expected):
+    ids = ("i0",) if images == 1 else ("i0", "a", "b")
+    row = {"question": text, "answers": "x"}
+    assert make_question(row, _fields(2), "q9", ids, "exact").question == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [("<image> or <image>?", 2), ("<image><image>What?", 1), ("What does <image> mean?", 2)],
+)
+def test_other_marks_are_refused_by_name(text, images):
+    ids = ("i0",) if images == 1 else ("i0", "a", "b")
+    with pytest.raises(ValueError, match="'q9', column 'question': holds <image>"):
+        make_question({"question": text, "answers": "x"}, _fields(2), "q9", ids, "exact")
+
+
+@pytest.mark.parametrize("cell", [[], {"a": 1}, True, ["What?"], b"\xff", "\ud800?", float("inf")])
+def test_a_question_of_another_type_is_refused_by_name(cell):
+    with pytest.raises(ValueError, match="'q9', column 'question': expected text"):
+        make_question({"question": cell, "answers": "x"}, _fields(2), "q9", ONE, "exact")
+
+
+@pytest.mark.parametrize(("cell", "expected"), [(True, ("yes",)), (False, ("no",))])
+def test_truth_values_answer_yes_and_no_alone(cell, expected):
+    row = {"question": "Is it?", "answers": cell}
+    assert make_question(row, _fields(2), "q9", ONE, "yes_no").answers == expected
+    with pytest.raises(ValueError, match="column 'answers': expected text, got"):
+        make_question(row, _fields(2), "q9", ONE, "exact")
