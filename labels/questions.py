@@ -176,6 +176,10 @@ class QuestionSet(Sequence[Question]):
     def _part(self, questions: Iterable[Question]) -> "QuestionSet":
         return QuestionSet(self.name, questions, self._load_image, self._joined, self.skipped)
 
+    def exchange(self, questions: Iterable[Question]) -> "QuestionSet":
+        """Take other questions about the same images, such as some of these."""
+        return QuestionSet(self.name, questions, self._load_image, self._joined)
+
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each distinct image, images in order of first appearance."""
         groups: dict[str, list[Question]] = {}

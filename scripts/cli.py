@@ -16,6 +16,7 @@ COMMANDS = {
     "label": "Ask a model every question at every scale.",
     "compact": "Join the parts of a label folder into few files.",
     "import": "Import outcomes measured by another tool.",
+    "features": "Add to imported outcomes what a router is trained on.",
     "audit": "Tell whether routing can pay on labelled outcomes.",
     "oracle": "Show what the best choice of scale would score and cost, by named rules.",
     "profile": "Measure how long each scale takes on this machine.",

@@ -14,6 +14,7 @@ COMMANDS = (
     "label",
     "compact",
     "importing",
+    "features",
     "audit",
     "oracle",
     "profile",

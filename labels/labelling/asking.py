@@ -117,12 +117,7 @@ def ask_images(
     Returns:
         One row per question and scale, in the order of the questions, and their features.
     """
-    known = {} if known is None else known  # may be an empty dict that the caller keeps
-    batch = _Batch(
-        groups=groups,
-        texts=[[asking.write_text(question) for question in group] for group in groups],
-        images=_encode(asking, groups, known, take or asking.make_ready),
-    )
+    batch = _make_batch(asking, groups, known, take)
     answers = {scale: _answer(asking, batch, scale) for scale in asking.scales}
     # [n], question by question
     largest = answers[max(asking.scales)]
@@ -141,6 +136,36 @@ def ask_images(
     if asking.settings.losses:
         _add_losses(asking, batch, questions, rows)
     return rows, _make_features(asking, batch)
+
+
+Take = Callable[[str, str], Ready]
+"""Image id and sample id -> the image, ready to be encoded."""
+
+Ask = Callable[
+    [Asking, Sequence[Group], dict[str, EncodedImage], Take],
+    tuple[list[dict[str, Value]], Features],
+]
+"""What `ask_images` is: rows and features of a batch of images."""
+
+
+def encode_features(
+    asking: Asking,
+    groups: Sequence[Group],
+    known: dict[str, EncodedImage] | None = None,
+    take: Callable[[str, str], Ready] | None = None,
+) -> Features:
+    """Encode a batch of images and give the features of the questions about them; nothing is asked.
+
+    Args:
+        asking: how questions are written; nobody answers them.
+        groups: the questions, grouped by image id.
+        known: as in `ask_images`.
+        take: as in `ask_images`.
+
+    Returns:
+        What `ask_images` gives beside its rows.
+    """
+    return _make_features(asking, _make_batch(asking, groups, known, take))
 
 
 @dataclass(frozen=True)
@@ -168,6 +193,20 @@ class _Batch:
         """List image and text of each question, one after the other [n], [n]."""
         encoded = self.encoded
         return [encoded[group] for group in self.group_rows], _flatten(self.texts)
+
+
+def _make_batch(
+    asking: Asking,
+    groups: Sequence[Group],
+    known: dict[str, EncodedImage] | None,
+    take: Callable[[str, str], Ready] | None,
+) -> _Batch:
+    known = {} if known is None else known  # may be an empty dict that the caller keeps
+    return _Batch(
+        groups=groups,
+        texts=[[asking.write_text(question) for question in group] for group in groups],
+        images=_encode(asking, groups, known, take or asking.make_ready),
+    )
 
 
 def _flatten(groups: Sequence[Sequence[T]]) -> list[T]:

@@ -9,14 +9,15 @@ this is not: a model; it is handed an `Answerer`.
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from labels.labelling.answerer import Answerer
-from labels.labelling.asking import Asking, EncodedImage, Group, ask_images
+from labels.labelling.asking import Ask, Asking, EncodedImage, Group, ask_images
 from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
 from labels.labelling.settings import LabelSettings
@@ -85,8 +86,55 @@ def label(
     """
     for question in questions:
         check_scorable(question)  # before hours of answers that no metric could score
-    parts = _split(questions.by_image(), settings.images_per_part)
-    wanted = _plan_run(questions, answerer, settings, len(parts))
+    return carry_out(Plan(questions, answerer, settings), folder, progress, share)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of.
+
+    Attributes:
+        questions: what to ask.
+        answerer: the model.
+        settings: how to ask.
+        ask: gives the rows and features of a batch of images; `ask_images` or what stands for it.
+        more: further settings that decide what the run writes.
+        doing: what the progress bar says.
+    """
+
+    questions: QuestionSet
+    answerer: Answerer
+    settings: LabelSettings
+    ask: Ask = ask_images
+    more: Mapping[str, Setting] = field(default_factory=dict)
+    doing: str = "labelling"
+
+    @property
+    def parts(self) -> list[Sequence[Group]]:
+        """The questions of each part, grouped by image."""
+        return _split(self.questions.by_image(), self.settings.images_per_part)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the run as it begins."""
+        wanted = _plan_run(self.questions, self.answerer, self.settings, len(self.parts))
+        return replace(wanted, settings={**wanted.settings, **self.more})
+
+
+def carry_out(plan: Plan, folder: Path, progress: bool, share: Share = ALONE) -> Path:
+    """Make the parts of a run that are missing.
+
+    Args:
+        plan: the run.
+        folder: where it is written, or resumed if part of it is there already.
+        progress: whether to show a progress bar on stderr.
+        share: which parts this process makes, if others make the rest.
+
+    Returns:
+        The folder, as `label` leaves it.
+    """
+    questions, parts = plan.questions, plan.parts
+    wanted = plan.manifest
     prepare_folder(folder)
     # Before any result is written: a run with other settings is refused here.
     manifest = open_run(folder, wanted)
@@ -98,13 +146,13 @@ def label(
     write_atomically(folder / QUESTIONS_FILE, pack_questions(questions))
     # Only what is missing is made: that is all there is to resuming.
     missing = _find_missing(folder, manifest, share)
-    asking = _plan_asking(questions, answerer, settings, manifest)
+    asking = _plan_asking(questions, plan.answerer, plan.settings, manifest)
     # Part -> the one after it, whose images are prepared meanwhile.
     following = dict(pairwise(share.order(missing)))
     bar = tqdm(
         total=len(questions),
         initial=len(questions) - sum(_count(parts[index]) for index in missing),
-        desc=f"labelling {questions.name}",
+        desc=f"{plan.doing} {questions.name}",
         unit=" questions",
         disable=not progress,
     )
@@ -112,7 +160,7 @@ def label(
         for index in share_out(folder, missing, share):
             start = time.perf_counter()
             ahead.expect(_list_images(asking, parts, index, following.get(index)))
-            contents = _make_part(asking, parts[index], bar, ahead)
+            contents = _make_part(asking, parts[index], plan.ask, bar, ahead)
             work = _note_work(index, parts[index], time.perf_counter() - start)
             write_part(Part(index, index, folder), manifest.run, contents, [work])
     _finish_if_whole(folder, manifest)
@@ -182,14 +230,14 @@ def _list_images(
 
 
 def _make_part(
-    asking: Asking, part: Sequence[Group], bar: "tqdm[None]", ahead: Lookahead
+    asking: Asking, part: Sequence[Group], ask: Ask, bar: "tqdm[None]", ahead: Lookahead
 ) -> dict[str, bytes]:
     """Ask a part's questions batch by batch; give its files by their suffix."""
     size = asking.settings.images_per_batch
     batches = []
     known: dict[str, EncodedImage] = {}
     for place, groups in enumerate(_split(part, size), start=1):
-        batches.append(ask_images(asking, groups, known, ahead.take))
+        batches.append(ask(asking, groups, known, ahead.take))
         bar.update(_count(groups))
         # A later question may be about this image and others: keep its tokens, drop the rest.
         rest = part[place * size :]

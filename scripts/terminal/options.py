@@ -7,7 +7,7 @@ holds it. `settings_options` makes a command's options from them and hands it th
 import functools
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType
@@ -25,7 +25,9 @@ LARGEST_SEED = 2**32 - 1
 RUN = "run"
 
 
-def settings_options(settings: type, parameter: str) -> Decorator:
+def settings_options(
+    settings: type, parameter: str, only: Collection[str] | None = None
+) -> Decorator:
     """Give a command the options that a dataclass describes, and hand it the dataclass.
 
     A field is an option if its metadata has a `help`. It may also have `option` (its name, where
@@ -35,10 +37,12 @@ def settings_options(settings: type, parameter: str) -> Decorator:
     Args:
         settings: the dataclass; the fields of a subclass come before those that it inherits.
         parameter: the command's parameter that takes it.
+        only: fields to make options of; the others keep their defaults.
     """
     # Of this class alone; `fields` has the inherited ones, and has them first.
     own = settings.__annotations__
     named = [one.name for one in fields(settings) if "help" in one.metadata]
+    named = [name for name in named if only is None or name in only]
     # A stable sort: within a class the order is that of its fields.
     named.sort(key=lambda name: name not in own)
 
