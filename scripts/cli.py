@@ -33,15 +33,17 @@ COMMANDS = {
 }
 
 
+MODULES = {"import": "importing", "push": "hub", "pull": "hub"}
+"""Modules that do not have their command's name: a Python keyword, and two that share one."""
+
+
 def module_of(command: str) -> str:
     """Name the module of a subcommand.
-
-    `import` is a Python keyword, so its module is `importing`.
 
     >>> module_of("train"), module_of("import")
     ('scripts.train', 'scripts.importing')
     """
-    return f"scripts.{'importing' if command == 'import' else command}"
+    return f"scripts.{MODULES.get(command, command)}"
 
 
 class LazyGroup(OneLineCommand, click.Group):
@@ -60,7 +62,10 @@ class LazyGroup(OneLineCommand, click.Group):
         """Import one subcommand."""
         if cmd_name not in COMMANDS:
             return None  # click says that there is no such command
-        command: click.Command = importlib.import_module(module_of(cmd_name)).main
+        module = importlib.import_module(module_of(cmd_name))
+        # A module of its own calls it main; where two share one, each has its name.
+        function = "main" if hasattr(module, "main") else cmd_name
+        command: click.Command = getattr(module, function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

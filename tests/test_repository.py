@@ -26,8 +26,7 @@ COMMANDS = (
     "demo",
     "finetune",
     "convert",
-    "push",
-    "pull",
+    "hub",
 )
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FOLDERS = sorted({path.parent for path in SOURCES})
