@@ -174,9 +174,13 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _blend(image: Image.Image) -> Image.Image:
-    straight = image.convert({"La": "LA"}.get(image.mode, image.mode)).convert("RGBA")
-    behind = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-    return Image.alpha_composite(behind, straight).convert("RGB")
+    # Premultiplied grey becomes RGBA by way of LA alone.
+    straight = image.convert("LA") if image.mode == "La" else image
+    if straight.mode != "RGBA":
+        straight = straight.convert("RGBA")
+    made = Image.new("RGB", image.size, BACKGROUND)
+    made.paste(straight, mask=straight)
+    return made
 
 
 def _convert(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from PIL import Image
 
@@ -35,7 +36,7 @@ Fields = Mapping[str, Sequence[str]]
 
 
 class ImageColumn:
-    """The images of a data set, decoded when asked for and never kept.
+    """The images of a data set, decoded when asked for; of what was decoded only a video is kept.
 
     Attributes:
         columns: names of the image columns.
@@ -65,6 +66,9 @@ class ImageColumn:
         self._frames = frames
         # Image id -> row, and place among the pictures of the row.
         self._first_place: dict[str, tuple[int, int]] = {}
+        # The video that was decoded last: the place of its first frame, and number -> frame.
+        self._video: tuple[tuple[int, int], dict[int, Image.Image]] = (-1, -1), {}
+        self._decoding = Lock()  # threads prepare images
         # Hash of a file and number of a frame -> image id.
         self._known_files: dict[tuple[bytes, int], str] = {}
 
@@ -110,8 +114,20 @@ class ImageColumn:
         cell = image_cell(self._rows[index], self.columns)
         pictures = list_pictures(cell, self._folder, self._frames, name)
         picture, frame = [(one, frame) for one in pictures for frame in one.frames][place]
-        [image] = decode_frames(picture.read(name), name, [frame])
-        return image
+        if len(picture.frames) == 1:
+            [image] = decode_frames(picture.read(name), name, [frame])
+            return image
+        return self._load_video(picture, (index, place - picture.frames.index(frame)), name)[frame]
+
+    def _load_video(
+        self, picture: Picture, place: tuple[int, int], name: str
+    ) -> dict[int, Image.Image]:
+        """Decode the frames of a video at once, which are asked for one after the other."""
+        with self._decoding:
+            if self._video[0] != place:
+                decoded = decode_frames(picture.read(name), name, picture.frames)
+                self._video = place, dict(zip(picture.frames, decoded, strict=True))
+            return self._video[1]
 
     def _identify(self, picture: Picture, place: tuple[int, int], name: str) -> tuple[str, ...]:
         """Hash the pictures of a file; `place` is the row, and the place of the first in it."""

@@ -104,3 +104,8 @@ def test_the_frames_of_a_video_are_decoded_in_one_pass(folder, monkeypatch):
     column = ImageColumn([{"image": "clip.png"}] * 2, "image", folder, frames=3)
     assert column.register(0, "clip.png", "x") == column.register(1, "clip.png", "x")
     assert passes == [(0, 1, 2)]
+    [ids] = column.joined.values()
+    assert [column.load(one).getpixel((0, 0)) for one in ids] == [
+        paint(colour).getpixel((0, 0)) for colour in COLOURS
+    ]
+    assert passes == [(0, 1, 2)] * 2

@@ -96,7 +96,9 @@ def test_what_is_malformed_is_named(read, content, message):
 
 
 def test_files_that_are_not_there_are_named(read):
-    with pytest.raises(FileNotFoundError, match="entry 1 .*no image file at .*z.png; see --images"):
+    with pytest.raises(
+        FileNotFoundError, match="entry 1 .*no image file .z.png. in .*; see --images"
+    ):
         read([entry(ASK, TELL, image="x.png"), entry(ASK, TELL, image="z.png")])
     with pytest.raises(FileNotFoundError, match="no conversations at"):
         read_conversations(read.folder / "none.json", read.folder)
