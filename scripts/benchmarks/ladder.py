@@ -112,3 +112,7 @@ def score_groups(
         for group, answers in zip(groups, model.answer_images(pyramids, texts, scale), strict=True)
         for one, answer in zip(group, answers, strict=True)
     ]
+
+
+if __name__ == "__main__":
+    main()

@@ -82,6 +82,17 @@ def test_what_does_not_go_together_is_one_line_and_leaves_nothing(finetune, opti
     assert not list(finetune.folder.glob("tuned*"))
 
 
+def test_a_missing_font_of_the_wide_draw_is_one_line_before_the_model_loads(finetune, monkeypatch):
+    def absent(family):
+        raise ValueError(f"the font of {family} is missing")
+
+    monkeypatch.setattr("labels.scenes.wide.typefaces.find_file", absent)
+    done = finetune("--steps", "1", "--data", "scenes-v3", "--model", "nothing/like-this")
+    assert done.exit_code == 2
+    assert "is missing" in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
 @pytest.fixture
 def talks(tmp_path):
     """Two conversations with images, one without, one too long to learn from."""

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 from labels.sources.loading import load_questions
 from scripts.benchmarks.ladder import main, measure_ladder
@@ -26,6 +28,12 @@ def test_figures_are_shares_of_right_answers():
     figures = measure_ladder(open_model("mini", "cpu", "float32"), questions, (9,))["all"]
     right = figures["9"] * len(questions)
     assert abs(right - round(right)) < 1e-3
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "scripts.benchmarks.ladder", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "scenes-v3:validation" in shown.stdout
 
 
 def test_a_scale_that_the_model_lacks_is_refused(runner):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from labels.scenes.benchmark import render_scene
 from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
+from labels.scenes.draws import SCENES_V3
 from labels.scenes.splits import make_scene
 from labels.sources.loading import load_questions
 from m3_backbone.inference.prompts import PromptBuilder
@@ -36,6 +38,15 @@ def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
     expected = dense_targets(make_scene("train", 5, 3))
     assert all(np.array_equal(example.dense[name], expected[name]) for name in DENSE_TARGETS)
     assert scene_examples(turns=4, seed=3)(5).dense == {}
+
+
+def test_scenes_of_the_wide_draw_come_with_targets_of_that_draw():
+    example = scene_examples(turns=4, seed=3, described=2, dense=True, draw=SCENES_V3)(5)
+    expected = dense_targets(make_scene("train", 5, 3, SCENES_V3))
+    assert all(np.array_equal(example.dense[name], expected[name]) for name in DENSE_TARGETS)
+    pixels = np.asarray(render_scene("train", 5, 3, SCENES_V3))
+    assert np.array_equal(np.asarray(example.image), pixels)
+    assert len(example.places) == len(example.turns)
 
 
 def test_an_easy_start_takes_the_emptiest_of_several_scenes():
