@@ -1,7 +1,10 @@
 """How well-known benchmarks are asked and scored, as one table.
 
-What this is not: a loader. Sources and columns are those of the usual copies on the Hub; what is
-mapped otherwise wins. GQA keeps its images in a second data set, which has to be joined first.
+What this is not: a loader. Sources are the usual copies on the Hub; columns are those of the copies
+and, behind a |, those of the files that the benchmarks' authors publish, which `--source` can name
+too: VQAv2 and OK-VQA have the answers in a second file (`--answers`), MMBench its images within.
+What is mapped otherwise wins. GQA's copy keeps its images in a second data set, which has to be
+joined first.
 
 Source: prompts and metrics of the task files of lmms-eval 0.7.3. Lengths are what these answers
     need; some of its files allow more. Column names could not be compared with the Hub's copies
@@ -25,7 +28,7 @@ class Preset:
         source: its usual copy on the Hub.
         split: the split with answers that papers report.
         metric: its metric, a key of `labels.metrics.registry.METRICS`.
-        columns: FIELD=COLUMN where the copy's name is another, as `--column` takes it.
+        columns: FIELD=COLUMN where the name is another, as `--column` takes it.
         suffix: instruction after an open question.
         max_new_tokens: longest answer, in tokens.
         choice_suffix: instruction after a multiple-choice question.
@@ -42,26 +45,41 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "textvqa": Preset("lmms-lab/textvqa", "validation", "vqa", ("sample_id=question_id",)),
+        "textvqa": Preset(
+            "lmms-lab/textvqa",
+            "validation",
+            "vqa",
+            ("sample_id=question_id", "image=image|{image_id}.jpg"),
+        ),
         "vizwiz": Preset(
             "lmms-lab/VizWiz-VQA",
             "val",
             "vqa",
-            ("sample_id=question_id",),
+            ("sample_id=question_id|image",),
             f"{UNANSWERABLE}\n{WORD}",
         ),
-        "vqav2": Preset("lmms-lab/VQAv2", "validation", "vqav2", ("sample_id=question_id",)),
+        "vqav2": Preset(
+            "lmms-lab/VQAv2",
+            "validation",
+            "vqav2",
+            ("sample_id=question_id", "image=image|COCO_val2014_{image_id:012}.jpg"),
+        ),
         "gqa": Preset(
             "lmms-lab/GQA:testdev_balanced_instructions",
             "testdev",
             "gqa",
-            ("sample_id=id", "answers=answer"),
+            ("sample_id=id", "answers=answer", "image=image|{imageId}.jpg"),
         ),
         "pope": Preset(
             "lmms-lab/POPE",
             "test",
             "yes_no",
-            ("sample_id=id", "answers=answer", "group=category"),
+            (
+                "sample_id=id|question_id",
+                "question=question|text",
+                "answers=answer|label",
+                "group=category|",
+            ),
         ),
         "mmbench": Preset(
             "lmms-lab/MMBench:en",
@@ -71,8 +89,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "sample_id=index",
                 "answers=answer",
                 "choices=A,B,C,D",
-                "context=hint",
-                "group=category",
+                "context=hint|",
+                "group=category|",
             ),
         ),
         "seed": Preset(
@@ -84,13 +102,20 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "answers=answer",
                 "group=question_type_id",
                 "choices=choice_a,choice_b,choice_c,choice_d",
+                "image=image|data_id",
             ),
         ),
         "scienceqa": Preset(
             "lmms-lab/ScienceQA:ScienceQA-IMG",
             "test",
             "choice",
-            ("answer_index=answer", "context=hint", "group=subject"),
+            (
+                "sample_id=id|",
+                "answer_index=answer",
+                "context=hint|",
+                "group=subject",
+                "image={split}/{id}/{image}|image",
+            ),
         ),
         "ai2d": Preset(
             "lmms-lab/ai2d", "test", "choice", ("answer_index=answer", "choices=options")
@@ -99,7 +124,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "lmms-lab/ChartQA",
             "test",
             "relaxed",
-            ("answers=answer", "group=type"),
+            (
+                "answers=answer|label",
+                "question=question|query",
+                "image=image|imgname",
+                "group=type|",
+            ),
             "Answer the question with a single word.",
         ),
         "docvqa": Preset(
@@ -115,7 +145,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "mmmu",
             (
                 "sample_id=id",
-                "image=image_1",
+                "image=image_1,image_2,image_3,image_4,image_5,image_6,image_7|image_1",
                 "answers=answer",
                 "choices=options",
                 "group=subfield",

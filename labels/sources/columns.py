@@ -2,7 +2,7 @@
 
 A field is named by a column; by several with commas between them (`SEVERAL`); by a file name that
 is made of columns, such as "{image_id}.jpg"; or by some of these with | between
-them, of which the first counts that the table has.
+them, of which the first counts that the table has. A | at the end says that there may be none.
 """
 
 import re
@@ -47,11 +47,12 @@ def map_columns(
             raise ValueError(f"unknown field {field!r} in the columns; known: {', '.join(FIELDS)}")
     for field in FIELDS:
         named = columns.get(field, USUAL.get(field, field))
-        ways = [_split(field, way, present) for way in _alternatives(named, present)]
+        names = _alternatives(named, present)
+        ways = [_split(field, name, present) for name in names if name]
         found = [way for way in ways if not _missing(way, present)]
         if found:
             mapped[field] = found[0]
-        elif field in needed or field in columns:
+        elif field in needed or (field in columns and "" not in names):
             raise ValueError(
                 f"{source} has no column {_missing(ways[0], present)[0]!r} for the field "
                 f"{field!r}; it has: {', '.join(present)}; name the right one as {field}=COLUMN"
