@@ -7,7 +7,7 @@ import click
 
 from labels.sources.benchmarks import PRESETS
 from m3_backbone.files import write_json
-from scripts.stages.label import LabelRequest, run_label
+from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
@@ -98,6 +98,7 @@ def _print_result(folder: Path, json_file: Path | None) -> None:
 
 
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:
+    from labels.outcomes.manifest import read_manifest
     from labels.outcomes.table import read_outcomes
 
     table = read_outcomes(folder)
@@ -113,6 +114,8 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
     ]
     click.echo(f"{len(table.sample_ids)} questions, {len(set(table.image_ids))} images: {folder}")
     print_rows(rows)
+    if skipped := read_manifest(folder).settings.get("skipped"):
+        click.echo(f"{skipped} rows could not be used and were left out: {folder / BAD_ROWS}")
     if json_file:
         questions = len(table.sample_ids)
         images = len(set(table.image_ids))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REQUEST = "request.json"
 
 BAD_ROWS = "bad_rows.txt"
+BAD_ROWS_TITLE = "# Rows that m3scale label could not use"
 
 FIRST = 8
 """Questions that are compared to tell whether a source is still the same."""
@@ -220,7 +221,7 @@ def run_label(
     from labels.labelling.run import label
 
     start = time.perf_counter()
-    check_output(folder, request.inputs(), _own_files)
+    _check_folder(folder, request.inputs())
     questions = request.load_questions(lambda rows: write_bad_rows(folder, rows))
     label(questions, open_answerer(), folder, request, progress, share or ALONE)
     # One process writes it, so that the time is not added once for each.
@@ -233,18 +234,35 @@ def run_label(
 
 def write_bad_rows(folder: Path, rows: Sequence[str]) -> Path:
     """List rows that cannot be used in a run's folder, one a line; give the file."""
-    return write_atomically(folder / BAD_ROWS, "".join(f"{row}\n" for row in rows).encode())
+    return write_atomically(
+        folder / BAD_ROWS, "".join(f"{row}\n" for row in (BAD_ROWS_TITLE, *rows)).encode()
+    )
+
+
+def _check_folder(folder: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a folder in which a run would overwrite an input, or what no run wrote."""
+    from labels.outcomes.manifest import QUESTIONS_FILE
+
+    check_output(folder, inputs, _own_files)
+    for name in (QUESTIONS_FILE, REQUEST, BAD_ROWS):
+        check_output(folder / name, inputs)
 
 
 def _own_files(folder: Path) -> Collection[str]:
-    """Name the files of a run; refuse a folder in which another has such a name."""
+    """Name the files of a run; refuse a folder in which another's file has such a name."""
     from labels.outcomes.manifest import MANIFEST, QUESTIONS_FILE
 
-    own = (QUESTIONS_FILE, REQUEST, BAD_ROWS)
-    # The manifest is written before any of them.
-    taken = [] if (folder / MANIFEST).exists() else [n for n in own[:2] if (folder / n).exists()]
-    if taken:
-        raise ValueError(
-            f"{folder} holds a {taken[0]} but no run: it would be overwritten; name another folder"
-        )
+    # The manifest is written before the first two; the list knows itself by its first line.
+    has_run = (folder / MANIFEST).exists()
+    own = {QUESTIONS_FILE: has_run, REQUEST: has_run, BAD_ROWS: _is_list(folder / BAD_ROWS)}
+    for name, is_own in own.items():
+        if (folder / name).exists() and not is_own:
+            raise ValueError(
+                f"{folder} holds a {name} that no run wrote: it would be overwritten; name another "
+                "folder"
+            )
     return own
+
+
+def _is_list(path: Path) -> bool:
+    return path.is_file() and path.read_bytes().startswith(BAD_ROWS_TITLE.encode())

@@ -1,0 +1,130 @@
+"""`m3scale label` on sources that hold bad rows, or lie where the run is to be written."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from labels.outcomes.manifest import read_manifest
+from labels.outcomes.table import read_outcomes
+from scripts.cli import main
+
+SHORT = ("--max-new-tokens", 1, "--scale", 1)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "red.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    def open_backbone(*_):
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr("scripts.label.open_backbone", open_backbone)
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["label", *map(str, arguments)])
+
+
+def refuse(*arguments):
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, ""), (result.output, result.exc_info)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def write_rows(path, good, bad):
+    rows = [{"image": "red.png", "question": "What?", "answers": "x"}] * good
+    rows += [{"image": f"gone-{k}.png", "question": "What?", "answers": "x"} for k in range(bad)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize(("bad", "listed"), [(1, False), (10, False), (14, True)])
+def test_bad_rows_are_told_all_at_once_before_the_model_is_opened(no_model, here, bad, listed):
+    write_rows(here / "q.jsonl", 2, bad)
+    message = refuse("--source", "q.jsonl", "--out", "o")
+    assert f"{bad} of {bad + 2} rows cannot be used, which --skip-bad would leave out" in message
+    assert message.count("there is no image file") == min(bad, 10)
+    assert ("and 4 more, all in o/bad_rows.txt" in message) == listed
+    if listed:
+        _, *lines = (here / "o" / "bad_rows.txt").read_text().splitlines()
+        assert [line.endswith(f"gone-{k}.png") for k, line in enumerate(lines)] == [True] * bad
+
+
+def test_bad_rows_are_left_out_counted_and_no_others_on_resuming(tiny_model, here):
+    asked = ("--source", "q.jsonl", "--out", "o", "--model", tiny_model, *SHORT, "--skip-bad")
+    write_rows(here / "q.jsonl", 3, 2)
+    result = call(*asked)
+    assert result.exit_code == 0, result.output
+    assert "2 rows could not be used and were left out: o/bad_rows.txt" in result.stdout
+    assert len(read_outcomes(here / "o").sample_ids) == 3
+    assert read_manifest(here / "o").settings["skipped"] == 2
+    assert len((here / "o" / "bad_rows.txt").read_text().splitlines()) == 1 + 2
+    assert call(*asked).exit_code == 0
+    write_rows(here / "q.jsonl", 3, 1)
+    assert "skipped is 2 there but 1 now" in refuse(*asked)
+    write_rows(here / "q.jsonl", 3, 0)
+    assert "skipped is 2 there but 0 now" in refuse(*asked)
+
+
+def test_rows_that_are_all_bad_are_no_run(no_model, here):
+    write_rows(here / "q.jsonl", 0, 2)
+    assert "2 of 2 rows cannot be used" in refuse("--source", "q.jsonl", "--out", "o", "--skip-bad")
+
+
+@pytest.mark.parametrize("name", ["questions.parquet", "request.json"])
+def test_a_run_does_not_overwrite_its_source(no_model, here, name):
+    rows = [{"image": "red.png", "question": "What?", "answers": "x", "secret": 1}]
+    if name.endswith("parquet"):
+        import pandas as pd
+
+        pd.DataFrame(rows).to_parquet(here / name)
+    else:
+        (here / name).write_text(json.dumps(rows))
+    before = (here / name).read_bytes()
+    assert f" holds a {name} that no run wrote" in refuse("--source", name, "--out", ".")
+    assert f"{name} is an input" in refuse("--source", name, "--out", name)
+    # Not even where there is a run already.
+    (here / "manifest.json").write_text("{}")
+    assert f"{name} is an input" in refuse("--source", name, "--out", ".")
+    (here / "manifest.json").unlink()
+    assert (here / name).read_bytes() == before
+    assert sorted(path.name for path in here.iterdir()) == sorted(["red.png", name])
+
+
+def test_a_list_of_bad_rows_overwrites_none_but_its_own(no_model, here):
+    write_rows(here / "q.jsonl", 1, 11)
+    (here / "o").mkdir()
+    (here / "o" / "bad_rows.txt").write_text("mine")
+    assert "holds a bad_rows.txt that no run wrote" in refuse("--source", "q.jsonl", "--out", "o")
+    assert (here / "o" / "bad_rows.txt").read_text() == "mine"
+    (here / "o" / "bad_rows.txt").unlink()
+    for _ in range(2):
+        assert "all in o/bad_rows.txt" in refuse("--source", "q.jsonl", "--out", "o")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--metric", "nope"),
+        ("--metric", "exact"),
+        ("--column", "foo=bar"),
+        ("--split", "ood"),
+        ("--image-folder", "."),
+        ("--frames", 2),
+        ("--field", "data"),
+        ("--answers", "red.png"),
+        ("--skip-bad",),
+    ],
+)
+def test_what_the_benchmark_would_ignore_is_an_error(no_model, given):
+    message = refuse("--source", "scenes:test", "--out", "o", *given)
+    assert f"scenes:test takes no {given[0]}" in message
