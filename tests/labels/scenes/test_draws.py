@@ -26,6 +26,19 @@ PINNED = {
         "test": ("bd9e1a2874f23aef", "7721d9c599c64352"),
         "ood": ("71845549f0ab77f7", "800d6e91d10a595e"),
     },
+    "scenes-v3": {
+        "train": ("1c7ab4eb5a5e0fad", "10061761272af0ac"),
+        "validation": ("05c4fae025818702", "3d42d7362a713049"),
+        "router-train": ("ae5a2a6b4adcbef6", "b0730570057ab5cf"),
+        "calibration": ("d4145bd4c11ee8f6", "3f3170081a57e0f8"),
+        "test": ("90c9e6a3cc86ec6e", "8a031e92b0e11d30"),
+        "patterns": ("3dba5898763262cc", "3a7954a006d02285"),
+        "words": ("e9d20f6428150f03", "7917e5117ac6b1a5"),
+        "fonts": ("68ce5322c94652df", "c6e836c9a38ed725"),
+        "backgrounds": ("4733ef66e7f6f05a", "f3d751fc8648235c"),
+        "jpeg": ("ed77514f0a831d8e", "81435db41a93e07c"),
+        "aligned": ("57356ca488ddede9", "f442cb98ecb468e7"),
+    },
 }
 
 
@@ -43,7 +56,7 @@ def hashes(draw, split):
     return short_hash(pixels), short_hash(json.dumps(asked).encode())
 
 
-@pytest.mark.parametrize("draw", [SCENES_V1, SCENES_V2], ids=lambda draw: draw.name)
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS.keys())
 def test_published_draws_are_as_they_were(draw):
     assert {split: hashes(draw, split) for split in draw.splits} == PINNED[draw.name]
 
