@@ -64,7 +64,8 @@ def count_frames(source: Path | bytes, name: str) -> int:
         with open_image(source, name) as image:
             size = image.size
             with pillow_errors(name):
-                total = int(getattr(image, "n_frames", 1))
+                # What a photo holds besides itself is no frame: a thumbnail, a map of brightness.
+                total = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     except ValueError as error:
         raise ValueError(
             f"{error}; of another video take the frames out (ffmpeg -i VIDEO FOLDER/%05d.png) and "

@@ -164,5 +164,7 @@ def _find_images(named: Any, name: str, images: Path) -> tuple[Path, ...]:
         )
     for one in listed:
         if not (images / one).is_file():
-            raise FileNotFoundError(f"{name}: no image file {one!r} in {images}; see --images")
+            raise FileNotFoundError(
+                f"{name}: no image file {one!r} in {images}; see --images and --skip-bad"
+            )
     return tuple(images / one for one in listed)

@@ -106,3 +106,8 @@ def test_a_video_is_bounded_by_the_pixels_of_all_its_frames(frames, tmp_path, mo
     with pytest.raises(ValueError, match=message):
         load_frames(tmp_path / "clip", 6)
     assert len(load_frames(tmp_path / "clip", 5)) == 5
+
+
+def test_what_a_photo_holds_besides_itself_is_no_frame(frames, tmp_path):
+    frames[2].save(tmp_path / "photo.jpg", "MPO", save_all=True, append_images=frames[:1])
+    assert len(load_frames(tmp_path / "photo.jpg", 8)) == 1

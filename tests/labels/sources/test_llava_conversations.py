@@ -97,7 +97,8 @@ def test_what_is_malformed_is_named(read, content, message):
 
 def test_files_that_are_not_there_are_named(read):
     with pytest.raises(
-        FileNotFoundError, match="entry 1 .*no image file .z.png. in .*; see --images"
+        FileNotFoundError,
+        match="entry 1 .*no image file .z.png. in .*; see --images and --skip-bad",
     ):
         read([entry(ASK, TELL, image="x.png"), entry(ASK, TELL, image="z.png")])
     with pytest.raises(FileNotFoundError, match="no conversations at"):
