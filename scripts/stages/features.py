@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from labels.questions import QuestionSet
 
 FIELDS = (
-    *("source", "split", "limit", "columns", "metric", "image_folder", "frames"),
-    *("suffix", "choice_suffix", "images_per_batch", "extras"),
+    *("source", "split", "limit", "columns", "metric", "rows_in", "answers", "skip_bad"),
+    *("image_folder", "frames", "suffix", "choice_suffix", "images_per_batch", "extras"),
 )
 """Of a labelling request, what decides the features."""
 

@@ -1,7 +1,7 @@
 """The work of `m3scale import`: files of other tools, and questions for them, to a label folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,21 +59,20 @@ class ImportRequest:
             "joined by sample id, which is the number of the row where no column holds it."
         },
     )
-    split: str = field(default="test", metadata={"help": "Split of --questions."})
-    image_folder: str | None = field(
-        default=None,
-        metadata={
-            "help": "Where relative image paths of --questions start.",
-            "type": click.Path(exists=True, file_okay=False),
-        },
-    )
 
 
-def run_import(request: ImportRequest, folder: Path, name: str) -> tuple[int, int, int]:
+SOURCE_FIELDS = ("split", "rows_in", "answers", "image_folder")
+"""Of a labelling request, what says how `questions` are read."""
+
+
+def run_import(
+    request: ImportRequest, source: LabelRequest, folder: Path, name: str
+) -> tuple[int, int, int]:
     """Import outcomes.
 
     Args:
         request: what to import.
+        source: how its questions are read.
         folder: the label folder to write.
         name: what to call the data set.
 
@@ -87,7 +86,7 @@ def run_import(request: ImportRequest, folder: Path, name: str) -> tuple[int, in
     check_free(folder)
     rows = _read_rows(request)
     told = gather_questions(rows, None if request.questions else request.metric)
-    questions = _match(request, told) if request.questions else told
+    questions = _match(request, source, told) if request.questions else told
     if request.metric:
         rows = judge_rows(rows, questions)
     import_outcomes(rows, folder, name, questions)
@@ -95,17 +94,13 @@ def run_import(request: ImportRequest, folder: Path, name: str) -> tuple[int, in
     return len(questions), len(rows) // len(questions), len(unknown)
 
 
-def _match(request: ImportRequest, told: "Questions") -> "Questions":
+def _match(request: ImportRequest, source: LabelRequest, told: "Questions") -> "Questions":
     from labels.importing.judging import match_questions
 
-    source = LabelRequest(
-        source=request.questions or "",
-        split=request.split,
-        columns=request.columns,
-        metric=request.metric or LabelRequest.metric,
-        image_folder=request.image_folder,
+    asked = replace(
+        source, source=request.questions or "", columns=request.columns, metric=request.metric
     )
-    return match_questions(told, source.load_questions())
+    return match_questions(told, asked.load_questions())
 
 
 def _read_rows(request: ImportRequest) -> "list[Record]":
