@@ -91,7 +91,7 @@ def main(
             click.echo(f"{name}: {note}")
     if json_file:
         settings = {"always_wrong": always_wrong, "price": price}
-        write_json(json_file, {"settings": settings, "columns": columns})
+        write_json(json_file, {"settings": settings, "columns": columns, "image_notes": notes})
 
 
 def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArray]":
