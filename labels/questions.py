@@ -171,14 +171,11 @@ class QuestionSet(Sequence[Question]):
         """Take the questions about some images, as a set of its own in the same order."""
         wanted = set(image_ids)
         questions = [question for question in self._questions if question.image_id in wanted]
-        return self._part(questions)
-
-    def _part(self, questions: Iterable[Question]) -> "QuestionSet":
-        return QuestionSet(self.name, questions, self._load_image, self._joined, self.skipped)
+        return self.exchange(questions)
 
     def exchange(self, questions: Iterable[Question]) -> "QuestionSet":
         """Take other questions about the same images, such as some of these."""
-        return QuestionSet(self.name, questions, self._load_image, self._joined)
+        return QuestionSet(self.name, questions, self._load_image, self._joined, self.skipped)
 
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each distinct image, images in order of first appearance."""
@@ -200,7 +197,7 @@ class QuestionSet(Sequence[Question]):
     def __getitem__(self, index: int | slice) -> "Question | QuestionSet":
         """Take one question, or a slice as a set of its own."""
         if isinstance(index, slice):
-            return self._part(self._questions[index])
+            return self.exchange(self._questions[index])
         return self._questions[index]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from labels.questions import Question, image_fingerprint, join_fingerprints
 from labels.sources.cells import (
     NO_OPTION,
+    is_empty,
     read_option_columns,
     read_options,
     read_text,
@@ -239,9 +240,10 @@ class Cells:
         self, metric: str, choices: tuple[str, ...]
     ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Read the accepted answers, and the numbers of the options that they name, if any."""
-        if "answer_index" in self.fields:
-            name = self._name("answer_index")
-            number = number_option(self._cell("answer_index"), choices, name)
+        index = self._cell("answer_index")
+        # Where a table has both, a row without a number is an open question.
+        if "answer_index" in self.fields and not (is_empty(index) and "answers" in self.fields):
+            number = number_option(index, choices, self._name("answer_index"))
             return (choices[number],), (number,)
         cell, name = self._cell("answers"), self._name("answers")
         if isinstance(cell, bool) and metric == "yes_no":
