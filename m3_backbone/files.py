@@ -283,6 +283,8 @@ def _concerns(error: OSError, target: Path) -> bool:
 
 
 def _refuse_special(target: Path) -> None:
+    if target.is_symlink():  # the real path of any other symlink is no symlink
+        raise ValueError(f"{target} is a symlink that leads to itself: name a file or folder")
     if target.exists() and not (target.is_file() or target.is_dir()):
         device = target.is_block_device() or target.is_char_device()
         kind = "a device" if device else "no regular file"

@@ -76,6 +76,8 @@ def main(
     costs = read_extras(profile) if profile else {}
     of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
     result = ablate((train, known, None), settings, of_blocks)
+    if json_file:
+        write_json(json_file, result)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = result["full"]
@@ -84,5 +86,3 @@ def main(
     unknown = ", ".join(name for name in extras if name not in costs)
     if unknown:
         click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")
-    if json_file:
-        write_json(json_file, result)

@@ -40,6 +40,6 @@ def main(
     average, over questions like those that the router was calibrated on.
     """
     rows = ask_files(opening, router, files, questions, settings)
-    print_answers(rows)
     if json_file:
         write_json(json_file, rows)
+    print_answers(rows)

@@ -69,9 +69,9 @@ def main(
         result["flips"] = flip_rates(table, read_outcomes(again))
     elif rerun is not None:
         result["flips"] = flip_rates(table, rerun_sample(outcomes, rerun, opening))
-    _print(result)
     if json_file:
         write_json(json_file, result)
+    _print(result)
 
 
 def _print(result: dict[str, Any]) -> None:

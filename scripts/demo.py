@@ -11,6 +11,7 @@ import click
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import write_atomically, write_json
 from predictor.report.folder import PAGE
+from predictor.report.folder import list_own_files as list_report
 from scripts.stages.ask import AskSettings, ask_router, print_answers
 from scripts.stages.label import LabelRequest, is_labelled, run_label
 from scripts.stages.model import Opening, open_backbone
@@ -35,8 +36,12 @@ from scripts.terminal.options import (
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
+from scripts.terminal.outputs import OutputFolder, check_file, check_folder, is_table
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from labels.questions import QuestionSet
     from m3_backbone.backbone import M3Backbone
 
 
@@ -74,7 +79,7 @@ class DemoImages:
     "--out",
     default=DEFAULT_RUN,
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     help="Folder of the run.",
 )
 @settings_options(DemoImages, "images")
@@ -106,6 +111,7 @@ def main(
     report's headline and path.
     """
     demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
+    demo.check_folders()
     demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), astuple(images), strict=True)))
     demo.profile()
     # Click cannot say it: this default depends on another option.
@@ -113,10 +119,10 @@ def main(
     demo.train(kind)
     demo.ask()
     results = demo.report(kind, seeds, studies)
-    print_headline(results)
-    click.echo(f"{'report':<24}{demo.run.report / PAGE}")
     if json_file:
         write_json(json_file, results)
+    print_headline(results)
+    click.echo(f"{'report':<24}{demo.run.report / PAGE}")
 
 
 class Demo:
@@ -145,6 +151,18 @@ class Demo:
         from m3_backbone.checkpoints.loading import find_folder
 
         return fingerprint_folder(find_folder(self.opening.model))
+
+    def check_folders(self) -> None:
+        """Refuse a folder in which something else lies where a stage will write."""
+        from labels.outcomes.parts import check_folder as check_labels
+        from predictor.bundle.folder import list_own_files as list_router
+
+        for split in (*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED):
+            check_labels(self.run.outcomes(split))
+        check_folder(self.run.router, list_router)
+        check_folder(self.run.report, list_report)
+        check_file(self.run.profile, is_table)
+        check_file(self.run.root / EXAMPLE, _is_example)
 
     def label(self, images: dict[str, int]) -> None:
         """Label the splits of the built-in benchmark, by split as many images as it says."""
@@ -193,8 +211,7 @@ class Demo:
         from predictor.adaptive import AdaptiveM3
         from predictor.bundle.bundle import RouterBundle
 
-        questions = LabelRequest(source="scenes:test", limit=1).load_questions()
-        picture = questions.image(questions.image_ids[0])
+        questions, picture = _load_example()
         image = self.run.root / EXAMPLE
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
@@ -217,6 +234,18 @@ class Demo:
             return results
         with training_bar(self.progress) as progress:
             return run_report(inputs, self.run.report, settings, progress, self.opening.device)
+
+
+def _load_example() -> "tuple[QuestionSet, Image.Image]":
+    questions = LabelRequest(source="scenes:test", limit=1).load_questions()
+    return questions, questions.image(questions.image_ids[0])
+
+
+def _is_example(path: Path) -> bool:
+    from m3_backbone.images import load_image
+
+    # By its pixels: another release of Pillow may write other bytes.
+    return load_image(path).tobytes() == _load_example()[1].tobytes()
 
 
 def _announce(stage: str, what: str, done: bool) -> None:

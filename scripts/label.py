@@ -13,6 +13,7 @@ from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, quiet_option, read_columns, settings_options
 from scripts.terminal.output import print_rows, wants_progress
+from scripts.terminal.outputs import OutputFolder
 
 
 def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
@@ -32,7 +33,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     help="Source, columns, metric and prompt of a known benchmark; other options win.",
 )
 @settings_options(LabelRequest, "request")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--out", type=OutputFolder(), help="Folder of the run.")
 @click.option(
     "--shard",
     metavar="I/N",

@@ -84,14 +84,14 @@ def main(
         notes[folder.name] = note_unknown_images(table.image_ids)
         for name, rows in _split_rows(folder.name, table, by).items():
             columns[name] = _measure(table, rows, always_wrong, price)
+    if json_file:
+        settings = {"always_wrong": always_wrong, "price": price}
+        write_json(json_file, {"settings": settings, "columns": columns, "image_notes": notes})
     _print(columns)
     click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} per token.")
     for name, note in notes.items():
         if note:
             click.echo(f"{name}: {note}")
-    if json_file:
-        settings = {"always_wrong": always_wrong, "price": price}
-        write_json(json_file, {"settings": settings, "columns": columns, "image_notes": notes})
 
 
 def _split_rows(name: str, table: "OutcomeTable", by: str) -> "dict[str, IntArray]":

@@ -10,6 +10,7 @@ from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import Whole, option_of
 from scripts.terminal.output import print_table
+from scripts.terminal.outputs import OutputFile, is_table
 
 
 @click.command(cls=OneLineCommand)
@@ -28,7 +29,7 @@ from scripts.terminal.output import print_table
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(is_table),
     help="File of the profile; RUN/profile.json is found by train and report.",
 )
 @model_options
@@ -63,8 +64,8 @@ def main(
         "batch": 1,
         **times,
     }
+    write_json(out, profile)
     header = ("scale", "prefill ms", "decode ms", "answer tokens", "total ms")
     rows = [[scale, *parts.values()] for scale, parts in times["scales"].items()]
     click.echo(f"encoding an image: {times['encode_ms']:.1f} ms")
     print_table(header, rows)
-    write_json(out, profile)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from m3_backbone.files import write_json
-from predictor.report.folder import PAGE, read_results
+from predictor.report.folder import PAGE, is_markdown, list_own_files, read_results
 from scripts.stages.model import Opening
 from scripts.stages.report import ReportInputs, plan_experiment, run_report
 from scripts.stages.run_folder import PARTS
@@ -22,6 +22,7 @@ from scripts.terminal.options import (
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
+from scripts.terminal.outputs import check_file, check_folder
 
 
 def _write_markdown(
@@ -33,6 +34,7 @@ def _write_markdown(
     from predictor.report.report import write_markdown
 
     source, target = paths
+    check_file(target, is_markdown, [source])
     command = shlex.join(["m3scale", "report", "--markdown", str(source), str(target)])
     write_markdown(read_results(source), target, command)
     click.echo(f"{'Markdown':<24}{target}")
@@ -42,7 +44,7 @@ def _write_markdown(
 @click.command(cls=OneLineCommand)
 @run_option
 @settings_options(ReportInputs, "inputs")
-@part_option("--out", PARTS.report, "Folder of the report.")
+@part_option("--out", PARTS.report, "Folder of the report.", written=True)
 @seeds_option(5)
 @studies_option
 @option_of(Opening, "device")
@@ -76,10 +78,11 @@ def main(
     The router and everything it is compared with are trained again for every seed. Lambda is solved
     on the calibration split. Needs no model.
     """
+    check_folder(out, list_own_files)
     settings = plan_experiment(seeds, studies)
     with training_bar(wants_progress(quiet)) as progress:
         results = run_report(inputs, out, settings, progress, device)
-    print_headline(results)
-    click.echo(f"{'report':<24}{out / PAGE}")
     if json_file:
         write_json(json_file, results)
+    print_headline(results)
+    click.echo(f"{'report':<24}{out / PAGE}")

@@ -21,6 +21,7 @@ from scripts.terminal.options import (
     run_option,
 )
 from scripts.terminal.output import print_rows
+from scripts.terminal.outputs import check_folder
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
@@ -39,7 +40,7 @@ BUDGETS = (36, 72, 144)
     "held back.",
     needed=False,
 )
-@part_option("--out", PARTS.router, "Folder of the router.")
+@part_option("--out", PARTS.router, "Folder of the router.", written=True)
 @click.option(
     "--kind",
     default="boosted",
@@ -94,10 +95,12 @@ def main(
 
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
+    from predictor.bundle.folder import list_own_files
     from predictor.features.blocks import USUAL, FeatureSettings
     from predictor.training.train import TrainSettings
     from predictor.training.tuning import TuningSettings
 
+    check_folder(out, list_own_files)
     times = read_profile(profile) if profile else None
     splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
     tuning = TuningSettings() if tune else None
@@ -112,14 +115,8 @@ def main(
 
 def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) -> None:
     rows = [row for budget in BUDGETS if (row := _describe_budget(bundle, budget))]
-    counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
-    size = f"{bundle.size_bytes() / 1e6:.2f} MB"
-    click.echo(f"{bundle.router.kind} router, {counted} questions, {size}: {folder}")
-    print_rows(rows)
     candidates = bundle.meta["candidates"]
-    print_rows(candidates)
     proven = [describe_certificate(certificate) for certificate in bundle.certificates]
-    print_rows(proven)
     if json_file:
         content = {
             "kind": bundle.router.kind,
@@ -128,6 +125,11 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
             "candidates": candidates,
         }
         write_json(json_file, content)
+    counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
+    size = f"{bundle.size_bytes() / 1e6:.2f} MB"
+    click.echo(f"{bundle.router.kind} router, {counted} questions, {size}: {folder}")
+    for table in (rows, candidates, proven):
+        print_rows(table)
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:

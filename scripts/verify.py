@@ -37,8 +37,8 @@ def main(router: Path, outcomes: Path | None, json_file: Path | None) -> None:
         for certificate in bundle.certificates:
             check_certificate(certificate, raw, split.data)
     rows = [describe_certificate(certificate) for certificate in bundle.certificates]
+    if json_file:
+        write_json(json_file, {"certified": rows, "proven_again": outcomes is not None})
     proven = "proven again" if outcomes else "not proven again: give --outcomes for that"
     click.echo(f"files whole, {len(rows)} certificates {proven if rows else ''}".rstrip())
     print_rows(rows)
-    if json_file:
-        write_json(json_file, {"certified": rows, "proven_again": outcomes is not None})

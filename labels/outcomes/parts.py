@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from m3_backbone.files import check_output, sweep, write_folder
+from labels.outcomes.manifest import MANIFEST, read_manifest
+from m3_backbone.files import STAGE, check_output, sweep, write_folder
 from m3_backbone.serialization import parse_json, sha256
 
 PARTS = "parts"
@@ -74,13 +75,33 @@ def prepare_folder(folder: Path) -> None:
     """Make the folder of a run, prove that it can be written, and sweep leftovers away.
 
     Args:
-        folder: the run's folder, made with its parents where it is missing; one that cannot be
-            written is a ValueError.
+        folder: the run's folder, made with its parents where it is missing; see `check_folder`.
     """
-    check_output(folder / "probe")
+    check_folder(folder)
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
     sweep(folder)
     sweep(folder / PARTS)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that no run can be written into.
+
+    Args:
+        folder: the folder, which need not be there.
+
+    Raises:
+        ValueError: if it holds something, and no run, or cannot be written.
+    """
+    if folder.is_dir() and not (folder / MANIFEST).is_file():
+        # Before the manifest is there, an empty folder of parts may be, and a list of bad rows.
+        there = {path.name for path in folder.iterdir() if not path.name.endswith(STAGE)}
+        if there - {PARTS, "bad_rows.txt"} or (PARTS in there and any((folder / PARTS).iterdir())):
+            raise ValueError(
+                f"{folder} holds other things than a labelling run; choose another folder"
+            )
+    if (folder / MANIFEST).is_file():
+        read_manifest(folder)
+    check_output(folder / "probe")
 
 
 def part_path(folder: Path, index: int, suffix: str) -> Path:

@@ -13,6 +13,7 @@ from predictor.report.chapters.scales import families, fixed, granularity
 from predictor.report.chapters.studies import ablation, kinds
 from predictor.report.chapters.trust import calibration, certificates, others, outside
 from predictor.report.document import Block, Document, Section, Table, Tile
+from predictor.report.folder import TITLE
 from predictor.report.glossary import explanation
 from predictor.report.wording import (
     gap,
@@ -46,7 +47,7 @@ def build_document(results: Results) -> Document:
     meta = results.get("meta", {})
     facts = [f"{key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
     return Document(
-        title="Choosing visual tokens per question",
+        title=TITLE,
         lead=_lead(results),
         facts="; ".join(facts),
         tiles=_tiles(results),

@@ -5,15 +5,25 @@ its own folder. It measures nothing.
 """
 
 import json
+import os
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from m3_backbone.files import write_atomically
+from m3_backbone.files import replacing, write_atomically
 from predictor.data import Results
 from predictor.report.document import Document, Drawing
-from predictor.report.figures.render import draw_figure, to_png, to_svg
-from predictor.report.folder import MARKDOWN, PAGE, RESULTS
+from predictor.report.figures.render import PLOTS, draw_figure, to_png, to_svg
+from predictor.report.folder import (
+    FIGURES,
+    GALLERY,
+    MARKDOWN,
+    PAGE,
+    RESULTS,
+    list_own_files,
+    read_results,
+)
 from predictor.report.html import Pictures, build_page
 from predictor.report.markdown import build_markdown
 from predictor.report.outline import build_document
@@ -30,31 +40,66 @@ def write_report(
 
     Args:
         results: what `run_experiment` gave, with `gallery` and the caller's `meta`.
-        folder: where to; it is made, and files of the same names are replaced.
+        folder: where to; it is made. An older report in it is replaced in one step, a user's files
+            stay.
         pictures: sample id to PNG bytes for the gallery; read from the folder if left out.
 
     Returns:
         Path of the page. A ValueError says which section is missing, or that a picture's path
-        leaves the gallery's folder; nothing is written then.
+        leaves the gallery's folder, or that something else than a report is in the way; nothing is
+        written then.
     """
     _check(results)
     target = Path(folder)
+    if target.is_dir():
+        list_own_files(target)  # refused before anything is drawn
     names = _picture_names(results)
     photos = _read_pictures(target, names) if pictures is None else pictures
     document = build_document(results)
     drawn = {name: _draw(name, results) for name in _figure_names(document)}
-    # Figures and page are made first: what they refuse leaves the old report whole.
     page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, photos))
-    for name, (_, _, png) in drawn.items():
-        write_atomically(target / "figures" / f"{name}.png", png)
-    for sample_id, name in names.items():
-        if sample_id in photos:
-            write_atomically(target / "gallery" / name, photos[sample_id])
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(target / RESULTS, f"{text}\n".encode())
-    write_atomically(target / MARKDOWN, build_markdown(document, list(photos)).encode())
-    write_atomically(target / PAGE, page.encode())
+    contents = {
+        **{f"{FIGURES}/{name}.png": png for name, (_, _, png) in drawn.items()},
+        **{f"{GALLERY}/{name}": photos[one] for one, name in names.items() if one in photos},
+        RESULTS: f"{text}\n".encode(),
+        MARKDOWN: build_markdown(document, list(photos)).encode(),
+        PAGE: page.encode(),
+    }
+    _write(target, contents)
     return target / PAGE
+
+
+def _write(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the report's files, by their path in the folder; all of them appear in one step."""
+    with replacing(target, list_own_files) as fresh:
+        for name, content in contents.items():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).write_bytes(content)
+        own = _list_pictures(target)
+        for folder in (FIGURES, GALLERY):
+            _keep_others(target / folder, fresh / folder, own)
+
+
+def _list_pictures(folder: Path) -> set[Path]:
+    """List the paths of pictures that an older report in a folder wrote."""
+    own = {folder / FIGURES / f"{name}.png" for name in PLOTS}
+    if (folder / RESULTS).is_file():
+        names = _picture_names(read_results(folder))
+        own |= {folder / GALLERY / name for name in names.values()}
+    return own
+
+
+def _keep_others(old: Path, fresh: Path, own: Collection[Path]) -> None:
+    """Let what a user put beside the old pictures stand beside the new ones."""
+    for path in old.iterdir() if old.is_dir() else ():
+        if path in own or os.path.lexists(fresh / path.name):
+            continue
+        fresh.mkdir(exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, fresh / path.name, symlinks=True)
+        else:
+            os.link(path, fresh / path.name, follow_symlinks=False)
 
 
 def write_markdown(results: Results, path: str | Path, command: str) -> None:

@@ -16,6 +16,8 @@ from types import FrameType
 
 import click
 
+from scripts.terminal.outputs import check_files
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,8 +50,9 @@ class OneLineCommand(click.Command):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command."""
+        """Run the command, once it is known that what it writes can be written."""
         with one_line_errors():
+            check_files(ctx)
             return super().invoke(ctx)
 
 

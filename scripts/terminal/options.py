@@ -15,6 +15,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
+from scripts.terminal.outputs import OutputFile, OutputFolder, is_table
+
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
@@ -208,7 +210,7 @@ class Level(click.ParamType[tuple[float, float]]):
 json_option = click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(is_table),
     help="Also write the table to this file.",
 )
 
@@ -231,7 +233,13 @@ run_option = click.option(
 
 
 def part_option(
-    flag: str, part: Path, text: str, *, needed: bool = True, if_there: bool = False
+    flag: str,
+    part: Path,
+    text: str,
+    *,
+    needed: bool = True,
+    if_there: bool = False,
+    written: bool = False,
 ) -> Decorator:
     """Make an option for a part of a run, found in the folder of --run where it is not given.
 
@@ -241,6 +249,7 @@ def part_option(
         text: the help.
         needed: whether to refuse a command that has neither this option nor --run.
         if_there: whether the run may lack it.
+        written: whether the command writes it, and does not read it.
 
     Returns:
         The decorator; the command gets the path, or None.
@@ -260,7 +269,7 @@ def part_option(
     there = " if there" if if_there else ""
     return click.option(
         flag,
-        type=click.Path(path_type=Path),
+        type=OutputFolder() if written else click.Path(path_type=Path),
         callback=settle,
         help=f"{text}  [default: RUN/{part.as_posix()}{there}]",
     )

@@ -39,7 +39,7 @@ def test_it_wins_over_other_options_and_needs_no_run(clone):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no results in"), ("[]", "holds no results"), ("{}", "results lack scales, fixed")],
+    [(None, "no results in"), ("[]", "input should be an object"), ("{}", "'headline' is missing")],
 )
 def test_what_holds_no_results_is_refused_in_one_line(clone, content, message):
     if content is not None:

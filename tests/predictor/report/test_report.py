@@ -205,10 +205,10 @@ def test_reading_what_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="run `m3scale report`"):
         read_results(tmp_path)
     (tmp_path / "results.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="results.json cannot be used: invalid JSON"):
         read_results(tmp_path)
     (tmp_path / "results.json").write_text("[]")
-    with pytest.raises(ValueError, match="holds no results"):
+    with pytest.raises(ValueError, match="input should be an object"):
         read_results(tmp_path)
 
 
