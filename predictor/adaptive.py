@@ -4,6 +4,7 @@ Encodes each image once, asks the router which scale each question needs, and an
 neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ from predictor.policy.prices import Price
 
 Images: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
 """What one question is about: one image, or several such as the frames of a video."""
+
+_LOG = logging.getLogger(__name__)
+
+OUTLIER = 0.02
+"""Share of inputs like the calibration split's that are taken for unfamiliar, by default."""
 
 RouterInputs: TypeAlias = tuple[FloatArray, FloatArray, dict[str, FloatArray]]
 """Coarse tokens [n, t, D], question embeddings [n, D] and extra blocks by name [n, width]."""
@@ -52,6 +58,11 @@ class AdaptiveAnswer:
     answer: Answer
     fell_back: bool = False
 
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the router did not know its way; another name of `fell_back`."""
+        return self.fell_back
+
 
 class AdaptiveM3:
     """A model and the router that was trained for it.
@@ -63,14 +74,17 @@ class AdaptiveM3:
             at the largest scale.
     """
 
-    def __init__(self, backbone: M3Backbone, router: RouterBundle, *, outlier: float = 0.0) -> None:
+    def __init__(
+        self, backbone: M3Backbone, router: RouterBundle, *, outlier: float | None = None
+    ) -> None:
         """Join a model and its router.
 
         Args:
             backbone: the model.
             router: the router.
             outlier: share of the calibration split beyond which a question is too unlike it for
-                the router, such as 0.01; 0 never is. The mean budget then holds for the rest.
+                the router; 0 never is. `OUTLIER` if left out, where the router can tell. The mean
+                budget then holds for the rest.
 
         Raises:
             ValueError: if the router was trained for another checkpoint or for other scales, or
@@ -90,6 +104,10 @@ class AdaptiveM3:
             raise ValueError(
                 "this router has no density gate; train it again, or leave out outlier"
             )
+        if outlier is None:
+            outlier = OUTLIER if router.gate is not None else 0.0
+        if router.gate is None:
+            _LOG.warning("this router cannot tell unfamiliar inputs; train it again if it should")
         self.outlier = outlier
         self.backbone = backbone
         self.router = router

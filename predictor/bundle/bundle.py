@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from m3_backbone.scales import EXTRAS
 from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.card import write_card
 from predictor.bundle.folder import CONFIG, read_checked, write_router
-from predictor.data import NOTHING, TOKENS, Extras, FloatArray
+from predictor.data import NOTHING, TOKENS, UNITS, Extras, FloatArray
 from predictor.features.feature_map import FEATURE_VERSION, FeatureMap
 from predictor.features.outliers import DensityGate
 from predictor.policy.budgets import OperatingTable
@@ -23,11 +25,17 @@ from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
 from predictor.routers.registry import router_class
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+READABLE = tuple((version, FEATURE_VERSION) for version in (2, FORMAT_VERSION))
+"""Format and feature versions that are read; format 2 has LightGBM's text for trees."""
+
 CERTIFICATES = "certificates.json"
-GATE = "density.npz"
+GATE = "gate.npz"  # older routers have a weaker gate in density.npz, which is not read
 PRICES = "prices.json"
 CARD = "README.md"
+
+MOST_TOKENS, MOST_WIDTH = 4096, 65_536
+"""Coarse tokens of an image and their width, beyond those of any model."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class RouterBundle:
         Returns:
             Probabilities [n, s], float64.
         """
-        return self.calibrator.transform(self.predict_raw(coarse, question, extras))
+        return _check_shares(self.calibrator.transform(self.predict_raw(coarse, question, extras)))
 
     def predict_raw(
         self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
@@ -113,7 +121,10 @@ class RouterBundle:
         Returns:
             Probabilities [n, s], float64.
         """
-        return self.router.predict_proba(self.features.transform(coarse, question, extras))
+        # What overflows is found below.
+        with np.errstate(all="ignore"):
+            rows = self.features.transform(coarse, question, extras)
+            return _check_shares(self.router.predict_proba(rows))
 
     def lambda_for_budget(self, budget: float) -> float:
         """Turn a mean budget into lambda by the calibration split's table.
@@ -237,28 +248,79 @@ class RouterBundle:
         Raises:
             ValueError: if a file is missing, damaged or changed, or of another version.
         """
-        config, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
+        config, files = read_checked(Path(folder), READABLE)
+        scales = config.scales
         try:
-            scales = tuple(int(scale) for scale in config["scales"])
-            proven = parse_json(files.get(CERTIFICATES, b'{"levels": []}'))
-            prices = parse_json(files.get(PRICES, b"{}"))
-            return cls(
+            bundle = cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
-                router=router_class(config["kind"]).from_files(files, scales),
+                router=router_class(config.kind).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
-                policy=OperatingTable.from_dict(parse_json(files["policy.json"])),
-                meta=config["meta"],
-                certificates=tuple(Certificate.from_dict(record) for record in proven["levels"]),
+                policy=OperatingTable.from_dict(_read_object(files["policy.json"])),
+                meta=config.meta,
+                certificates=_read_certificates(files),
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
-                prices={unit: PriceList.from_dict(record) for unit, record in prices.items()},
+                prices=_read_prices(files, scales),
             )
+            bundle.try_out()
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
-        except (AttributeError, OverflowError, TypeError) as error:
-            # Signed, but by somebody else: a field of a part is of another type.
-            raise ValueError(
-                f"router in {folder} cannot be read: {error}; train it again"
-            ) from error
+        except (IndexError, OverflowError, TypeError, ValueError) as error:
+            # Signed, but by somebody else: its parts do not fit each other.
+            raise ValueError(f"router in {folder} cannot be used: {error}") from error
+        return bundle
+
+    def try_out(self) -> None:
+        """Route one question of zeros: shows whether all parts fit each other.
+
+        Raises:
+            ValueError: if they do not.
+        """
+        tokens, width = (int(size) for size in self.features.arrays_["shape"])
+        if not (2 <= tokens <= MOST_TOKENS and 1 <= width <= MOST_WIDTH):
+            raise ValueError(f"coarse tokens of shape ({tokens}, {width}) are no model's")
+        coarse, question = np.zeros((1, tokens, width)), np.zeros((1, width))
+        extras = {
+            name: np.zeros((1, len(self.features.arrays_[f"{name}.from"]))) for name in self.extras
+        }
+        probabilities = self.predict_proba(coarse, question, extras)
+        if probabilities.shape != (1, len(self.scales)):
+            raise ValueError(f"it gives {probabilities.shape[1]} probabilities for {self.scales}")
+        if self.gate is not None:
+            self.gate.share_beyond(coarse, question)
+
+
+def _check_shares(probabilities: FloatArray) -> FloatArray:
+    # NaN compares false as well.
+    if not np.all((probabilities >= 0) & (probabilities <= 1)):
+        raise ValueError("the router gives no probabilities from 0 to 1; train it again")
+    return probabilities
+
+
+def _read_object(content: bytes) -> dict[str, Any]:
+    record = parse_json(content)
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a JSON object, got {type(record).__name__}; train it again")
+    return record
+
+
+def _read_certificates(files: Mapping[str, bytes]) -> tuple[Certificate, ...]:
+    if CERTIFICATES not in files:
+        return ()
+    levels = _read_object(files[CERTIFICATES])["levels"]
+    if not isinstance(levels, list) or not all(isinstance(level, dict) for level in levels):
+        raise ValueError(f"{CERTIFICATES} must hold a list of levels; train it again")
+    return tuple(map(Certificate.from_dict, levels))
+
+
+def _read_prices(files: Mapping[str, bytes], scales: tuple[int, ...]) -> dict[str, PriceList]:
+    prices = {}
+    for unit, record in _read_object(files.get(PRICES, b"{}")).items():
+        if unit not in UNITS or unit == TOKENS or not isinstance(record, dict):
+            raise ValueError(f"{PRICES} must hold price lists in flops or ms; train it again")
+        prices[unit] = PriceList.from_dict(record)
+        if len(prices[unit].tokens) != len(scales):
+            raise ValueError(f"{PRICES} must hold {len(scales)} scales; train it again")
+    return prices
 
 
 def read_router(folder: str | Path) -> dict[str, bytes]:
@@ -270,7 +332,7 @@ def read_router(folder: str | Path) -> dict[str, bytes]:
     Returns:
         File name to content, its configuration and its card among them.
     """
-    _, files = read_checked(Path(folder), (FORMAT_VERSION, FEATURE_VERSION))
+    _, files = read_checked(Path(folder), READABLE)
     for path in (Path(folder) / CONFIG, Path(folder) / CARD):
         if path.is_file():
             files[path.name] = path.read_bytes()

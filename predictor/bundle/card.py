@@ -32,6 +32,9 @@ print(answer.text, answer.visual_tokens)
 
 `m3scale ask --router` takes the same names, `m3scale verify --router FOLDER` checks its files."""
 
+LONGEST = 80
+"""Characters of a name that are shown."""
+
 BUDGET_SHARES = (16, 8, 4)
 """Budgets that are listed, as divisors of the largest mean cost."""
 
@@ -53,14 +56,18 @@ def write_card(
         certificates: proven bounds.
     """
     facts = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
-    facts += [f"- {key}: {meta[key]}" for key in ("checkpoint", "code_version") if meta.get(key)]
+    facts += [
+        f"- {key}: {_quote(meta[key])}" for key in ("checkpoint", "code_version") if meta.get(key)
+    ]
     if meta.get("candidates"):
-        gaps = [f"{row['kind']} {row['ogc'] or 0.0:.3f}" for row in meta["candidates"]]
+        gaps = [f"{_quote(row['kind'])} {row['ogc'] or 0.0:.3f}" for row in meta["candidates"]]
         facts.append(f"- picked by the gap closed on the calibration split: {', '.join(gaps)}")
     for name in ("train", "calibration"):
-        part = meta.get(name, {})
+        part = meta.get(name) or {}
         counts = f"{part.get('questions', '?')} questions, {part.get('images', '?')} images"
-        facts.append(f"- {name} split: {counts}, fingerprint {part.get('fingerprint', '?')}")
+        facts.append(
+            f"- {name} split: {counts}, fingerprint {_quote(part.get('fingerprint', '?'))}"
+        )
     sections = [
         FRONT_MATTER,
         "# A router of m3scale",
@@ -72,7 +79,7 @@ def write_card(
         "## On the calibration split",
         "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
         "a test split.",
-        _table(("budget", policy.unit, "accuracy"), _list_budgets(policy)),
+        _table(("budget", _quote(policy.unit), "accuracy"), _list_budgets(policy)),
     ]
     if certificates:
         rows = [
@@ -84,9 +91,16 @@ def write_card(
             "over images, is right at the largest scale and wrong as routed. `m3scale verify` "
             "proves it again."
         )
-        head = ("alpha", "delta", policy.unit, "observed share", "images")
+        head = ("alpha", "delta", _quote(policy.unit), "observed share", "images")
         sections += ["## Certificates", meaning, _table(head, rows)]
     return "\n\n".join(sections) + "\n"
+
+
+def _quote(text: object) -> str:
+    """Quote a text that Markdown shall not read: no list, link, @name or control character."""
+    shown = "".join(one if one.isprintable() else " " for one in str(text))[:LONGEST]
+    shown = shown.replace("`", "'").replace("|", "/")
+    return f"`{shown}`"
 
 
 def _list_budgets(policy: OperatingTable) -> list[list[str]]:

@@ -3,15 +3,77 @@
 Not the router: `bundle.py` says what is in them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval, Len
 
 from m3_backbone.files import replacing, write_files
+from m3_backbone.schemas import CLOSED, parse_saved
 from m3_backbone.serialization import parse_json, sha256, to_json
 
 CONFIG = "config.json"
 CARD = "README.md"
+ORIGIN = "origin.json"  # where a router was fetched from
+
+LARGEST_FILE = 2**30  # bytes
+
+Hash = Annotated[str, Len(64, 64)]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What is known of a split that a router was made with."""
+
+    questions: int
+    images: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class CandidateFacts:
+    """A router that was tried: its kind and the gap it closed."""
+
+    kind: str
+    ogc: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of a training that something of ours looks at; there are more."""
+
+    checkpoint: str = ""
+    code_version: str = ""
+    train: SplitFacts | None = None
+    calibration: SplitFacts | None = None
+    candidates: tuple[CandidateFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """The configuration of a saved router.
+
+    Attributes:
+        format_version: version of the folder's layout.
+        feature_version: version of the features.
+        kind: name of the router.
+        scales: its scales, rising.
+        meta: facts of its training.
+        sha256: hash of every other file but the card.
+        card_sha256: hash of the card as it was written; not known in older routers.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    format_version: int
+    feature_version: int
+    kind: str
+    scales: Annotated[tuple[Annotated[int, Interval(gt=0, lt=2**31)], ...], Len(1, 64)]
+    meta: dict[str, Any]
+    sha256: dict[str, Hash]
+    card_sha256: Hash | None = None
 
 
 def write_router(target: Path, files: Mapping[str, bytes]) -> Path:
@@ -46,7 +108,7 @@ def list_own_files(folder: Path) -> set[str]:
     """
     try:
         config = _read_signed(folder / CONFIG)
-        names = {CONFIG, *map(str, config["sha256"])}
+        names = {CONFIG, ORIGIN, *map(str, config["sha256"])}
         card = (folder / CARD).read_bytes() if (folder / CARD).is_file() else b""
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(_not_a_router(folder)) from error
@@ -59,13 +121,13 @@ def _not_a_router(target: Path) -> str:
 
 
 def read_checked(
-    folder: Path, versions: tuple[int, int]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+    folder: Path, versions: Collection[tuple[int, int]]
+) -> tuple[RouterConfig, dict[str, bytes]]:
     """Read a router's files, each against its hash.
 
     Args:
         folder: the router's folder.
-        versions: format and feature version that it must have.
+        versions: format and feature versions, one pair of which it must have.
 
     Returns:
         Its configuration and its other files.
@@ -75,11 +137,13 @@ def read_checked(
     """
     config = _read_config(folder, versions)
     files = {}
-    for name, digest in config.get("sha256", {}).items():
+    for name, digest in config.sha256.items():
         path = folder / name
         # A name with a folder in it could read from anywhere; the list comes with the router.
-        if Path(name).name != name or not path.is_file():
+        if Path(name).name != name or "\0" in name or not path.is_file():
             raise ValueError(f"router file {path} is missing; train the router again")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"router file {path} is larger than any router; train it again")
         files[name] = path.read_bytes()
         if sha256(files[name]) != digest:
             raise ValueError(
@@ -89,38 +153,22 @@ def read_checked(
     return config, files
 
 
-def _read_config(folder: Path, wanted: tuple[int, int]) -> dict[str, Any]:
+def _read_config(folder: Path, wanted: Collection[tuple[int, int]]) -> RouterConfig:
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"no router in {folder}: {path} is missing; run `m3scale train`")
     config = _read_signed(path)
     versions = (config.get("format_version"), config.get("feature_version"))
-    if versions != wanted:
+    if versions not in wanted:
         raise ValueError(
             f"router in {folder} has format and feature version {versions}, this program reads "
-            f"{wanted}; train the router again"
+            f"{', '.join(map(str, wanted))}; train the router again"
         )
-    if not _has_fields(config):
-        raise ValueError(
-            f"{path} lacks what a router's configuration holds; train the router again"
-        )
-    return config
-
-
-def _has_fields(config: Mapping[str, Any]) -> bool:
-    """Tell whether a configuration's fields are there and of their types."""
-    hashes = config.get("sha256")
-    scales = config.get("scales")
-    return (
-        isinstance(config.get("kind"), str)
-        and isinstance(config.get("meta"), dict)
-        and isinstance(hashes, dict)
-        and all(isinstance(digest, str) for digest in hashes.values())
-        and isinstance(scales, list)
-        and len(scales) > 0
-        and all(type(scale) is int and scale > 0 for scale in scales)
-        and scales == sorted(set(scales))
-    )
+    saved = parse_saved(RouterConfig, config, str(path), "train the router again")
+    parse_saved(Facts, saved.meta, f"{path}, 'meta'", "train the router again")
+    if list(saved.scales) != sorted(set(saved.scales)):
+        raise ValueError(f"{path} cannot be used: 'scales' must rise; train the router again")
+    return saved
 
 
 def _read_signed(path: Path) -> dict[str, Any]:

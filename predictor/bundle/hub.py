@@ -11,8 +11,9 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub import errors
 
+from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.bundle import RouterBundle, read_router
-from predictor.bundle.folder import write_router
+from predictor.bundle.folder import CARD, CONFIG, ORIGIN, write_router
 
 PATTERNS = ("*.json", "*.npz", "*.txt", "*.safetensors", "README.md")
 """What a router is made of; whatever else lies in a repository is left there."""
@@ -51,9 +52,18 @@ def pull_router(name: str, folder: str | Path, revision: str | None = None) -> P
     Args:
         name: the repository, as owner/name.
         folder: where to; it appears whole or not at all, and an older router there is replaced.
+            Only the files that the router lists are kept, its card if nobody edited it, and
+            `origin.json`, which says from which commit they are.
         revision: branch, tag or commit; the main branch if left out.
     """
-    return write_router(Path(folder), read_router(_fetch(name, revision)))
+    fetched = _fetch(name, revision)
+    files = read_router(fetched)
+    # A card that was edited has no hash: it stays on the Hub.
+    if parse_json(files[CONFIG]).get("card_sha256") != sha256(files.get(CARD, b"")):
+        files.pop(CARD, None)
+    # The Hub's client calls the folder of a snapshot by its commit.
+    files[ORIGIN] = to_json({"name": name, "commit": fetched.name})
+    return write_router(Path(folder), files)
 
 
 def open_router(name_or_path: str | Path) -> RouterBundle:
@@ -87,7 +97,16 @@ def _fetch(name: str, revision: str | None = None) -> Path:
         folder = huggingface_hub.snapshot_download(
             name, revision=revision, allow_patterns=list(PATTERNS)
         )
+        _check_links(Path(folder))
     return Path(folder)
+
+
+def _check_links(folder: Path) -> None:
+    # The client's cache is made of links from snapshots to blobs, two folders up; none leads on.
+    home = folder.resolve().parent.parent
+    for path in folder.iterdir():
+        if not path.resolve().is_relative_to(home):
+            raise ValueError(f"{path.name} is a link that leads out of the repository")
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """How far a question or its picture lies from all that the router was trained on.
 
-A rank, not a probability of being wrong. Unseen content leaves the few directions in which the
-training rows vary; the residual outside of them is measured, for the picture's 1-token level and
-for the question. A router knows nothing out there, so the policy may take the largest scale, which
-loses no answer against itself.
+A rank, not a probability of being wrong: the Mahalanobis distance of the picture's 1-token level
+and of the question's embedding, each of length 1, so that only their direction counts. A camera's
+photograph is no longer a vector than a training picture, but points elsewhere. A router knows
+nothing out there, so the policy may take the largest scale, which loses no answer against itself.
+
+Source: Mueller and Hein 2025 (arXiv 2505.18032) for distances of normalised features; Tipping and
+    Bishop 1999, Probabilistic principal component analysis, for the directions that are left out.
 """
 
 from dataclasses import dataclass
@@ -19,8 +22,21 @@ PARTS = ("picture", "question")
 _AXES = {
     f"{part}.{name}": axes.format(directions)
     for part, directions in zip(PARTS, "kl", strict=True)
-    for name, axes in {"from": "D", "shrink": "D", "basis": "D{}", "ranks": ANY}.items()
+    for name, axes in {
+        "from": "D",
+        "shrink": "D",
+        "center": "D",
+        "spread": "D",
+        "basis": "D{}",
+        "precision": "{}",
+        "rest": "",
+        "ranks": ANY,
+    }.items()
 }
+_LEARNT = ("from", "shrink", "center", "spread", "basis", "precision", "rest")
+
+_FLOOR = 1e-4
+"""Least variance of a direction, against the mean; a smaller one is rounding."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +44,21 @@ class DensitySettings:
     """Settings of the gate.
 
     Attributes:
-        width: leading directions that are not counted.
+        picture_width: principal directions of pictures that have a variance of their own; all
+            others share one.
+        question_width: the same of questions.
         ranks: distances of calibration rows that are kept, evenly spread over their order.
         seed: seed of the randomised PCA.
     """
 
-    width: int = 48
+    picture_width: int = 96
+    question_width: int = 48
     ranks: int = 1001
     seed: int = 0
 
 
 class DensityGate:
-    """Squared distance from the leading directions, as a rank among the calibration rows.
+    """Mahalanobis distance from the training rows, as a rank among the calibration rows.
 
     Attributes:
         arrays_: everything learnt, by name.
@@ -57,43 +76,52 @@ class DensityGate:
         Args:
             train: the split that the router learns from.
             calibration: rows of other images.
-            settings: width and ranks.
-
-        Source: Wang et al. 2022 (arXiv 2203.10807), the residual of the principal subspace.
+            settings: widths and ranks.
         """
         rng = np.random.default_rng(settings.seed)
         gate = cls({})
         # An image with many questions counts once.
         _, once = np.unique(np.asarray(train.image_ids).astype(str), return_index=True)
-        rows = {"picture": train.coarse[once, 0], "question": train.question}  # [images, D], [n, D]
+        gate._fit_part("picture", train.coarse[once, 0], settings.picture_width, rng)
+        gate._fit_part("question", train.question, settings.question_width, rng)
         levels = np.linspace(0, 1, min(settings.ranks, len(calibration)))
-        for part, values in rows.items():
-            center, basis = fit_pca(np.asarray(values, np.float32), settings.width, rng)
-            spread = values.std(axis=0)
-            # PCA divides by the spread before and by the deviation after; the basis has neither.
-            basis = basis * spread[:, None]
-            basis = basis / np.maximum(np.sqrt((basis**2).sum(axis=0)), 1e-12)
-            shrink = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
-            learnt = {"from": center, "shrink": shrink, "basis": basis}
-            gate.arrays_.update(
-                {f"{part}.{k}": np.asarray(v, np.float32) for k, v in learnt.items()}
-            )
-        distances = gate._distances(calibration.coarse, calibration.question)
-        for part, values in distances.items():
+        for part, values in gate._distances(calibration.coarse, calibration.question).items():
             # Quantiles instead of all distances: as good a rank, in a file of fixed size.
             gate.arrays_[f"{part}.ranks"] = np.quantile(values, levels)
         return gate
 
+    def _fit_part(self, part: str, rows: FloatArray, width: int, rng: np.random.Generator) -> None:
+        rows = np.asarray(rows, np.float32)  # [n, D]
+        deviation = rows.std(axis=0)
+        shrink = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
+        learnt = {"from": rows.mean(axis=0), "shrink": shrink}
+        unit = _normalise(rows, learnt["from"], shrink)
+        learnt["center"], projection = fit_pca(unit, width, rng)
+        spread = np.maximum(unit.std(axis=0), 1e-9)
+        # The projection holds 1 / spread and 1 / the deviation of each direction; both go apart.
+        basis = projection * spread[:, None]  # [D, k]
+        lengths = np.sqrt((basis**2).sum(axis=0))
+        real = lengths > 0
+        basis, variances = basis[:, real] / lengths[real], 1.0 / lengths[real] ** 2
+        # Columns are standardised: the variances of all directions add up to their number.
+        left = max(len(spread) - variances.sum(), 0.0) / max(len(spread) - len(variances), 1)
+        learnt.update(
+            spread=spread,
+            basis=basis,
+            precision=1.0 / np.maximum(variances, _FLOOR),
+            rest=np.array(1.0 / max(left, _FLOOR)),
+        )
+        self.arrays_.update({f"{part}.{k}": np.asarray(v, np.float32) for k, v in learnt.items()})
+
     def _distances(self, coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
-        rows = {"picture": coarse[:, 0], "question": question}
         distances = {}
-        for part, values in rows.items():
-            center, shrink, basis = (
-                self.arrays_[f"{part}.{k}"] for k in ("from", "shrink", "basis")
-            )
-            z = (np.asarray(values, np.float32) - center) * shrink
-            # All of the length less what lies along the leading directions [n].
-            distances[part] = np.asarray((z**2).sum(axis=1) - ((z @ basis) ** 2).sum(axis=1))
+        for part, values in {"picture": coarse[:, 0], "question": question}.items():
+            learnt = {name: self.arrays_[f"{part}.{name}"] for name in _LEARNT}
+            unit = _normalise(np.asarray(values, np.float32), learnt["from"], learnt["shrink"])
+            z = (unit - learnt["center"]) / learnt["spread"]
+            along = (z @ learnt["basis"]) ** 2  # [n, k]
+            left = np.maximum((z**2).sum(axis=1) - along.sum(axis=1), 0.0)
+            distances[part] = np.asarray(along @ learnt["precision"] + left * learnt["rest"])
         return distances
 
     def share_beyond(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
@@ -108,7 +136,10 @@ class DensityGate:
             two ranks is low twice as often; 0 is farther out than any.
         """
         shares = []
-        for part, values in self._distances(coarse, question).items():
+        # Numbers beyond all bounds are far out, NaN among them.
+        with np.errstate(all="ignore"):
+            distances = self._distances(coarse, question)
+        for part, values in distances.items():
             ranks = self.arrays_[f"{part}.ranks"]
             shares.append(1.0 - np.searchsorted(ranks, values) / len(ranks))
         return np.asarray(np.minimum(2.0 * np.minimum(*shares), 1.0))
@@ -141,3 +172,9 @@ class DensityGate:
     def from_bytes(cls, content: bytes) -> "DensityGate":
         """Rebuild a gate from what `to_bytes` gave."""
         return cls(unpack_arrays(content, "density gate", _AXES))
+
+
+def _normalise(rows: FloatArray, center: FloatArray, shrink: FloatArray) -> FloatArray:
+    """Standardise rows [n, D] and give them length 1."""
+    z = (rows - center) * shrink
+    return np.asarray(z / np.maximum(np.sqrt((z**2).sum(axis=1, keepdims=True)), 1e-9))

@@ -6,19 +6,36 @@ feature is; costs are in whatever unit the caller uses throughout (mean visual t
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Ge
 
+from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import FloatArray, IntArray
 
 # Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
 _TIE = 1e-12
 
-_SAVED_NAMES = {"largest_accuracy": "dearest"}
-"""Field of an operating table to its name in saved routers, where that differs."""
+RETRAIN = "train the router again"
+
+Amount = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True)
+class SavedTable:
+    """An operating table in a saved router; `dearest` is its `largest_accuracy`."""
+
+    __pydantic_config__ = CLOSED
+
+    lambdas: tuple[Amount, ...]
+    costs: tuple[Amount, ...]
+    accuracies: tuple[float, ...]
+    unit: str
+    dearest: float | None = None
+    questions: Annotated[int, Ge(0)] = 0
 
 
 class OperatingPoint(ABC):
@@ -224,6 +241,9 @@ class OperatingTable:
             raise ValueError("lambdas, costs and accuracies must be of one length, at least 1")
         if list(self.lambdas) != sorted(self.lambdas, reverse=True):
             raise ValueError("lambdas must fall")
+        # Means of the same rows may differ by rounding.
+        if np.any(np.diff(self.costs) < -1e-9 * max(self.costs)):
+            raise ValueError("costs must rise")
 
     def lambda_for_budget(self, budget: float) -> float:
         """Find the smallest recorded lambda whose mean cost stayed within a budget.
@@ -264,27 +284,27 @@ class OperatingTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the table as JSON-ready values."""
-        columns = ("lambdas", "costs", "accuracies")
-        fields = asdict(self)
-        fields.update({name: list(getattr(self, name)) for name in columns})
-        return {_SAVED_NAMES.get(name, name): value for name, value in fields.items()}
+        record = {name: value for name, value in asdict(self).items() if name != "largest_accuracy"}
+        for name in ("lambdas", "costs", "accuracies"):
+            record[name] = list(record[name])
+        return {**record, "dearest": self.largest_accuracy}
 
     @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> "OperatingTable":
-        """Rebuild a table.
+    def from_dict(cls, record: Mapping[str, Any]) -> "OperatingTable":
+        """Rebuild a table."""
+        return cls.from_saved(parse_saved(SavedTable, record, "an operating table", RETRAIN))
 
-        Raises:
-            ValueError: if a field is missing or wrong.
-        """
-        try:
-            columns = [tuple(map(float, record[k])) for k in ("lambdas", "costs", "accuracies")]
-            saved = {
-                name: _SAVED_NAMES.get(name, name) for name in ("largest_accuracy", "questions")
-            }
-            rest = {name: record[key] for name, key in saved.items() if key in record}
-            return cls(columns[0], columns[1], columns[2], unit=str(record["unit"]), **rest)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not an operating table: {error!r}") from error
+    @classmethod
+    def from_saved(cls, saved: SavedTable) -> "OperatingTable":
+        """Take what was read from a saved router."""
+        return cls(
+            saved.lambdas,
+            saved.costs,
+            saved.accuracies,
+            saved.unit,
+            saved.dearest,
+            saved.questions,
+        )
 
 
 def operating_table(

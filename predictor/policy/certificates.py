@@ -13,14 +13,16 @@ lambdas come from the training split.
 Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequence testing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Interval
 
+from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import FloatArray, IntArray, TrainData
-from predictor.policy.budgets import OperatingPoint, choose, lambda_path
+from predictor.policy.budgets import RETRAIN, Amount, OperatingPoint, choose, lambda_path
 from predictor.policy.risk_tests import RiskTest, image_means, images_needed
 from predictor.routing_metrics.regressions import regressed
 
@@ -44,17 +46,19 @@ class Certificate(OperatingPoint):
             each p-value has to be below delta divided by their number.
     """
 
-    alpha: float
-    delta: float
-    lam: float | None
-    images: int
-    questions: int
+    __pydantic_config__ = CLOSED
+
+    alpha: Annotated[float, Interval(gt=0, lt=1)]
+    delta: Annotated[float, Interval(gt=0, lt=1)]
+    lam: Amount | None
+    images: Annotated[int, Ge(1)]
+    questions: Annotated[int, Ge(1)]
     split: str
-    lambdas: tuple[float, ...]
-    p_values: tuple[float, ...]
-    risk: float
-    tokens: float
-    tested: int = 1
+    lambdas: tuple[Amount, ...]
+    p_values: tuple[Annotated[float, Interval(ge=0, le=1)], ...]
+    risk: Annotated[float, Interval(ge=0, le=1)]
+    tokens: Amount
+    tested: Annotated[int, Ge(1)] = 1
     calibrated: ClassVar[bool] = False  # the calibration was learnt on the split that proves it
 
     def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
@@ -66,17 +70,9 @@ class Certificate(OperatingPoint):
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> "Certificate":
-        """Rebuild a certificate.
-
-        Raises:
-            ValueError: if a field is missing or wrong.
-        """
-        try:
-            columns = {name: tuple(map(float, record[name])) for name in ("lambdas", "p_values")}
-            return cls(**{**record, **columns})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a certificate: {error}") from error
+    def from_dict(cls, record: Mapping[str, Any]) -> "Certificate":
+        """Rebuild a certificate."""
+        return parse_saved(cls, record, "a certificate", RETRAIN)
 
 
 def choose_at(probabilities: FloatArray, costs: FloatArray, lam: float | None) -> IntArray:

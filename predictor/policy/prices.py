@@ -10,8 +10,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import UNITS, FloatArray, IntArray, TrainData
-from predictor.policy.budgets import OperatingPoint, OperatingTable, choose, operating_table
+from predictor.policy.budgets import (
+    RETRAIN,
+    Amount,
+    OperatingPoint,
+    OperatingTable,
+    SavedTable,
+    choose,
+    operating_table,
+)
+
+
+@dataclass(frozen=True)
+class SavedPrices:
+    """A price list in a saved router."""
+
+    __pydantic_config__ = CLOSED
+
+    tokens: tuple[Amount, ...]
+    costs: tuple[Amount, ...]
+    table: SavedTable
 
 
 @dataclass(frozen=True)
@@ -57,11 +77,11 @@ class PriceList:
         Raises:
             ValueError: if a field is missing or wrong.
         """
-        try:
-            tokens, costs = (tuple(map(float, record[name])) for name in ("tokens", "costs"))
-            return cls(tokens, costs, OperatingTable.from_dict(record["table"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a price list: {error!r}") from error
+        saved = parse_saved(SavedPrices, record, "a price list", RETRAIN)
+        rising = all(low < high for low, high in zip(saved.tokens, saved.tokens[1:], strict=False))
+        if len(saved.tokens) != len(saved.costs) or not rising or saved.tokens[:1] <= (0,):
+            raise ValueError("a price list needs rising tokens and a cost for each; train again")
+        return cls(saved.tokens, saved.costs, OperatingTable.from_saved(saved.table))
 
 
 def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceList]:

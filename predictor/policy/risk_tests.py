@@ -135,8 +135,10 @@ def images_needed(alpha: float, delta: float, single: bool) -> int:
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise ValueError(f"alpha and delta must lie strictly between 0 and 1, got {alpha}, {delta}")
     # The capital of a lossless gambler grows by the same factor with every image.
-    factor = 1 / (1 - alpha) if single else 1 + _BOLDEST * alpha / (1 - alpha)
-    count = math.ceil(-math.log(delta) / math.log(factor) * (1 - 1e-12))
+    # In logarithms that stay exact where alpha is next to 0.
+    growth = -math.log1p(-alpha) if single else math.log1p(_BOLDEST * alpha / (1 - alpha))
+    # Compared before it is rounded up: the quotient may be beyond any integer.
+    count = -math.log(delta) / growth * (1 - 1e-12) if growth else math.inf
     if count > _MOST_IMAGES:
-        raise ValueError(f"alpha {alpha:g} would need {count} images; ask for a larger alpha")
-    return count
+        raise ValueError(f"alpha {alpha:g} would need {count:.3g} images; ask for a larger alpha")
+    return math.ceil(count)

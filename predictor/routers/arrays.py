@@ -122,7 +122,7 @@ def _read_array(content: bytes, name: str, axes: str, lengths: dict[str, int]) -
     # Before anything is allocated: a header may claim any number of rows.
     if math.prod(shape) * dtype.itemsize != len(rest):
         raise ValueError(f"{name} is not as long as its header says")
-    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if by_columns else "C").copy("K")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinite numbers")
     return np.asarray(array)

@@ -100,11 +100,12 @@ class AskSettings:
             "type": Level(),
         },
     )
-    outlier: float = field(
-        default=0.0,
+    outlier: float | None = field(
+        default=None,
         metadata={
-            "help": "Send inputs more unusual than this share of the calibration split, such as "
-            "0.01, to the largest scale; 0 sends none."
+            "help": "Call inputs unfamiliar that are more unusual than all but this share of the "
+            "calibration split, and answer them at the largest scale; 0 calls none so.  "
+            "[default: 0.02]"
         },
     )
     scale: int | None = field(
@@ -218,7 +219,8 @@ def ask_router(
         settings: the operating point.
 
     Returns:
-        Rows with question, answer, scale, visual tokens, probabilities, router_ms and fell_back.
+        Rows with question, answer, scale, visual tokens, probabilities, router_ms, fell_back and
+        unfamiliar.
     """
     answers = adaptive.generate(
         # The same list each time: every question is about all images.
@@ -236,6 +238,7 @@ def ask_router(
             "probabilities": {str(scale): p for scale, p in answer.probabilities.items()},
             "router_ms": answer.router_ms,
             "fell_back": answer.fell_back,
+            "unfamiliar": answer.unfamiliar,
         }
         for question, answer in zip(questions, answers, strict=True)
     ]
@@ -252,5 +255,5 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"P(correct) {shares}")
             click.echo(f"router     {row['router_ms']:.2f} ms")
         if row.get("fell_back"):
-            click.echo("fell back  unlike what the router was trained on: the largest scale")
+            click.echo("unfamiliar unlike what the router was trained on: the largest scale")
         click.echo("")

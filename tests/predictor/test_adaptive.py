@@ -39,7 +39,7 @@ class FakeGate:
 class FakeRouter:
     """Knows the answer for each row; notes the features that it was given."""
 
-    scales, extras = TOKEN_SCALES, ()
+    scales, extras, gate = TOKEN_SCALES, (), None
 
     def __init__(self, checkpoint, probabilities=PROBABILITIES):
         self.meta = {"checkpoint": checkpoint}
@@ -163,16 +163,25 @@ def test_a_certificate_prices_what_the_router_itself_believes(
 
 def test_what_is_unlike_the_training_split_gets_the_largest_scale(backbone, router, images):
     router.gate = FakeGate()
-    adaptive = AdaptiveM3(backbone, router, outlier=0.01)
+    adaptive = AdaptiveM3(backbone, router)  # on by default
     answers = adaptive.generate(images, QUESTIONS, lam=1.0, max_new_tokens=1)
     assert scales_of(answers) == [1, 576, 1]
+    assert [answer.unfamiliar for answer in answers] == [False, True, False]
     assert [answer.fell_back for answer in answers] == [False, True, False]
+    unasked = AdaptiveM3(backbone, router, outlier=0.0)
+    answers = unasked.generate(images, QUESTIONS, lam=1.0, max_new_tokens=1)
+    assert not any(answer.unfamiliar for answer in answers)
     forced = adaptive.generate(images, QUESTIONS, scales=9, max_new_tokens=1)
     assert not any(answer.fell_back for answer in forced)
 
 
-def test_a_router_without_a_gate_cannot_tell(backbone, router):
+def test_a_router_without_a_gate_cannot_tell(backbone, router, caplog):
     router.gate = None
+    with caplog.at_level("WARNING"):
+        assert AdaptiveM3(backbone, router).outlier == 0
+    assert caplog.messages == [
+        "this router cannot tell unfamiliar inputs; train it again if it should"
+    ]
     with pytest.raises(ValueError, match="this router has no density gate"):
         AdaptiveM3(backbone, router, outlier=0.01)
 

@@ -34,6 +34,7 @@ def test_extras_are_those_that_labelling_would_have_stored(backbone, images):
         return np.full((len(question), 5), 0.5)
 
     router = SimpleNamespace(
+        gate=None,
         meta={"checkpoint": backbone.fingerprint},
         scales=TOKEN_SCALES,
         extras=("pixels", "state"),

@@ -124,7 +124,7 @@ def test_a_certified_router_is_trained_verified_and_asked(run, tiny_model, tmp_p
     assert "P(correct)" in invoke(*known, "--certified", "0.4,0.3").stdout
     # Shares are at most 1, and nearly every one is below: this asks for the largest scale.
     strange = invoke(*known, "--budget", 1, "--outlier", 1).stdout
-    assert ("fell back" in strange) == ("scale      576 (" in strange)
+    assert ("unfamiliar" in strange) == ("scale      576 (" in strange)
     assert "outlier share must lie in" in refuse(runner, *known, "--outlier", 2)
     assert "certified at 0.4,0.3, not at" in refuse(runner, *known, "--certified", "0.1,0.3")
     other = ("--outcomes", run / "outcomes" / "test")

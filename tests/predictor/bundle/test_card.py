@@ -13,10 +13,10 @@ def test_the_card_names_facts_budgets_and_certificates():
     card = write_card("boosted", (1, 576), meta, POLICY, [proven])
     for line in (
         "- kind: boosted",
-        "- picked by the gap closed on the calibration split: boosted 0.712, linear 0.000",
+        "- picked by the gap closed on the calibration split: `boosted` 0.712, `linear` 0.000",
         "- scales: 1, 576 visual tokens",
-        "- checkpoint: abc",
-        "- calibration split: 1571 questions, 200 images, fingerprint f00",
+        "- checkpoint: `abc`",
+        "- calibration split: 1571 questions, 200 images, fingerprint `f00`",
         # 576 / 8 = 72 buys the second row of the table, 576 / 16 = 36 only the first.
         "| 72 | 70.0 | 0.600 |",
         "| 36 | 1.0 | 0.300 |",
@@ -30,3 +30,26 @@ def test_without_certificates_there_is_no_such_section():
     card = write_card("linear", (36,), {}, flat, [])
     assert "Certificates" not in card and "? questions" in card
     assert card.count("|") == 8  # a head and a rule, no budget below the only cost
+
+
+def test_names_do_no_harm_to_markdown():
+    names = [
+        "- item",
+        "1. x",
+        "https://x.example",
+        "@someone",
+        "a\0b\nc",
+        "`code`|d",
+        "<b>",
+        "x" * 999,
+    ]
+    for name in names:
+        part = {"questions": 1, "images": 1, "fingerprint": name}
+        meta = {"checkpoint": name, "code_version": name, "train": part, "calibration": part}
+        meta["candidates"] = [{"kind": name, "ogc": 0.5}]
+        plain = write_card("linear", (1, 576), {**meta, "checkpoint": "abc"}, POLICY, [])
+        card = write_card("linear", (1, 576), meta, POLICY, [])
+        assert card.count("\n") == plain.count("\n") and "\0" not in card
+        [line] = [line for line in card.splitlines() if line.startswith("- checkpoint: ")]
+        assert line.startswith("- checkpoint: `") and line.endswith("`") and line.count("`") == 2
+        assert len(line) < 120

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -156,7 +157,10 @@ def test_what_is_pushed_is_what_is_pulled(hub, folder, tmp_path):
     (folder / "notes.tmp").unlink()
     assert hub.repositories[NAME] == read(folder)
     hub.repositories[NAME]["picture.png"] = b"somebody's"
-    assert read(pull_router(NAME, tmp_path / "pulled")) == read(folder)
+    pulled = read(pull_router(NAME, tmp_path / "pulled"))
+    origin = json.loads(pulled.pop("origin.json"))
+    assert origin["name"] == NAME and re.fullmatch("[0-9a-f]{40}", origin["commit"])
+    assert pulled == read(folder)
     assert open_router(NAME).meta["checkpoint"] == "abc"
 
 
@@ -188,7 +192,26 @@ def test_pull_replaces_a_router_and_nothing_else(hub, folder, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="is not a saved router"):
         pull_router(NAME, tmp_path / "mine")
-    assert read(pull_router(NAME, folder)) == hub.repositories[NAME]
+    pulled = read(pull_router(NAME, folder))
+    assert {**hub.repositories[NAME], "origin.json": pulled["origin.json"]} == pulled
+
+
+def test_an_edited_card_is_not_taken_along(hub, folder, tmp_path):
+    push_router(folder, NAME)
+    hub.repositories[NAME]["README.md"] = b"[click](https://x.example)"
+    assert "README.md" not in read(pull_router(NAME, tmp_path / "pulled"))
+
+
+def test_a_link_out_of_what_was_fetched_is_not_followed(folder, tmp_path, monkeypatch):
+    (tmp_path / "secret").write_text("mine", encoding="utf-8")
+    snapshot = tmp_path / "cache" / "snapshots" / "0123"
+    shutil.copytree(folder, snapshot)
+    (snapshot / "README.md").unlink()
+    (snapshot / "README.md").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(snapshot))
+    with pytest.raises(ValueError, match="README.md is a link that leads out of the repository"):
+        pull_router(NAME, tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
 
 
 @pytest.mark.usefixtures("hub")

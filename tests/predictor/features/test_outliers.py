@@ -7,11 +7,16 @@ from predictor.features.outliers import DensityGate, DensitySettings
 PLANE = np.random.default_rng(9).normal(size=(2, 2, 12))
 
 
+def turn(angle):
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
 def make_split(seed, n=300, strange=0.0):
     """Pictures and questions that vary in two directions, with a little noise in all others."""
     rng = np.random.default_rng(seed)
     picture, question = (
-        rng.normal(size=(n, 2)) @ plane + 0.1 * rng.normal(size=(n, 12)) for plane in PLANE
+        turn(rng.uniform(0, 2 * np.pi, n)) @ plane + 0.1 * rng.normal(size=(n, 12))
+        for plane in PLANE
     )
     question = question + strange * rng.normal(size=(n, 12))
     return TrainData(
@@ -28,7 +33,9 @@ def make_split(seed, n=300, strange=0.0):
 
 @pytest.fixture(scope="module")
 def gate():
-    return DensityGate.fit(make_split(0), make_split(1), DensitySettings(width=2))
+    return DensityGate.fit(
+        make_split(0), make_split(1), DensitySettings(picture_width=2, question_width=2)
+    )
 
 
 def test_shares_of_alike_rows_are_spread_evenly(gate):
@@ -41,7 +48,7 @@ def test_shares_of_alike_rows_are_spread_evenly(gate):
 def test_what_leaves_the_plane_is_found_though_it_is_no_longer(gate):
     fresh, strange = make_split(2), make_split(3, strange=0.5)
     outside = gate.find_outside(strange.coarse, strange.question, 0.02)
-    assert outside.mean() > 0.8
+    assert outside.mean() > 0.7
     assert gate.find_outside(fresh.coarse, fresh.question, 0.02).mean() < 0.06
     # The picture counts as well.
     assert gate.find_outside(

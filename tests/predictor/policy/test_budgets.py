@@ -150,7 +150,7 @@ def test_table_survives_json(table):
 
 @pytest.mark.parametrize("record", [{}, {"lambdas": 1, "costs": 1, "accuracies": 1, "unit": ""}])
 def test_table_refuses_another_record(record):
-    with pytest.raises(ValueError, match="not an operating table"):
+    with pytest.raises(ValueError, match="an operating table cannot be used"):
         OperatingTable.from_dict(record)
 
 

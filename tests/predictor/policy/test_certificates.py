@@ -119,7 +119,7 @@ def test_a_certificate_survives_json(table):
     record = actual.to_dict()
     assert Certificate.from_dict({**record, "lambdas": list(record["lambdas"])}) == actual
     for wrong in ({}, {**record, "more": 1}, {**record, "p_values": None}):
-        with pytest.raises(ValueError, match="not a certificate"):
+        with pytest.raises(ValueError, match="a certificate cannot be used"):
             Certificate.from_dict(wrong)
 
 

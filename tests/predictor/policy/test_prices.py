@@ -27,7 +27,7 @@ def test_what_is_no_larger_is_taken_freely():
 def test_a_price_list_survives_json():
     assert PriceList.from_dict(PRICES.to_dict()) == PRICES
     for wrong in ({}, {**PRICES.to_dict(), "tokens": None}):
-        with pytest.raises(ValueError, match="not a price list"):
+        with pytest.raises(ValueError, match="a price list cannot be used"):
             PriceList.from_dict(wrong)
 
 

@@ -103,3 +103,14 @@ def test_levels_are_shares(level):
 def test_a_level_that_no_split_can_meet_is_refused():
     with pytest.raises(ValueError, match="ask for a larger alpha"):
         images_needed(1e-9, 0.1, single=False)
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("alpha", [5e-324, 1e-300, 1e-17, 1e-7, 0.5, 1 - 1e-16])
+@pytest.mark.parametrize("delta", [5e-324, 1e-300, 1e-17, 0.5, 1 - 1e-16])
+def test_every_level_has_a_number_of_images_or_one_line(alpha, delta, single):
+    if alpha < 1e-6 and delta < 0.9:
+        with pytest.raises(ValueError, match="would need .* images; ask for a larger alpha"):
+            images_needed(alpha, delta, single)
+    elif alpha == 0.5 or alpha > 0.9:
+        assert 0 <= images_needed(alpha, delta, single) <= 2000
