@@ -146,6 +146,7 @@ def use(folder):
     bundle.to_files()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("edits", [edit_json, edit_arrays])
 def test_every_edit_is_refused_in_one_line_or_does_no_harm(saved, tmp_path, edits):
@@ -166,6 +167,15 @@ def test_every_edit_is_refused_in_one_line_or_does_no_harm(saved, tmp_path, edit
         shutil.rmtree(folder)
     assert tried > 100
     assert refused > tried / 2
+
+
+def test_a_calibration_of_nan_that_was_signed_is_refused(saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "edited")
+    with np.load(folder / "calibration.npz") as archive:
+        arrays = {name: np.full_like(archive[name], np.nan) for name in archive.files}
+    sign(folder, {"calibration.npz": pack_arrays(arrays)})
+    with pytest.raises(ValueError, match="holds NaN or infinite numbers; train the router again"):
+        RouterBundle.load(folder)
 
 
 def test_untouched_it_opens(saved):
