@@ -6,7 +6,7 @@ here, once. What cannot be answered is a ValueError or FileNotFoundError of one 
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from m3_backbone.checkpoints.fingerprint import (
 )
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.placement import DeviceMap, name_numbers
+from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.hosts import config
 from m3_backbone.hosts.anyres import count_crops
 from m3_backbone.hosts.config import StockModel
@@ -90,6 +91,7 @@ class M3Backbone:
         image_processor: Any,
         folder: Path | None = None,
         pooling: str = "average",
+        variant: str = "",
     ) -> None:
         """Wrap a model that is in memory already.
 
@@ -99,12 +101,14 @@ class M3Backbone:
             image_processor: its image processor.
             folder: where it was loaded from, if its weights are still those of the files.
             pooling: how tokens become fewer; M3 models are trained with `average`.
+            variant: what was added to the folder, see `Checkpoint`.
         """
         self.pooling = check_pooling(pooling)
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self._folder = folder
+        self._variant = variant
         self._engine = AnswerEngine(model, tokenizer)
         self._host = self._engine.host
         self._memory = MemoryLimit()
@@ -116,7 +120,7 @@ class M3Backbone:
         self.hidden_size = self.language_shape.hidden
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - all ways of opening, each by its name
         cls,
         name_or_path: str | Path,
         *,
@@ -125,6 +129,8 @@ class M3Backbone:
         device_map: DeviceMap | None = None,
         quantize: str | None = None,
         pooling: str = "average",
+        vision_tower: str | Path | None = None,
+        template: str | None = None,
     ) -> "M3Backbone":
         """Open a checkpoint.
 
@@ -135,11 +141,17 @@ class M3Backbone:
             device_map: where each part of the model goes, such as `auto`, instead of a device.
             quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             pooling: how tokens become fewer; M3 models are trained with `average`.
+            vision_tower: folder or name of the CLIP model whose tower an official checkpoint such
+                as llava-v1.5-7b only names.
+            template: chat template of a checkpoint that brings none, or another one: `llava-1.5`,
+                `vicuna_v1` or a file in jinja.
         """
         # Before the weights: opening them takes long.
         check_pooling(pooling)
-        opened = open_checkpoint(name_or_path, device, dtype, device_map, quantize)
-        return cls(opened.model, opened.tokenizer, opened.image_processor, opened.folder, pooling)
+        source = CheckpointSource(name_or_path, vision_tower, template)
+        opened = open_checkpoint(source, device, dtype, device_map, quantize)
+        parts = (opened.model, opened.tokenizer, opened.image_processor)
+        return cls(*parts, opened.folder, pooling, opened.variant)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -148,7 +160,8 @@ class M3Backbone:
             weights = fingerprint_model(self.model)
         else:
             weights = fingerprint_folder(self._folder)
-        return weights if self.pooling == "average" else fingerprint_variant(weights, self.pooling)
+        unusual = [self._variant, self.pooling.replace("average", "")]
+        return reduce(fingerprint_variant, filter(None, unusual), weights)
 
     @property
     def dtype_name(self) -> str:

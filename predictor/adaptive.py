@@ -113,7 +113,7 @@ class AdaptiveM3:
         self.router = router
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - all ways of opening, each by its name
         cls,
         checkpoint: str | Path,
         router: str | Path,
@@ -122,6 +122,8 @@ class AdaptiveM3:
         dtype: str = "float32",
         device_map: str | None = None,
         quantize: str | None = None,
+        vision_tower: str | Path | None = None,
+        template: str | None = None,
     ) -> "AdaptiveM3":
         """Open a checkpoint and a saved router.
 
@@ -133,6 +135,8 @@ class AdaptiveM3:
             dtype: `float32`, `bfloat16` or `float16`.
             device_map: where each part of the model goes, such as `auto`, instead of a device.
             quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
+            vision_tower: see `M3Backbone.from_pretrained`, as for what follows.
+            template: a chat template for a checkpoint that brings none.
 
         Returns:
             Model and router, ready to answer.
@@ -140,7 +144,13 @@ class AdaptiveM3:
         # The router first: it is small, and often the part that is missing.
         bundle = open_router(router)
         backbone = M3Backbone.from_pretrained(
-            checkpoint, device=device, dtype=dtype, device_map=device_map, quantize=quantize
+            checkpoint,
+            device=device,
+            dtype=dtype,
+            device_map=device_map,
+            quantize=quantize,
+            vision_tower=vision_tower,
+            template=template,
         )
         return cls(backbone, bundle)
 

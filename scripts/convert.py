@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from scripts.stages.model import Opening
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import option_of
 
 
 @click.command(cls=OneLineCommand)
@@ -18,7 +20,11 @@ from scripts.terminal.errors import OneLineCommand
     type=click.Choice(["stock", "official"]),
     help="Format to write: stock transformers, or LLaVA's own (llava_llama).",
 )
-def main(source: str, target: Path, kind: str) -> None:
+@option_of(Opening, "vision_tower")
+@option_of(Opening, "template")
+def main(
+    source: str, target: Path, kind: str, vision_tower: str | None, template: str | None
+) -> None:
     """Write the checkpoint SRC in another format to the new folder DST.
 
     Example: m3scale convert mucai/llava-v1.5-7b-m3 models/m3-7b
@@ -28,8 +34,9 @@ def main(source: str, target: Path, kind: str) -> None:
     DST that exists is compared with what would be written, never changed.
     """
     from m3_backbone.checkpoints.conversion import convert_checkpoint
+    from m3_backbone.checkpoints.source import CheckpointSource
 
-    was_there = convert_checkpoint(source, target, kind)
+    was_there = convert_checkpoint(CheckpointSource(source, vision_tower, template), target, kind)
     click.echo(
         f"{target} is there already, with the same bytes" if was_there else f"wrote {target}"
     )

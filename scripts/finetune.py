@@ -49,7 +49,7 @@ def parse_scales(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings) -> None:
+def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings, adapter: bool) -> None:
     """Refuse options that exclude one another.
 
     Raises:
@@ -65,6 +65,48 @@ def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings) -> 
         raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
     if not settings.dense_weight and (settings.align_weight or settings.ground_weight):
         raise click.UsageError("--align-weight and --ground-weight need a --dense-weight above 0")
+    check_lora(settings.lora_rank, settings.language_rate, adapter)
+
+
+def check_start(model_name: str | None, from_scratch: bool, is_added_to: bool) -> None:
+    """Refuse two starts, none, and parts that are added to a fresh model.
+
+    Raises:
+        click.UsageError: if it is so.
+    """
+    if from_scratch == (model_name is not None):
+        raise click.UsageError("give either --model NAME or --from-scratch")
+    if from_scratch and is_added_to:
+        raise click.UsageError("--from-scratch needs no --vision-tower and no --template")
+
+
+def describe_run(start: object, settings: FinetuneSettings, loop: LoopSettings, what: str) -> str:
+    """Say what a run trains, on what, and how; what changes nothing about that is left out."""
+    loop = replace(loop, save_seconds=0, workers=0, quiet=False)
+    return f"{start}\n{settings}\n{loop}\n{what}\n"
+
+
+def check_ignored(source: Source, sizes: Sizes, dense: bool) -> None:
+    """Refuse options that this way of training does not look at.
+
+    Raises:
+        click.UsageError: if one of them is given.
+    """
+    if dense:
+        way = "--dense"
+        unused = ["images", "split", "turns", "easy", "described", "cached", "max_length"]
+    elif source.images:
+        way, unused = "--images", ["split", "turns", "easy", "described"]
+    elif find_draw(source.data) is not None:
+        way, unused = f"--data {source.data}", ["split", "max_length"]
+    else:
+        way, unused = f"--data {source.data}", ["easy", "described", "max_length"]
+    given = {**asdict(source), **asdict(sizes)}
+    usual = {**asdict(Source()), **asdict(Sizes())}
+    changed = [name for name in unused if given[name] != usual[name]]
+    if changed:
+        flag = changed[0].replace("_", "-")
+        raise click.UsageError(f"{way} does not use --{flag}: leave it out")
 
 
 def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
@@ -87,6 +129,13 @@ def choose_draw(data: str) -> Draw:
     if drawn.wide:
         check_fonts()
     return drawn
+
+
+def show_result(result: dict[str, float], skipped: list[str], out: Path) -> None:
+    """Print the figures of a finished run."""
+    result = {**result, "skipped": len(skipped)} if skipped else result
+    figures = "  ".join(f"{name}: {value:.4g}" for name, value in result.items())
+    click.echo(f"{figures}\nwrote {out}")
 
 
 def report_skipped(skipped: list[str]) -> str:
@@ -118,6 +167,8 @@ def report_skipped(skipped: list[str]) -> str:
 @click.option("--dense", is_flag=True, help="Train the tower alone to name what is on every patch.")
 @settings_options(LoopSettings, "loop")
 @option_of(Opening, "device")
+@option_of(Opening, "vision_tower")
+@option_of(Opening, "template")
 def main(
     model_name: str | None,
     from_scratch: bool,
@@ -130,6 +181,8 @@ def main(
     dense: bool,
     loop: LoopSettings,
     device: str,
+    vision_tower: str | None,
+    template: str | None,
 ) -> None:
     """Train a LLaVA so that its pooled visual tokens can be understood at every scale.
 
@@ -145,20 +198,21 @@ def main(
     Example: m3scale finetune --model my/llava --data mix.json --images coco --out runs/tuned
     """
     from labels.scenes.dense_targets import DENSE_TARGETS
+    from m3_backbone.checkpoints.source import CheckpointSource
     from m3_backbone.training.distributed import group_rank, joined_group
     from scripts.finetuning import recipes
-    from scripts.finetuning.start import open_start
+    from scripts.finetuning.start import is_finished, open_start
 
-    if from_scratch == (model_name is not None):
-        raise click.UsageError("give either --model NAME or --from-scratch")
-    check_together(source, sizes, settings)
-    check_lora(settings.lora_rank, settings.language_rate, adapter)
-    # The folder appears in one step, so this file stands for all of it.
-    if (out / "config.json").exists():
-        click.echo(f"{out} is finished; remove it to train again")
-        return
+    check_start(model_name, from_scratch, bool(vision_tower or template))
+    check_together(source, sizes, settings, adapter)
+    check_ignored(source, sizes, dense)
+    named = CheckpointSource(model_name, vision_tower, template) if model_name else None
     given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
     loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
+    record = describe_run(named, settings, loop, f"dense={dense} adapter={adapter}")
+    if is_finished(out, record):
+        click.echo(f"{out} is finished; remove it to train again")
+        return
     settings = replace(settings, dense_targets=DENSE_TARGETS)
     drawn = choose_draw(source.data)
     # Under a LoRA the language model is frozen: half precision is enough to read it.
@@ -167,13 +221,12 @@ def main(
         # Before the model, which takes long to open.
         data, skipped = ([], []) if dense else recipes.open_data(source, out, loop, settings)
         loop = replace(loop, purpose=loop.purpose + report_skipped(skipped))
-        start = open_start(model_name, loop.seed, device, dtype, parse_scales(scales), drawn)
+        start = open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn)
+        start = replace(start, record=record)
         if dense:
             result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, drawn)
         else:
             draw = recipes.draw_batches(start, data, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)
         if group_rank() == 0:
-            result |= {"skipped": len(skipped)} if skipped else {}
-            figures = "  ".join(f"{name}: {value:.4g}" for name, value in result.items())
-            click.echo(f"{figures}\nwrote {out}")
+            show_result(result, skipped, out)

@@ -46,6 +46,8 @@ def make_tiny_tokenizer():
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
+    from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
+
     fillers = [f"w{i}" for i in range(128 - len(SPECIAL) - len(WORDS))]
     vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS + fillers)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -60,6 +62,7 @@ def make_tiny_tokenizer():
         pad_token="<pad>",
         unk_token="<unk>",
         extra_special_tokens={"image_token": "<image>"},
+        chat_template=FALLBACK_TEMPLATE,
     )
 
 

@@ -58,7 +58,7 @@ ALLOWED = {
 FLOORS = {
     "m3_backbone": (
         {"scales", "images", "pixels", "videos", "files", "serialization", "schemas"}
-        | {"half", "pooling", "flops"},
+        | {"half", "pooling", "flops", "foreign"},
         {"hosts"},
         {"inference", "checkpoints"},
         {"training", "backbone"},

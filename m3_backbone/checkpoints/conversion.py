@@ -10,6 +10,7 @@ from transformers import LlavaNextProcessor, LlavaProcessor, PreTrainedTokenizer
 from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
 from m3_backbone.checkpoints.official.config import is_official, read_config
 from m3_backbone.checkpoints.official.export import save_official
+from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.files import replacing
 from m3_backbone.hosts.config import StockModel
 
@@ -36,11 +37,11 @@ def save_stock(
     processor.save_pretrained(folder)
 
 
-def convert_checkpoint(source: str, target: Path, kind: str) -> bool:
+def convert_checkpoint(source: str | Path | CheckpointSource, target: Path, kind: str) -> bool:
     """Write a checkpoint in another format.
 
     Args:
-        source: a folder, a name on the Hub, or m3-mini.
+        source: a folder, a name on the Hub, or m3-mini; or these with what is to be added.
         target: the folder to write; made under another name and renamed.
         kind: `stock` or `official`.
 
@@ -50,12 +51,13 @@ def convert_checkpoint(source: str, target: Path, kind: str) -> bool:
     Raises:
         ValueError: if the source is in that format already, or the target holds something else.
     """
-    folder = find_folder(source)
+    source = source if isinstance(source, CheckpointSource) else CheckpointSource(source)
+    folder = find_folder(source.name)
     if is_official(read_config(folder)) == (kind == "official"):
         raise ValueError(f"{folder} is in the {kind} format already: there is nothing to convert")
     if target.exists() and (not target.is_dir() or target.resolve() == folder.resolve()):
         raise ValueError(f"{target} is no folder to write to: name a new one")
-    opened = read_checkpoint(folder)
+    opened = read_checkpoint(source)
     save = save_official if kind == "official" else save_stock
     with replacing(target) as partial:
         partial.mkdir()

@@ -13,21 +13,28 @@ import huggingface_hub
 import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoImageProcessor,
+    AutoConfig,
     AutoModelForImageTextToText,
     AutoTokenizer,
     PreTrainedTokenizerBase,
 )
 
-from m3_backbone.checkpoints.fingerprint import CONTENT_SUFFIXES
+from m3_backbone.checkpoints.fingerprint import CONTENT_SUFFIXES, fingerprint_folder
+from m3_backbone.checkpoints.image_processor import open_image_processor
 from m3_backbone.checkpoints.official.config import is_official, read_config
 from m3_backbone.checkpoints.official.opening import open_official
 from m3_backbone.checkpoints.placement import DTYPES, DeviceMap, Placement
+from m3_backbone.checkpoints.settings import check_settings
+from m3_backbone.checkpoints.source import CheckpointSource
+from m3_backbone.checkpoints.templates import find_template
+from m3_backbone.foreign import third_party
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import check_model_type
-from m3_backbone.serialization import parse_json
+from m3_backbone.hosts.templates import read_template
+from m3_backbone.serialization import short_hash
 
 EMBEDDED_NAME = "m3-mini"
+WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
@@ -39,16 +46,18 @@ class Checkpoint:
         tokenizer: its tokenizer, with the chat template if there is one.
         image_processor: its image processor, always the Pillow one.
         folder: where it was read from.
+        variant: hash of what was added to the folder; empty if nothing was.
     """
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     image_processor: Any
     folder: Path
+    variant: str = ""
 
 
 def open_checkpoint(
-    name_or_path: str | Path,
+    name_or_path: str | Path | CheckpointSource,
     device: str,
     dtype: str,
     device_map: DeviceMap | None = None,
@@ -57,46 +66,61 @@ def open_checkpoint(
     """Open a checkpoint, stock or official.
 
     Args:
-        name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub.
+        name_or_path: a folder, `m3-mini` for the embedded model, or a name on the Hub; or these
+            with what is to be added.
         device: torch device, such as `cpu` or `cuda`; for this and what follows see `Placement`.
         dtype: one of `DTYPES`.
         device_map: where each part of the model goes, instead of a device.
         quantize: `8bit` or `4bit` to store the weights in few bits.
     """
     placement = Placement(device, dtype, device_map, quantize)
-    folder = find_folder(name_or_path)
-    opened = read_checkpoint(folder, DTYPES[dtype], placement.load_options)
+    opened = read_checkpoint(name_or_path, DTYPES[dtype], placement.load_options)
     if not placement.load_options:
         opened.model.to(device)
     return opened
 
 
 def read_checkpoint(
-    folder: Path, dtype: torch.dtype | None = None, options: Mapping[str, Any] | None = None
+    source: str | Path | CheckpointSource,
+    dtype: torch.dtype | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Open the folder of a checkpoint, on the CPU unless the options say otherwise.
+    """Open a checkpoint, on the CPU unless the options say otherwise.
 
     Args:
-        folder: the checkpoint.
+        source: the checkpoint.
         dtype: number format of the model; None keeps the stored one.
         options: device map and quantization for transformers; see `Placement.load_options`.
 
     Raises:
-        ValueError: if it is not a whole checkpoint of a known family, or an official one is to be
-            spread or quantized.
+        ValueError: if it is not a whole checkpoint of a known family, an official one is to be
+            spread or quantized, or a stock one is given another tower.
     """
+    source = source if isinstance(source, CheckpointSource) else CheckpointSource(source)
+    folder = find_folder(source.name)
+    template = None if source.template is None else read_template(source.template)
+    tower = None if source.vision_tower is None else find_folder(source.vision_tower)
     fields = read_config(folder)
-    if is_official(fields):
-        if options:
-            raise ValueError(
-                f"{folder} is in LLaVA's own format, which takes no device_map and no quantize: "
-                "write a stock folder with m3scale convert"
-            )
-        return Checkpoint(*open_official(folder, dtype), folder)
-    check_model_type(fields.get("model_type"), str(folder))
-    model = _open_model(folder, dtype, options or {})
-    tokenizer, image_processor = _open_processors(folder)
-    return Checkpoint(model, tokenizer, image_processor, folder)
+    check_settings(folder)
+    if not is_official(fields):
+        check_model_type(fields.get("model_type"), str(folder))
+        if tower is not None:
+            raise ValueError(f"{folder} is a stock checkpoint, which brings its own vision tower")
+        # The small parts first.
+        tokenizer, image_processor = _open_processors(folder)
+        model = _open_model(folder, dtype, options or {})
+    elif options:
+        raise ValueError(
+            f"{folder} is in LLaVA's own format, which takes no device_map and no quantize: "
+            "write a stock folder with m3scale convert"
+        )
+    else:
+        model, tokenizer, image_processor = open_official(folder, dtype, tower)
+    if template is not None:
+        tokenizer.chat_template = template
+    added = ["" if tower is None else fingerprint_folder(tower), template or ""]
+    variant = short_hash(" ".join(added)) if any(added) else ""
+    return Checkpoint(model, tokenizer, image_processor, folder, variant)
 
 
 def find_folder(name_or_path: str | Path) -> Path:
@@ -127,23 +151,56 @@ def find_folder(name_or_path: str | Path) -> Path:
 
 
 def _open_model(folder: Path, dtype: torch.dtype | None, options: Mapping[str, Any]) -> StockModel:
+    refusal = f"{folder} holds a model that cannot be opened"
+    with third_party(refusal):
+        # Without code of its own: transformers would ask at the terminal whether to run it.
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        # Names and shapes without memory.
+        with torch.device("meta"):
+            build: Any = AutoModelForImageTextToText.from_config
+            expected = build(config)
+    check_values(folder, sum(one.numel() for one in expected.parameters()))
     try:
-        opened: Any = AutoModelForImageTextToText.from_pretrained(
-            folder,
-            dtype=dtype or "auto",
-            local_files_only=True,
-            output_loading_info=True,
-            # Not accepted: reported below, by name.
-            ignore_mismatched_sizes=True,
-            **options,
-        )
-    except SafetensorError as error:
-        raise ValueError(f"the weights in {folder} are damaged or cut short: {error}") from error
-    except OSError as error:
-        raise FileNotFoundError(f"{folder} holds no weights that can be read") from error
+        with third_party(refusal):
+            opened: Any = AutoModelForImageTextToText.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype or "auto",
+                local_files_only=True,
+                output_loading_info=True,
+                # Not accepted: reported below, by name.
+                ignore_mismatched_sizes=True,
+                **options,
+            )
+    except ValueError as error:
+        cause = error.__cause__
+        if isinstance(cause, SafetensorError):
+            reason = f"the weights in {folder} are damaged or cut short: {cause}"
+            raise ValueError(reason) from error
+        if isinstance(cause, OSError):
+            raise FileNotFoundError(f"{folder} holds no weights that can be read") from error
+        raise
     _check_weights(folder, opened[1])
     model: StockModel = opened[0]
     return model
+
+
+def check_values(folder: Path, values: int) -> None:
+    """Refuse a configuration that asks for more than its weights can hold, before memory is taken.
+
+    Args:
+        folder: the checkpoint.
+        values: numbers that the configured model consists of.
+
+    Raises:
+        ValueError: if the files are too small for them, at half a byte each.
+    """
+    stored = sum(p.stat().st_size for p in folder.iterdir() if p.suffix in WEIGHT_SUFFIXES)
+    if stored and values > 2 * stored:
+        raise ValueError(
+            f"the weights in {folder} are damaged or cut short, or not those of its config.json: "
+            f"{stored} bytes cannot hold {values:.3g} values"
+        )
 
 
 def _check_weights(folder: Path, info: dict[str, Any]) -> None:
@@ -159,19 +216,13 @@ def _check_weights(folder: Path, info: dict[str, Any]) -> None:
 
 
 def _open_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, Any]:
-    open_images: Any = AutoImageProcessor.from_pretrained
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # Pinned: the torchvision one resizes differently, and is not always installed.
-        images = open_images(folder, backend="pil", local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder} lacks a tokenizer or image processor: {reason}") from error
-    legacy = folder / "chat_template.json"
-    # Older LLaVA uploads keep the template where only their processor class looks.
-    if not tokenizer.chat_template and legacy.is_file():
-        tokenizer.chat_template = parse_json(legacy.read_text(encoding="utf-8"))["chat_template"]
-    return tokenizer, images
+    with third_party(f"{folder} lacks a tokenizer that can be opened"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer("what?")  # settings of a wrong type show when they are used
+    tokenizer.chat_template = find_template(folder, tokenizer)
+    return tokenizer, open_image_processor(folder)
 
 
 def embedded_path() -> Path:

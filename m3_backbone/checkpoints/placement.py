@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import torch
 from transformers import BitsAndBytesConfig
 
+from m3_backbone.foreign import third_party
+
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -76,19 +78,12 @@ def name_numbers(model: Any) -> str:
 
 
 def find_device(device: str) -> torch.device:
-    """Find a torch device that can be used, such as `cpu` or `cuda`.
-
-    Raises:
-        ValueError: if there is none of that name here.
-    """
-    try:
+    """Find a torch device that can be used, such as `cpu` or `cuda`; any other is a ValueError."""
+    with third_party(f"device {device!r} cannot be used here"):
         place = torch.device(device)
-        # A device has a name even where it is absent: only using it tells.
-        torch.empty(0, device=place)
-    # torch says AssertionError where it was built without CUDA.
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device {device!r} cannot be used here: {reason}") from error
+        # A device has a name even where it is absent, and `meta` never computes: only using it
+        # tells. Absent ones raise AssertionError, ModuleNotFoundError and more.
+        torch.zeros(1, device=place).add(1).item()
     return place
 
 

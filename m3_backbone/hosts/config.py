@@ -43,14 +43,13 @@ def grid_side(config: StockConfig) -> int:
     vision = _vision_config(config)
     size = vision.image_size
     patch = vision.patch_size
-    whole = isinstance(size, int) and isinstance(patch, int)
-    # The 384 pixels of LLaVA-OneVision are 27 patches of 14; nobody sees the last 6.
-    may_leave_rest = isinstance(config, LlavaOnevisionConfig)
-    if not whole or (size % patch and not may_leave_rest):
+    # The 384 pixels of a SigLIP are 27 patches of 14; nobody sees the last 6.
+    if not isinstance(size, int) or not isinstance(patch, int) or size < patch:
         raise ValueError(
             f"the visual tokens must form a square grid: image size {size} with patch size {patch} "
             "gives none"
         )
+    _check_layers(config)
     strategy = getattr(config, "vision_feature_select_strategy", "full")
     # "default" drops the first token, whether or not that is a class token.
     dropped = 1 if strategy == "default" else 0
@@ -69,11 +68,16 @@ def trained_scales(config: StockConfig, side: int | None = None) -> tuple[int, .
     Args:
         config: the model's configuration.
         side: tokens along one side of the grid; None reads it off the configuration.
+
+    Raises:
+        ValueError: if the scales are not on the ladder of the grid.
     """
     side = grid_side(config) if side is None else side
     named = getattr(config, "matryoshka_vis_token_scale", None)
     if not named:
         return default_ladder(side)
+    if not isinstance(named, list | tuple):
+        raise ValueError(f"matryoshka_vis_token_scale must be a list of scales, got {named!r}")
     legal = legal_scales(side)
     return tuple(sorted({check_scale(scale, legal) for scale in named}))
 
@@ -142,6 +146,22 @@ def vision_shape(config: StockConfig) -> VisionShape:
 def _vision_config(config: StockConfig) -> Any:
     # Typed as maybe a dict or None; a configuration that was built holds both parts.
     return config.vision_config
+
+
+def _check_layers(config: StockConfig) -> None:
+    """Refuse feature layers that the vision tower has not; layer 0 is what goes into it.
+
+    Raises:
+        ValueError: if a layer is none of the tower's.
+    """
+    count = _vision_config(config).num_hidden_layers
+    named = getattr(config, "vision_feature_layer", -1)
+    for layer in named if isinstance(named, list | tuple) else [named]:
+        if not isinstance(layer, int) or not -count <= layer <= count or layer == 0:
+            raise ValueError(
+                f"vision_feature_layer must be one of the {count} layers of the vision tower, got "
+                f"{named!r}"
+            )
 
 
 def _class_tokens(config: StockConfig) -> int:

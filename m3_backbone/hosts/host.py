@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import grid_side
-from m3_backbone.hosts.llava import FALLBACK_TEMPLATE, pool_image, prepare_image, project_images
+from m3_backbone.hosts.llava import pool_image, prepare_image, project_images
 from m3_backbone.hosts.llava_next import pool_crops, prepare_crops, project_crops
 from m3_backbone.hosts.llava_onevision import pool_onevision
 from m3_backbone.hosts.paligemma import PREFIX_TEMPLATE, splice_prefix
@@ -63,7 +63,8 @@ class Host:
         pool: tokens of one image to its pyramid.
         splice: visual tokens to what the model's forward takes.
         grid_side: configuration -> visual tokens along one side of the grid of an image crop.
-        template: chat template, with <image> for an image, of a checkpoint that has none.
+        template: chat template, with <image> for an image, where the family has just one and its
+            checkpoints bring none.
         first_position: position id of a prompt's first token.
         reads_both_ways: whether a prompt's beginning sees its end, so that questions cannot share
             the reading of their image.
@@ -74,7 +75,7 @@ class Host:
     pool: Pool
     splice: Splice = list_outputs
     grid_side: Callable[[Any], int] = grid_side
-    template: str = FALLBACK_TEMPLATE
+    template: str | None = None
     first_position: int = 0
     reads_both_ways: bool = False
 
@@ -107,7 +108,7 @@ def check_model_type(model_type: object, place: str) -> None:
     Raises:
         ValueError: if there is no such host.
     """
-    if model_type not in HOSTS:
+    if not isinstance(model_type, str) or model_type not in HOSTS:
         known = ", ".join(map(repr, HOSTS))
         raise ValueError(
             f"{place} holds a model of type {model_type!r}, expected one of {known}, or an "

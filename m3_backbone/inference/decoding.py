@@ -109,7 +109,15 @@ def decode_greedily(
     """Generate the most probable token of every active slot until it ends.
 
     The state, the batch after its prompts were read, is used up by this call.
+
+    Raises:
+        ValueError: if the model gives no numbers for the first token.
     """
+    if bool(state.logits.isnan().any()):
+        raise ValueError(
+            "the model's outputs are NaN: its weights or settings are damaged, its images hold "
+            "NaN, or the dtype is too narrow for it"
+        )
     record = _Record(state.active, max_new_tokens)
     device = state.active.device
     ends = torch.tensor(eos_ids, dtype=torch.long, device=device)

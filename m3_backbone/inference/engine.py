@@ -264,11 +264,19 @@ def _never(n_questions: int, visual: int) -> bool:
 
 
 def _find_eos_ids(model: StockModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Collect the end-of-sequence ids as `generate` does: its settings', else the tokenizer's."""
+    """Collect the end-of-sequence ids as `generate` does: its settings', else the tokenizer's.
+
+    Raises:
+        ValueError: if they are no ids of the vocabulary.
+    """
     settings = model.generation_config
     ids = settings.eos_token_id if settings is not None else None
     if ids is None:
         ids = tokenizer.eos_token_id
     if ids is None:
         return ()
-    return tuple(ids) if isinstance(ids, list) else (int(ids),)
+    listed = ids if isinstance(ids, list) else [ids]
+    rows = model.config.get_text_config().vocab_size
+    if not all(type(one) is int and 0 <= one < rows for one in listed):
+        raise ValueError(f"eos_token_id must be token ids below {rows}, got {ids!r:.80}")
+    return tuple(listed)

@@ -1,7 +1,7 @@
 """From a question to token ids with room for a given number of visual tokens.
 
 Text only: no image and no model is touched. The words around the question come from the
-checkpoint's own chat template; without one, from that of its family of models.
+checkpoint's own chat template; without one, from that of its family of models, if it has one.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
+from m3_backbone.foreign import third_party
+from m3_backbone.hosts.templates import WAY_OUT
 
 IGNORED = -100
 
@@ -56,14 +57,17 @@ class PromptBuilder:
         self,
         tokenizer: PreTrainedTokenizerBase,
         image_token_id: int,
-        template: str = FALLBACK_TEMPLATE,
+        template: str | None = None,
     ) -> None:
         """Keep the tokenizer, and a template (<image> stands for an image) if it has none.
 
         Raises:
-            ValueError: if the tokenizer has no token of that id.
+            ValueError: if the tokenizer has no token of that id, or there is no template.
         """
-        marker = tokenizer.convert_ids_to_tokens(image_token_id)
+        if not (tokenizer.chat_template or template):
+            raise ValueError(f"the checkpoint brings no chat template for images: {WAY_OUT}")
+        known = 0 <= image_token_id < len(tokenizer)
+        marker = tokenizer.convert_ids_to_tokens(image_token_id) if known else None
         if not isinstance(marker, str):
             raise ValueError(
                 f"the tokenizer has no token {image_token_id}, the model's image token"
@@ -71,7 +75,7 @@ class PromptBuilder:
         self.tokenizer = tokenizer
         self.image_token_id = image_token_id
         self.image_marker = marker
-        self._template = template
+        self._template = template or ""
 
     def render(self, question: str) -> str:
         """Write the prompt of a question, with one image marker, up to where the answer starts.
@@ -147,12 +151,13 @@ class PromptBuilder:
             messages.append({"role": "user", "content": content})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         fallback = self._template.replace("<image>", self.image_marker)
-        rendered = self.tokenizer.apply_chat_template(
-            messages[:-1],  # without the last answer
-            chat_template=self.tokenizer.chat_template or fallback,
-            tokenize=False,
-            add_generation_prompt=True,
-        )
+        with third_party("the chat template cannot write a prompt with images"):
+            rendered = self.tokenizer.apply_chat_template(
+                messages[:-1],  # without the last answer
+                chat_template=self.tokenizer.chat_template or fallback,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
         return str(rendered)
 
     def adds_start(self, text: str) -> bool:

@@ -12,6 +12,8 @@ import torch
 from torch import distributed, nn
 from torch.utils.data import DataLoader, Dataset
 
+from m3_backbone.checkpoints.placement import find_device
+
 T = TypeVar("T")
 BATCHES_AHEAD = 6
 
@@ -22,12 +24,13 @@ def joined_group(device: str) -> Iterator[None]:
 
     Args:
         device: torch device this process computes on; NCCL joins GPUs, gloo processors. "cuda"
-            becomes another GPU for each process of a machine.
+            becomes another GPU for each process of a machine. One that cannot be used is refused.
     """
     started = "WORLD_SIZE" in os.environ
+    if started and device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    find_device(device)
     if started:
-        if device == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield

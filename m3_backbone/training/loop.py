@@ -11,13 +11,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from m3_backbone.files import replacing, write_atomically
+from m3_backbone.foreign import third_party
 from m3_backbone.training.distributed import average_gradients, group_rank, group_size
 from m3_backbone.training.optimizers import build_optimizers
 from m3_backbone.training.settings import LoopSettings
+
+VERSION = 1
+"""Format of the file that holds an unfinished run."""
+
+SCHEMA = {"identity", "step", "modules", "optimizers"}
 
 
 def cosine_factor(step: int, steps: int, warmup: float) -> float:
@@ -64,20 +70,41 @@ class TrainingLoop:
         """Take up the run that the checkpoint holds.
 
         Raises:
-            ValueError: if it is a run with other settings.
+            ValueError: if it is a run with other settings, or the file is damaged.
         """
-        # Not to the device it was saved from: processes that train together have one each.
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        damaged = f"{self.checkpoint} cannot be read, delete it to train from the start"
+        with third_party(damaged):
+            # Not to the device it was saved from: processes that train together have one each.
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not SCHEMA <= state.keys():
+            raise ValueError(f"{damaged}: expected {', '.join(sorted(SCHEMA))}")
+        # Files of before there was a version are of the first.
+        if state.get("format_version", VERSION) != VERSION:
+            raise ValueError(f"{damaged}: it is of another version of m3scale")
         if state["identity"] != self.identity:
             raise ValueError(
                 f"{self.checkpoint} belongs to another run ({state['identity']}); this one is "
                 f"{self.identity}: remove the file or choose another folder"
             )
-        # Not strict: the file holds only what is trained.
-        self.modules.load_state_dict(state["modules"], strict=False)
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        self.step = int(state["step"])
+        step = state["step"]
+        if type(step) is not int or not 0 <= step <= self.settings.steps:
+            raise ValueError(f"{damaged}: its step is {step!r:.80}")
+        # The file holds what is trained, and all of it.
+        if (
+            not isinstance(state["modules"], dict)
+            or state["modules"].keys() != self._trained().keys()
+        ):
+            raise ValueError(f"{damaged}: it holds other weights than those that are trained")
+        with third_party(damaged):
+            self.modules.load_state_dict(state["modules"], strict=False)
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
+        self.step = step
+
+    def _trained(self) -> dict[str, Tensor]:
+        """Name what is trained; what is frozen is where the run started from."""
+        named = self.modules.named_parameters()
+        return {name: weight.detach() for name, weight in named if weight.requires_grad}
 
     def save(self) -> None:
         """Write the checkpoint so that a kill at any moment leaves a whole one.
@@ -87,14 +114,10 @@ class TrainingLoop:
         if group_rank() > 0:
             return
         state = {
+            "format_version": VERSION,
             "identity": self.identity,
             "step": self.step,
-            # What is frozen is where the run started from.
-            "modules": {
-                name: weight.detach()
-                for name, weight in self.modules.named_parameters()
-                if weight.requires_grad
-            },
+            "modules": self._trained(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         with replacing(self.checkpoint) as partial:

@@ -1,6 +1,7 @@
 """What a fine-tuning starts from, and the folder that it ends in."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from m3_backbone.checkpoints.conversion import save_stock
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.placement import find_device
-from m3_backbone.files import replacing
+from m3_backbone.checkpoints.source import CheckpointSource
+from m3_backbone.files import check_output, replacing
 from m3_backbone.hosts.config import trained_scales
 from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
@@ -25,6 +27,8 @@ TURNS_PER_SCENE = 8
 TRAINABLE = ("llava", "llava_next")
 CHECKPOINT = "unfinished.pt"
 CHECKED_IMAGES = "images.json"
+RECORD = "finetune.log"
+"""Says what a folder was trained for; no file that a checkpoint's fingerprint counts."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +40,28 @@ class Start:
         tokenizer: its tokenizer.
         image_processor: its image processor.
         scales: the scales to train.
+        record: what is trained, on what, and how, see `is_finished`.
     """
 
     model: Any
     tokenizer: Any
     image_processor: Any
     scales: tuple[int, ...]
+    record: str = ""
 
 
 def open_start(
-    name: str | None,
+    source: CheckpointSource | None,
     seed: int,
     device: str,
     dtype: str = "float32",
     scales: tuple[int, ...] = (),
     draw: Draw = SCENES_V2,
 ) -> Start:
-    """Open a checkpoint, stock or official, or make a fresh m3-mini where no name is given.
+    """Open a checkpoint, stock or official, or make a fresh m3-mini where none is given.
 
     Args:
-        name: folder, Hub name or m3-mini.
+        source: the checkpoint.
         seed: seed of fresh weights.
         device: torch device.
         dtype: number format of a checkpoint's weights.
@@ -66,9 +72,9 @@ def open_start(
         The start.
     """
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if name is not None:
-        opened = open_checkpoint(name, device, dtype)
-        check_trainable(opened.model.config.model_type, name)
+    if source is not None:
+        opened = open_checkpoint(source, device, dtype)
+        check_trainable(opened.model.config.model_type, str(source.name))
         model = opened.model
         tokenizer = opened.tokenizer
         images = opened.image_processor
@@ -116,6 +122,28 @@ def checked_images(out: Path) -> Path:
     return unfinished(out).with_name(CHECKED_IMAGES)
 
 
+def is_finished(out: Path, record: str) -> bool:
+    """Tell whether a folder is the end of a run; if not, it must be one that can be written.
+
+    Args:
+        out: the folder. One that holds anything else is refused, before anything is trained.
+        record: what the run trains, on what, and how.
+    """
+    # The folder appears in one step, so this file stands for all of it.
+    path = out / RECORD
+    if path.is_file() and path.read_bytes() == record.encode():
+        return True
+    check_output(out, owned=_refuse_filled)
+    check_output(unfinished(out).parent, owned=lambda _: (CHECKPOINT, LOG, CHECKED_IMAGES))
+    return False
+
+
+def _refuse_filled(folder: Path) -> tuple[str, ...]:
+    raise ValueError(
+        f"{folder} holds files, and not what this command trains: remove it or name a new folder"
+    )
+
+
 def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
     """Write the trained folder in one step, and remove what the unfinished run left.
 
@@ -137,5 +165,9 @@ def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
             start.model.config.save_pretrained(partial)
         if log.is_file():
             shutil.copyfile(log, partial / LOG)
+        (partial / RECORD).write_text(start.record, encoding="utf-8")
     # Last: until the folder stands, a killed run can be taken up again.
-    shutil.rmtree(unfinished(out).parent)
+    for path in (unfinished(out), log, checked_images(out)):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        unfinished(out).parent.rmdir()  # stays if a user put something there

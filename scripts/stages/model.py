@@ -46,6 +46,20 @@ class Opening:
             "choices": ("8bit", "4bit"),
         },
     )
+    vision_tower: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder or name of the CLIP model whose tower an official checkpoint only "
+            "names, as llava-v1.5-7b does.",
+        },
+    )
+    template: str | None = field(
+        default=None,
+        metadata={
+            "help": "Chat template of a checkpoint that brings none: llava-1.5, vicuna_v1, or a "
+            "file in jinja.",
+        },
+    )
 
 
 model_options = settings_options(Opening, "opening")
@@ -71,4 +85,6 @@ def open_backbone(opening: Opening, progress: bool = False) -> "M3Backbone":
         device_map=opening.device_map,
         quantize=opening.quantize,
         pooling=opening.pooling,
+        vision_tower=opening.vision_tower,
+        template=opening.template,
     )

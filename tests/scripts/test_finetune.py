@@ -37,7 +37,8 @@ def finetune(tiny_model, write_source, tmp_path):
 
 
 def test_a_trained_checkpoint_opens_and_has_moved(finetune, tiny_model):
-    done = finetune("--steps", "2", "--language-rate", "1e-2", "--optimizer", "muon")
+    options = ("--steps", "2", "--language-rate", "1e-2", "--optimizer", "muon")
+    done = finetune(*options)
     assert done.exit_code == 0, done.output
     assert done.output.count("wrote") == 1
     AutoModelForImageTextToText.from_pretrained(finetune.folder / "tuned")
@@ -45,7 +46,10 @@ def test_a_trained_checkpoint_opens_and_has_moved(finetune, tiny_model):
     after = load_file(finetune.folder / "tuned" / "model.safetensors")
     assert any(not before[name].equal(after[name]) for name in before)
     assert not (finetune.folder / "tuned.unfinished").exists()
-    assert "is finished" in finetune("--steps", "2").output
+    assert "is finished" in finetune(*options, "--workers", "1").output
+    other = finetune("--steps", "3")
+    assert other.exit_code == 2
+    assert "holds files, and not what this command trains" in other.output
 
 
 def test_features_encoded_once_train_too(finetune):
@@ -67,6 +71,17 @@ def test_features_encoded_once_train_too(finetune):
         (("--lora-rank", "2", "--language-rate", "0"), "--language-rate, which is 0"),
         (("--images", "."), "expected an object with a list of 'conversations'"),
         (("--skip-bad",), "--skip-bad leaves out conversations: give --images too"),
+        (("--easy", "2"), "does not use --easy: leave it out"),
+        (("--max-length", "9"), "does not use --max-length"),
+        (("--data", "scenes", "--split", "nope"), "--data scenes does not use --split"),
+        (("--images", ".", "--turns", "3"), "--images does not use --turns"),
+        (("--dense", "--turns", "3"), "--dense does not use --turns"),
+        (("--dense-weight", "nan"), "expected a finite number"),
+        (("--dense-weight", "-1"), "--dense-weight"),
+        (("--device", "meta"), "device 'meta' cannot be used here"),
+        (("--device", "hpu"), "device 'hpu' cannot be used here"),
+        (("--template", "nope"), "no chat template 'nope'"),
+        (("--vision-tower", "."), "brings its own vision tower"),
         (("--from-scratch",), "either --model NAME or --from-scratch"),
         (
             ("--tower-rate", "0", "--projector-rate", "0", "--language-rate", "0"),
@@ -147,14 +162,15 @@ def test_bad_conversations_are_left_out_where_that_is_asked_for(finetune, talks)
 
 
 def test_an_adapter_is_written_alone(finetune, talks):
-    done = finetune(*talks, "--lora-rank", "2", "--adapter", "--steps", "1", "--tower-rate", "0")
+    options = ("--lora-rank", "2", "--adapter", "--steps", "1", "--tower-rate", "0")
+    done = finetune(*talks, *options)
     assert done.exit_code == 0, done.output
     folder = finetune.folder / "tuned"
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     others = load_file(folder / "trained.safetensors")
     assert {name.split(".")[1] for name in others} == {"multi_modal_projector"}
     assert not (folder / "model.safetensors").exists()
-    assert "is finished" in finetune("--steps", "1").output
+    assert "is finished" in finetune(*talks, *options).output
 
 
 def test_an_official_checkpoint_is_trained_and_becomes_a_stock_one(

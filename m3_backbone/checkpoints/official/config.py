@@ -11,8 +11,9 @@ from typing import Any
 
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaNextConfig
 
+from m3_backbone.checkpoints.settings import check_settings
+from m3_backbone.foreign import read_object, third_party
 from m3_backbone.hosts.anyres import MERGE_TYPES
-from m3_backbone.serialization import parse_json
 
 VISION_FILE = "vision_config.json"
 """Sizes of a vision tower that is no known one; `m3scale convert --to official` writes it."""
@@ -80,27 +81,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no checkpoint: it has no config.json")
-    fields = read_json(path)
-    return fields if isinstance(fields, dict) else {}
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a checkpoint.
-
-    Raises:
-        ValueError: if it is not JSON.
-    """
-    try:
-        return parse_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    return read_object(path)
 
 
 def is_official(fields: Mapping[str, Any]) -> bool:
     """Tell whether a configuration is in the format of LLaVA's own code."""
     # Early releases call their type plain `llava`; their architecture tells them apart.
-    named = fields.get("architectures") or []
-    return fields.get("model_type") == "llava_llama" or "LlavaLlamaForCausalLM" in named
+    named = fields.get("architectures")
+    is_early = isinstance(named, list) and "LlavaLlamaForCausalLM" in named
+    return fields.get("model_type") == "llava_llama" or is_early
 
 
 def is_exported(folder: Path) -> bool:
@@ -147,31 +136,49 @@ def check_official(fields: Mapping[str, Any]) -> None:
             )
 
 
-def build_vision_config(folder: Path, fields: Mapping[str, Any]) -> CLIPVisionConfig:
+def named_tower(fields: Mapping[str, Any]) -> str:
+    """Give the name that an official configuration has for its vision tower."""
+    return str(fields.get("mm_vision_tower") or fields.get("vision_tower"))
+
+
+def build_vision_config(
+    folder: Path, fields: Mapping[str, Any], tower: Path | None = None
+) -> CLIPVisionConfig:
     """Find the sizes of the vision tower.
 
     Args:
         folder: the checkpoint; its `vision_config.json` counts if it has one.
         fields: the official configuration, which only names the tower.
+        tower: folder of a CLIP model that brings the tower, and its sizes.
 
     Raises:
         ValueError: if the tower is unknown or not as wide as the projector expects.
     """
     path = folder / VISION_FILE
-    name = str(fields.get("mm_vision_tower") or fields.get("vision_tower"))
-    known = KNOWN_TOWERS.get(name.rstrip("/").rpartition("/")[2])
-    sizes = read_json(path) if path.is_file() else known
+    name = named_tower(fields)
+    sizes: Any = KNOWN_TOWERS.get(name.rstrip("/").rpartition("/")[2])
+    if tower is not None:
+        check_settings(tower)
+        whole = read_config(tower)
+        sizes = whole.get("vision_config", whole)
+    elif path.is_file():
+        sizes = read_object(path)
     if not isinstance(sizes, dict):
         raise ValueError(
-            f"unknown vision tower {name!r}: expected {' or '.join(KNOWN_TOWERS)}, or its sizes "
-            f"in {path}"
+            f"unknown vision tower {name!r}: expected {' or '.join(KNOWN_TOWERS)}, its sizes in "
+            f"{path}, or its folder with --vision-tower"
         )
     sizes = {key: value for key, value in sizes.items() if key != "model_type"}
-    config = CLIPVisionConfig(**sizes)
+    with third_party(f"the sizes of vision tower {tower or name} cannot be used"):
+        config = CLIPVisionConfig(**sizes)
+    if not isinstance(config.image_size, int) or not isinstance(config.patch_size, int):
+        raise ValueError(
+            f"vision tower {str(tower or name)!r} needs whole numbers for image_size and patch_size"
+        )
     if config.hidden_size != fields["mm_hidden_size"]:
         raise ValueError(
-            f"vision tower {name!r} is {config.hidden_size} wide, but the projector expects "
-            f"mm_hidden_size {fields['mm_hidden_size']}"
+            f"vision tower {str(tower or name)!r} is {config.hidden_size} wide, but the projector "
+            f"expects mm_hidden_size {fields['mm_hidden_size']}"
         )
     return config
 
@@ -189,32 +196,38 @@ def build_stock_config(
     Returns:
         A stock configuration, of LLaVA-NeXT if images are cut into crops. The scales and the fields
         in `KEPT_FIELDS` stay under their official names.
+
+    Raises:
+        ValueError: if transformers refuses a field, or the feature layer is no number.
     """
     text = {name: fields[name] for name in TEXT_FIELDS if fields.get(name) is not None}
-    text_config = LlamaConfig(
-        vocab_size=max(int(fields["vocab_size"]), image_token_id + 1),
-        rope_parameters=read_rope(fields),
-        tie_word_embeddings=False,
-        **text,
-    )
+    rope = read_rope(fields)
+    layer = fields.get("mm_vision_select_layer", -2)
+    if type(layer) is not int:
+        raise ValueError(f"mm_vision_select_layer must be a whole number, got {layer!r:.80}")
+    pinpoints = {"image_grid_pinpoints": read_pinpoints(fields)} if is_anyres(fields) else {}
     patch: Any = vision.patch_size
-    settings: dict[str, Any] = {
-        "vision_config": vision,
-        "text_config": text_config,
-        "image_token_index": image_token_id,
-        "projector_hidden_act": "gelu",
-        "vision_feature_layer": int(fields.get("mm_vision_select_layer", -2)),
-        "vision_feature_select_strategy": SELECT_STRATEGIES[
-            str(fields.get("mm_vision_select_feature", "patch"))
-        ],
-        "image_seq_length": (image_side(vision) // int(patch)) ** 2,
-        "tie_word_embeddings": False,
-    }
-    config: LlavaConfig | LlavaNextConfig
-    if is_anyres(fields):
-        config = LlavaNextConfig(image_grid_pinpoints=read_pinpoints(fields), **settings)
-    else:
-        config = LlavaConfig(**settings)
+    stock: Any = LlavaNextConfig if is_anyres(fields) else LlavaConfig
+    with third_party("the official config.json cannot be expressed as a stock one"):
+        text_config = LlamaConfig(
+            vocab_size=max(int(fields["vocab_size"]), image_token_id + 1),
+            rope_parameters=rope,
+            tie_word_embeddings=False,
+            **text,
+        )
+        config: LlavaConfig | LlavaNextConfig = stock(
+            vision_config=vision,
+            text_config=text_config,
+            image_token_index=image_token_id,
+            projector_hidden_act="gelu",
+            vision_feature_layer=layer,
+            vision_feature_select_strategy=SELECT_STRATEGIES[
+                str(fields.get("mm_vision_select_feature", "patch"))
+            ],
+            image_seq_length=(image_side(vision) // int(patch)) ** 2,
+            tie_word_embeddings=False,
+            **pinpoints,
+        )
     kept = {name: fields[name] for name in KEPT_FIELDS if fields.get(name) is not None}
     if scales := read_scales(fields):
         kept["matryoshka_vis_token_scale"] = scales
@@ -278,9 +291,11 @@ def read_scales(fields: Mapping[str, Any]) -> list[int]:
     parts = given.split(",") if isinstance(given, str) else given
     if not isinstance(parts, list):
         parts = [parts]
+    known = all(part is None or type(part) in (int, str) for part in parts)
     try:
-        return [int(part) for part in parts if part]
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"matryoshka_vis_token_scale must list whole numbers, got {given!r}"
-        ) from error
+        scales = [int(part) for part in parts if part] if known else None
+    except ValueError:
+        scales = None
+    if scales is None:
+        raise ValueError(f"matryoshka_vis_token_scale must list whole numbers, got {given!r:.80}")
+    return scales

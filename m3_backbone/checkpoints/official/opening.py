@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoImageProcessor,
     GenerationConfig,
     LlavaForConditionalGeneration,
     LlavaNextForConditionalGeneration,
@@ -21,6 +20,7 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
     LlavaNextImageProcessorPil,
 )
 
+from m3_backbone.checkpoints import image_processor
 from m3_backbone.checkpoints.official.config import (
     build_stock_config,
     build_vision_config,
@@ -28,17 +28,19 @@ from m3_backbone.checkpoints.official.config import (
     image_side,
     is_anyres,
     is_exported,
+    named_tower,
     read_config,
-    read_json,
     read_pinpoints,
 )
 from m3_backbone.checkpoints.official.tokenizer import open_tokenizer, set_template
+from m3_backbone.checkpoints.official.tower import add_tower
 from m3_backbone.checkpoints.official.weights import read_tensors, to_stock_tensors
+from m3_backbone.foreign import read_object, third_party
 from m3_backbone.hosts.config import StockModel
 
 
 def open_official(
-    folder: Path, dtype: torch.dtype | None = None
+    folder: Path, dtype: torch.dtype | None = None, tower: Path | None = None
 ) -> tuple[StockModel, PreTrainedTokenizerBase, Any]:
     """Open an official checkpoint as stock parts: see `open_official_model` for the arguments.
 
@@ -48,17 +50,21 @@ def open_official(
     """
     fields = read_config(folder)
     check_official(fields)
-    image_processor = open_image_processor(folder, fields)
+    vision = build_vision_config(folder, fields, tower)
+    images = open_image_processor(folder, fields, image_side(vision))
     tokenizer = open_tokenizer(folder)
     if not is_exported(folder):
         set_template(tokenizer)
     image_token_id: Any = tokenizer.convert_tokens_to_ids(tokenizer.image_token)
-    model = open_official_model(folder, image_token_id, dtype)
-    return model, tokenizer, image_processor
+    model = open_official_model(folder, image_token_id, dtype, tower)
+    return model, tokenizer, images
 
 
 def open_official_model(
-    folder: Path, image_token_id: int | None = None, dtype: torch.dtype | None = None
+    folder: Path,
+    image_token_id: int | None = None,
+    dtype: torch.dtype | None = None,
+    tower: Path | None = None,
 ) -> StockModel:
     """Open the model of an official checkpoint without its tokenizer.
 
@@ -70,6 +76,7 @@ def open_official_model(
         folder: the checkpoint.
         image_token_id: id that stands for one visual token; None takes the first free one.
         dtype: number format of the model; None keeps the stored one.
+        tower: folder of the CLIP model whose tower the checkpoint only names.
 
     Returns:
         The model on the CPU, in evaluation mode.
@@ -78,15 +85,16 @@ def open_official_model(
     check_official(fields)
     rows = int(fields["vocab_size"])
     image_token_id = rows if image_token_id is None else image_token_id
-    config = build_stock_config(fields, build_vision_config(folder, fields), image_token_id)
+    config = build_stock_config(fields, build_vision_config(folder, fields, tower), image_token_id)
     stock: Any = (
         LlavaNextForConditionalGeneration if is_anyres(fields) else LlavaForConditionalGeneration
     )
     # Names and shapes without memory: the weights may be many GiB.
-    with torch.device("meta"):
+    with third_party(f"{folder} holds a model that cannot be built"), torch.device("meta"):
         expected = stock(config).state_dict()
     needs_newline = is_anyres(fields) and fields.get("mm_patch_merge_type") == "spatial_unpad"
-    tensors = to_stock_tensors(read_tensors(folder), expected, rows, needs_newline)
+    stored = add_tower(read_tensors(folder), tower, named_tower(fields))
+    tensors = to_stock_tensors(stored, expected, rows, needs_newline)
     model: StockModel = stock.from_pretrained(
         None, config=config, state_dict=tensors, dtype=dtype or "auto"
     )
@@ -103,34 +111,34 @@ def build_generation(
     stock model was exported, its own tokens may be answered as before.
     """
     path = folder / "generation_config.json"
-    saved = read_json(path) if path.is_file() else {}
+    saved = read_object(path) if path.is_file() else {}
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     tokens = {name: saved.get(name, fields.get(name)) for name in names}
-    suppressed = set(saved.get("suppress_tokens") or [])
+    suppressed = set(_read_ids(path, saved.get("suppress_tokens")))
     if image_token_id >= fields["vocab_size"] or not is_exported(folder):
         suppressed.add(image_token_id)
     make: Any = GenerationConfig
-    settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(suppressed) or None)
+    with third_party(f"{path} cannot be used"):
+        settings: GenerationConfig = make(**tokens, suppress_tokens=sorted(suppressed) or None)
     return settings
 
 
-def open_image_processor(folder: Path, fields: Mapping[str, Any]) -> Any:
+def _read_ids(path: Path, given: Any) -> list[int]:
+    ids = given or []
+    if not isinstance(ids, list) or any(type(one) is not int for one in ids):
+        raise ValueError(f"{path}: suppress_tokens must be a list of token ids, got {given!r:.80}")
+    return ids
+
+
+def open_image_processor(folder: Path, fields: Mapping[str, Any], side: int) -> Any:
     """Make the image processor that official code would use.
 
     It is a stock Pillow processor: `pad` fills up to a square with CLIP's mean colour, `anyres`
     cuts crops, anything else keeps the image's middle. An exported checkpoint brings its own.
-
-    Raises:
-        ValueError: if an exported one cannot be read.
+    `side` is that of the square that the tower looks at [pixels].
     """
     if is_exported(folder):
-        read: Any = AutoImageProcessor.from_pretrained
-        try:
-            return read(folder, backend="pil", local_files_only=True)
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{folder} lacks an image processor: {reason}") from error
-    side = image_side(build_vision_config(folder, fields))
+        return image_processor.open_image_processor(folder)
     sizes: Any = {
         "size": {"shortest_edge": side},
         "crop_size": {"height": side, "width": side},

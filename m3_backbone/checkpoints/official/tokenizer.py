@@ -12,37 +12,13 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read_pieces
-from m3_backbone.serialization import parse_json
+from m3_backbone.foreign import read_object, third_party
+from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
 
 IMAGE_TOKEN = "<image>"
 
 IMAGE_ENTRY = {"image_token": IMAGE_TOKEN}
 """Processors find the token by this name."""
-
-SYSTEM = (
-    "A chat between a curious user and an artificial intelligence assistant. "
-    "The assistant gives helpful, detailed, and polite answers to the user's questions."
-)
-"""Source: the conversation `vicuna_v1`, with which M3 was trained and evaluated."""
-
-VICUNA_TEMPLATE = (
-    "{% if messages[0]['role'] == 'system' %}"
-    "{% set system = messages[0]['content'] %}{% set turns = messages[1:] %}"
-    "{% else %}{% set system = '" + SYSTEM.replace("'", "\\'") + "' %}{% set turns = messages %}"
-    "{% endif %}"
-    "{% if system is not string %}{% set system = system[0]['text'] %}{% endif %}"
-    "{{ system + ' ' }}"
-    "{% for turn in turns %}"
-    "{% set parts = turn['content'] %}"
-    "{% if parts is string %}{% set parts = [{'type': 'text', 'text': parts}] %}{% endif %}"
-    "{{ 'USER: ' if turn['role'] == 'user' else 'ASSISTANT: ' }}"
-    "{% for part in parts if part['type'] == 'image' %}{{ '<image>\\n' }}{% endfor %}"
-    "{% for part in parts if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
-    "{{ ' ' if turn['role'] == 'user' else '</s>' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% else %}{{ '' }}{% endif %}"
-)
-"""The conversation `vicuna_v1`: images first, each on a line of its own."""
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -95,14 +71,10 @@ def _open_json(folder: Path) -> PreTrainedTokenizerFast:
     # Not AutoTokenizer: for a Llama it would set the spaces after special tokens anew.
     read: Any = PreTrainedTokenizerFast.from_pretrained
     settings: dict[str, Any] = {"local_files_only": True, "padding_side": "left"}
-    try:
+    with third_party(f"the tokenizer in {folder} cannot be read"):
         opened = read(folder, **settings)
         if getattr(opened, "image_token", None) is None:
             opened = read(folder, extra_special_tokens=IMAGE_ENTRY, **settings)
-    # The tokenizers library raises plain exceptions for a file it cannot read.
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"the tokenizer in {folder} cannot be read: {reason}") from error
     tokenizer: PreTrainedTokenizerFast = opened
     return tokenizer
 
@@ -111,10 +83,9 @@ def _open_sentencepiece(folder: Path) -> PreTrainedTokenizerFast:
     tokenizer = build_tokenizer(read_pieces(folder / "tokenizer.model"))
     extra = folder / "added_tokens.json"
     if extra.is_file():
-        try:
-            ids = {str(k): int(v) for k, v in parse_json(extra.read_text("utf-8")).items()}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{extra} must map tokens to ids") from error
+        ids = read_object(extra)
+        if any(type(place) is not int for place in ids.values()):
+            raise ValueError(f"{extra} must map tokens to ids")
         tokenizer.add_special_tokens(sorted(ids, key=lambda token: ids[token]))
         moved = [token for token, place in ids.items() if tokenizer.token_to_id(token) != place]
         if moved:

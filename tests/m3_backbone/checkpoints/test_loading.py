@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import huggingface_hub
@@ -33,14 +32,6 @@ def test_a_stock_checkpoint_opens(tiny_folder):
     assert isinstance(opened.image_processor, CLIPImageProcessorPil)
     assert opened.tokenizer.convert_tokens_to_ids("<image>") == opened.model.config.image_token_id
     assert opened.folder == tiny_folder
-
-
-def test_a_template_is_read_from_either_file(folder):
-    assert open_checkpoint(folder, "cpu", "float32").tokenizer.chat_template is None
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "old"}))
-    assert open_checkpoint(folder, "cpu", "float32").tokenizer.chat_template == "old"
-    (folder / "chat_template.jinja").write_text("new")
-    assert open_checkpoint(folder, "cpu", "float32").tokenizer.chat_template == "new"
 
 
 def test_the_embedded_name_is_resolved(tiny_folder, monkeypatch):
@@ -83,7 +74,7 @@ def test_a_folder_without_config_is_no_checkpoint(tmp_path):
         open_checkpoint(tmp_path, "cpu", "float32")
 
 
-@pytest.mark.parametrize("text", ['{"model_type": "llama"}', "{}", "[]"])
+@pytest.mark.parametrize("text", ['{"model_type": "llama"}', "{}", '{"model_type": []}'])
 def test_other_models_are_refused(folder, text):
     (folder / "config.json").write_text(text)
     with pytest.raises(
@@ -133,7 +124,7 @@ def test_truncated_weights_are_refused(folder):
 def test_missing_processors_are_refused(folder, name):
     for file in folder.glob(name.replace(".json", "*")):
         file.unlink()
-    with pytest.raises(ValueError, match="lacks a tokenizer or image processor"):
+    with pytest.raises(ValueError, match="lacks an? (tokenizer|image processor) that can"):
         open_checkpoint(folder, "cpu", "float32")
 
 

@@ -19,6 +19,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.checkpoints.official.export import check_exportable
+from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.hosts.paligemma import PREFIX_TEMPLATE
 from m3_backbone.inference.prefill import can_pack, prefill_padded
 from m3_backbone.inference.prompts import PromptBuilder
@@ -80,6 +81,8 @@ def folder(tmp_path_factory, tiny_folder):
     tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
     # As in PaliGemma's own checkpoints: nothing is added to what is tokenized.
     tokenizer.backend_tokenizer.post_processor = None
+    tokenizer.chat_template = None
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -191,6 +194,7 @@ def test_an_illegal_scale_names_the_legal_ones(host, pyramids):
 
 
 def test_the_prompt_starts_with_image_and_first_token(tokenizer):
+    tokenizer.chat_template = None
     prompt = PromptBuilder(tokenizer, IMAGE, PREFIX_TEMPLATE).tokenize("red ?")
     assert prompt.before == ()
     assert prompt.after == tuple(tokenizer.convert_tokens_to_ids(["<s>", "red", "?"]))
@@ -237,4 +241,4 @@ def test_it_cannot_be_written_in_the_official_format(host):
 
 def test_it_is_not_trained_here(folder):
     with pytest.raises(ValueError, match="only LLaVA-1.5 and LLaVA-NeXT can be trained here"):
-        open_start(str(folder), 0, "cpu")
+        open_start(CheckpointSource(folder), 0, "cpu")

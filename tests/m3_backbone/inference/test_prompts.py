@@ -15,9 +15,18 @@ def ids_of(tokenizer, text):
     return tuple(tokenizer.convert_tokens_to_ids(text.split()))
 
 
-def test_without_a_template_the_prompt_is_that_of_llava(tokenizer):
-    prompt = PromptBuilder(tokenizer, IMAGE_ID).render("what is the cat?")
-    assert prompt == "USER: <image>\nwhat is the cat? ASSISTANT:"
+def test_without_a_template_the_way_out_is_told(tokenizer):
+    tokenizer.chat_template = None
+    with pytest.raises(ValueError, match="no chat template .* --template: llava-1.5, vicuna_v1"):
+        PromptBuilder(tokenizer, IMAGE_ID)
+    prompt = PromptBuilder(tokenizer, IMAGE_ID, "<image> {{ messages[0].content[1].text }}")
+    assert prompt.render("what is the cat?") == "<image> what is the cat?"
+
+
+def test_a_template_that_fails_is_one_line(tokenizer):
+    tokenizer.chat_template = "{% for"
+    with pytest.raises(ValueError, match="^the chat template cannot write .*SyntaxError"):
+        PromptBuilder(tokenizer, IMAGE_ID).render("what is the cat?")
 
 
 def test_a_chat_template_is_used(tokenizer):

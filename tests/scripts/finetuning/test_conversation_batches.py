@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from labels.sources.llava_conversations import read_conversations
+from m3_backbone.checkpoints.source import CheckpointSource
 from scripts.finetuning.batches import conversation_batches
 from scripts.finetuning.start import open_start
 
@@ -23,7 +24,7 @@ def draw(tiny_model, tmp_path):
     entries.append({"id": 3, "conversations": turns})
     path = tmp_path / "mix.json"
     path.write_text(json.dumps(entries))
-    start = open_start(tiny_model, 0, "cpu", scales=(1, 576))
+    start = open_start(CheckpointSource(tiny_model), 0, "cpu", scales=(1, 576))
     conversations = read_conversations(path, tmp_path)
 
     def build(size, max_length=700):

@@ -109,4 +109,5 @@ def test_files_that_are_no_json_are_refused(tmp_path):
         with pytest.raises(ValueError, match=f"{name} is not JSON"):
             read(tmp_path) if read else build_vision_config(tmp_path, FIELDS)
     (tmp_path / "config.json").write_text(json.dumps([1]))
-    assert read_config(tmp_path) == {}
+    with pytest.raises(ValueError, match=r"config\.json must hold a JSON object, got list"):
+        read_config(tmp_path)

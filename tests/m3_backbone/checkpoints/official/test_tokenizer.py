@@ -4,11 +4,10 @@ import shutil
 import pytest
 
 from m3_backbone.checkpoints.official.tokenizer import (
-    SYSTEM,
-    VICUNA_TEMPLATE,
     open_tokenizer,
     set_template,
 )
+from m3_backbone.hosts.vicuna import SYSTEM, VICUNA_TEMPLATE
 from m3_backbone.inference.prompts import PromptBuilder, pack_turn
 
 SPACE = "\u2581"
@@ -90,7 +89,7 @@ def test_added_tokens_keep_their_ids(official_folder, tmp_path):
     extra.write_text(json.dumps({"<one>": 400}))
     with pytest.raises(ValueError, match="gives '<one>' an id that does not follow"):
         open_tokenizer(tmp_path)
-    extra.write_text("[]")
+    extra.write_text('{"<one>": "x"}')
     with pytest.raises(ValueError, match="must map tokens to ids"):
         open_tokenizer(tmp_path)
 
