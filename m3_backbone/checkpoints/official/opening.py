@@ -50,8 +50,7 @@ def open_official(
     """
     fields = read_config(folder)
     check_official(fields)
-    vision = build_vision_config(folder, fields, tower)
-    images = open_image_processor(folder, fields, image_side(vision))
+    images = open_image_processor(folder, fields, tower)
     tokenizer = open_tokenizer(folder)
     if not is_exported(folder):
         set_template(tokenizer)
@@ -130,15 +129,16 @@ def _read_ids(path: Path, given: Any) -> list[int]:
     return ids
 
 
-def open_image_processor(folder: Path, fields: Mapping[str, Any], side: int) -> Any:
+def open_image_processor(folder: Path, fields: Mapping[str, Any], tower: Path | None = None) -> Any:
     """Make the image processor that official code would use.
 
     It is a stock Pillow processor: `pad` fills up to a square with CLIP's mean colour, `anyres`
     cuts crops, anything else keeps the image's middle. An exported checkpoint brings its own.
-    `side` is that of the square that the tower looks at [pixels].
+    A tower that lies elsewhere says how large images become.
     """
     if is_exported(folder):
         return image_processor.open_image_processor(folder)
+    side = image_side(build_vision_config(folder, fields, tower))
     sizes: Any = {
         "size": {"shortest_edge": side},
         "crop_size": {"height": side, "width": side},

@@ -79,7 +79,7 @@ def test_images_are_padded_cut_or_cropped_as_the_settings_say(official_folder):
 
     def first_row(aspect):
         changed = {**fields, "image_aspect_ratio": aspect, "image_grid_pinpoints": [[672, 336]]}
-        processor = open_image_processor(official_folder, changed, 336)
+        processor = open_image_processor(official_folder, changed)
         pixels = processor(images=[image], return_tensors="pt")["pixel_values"]
         return pixels.shape[:-3], pixels.reshape(-1, 3, 336, 336)[0, :, 0].mean(-1).tolist()
 
@@ -109,4 +109,4 @@ def test_a_checkpoint_that_is_not_whole_is_refused(folder, name, message):
 def test_an_exported_image_processor_must_be_readable(folder):
     (folder / "preprocessor_config.json").write_text("{}")
     with pytest.raises(ValueError, match="lacks an image processor"):
-        open_image_processor(folder, read_config(folder), 336)
+        open_image_processor(folder, read_config(folder))
