@@ -7,7 +7,9 @@ Uses matplotlib's objects only, never pyplot, so nothing is shared with the call
 
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,10 +50,19 @@ def draw_figure(name: str, results: Results, narrow: bool = False) -> Figure:
         raise ValueError(f"expected a figure of {', '.join(PLOTS)}, got {name!r}")
     size = PLOTS[name].narrow if narrow else PLOTS[name].wide
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(wspace=0.08, hspace=0.06))
-    PLOTS[name].draw(figure, results, narrow)
-    for axes in figure.axes:
-        _dress(axes)
+    with _names_as_they_are():
+        PLOTS[name].draw(figure, results, narrow)
+        for axes in figure.axes:
+            _dress(axes)
     return figure
+
+
+@contextmanager
+def _names_as_they_are() -> Iterator[None]:
+    """Let names of groups be text: a dollar begins no formula, an unknown letter is a box."""
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def _dress(axes: Axes) -> None:
@@ -72,7 +83,8 @@ def to_png(figure: Figure) -> bytes:
     """Render a figure in the light colours, as the content of a PNG file."""
     target = io.BytesIO()
     canvas = FigureCanvasAgg(figure)
-    canvas.print_figure(target, format="png", dpi=160, facecolor=LIGHT["surface"])
+    with _names_as_they_are():
+        canvas.print_figure(target, format="png", dpi=160, facecolor=LIGHT["surface"])
     return target.getvalue()
 
 
@@ -88,7 +100,8 @@ def to_svg(figure: Figure, salt: str) -> str:
     """
     target = io.StringIO()
     # Text stays text: it is small, can be selected and searched, and takes the page's font.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+    svg = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt})
+    with _names_as_they_are(), svg:
         canvas = FigureCanvasSVG(figure)
         canvas.print_figure(
             target, format="svg", facecolor="none", metadata={"Date": None, "Creator": None}
