@@ -11,7 +11,7 @@ from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
 from m3_backbone.checkpoints.official.config import is_official, read_config
 from m3_backbone.checkpoints.official.export import save_official
 from m3_backbone.checkpoints.source import CheckpointSource
-from m3_backbone.files import replacing
+from m3_backbone.files import check_output, replacing
 from m3_backbone.hosts.config import StockModel
 
 
@@ -57,6 +57,8 @@ def convert_checkpoint(source: str | Path | CheckpointSource, target: Path, kind
         raise ValueError(f"{folder} is in the {kind} format already: there is nothing to convert")
     if target.exists() and (not target.is_dir() or target.resolve() == folder.resolve()):
         raise ValueError(f"{target} is no folder to write to: name a new one")
+    # A target that holds something is compared below; any other must be one that can be written.
+    check_output(target, owned=lambda _: ())
     opened = read_checkpoint(source)
     save = save_official if kind == "official" else save_stock
     with replacing(target) as partial:
