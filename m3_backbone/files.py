@@ -23,7 +23,7 @@ from typing import TypeAlias
 from m3_backbone.serialization import json_ready, parse_json, sha256, to_json
 
 Owned: TypeAlias = Callable[[Path], Collection[str]]
-"""Folder that is to be replaced -> names of the files in it that this program wrote.
+"""Folder that is to be replaced -> the files in it that this program wrote, such as `a` or `b/c`.
 
 Raises ValueError if the folder is not what this program writes there.
 """
@@ -261,7 +261,8 @@ def _close_stage(stage: Path) -> None:
 def _is_abandoned(stage: Path, everything: bool) -> bool:
     try:
         written = stage.stat().st_mtime
-        if not any(stage.iterdir()):
+        # Killed before its note was written: there is nothing else in it.
+        if all(path.name == NOTE and not path.stat().st_size for path in stage.iterdir()):
             writer = re.fullmatch(rf"\.m3scale-(.+)-\w+{STAGE}", stage.name)
             return writer is not None and is_gone(writer[1])
         note = parse_json((stage / NOTE).read_bytes())
@@ -297,9 +298,7 @@ def _put_in_place(fresh: Path, target: Path, owned: Owned | None) -> None:
         _sync_all(fresh)
         os.replace(fresh, target)  # fails on a folder that holds something
         return
-    for name in old.difference(owned(target)):
-        _remove(fresh / name)  # what a user wrote there stays, such as an edited card
-        _link(target / name, fresh / name)
+    _keep_others(target, fresh, set(owned(target)))
     _sync_all(fresh)
     _exchange(fresh, target)  # what was there is deleted with the stage
 
@@ -311,12 +310,23 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _link(source: Path, target: Path) -> None:
-    """Let an entry of a folder stand in another too, without copying what is in it."""
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, target, symlinks=True, copy_function=os.link)
-    else:
-        os.link(source, target, follow_symlinks=False)
+def _keep_others(old: Path, fresh: Path, owned: set[str], above: str = "") -> None:
+    """Let all that is a user's stand in the new folder too, without copying what is in it."""
+    for entry in old.iterdir():
+        name, kept = above + entry.name, fresh / entry.name
+        if name in owned:
+            continue
+        if entry.is_symlink() or not entry.is_dir():
+            _remove(kept)  # what a user wrote stays, such as an edited card
+            os.link(entry, kept, follow_symlinks=False)
+            continue
+        if not kept.is_dir():
+            _remove(kept)
+            kept.mkdir()
+            shutil.copystat(entry, kept)
+        _keep_others(entry, kept, owned, f"{name}/")
+        if any(entry.iterdir()) and not any(kept.iterdir()):
+            kept.rmdir()  # nothing in it was a user's
 
 
 def _exchange(first: Path, second: Path) -> None:

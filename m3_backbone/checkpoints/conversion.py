@@ -11,6 +11,7 @@ from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
 from m3_backbone.checkpoints.official.config import is_official, read_config
 from m3_backbone.checkpoints.official.export import save_official
 from m3_backbone.checkpoints.source import CheckpointSource
+from m3_backbone.checkpoints.writing import writing_weights
 from m3_backbone.files import check_output, replacing
 from m3_backbone.hosts.config import StockModel
 
@@ -63,7 +64,8 @@ def convert_checkpoint(source: str | Path | CheckpointSource, target: Path, kind
     save = save_official if kind == "official" else save_stock
     with replacing(target) as partial:
         partial.mkdir()
-        save(opened.model, opened.tokenizer, opened.image_processor, partial)
+        with writing_weights():
+            save(opened.model, opened.tokenizer, opened.image_processor, partial)
         for path in partial.iterdir():
             # safetensors makes private files.
             path.chmod(0o644)

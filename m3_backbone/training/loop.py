@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from m3_backbone.checkpoints.writing import writing_weights
 from m3_backbone.files import replacing, write_atomically
 from m3_backbone.foreign import third_party
 from m3_backbone.training.distributed import average_gradients, group_rank, group_size
@@ -120,7 +121,7 @@ class TrainingLoop:
             "modules": self._trained(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
-        with replacing(self.checkpoint) as partial:
+        with replacing(self.checkpoint) as partial, writing_weights():
             torch.save(state, partial)
         self.saved_at = time.monotonic()
 

@@ -14,7 +14,8 @@ from m3_backbone.checkpoints.conversion import save_stock
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.placement import find_device
 from m3_backbone.checkpoints.source import CheckpointSource
-from m3_backbone.files import check_output, replacing
+from m3_backbone.checkpoints.writing import writing_weights
+from m3_backbone.files import check_output, replacing, sweep
 from m3_backbone.hosts.config import trained_scales
 from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
@@ -157,7 +158,7 @@ def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
     if group_rank() > 0:
         return
     log = unfinished(out).with_name(LOG)
-    with replacing(out) as partial:
+    with replacing(out) as partial, writing_weights():
         if adapted is None:
             save_stock(start.model, start.tokenizer, start.image_processor, partial)
         else:
@@ -167,7 +168,14 @@ def write_checkpoint(start: Start, out: Path, adapted: Any = None) -> None:
             shutil.copyfile(log, partial / LOG)
         (partial / RECORD).write_text(start.record, encoding="utf-8")
     # Last: until the folder stands, a killed run can be taken up again.
-    for path in (unfinished(out), log, checked_images(out)):
+    remove_unfinished(out)
+
+
+def remove_unfinished(out: Path) -> None:
+    """Remove what a run has written until it was finished, and nothing that a user put there."""
+    folder = unfinished(out).parent
+    sweep(folder)
+    for path in (unfinished(out), unfinished(out).with_name(LOG), checked_images(out)):
         path.unlink(missing_ok=True)
-    with suppress(OSError):
-        unfinished(out).parent.rmdir()  # stays if a user put something there
+    with suppress(OSError):  # a user's files keep the folder
+        folder.rmdir()

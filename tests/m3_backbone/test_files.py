@@ -107,6 +107,15 @@ def test_what_only_has_the_name_of_a_stage_stays(tmp_path, lost_worker):
     assert (tmp_path / "notes.tmp").exists()
 
 
+def test_a_stage_whose_note_was_never_written_is_swept(tmp_path, lost_worker):
+    stages = [tmp_path / f".m3scale-{lost_worker}-{number}{STAGE}" for number in range(2)]
+    for stage in stages:
+        stage.mkdir()
+    (stages[0] / "note.json").touch()
+    sweep(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stage_of_this_process_that_is_open_is_not_swept(tmp_path):
     with replacing(tmp_path / "outer") as fresh:
         write_atomically(tmp_path / "inner", b"1")
@@ -184,7 +193,8 @@ def test_what_a_user_put_into_a_folder_stays(tmp_path):
     target = tmp_path / "folder"
     fill(target)
     before = snapshot(target)
-    with replacing(target, owned=lambda folder: {"a"}) as fresh:
+    (target / "deep" / "ours").write_bytes(b"old")
+    with replacing(target, owned=lambda folder: {"a", "deep/ours"}) as fresh:
         write_files(fresh, {"b": b"new", "notes.txt": b"ours"})
     after = snapshot(target)
     assert after.pop("b") == b"new"
