@@ -4,6 +4,7 @@
 #   make test      the tests
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 #   make fuzz      ten minutes of bad input on every command
+#   make kills     every command that writes, killed and starved of disk at every moment
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
 # Part of the tests:             make test TESTS='tests/labels tests/predictor'
@@ -24,10 +25,10 @@ $(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.t
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check fuzz mini clean
+.PHONY: help install demo study test lint check fuzz kills mini clean
 
 help:
-	@sed -n '2,8s/^# \{0,1\}//p' Makefile
+	@sed -n '2,9s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -66,6 +67,9 @@ check: lint test
 
 fuzz: $(STAMP)
 	$(BIN)/python -m scripts.fuzzing.run --seconds 600
+
+kills: $(STAMP)
+	$(BIN)/python -m scripts.fuzzing.kills --seed 1 --workers 2
 
 # A training of m3-mini on the wide draw, two processes of one thread each; each stage goes on where
 # it was killed. From the shipped weights: make mini MINI_FROM='--model m3-mini'. On one GPU:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from m3_backbone.serialization import sha256, to_json
+from scripts.fuzzing.interface import DRAWS, Drawn, Work
 from scripts.fuzzing.values import (
     change_bytes,
     change_json,
@@ -30,11 +31,15 @@ class Call:
         arguments: what stands behind `m3scale`, relative to the home.
         files: path below the home -> content that is written before.
         out: paths below the home that the call may write.
+        work: what is done instead, where it is no command; `arguments` only describe it.
+        refusals: what the work may raise for bad input.
     """
 
     arguments: tuple[str, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
     out: tuple[str, ...] = ()
+    work: Work | None = None
+    refusals: tuple[type[Exception], ...] = (ValueError, OSError)
 
 
 Generator = Callable[[random.Random, World], Call]
@@ -162,6 +167,16 @@ def picture(draw: random.Random, world: World) -> Call:
     # An empty question would be refused before the picture is opened.
     call = ("ask", "--scale", "1", "--image", "p.png", draw_text(draw) or "what?")
     return Call(call, {"p.png": content})
+
+
+def _call_of(function: Callable[[random.Random], Drawn]) -> Generator:
+    def generate(draw: random.Random, world: World) -> Call:
+        what, files, work = function(draw)
+        # A wrong type handed to a function of Python is the caller's defect, and told as one.
+        typed = (TypeError,) if what.startswith("M3Backbone") else ()
+        return Call((what,), files, work=work, refusals=(ValueError, OSError, *typed))
+
+    return generate
 
 
 def _line(row: Any) -> str:
@@ -306,5 +321,6 @@ GENERATORS: Final[dict[str, tuple[Generator, int]]] = {
     "destination": (destination, 4),
     "source": (source, 2),
     "picture": (picture, 1),
+    **{name: (_call_of(function), share) for name, (function, share) in DRAWS.items()},
 }
 """Name -> generator, and its share of the calls."""

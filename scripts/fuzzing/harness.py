@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Literal
 
 from scripts.fuzzing.calls import Call
-from scripts.fuzzing.world import Tree, World, read_tree
+from scripts.fuzzing.world import Tree, World, read_entry, read_tree
 
 Verdict = Literal["accepted", "refused", "long refusal", "traceback", "crash", "hang", "lost files"]
 FAULTS: tuple[Verdict, ...] = ("traceback", "crash", "hang", "lost files")
@@ -50,14 +50,16 @@ def run_call(call: Call, world: World, own_process: bool) -> Outcome:
     Returns:
         What became of it.
     """
+    before = dict(world.tree)
     for name, content in call.files.items():
+        (world.home / name).parent.mkdir(parents=True, exist_ok=True)
         (world.home / name).write_bytes(content)
-    before = read_tree(world.home)
-    outcome = _run_process(call, world) if own_process else _run_inside(call, world)
+        before[name] = read_entry(world.home / name)
+    outcome = _run(call, world, own_process)
     after = read_tree(world.home)
     lost = find_lost(before, after, call, outcome.verdict)
     if after != before or call.files:
-        world.restore()
+        world.restore(after)
     return Outcome("lost files", f"{lost} ({outcome.detail})") if lost else outcome
 
 
@@ -82,6 +84,28 @@ def find_lost(before: Tree, after: Tree, call: Call, verdict: Verdict) -> list[s
 
 def _is_below(name: str, places: tuple[str, ...]) -> bool:
     return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+def _run(call: Call, world: World, own_process: bool) -> Outcome:
+    if call.work is not None:
+        return _run_work(call.work, call.refusals, world)
+    return _run_process(call, world) if own_process else _run_inside(call, world)
+
+
+def _run_work(
+    work: Callable[[Path], object], refusals: tuple[type[Exception], ...], world: World
+) -> Outcome:
+    with _inside(world.home), _time_limit():
+        try:
+            work(world.home)
+        except _Hang:
+            return Outcome("hang", "")
+        except refusals as error:
+            return Outcome("refused", str(error)[:200])
+        except Exception as error:
+            # Any other is what this looks for.
+            return Outcome("traceback", f"{type(error).__name__}: {error}"[:200])
+    return Outcome("accepted", "")
 
 
 def _run_inside(call: Call, world: World) -> Outcome:

@@ -5,12 +5,14 @@ import resource
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from m3_backbone.files import write_json
+from scripts.fuzzing.counts import describe_commit
 from scripts.terminal.output import print_table
 
 MEMORY = 12 * 2**30
@@ -21,7 +23,7 @@ MEMORY = 12 * 2**30
 @click.option("--seconds", default=600.0, show_default=True, type=click.FloatRange(0), help="Time.")
 @click.option("--calls", type=click.IntRange(min=1), help="Most calls; the time alone if left out.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the first call.")
-@click.option("--only", help="One generator alone.")
+@click.option("--only", multiple=True, help="A generator; repeatable.  [default: all]")
 @click.option(
     "--own-process",
     default=0.01,
@@ -34,7 +36,7 @@ def main(
     seconds: float,
     calls: int | None,
     seed: int,
-    only: str | None,
+    only: tuple[str, ...],
     own_process: float,
     json_file: Path | None,
 ) -> None:
@@ -54,7 +56,8 @@ def main(
         click.echo(f"{fault['verdict']}: m3scale {fault['arguments']} (seed {fault['seed']})")
         click.echo(f"    {fault['detail']}")
     if json_file:
-        content = {"seed": seed, "distinct": distinct, "counts": counts, "faults": faults}
+        content = {"commit": describe_commit(), "seed": seed, "distinct": distinct}
+        content |= {"counts": counts, "faults": faults}
         write_json(json_file, content)
     if faults:
         raise SystemExit(1)
@@ -66,7 +69,7 @@ def fuzz(
     calls: int | None,
     seed: int,
     own_process: float,
-    only: str | None = None,
+    only: Sequence[str] = (),
 ) -> tuple[dict[str, Counter[str]], list[dict[str, Any]], int]:
     """Make and run bad calls until the time is over.
 
@@ -76,7 +79,7 @@ def fuzz(
         calls: most calls; None for no limit.
         seed: seed of the first call; the next ones count on from it, so each can be repeated.
         own_process: share of real processes.
-        only: name of one generator.
+        only: names of generators; all if there are none.
 
     Returns:
         Counts of verdicts per generator, the faults, and the number of distinct inputs.
@@ -86,7 +89,7 @@ def fuzz(
     from scripts.fuzzing.world import build_world
 
     world = build_world(folder)
-    names = [only] if only else list(GENERATORS)
+    names = list(only or GENERATORS)
     shares = [GENERATORS[name][1] for name in names]
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     faults: list[dict[str, Any]] = []

@@ -105,7 +105,7 @@ def change_bytes(draw: random.Random, content: bytes) -> bytes:
     changes: Sequence[Callable[[bytes], bytes]] = (
         lambda data: data[: draw.randrange(len(data) + 1)],
         lambda data: data[draw.randrange(len(data) + 1) :],
-        lambda data: _flip(draw, data),
+        lambda data: flip_bytes(draw, data),
         lambda data: data + draw.randbytes(draw.choice((1, 100, 5000))),
         lambda data: data * draw.choice((0, 2, 3)),
         lambda data: data.replace(b"\n", draw.choice((b"\r", b"\x00", b"\n\n", b""))),
@@ -118,7 +118,8 @@ def change_bytes(draw: random.Random, content: bytes) -> bytes:
     return draw.choice(changes)(content)
 
 
-def _flip(draw: random.Random, data: bytes) -> bytes:
+def flip_bytes(draw: random.Random, data: bytes) -> bytes:
+    """Change a few single bytes."""
     changed = bytearray(data)
     for _ in range(draw.choice((1, 1, 3, 30))):
         if changed:

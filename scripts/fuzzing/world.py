@@ -10,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 Tree = Mapping[str, tuple[str, str]]
@@ -38,26 +39,52 @@ class World:
         """A router that was trained on it."""
         return self.home / "runs" / "router"
 
-    def restore(self) -> None:
-        """Put everything back as it was."""
-        shutil.rmtree(self.home, ignore_errors=True)
-        copy_tree(self.spare, self.home)
+    @cached_property
+    def tree(self) -> Tree:
+        """What the home is before a call."""
+        return read_tree(self.spare)
+
+    def restore(self, now: Tree) -> None:
+        """Put back what differs, which is mostly little.
+
+        Args:
+            now: what the home is.
+        """
+        names = [name for name in {*now, *self.tree} if now.get(name) != self.tree.get(name)]
+        try:
+            # What is in a folder goes before it, and comes back after it.
+            for name in sorted(set(names) & set(now), reverse=True):
+                path = self.home / name
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            for name in sorted(set(names) & set(self.tree)):
+                _copy_entry(self.spare / name, self.home / name)
+        except OSError:
+            shutil.rmtree(self.home, ignore_errors=True)
+            copy_tree(self.spare, self.home)
 
 
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder with its symlinks, pipes and times."""
     target.mkdir(parents=True)
     for entry in sorted(source.iterdir()):
-        other = target / entry.name
-        if entry.is_symlink():
-            other.symlink_to(os.readlink(entry))
-        elif entry.is_dir():
-            copy_tree(entry, other)
-        elif entry.is_file():
-            shutil.copy2(entry, other)
-        else:
-            os.mkfifo(other)
+        _copy_entry(entry, target / entry.name)
+        if entry.is_dir() and not entry.is_symlink():
+            (target / entry.name).rmdir()
+            copy_tree(entry, target / entry.name)
     shutil.copystat(source, target)  # last: each new entry changes the time of its folder
+
+
+def _copy_entry(source: Path, target: Path) -> None:
+    """Copy one entry, a folder without what is in it."""
+    if source.is_symlink():
+        target.symlink_to(os.readlink(source))
+    elif source.is_dir():
+        target.mkdir()
+        shutil.copystat(source, target)
+    elif source.is_file():
+        shutil.copy2(source, target)
+    else:
+        os.mkfifo(target)
 
 
 def read_tree(folder: Path) -> Tree:
@@ -70,15 +97,19 @@ def read_tree(folder: Path) -> Tree:
     for root, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             path = Path(root, name)
-            # Of a symlink itself: a loop ends here. A pipe is not read: it would wait for a writer.
-            mode = path.lstat().st_mode
-            content = ""
-            if stat.S_ISLNK(mode):
-                content = os.readlink(path)
-            elif stat.S_ISREG(mode):
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-            entries[path.relative_to(folder).as_posix()] = (oct(mode), content)
+            entries[path.relative_to(folder).as_posix()] = read_entry(path)
     return entries
+
+
+def read_entry(path: Path) -> tuple[str, str]:
+    """Describe one entry: kind and mode, content."""
+    # Of a symlink itself: a loop ends here. A pipe is not read: it would wait for a writer.
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return oct(mode), os.readlink(path)
+    if stat.S_ISREG(mode):
+        return oct(mode), hashlib.sha256(path.read_bytes()).hexdigest()
+    return oct(mode), ""
 
 
 def build_world(folder: Path) -> World:

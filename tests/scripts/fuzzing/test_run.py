@@ -1,9 +1,11 @@
 """Bad input in small: what the harness tells apart, and twenty seconds of it with fixed seeds."""
 
+from pathlib import Path
+
 import click
 import pytest
 
-from scripts.fuzzing.calls import Call
+from scripts.fuzzing.calls import GENERATORS, Call
 from scripts.fuzzing.harness import find_lost, run_call
 from scripts.fuzzing.run import fuzz
 from scripts.fuzzing.world import World, copy_tree, read_tree
@@ -73,7 +75,9 @@ def test_only_what_was_accepted_may_write_and_only_there():
 
 
 def test_bad_input_ends_in_clean_refusals(tmp_path):
-    counts, faults, distinct = fuzz(tmp_path, 20.0, 150, seed=0, own_process=0.0)
+    # Without those that open a model for every call, or for the first one.
+    quick = [name for name in GENERATORS if name not in ("checkpoints", "model")]
+    counts, faults, distinct = fuzz(tmp_path, 20.0, 150, seed=0, own_process=0.0, only=quick)
     assert faults == []
     assert distinct > 20
     assert sum(count["refused"] for count in counts.values()) > 10
@@ -86,3 +90,24 @@ def test_any_text_can_be_given_to_a_process(world, text):
         "refused",
         "Error: No such command 'no-such-command'.",
     )
+
+
+def test_the_python_interface_may_refuse_and_nothing_else(world):
+    def raising(error):
+        def work(home):
+            raise error
+
+        return Call(("work",), work=work)
+
+    assert run_call(raising(ValueError("no")), world, own_process=True).verdict == "refused"
+    assert run_call(raising(TypeError("no")), world, own_process=True).verdict == "traceback"
+    assert run_call(Call((), work=Path.exists), world, own_process=True).verdict == "accepted"
+
+
+def test_only_what_differs_is_put_back(world):
+    (world.home / "new" / "deep").mkdir(parents=True)
+    (world.home / "notes.txt").unlink()
+    (world.home / "link").unlink()
+    (world.home / "link").mkdir()
+    world.restore(read_tree(world.home))
+    assert read_tree(world.home) == read_tree(world.spare)
