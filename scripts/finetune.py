@@ -201,7 +201,7 @@ def main(
     from m3_backbone.checkpoints.source import CheckpointSource
     from m3_backbone.training.distributed import group_rank, joined_group
     from scripts.finetuning import recipes
-    from scripts.finetuning.start import is_finished, open_start, remove_unfinished
+    from scripts.finetuning.start import is_finished, open_start
 
     check_start(model_name, from_scratch, bool(vision_tower or template))
     check_together(source, sizes, settings, adapter)
@@ -211,7 +211,6 @@ def main(
     loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
     record = describe_run(named, settings, loop, f"dense={dense} adapter={adapter}")
     if is_finished(out, record):
-        remove_unfinished(out)  # a run may have been killed before it came to that
         click.echo(f"{out} is finished; remove it to train again")
         return
     settings = replace(settings, dense_targets=DENSE_TARGETS)

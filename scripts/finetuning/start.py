@@ -133,6 +133,7 @@ def is_finished(out: Path, record: str) -> bool:
     # The folder appears in one step, so this file stands for all of it.
     path = out / RECORD
     if path.is_file() and path.read_bytes() == record.encode():
+        remove_unfinished(out)  # the run may have been killed before it came to that
         return True
     check_output(out, owned=_refuse_filled)
     check_output(unfinished(out).parent, owned=lambda _: (CHECKPOINT, LOG, CHECKED_IMAGES))
