@@ -8,6 +8,7 @@ the same part, the first one's stays. A folder may hold several consecutive part
 
 import json
 import re
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -93,9 +94,10 @@ def check_folder(folder: Path) -> None:
         ValueError: if it holds something, and no run, or cannot be written.
     """
     if folder.is_dir() and not (folder / MANIFEST).is_file():
-        # Before the manifest is there, an empty folder of parts may be, and a list of bad rows.
+        # A run may have lost its manifest, or not written it yet: parts are checked one by one.
         there = {path.name for path in folder.iterdir() if not path.name.endswith(STAGE)}
-        if there - {PARTS, "bad_rows.txt"} or (PARTS in there and any((folder / PARTS).iterdir())):
+        parts = (folder / PARTS).glob("[!.]*")
+        if there - {PARTS, "bad_rows.txt"} or any(not re.match(r"part-\d", p.name) for p in parts):
             raise ValueError(
                 f"{folder} holds other things than a labelling run; choose another folder"
             )
