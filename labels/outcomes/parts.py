@@ -8,7 +8,6 @@ the same part, the first one's stays. A folder may hold several consecutive part
 
 import json
 import re
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -94,10 +93,11 @@ def check_folder(folder: Path) -> None:
         ValueError: if it holds something, and no run, or cannot be written.
     """
     if folder.is_dir() and not (folder / MANIFEST).is_file():
-        # A run may have lost its manifest, or not written it yet: parts are checked one by one.
         there = {path.name for path in folder.iterdir() if not path.name.endswith(STAGE)}
-        parts = (folder / PARTS).glob("[!.]*")
-        if there - {PARTS, "bad_rows.txt"} or any(not re.match(r"part-\d", p.name) for p in parts):
+        parts = [path.name for path in (folder / PARTS).glob("[!.]*")]
+        # A run that lost its manifest is told as one by its parts.
+        is_run = parts and all(re.match(r"part-\d", name) for name in parts)
+        if not is_run and (parts or there - {PARTS, "bad_rows.txt"}):
             raise ValueError(
                 f"{folder} holds other things than a labelling run; choose another folder"
             )

@@ -45,7 +45,7 @@ def show(cell: object) -> str:
     """Write a cell for a message, at most `LONGEST` characters of it.
 
     >>> show("a" * 1000)[-5:], len(show("a" * 1000))
-    ("aaa'", 80)
+    ("aaaa'", 80)
     """
     text = _brief.repr(cell)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

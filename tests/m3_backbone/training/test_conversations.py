@@ -54,7 +54,7 @@ def show(tokenizer, row):
 
 @pytest.mark.parametrize("template", [None, LIKE_LLAVA_HF])
 def test_answers_and_their_ends_are_learnt(prompts, template):
-    prompts.tokenizer.chat_template = template
+    prompts.tokenizer.chat_template = template or prompts.tokenizer.chat_template
     assert show(prompts.tokenizer, tokenize_turns(prompts, TURNS)) == WHOLE
 
 
