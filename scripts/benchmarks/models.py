@@ -20,6 +20,7 @@ from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.checkpoints.official.tokenizer import wrap_tokenizer
 from m3_backbone.checkpoints.placement import DTYPES
+from m3_backbone.hosts.templates import TEMPLATES
 from scripts.benchmarks.settings import StepSettings
 from scripts.stages.model import Opening, open_backbone
 
@@ -62,7 +63,9 @@ def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     names = ["<pad>", "<s>", "</s>", *(f"w{i}" for i in range(3, vocabulary - 1)), "<image>"]
     tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, "<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return wrap_tokenizer(tokenizer, {"pad_token": "<pad>"})
+    wrapped = wrap_tokenizer(tokenizer, {"pad_token": "<pad>"})
+    wrapped.chat_template = TEMPLATES["llava-1.5"]
+    return wrapped
 
 
 def make_questions(size: str, images: int, each: int) -> QuestionSet:

@@ -82,7 +82,7 @@ def test_the_same_router_is_trained(runs):
     for run in runs:
         invoke("train", "--run", run, "--kind", "linear", "--no-tune")
     first, second = (run / "router" for run in runs)
-    for name in ("router.npz", "calibration.npz", "features.npz", "density.npz", "policy.json"):
+    for name in ("router.npz", "calibration.npz", "features.npz", "gate.npz", "policy.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
