@@ -5,6 +5,7 @@
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 #   make fuzz      ten minutes of bad input on every command
 #   make kills     every command that writes, killed and starved of disk at every moment
+#   make test-vllm the tests of vLLM, on a CPU in an environment of its own: 6 GB, some 20 minutes
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
 # Part of the tests:             make test TESTS='tests/labels tests/predictor'
@@ -25,10 +26,10 @@ $(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.t
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check fuzz kills mini clean
+.PHONY: help install demo study test lint check fuzz kills test-vllm mini clean
 
 help:
-	@sed -n '2,9s/^# \{0,1\}//p' Makefile
+	@sed -n '2,10s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -71,6 +72,25 @@ fuzz: $(STAMP)
 kills: $(STAMP)
 	$(BIN)/python -m scripts.fuzzing.kills --seed 1 --workers 2
 
+# Pins of its own, as vLLM does not go with the releases of constraints.txt, and Python 3.12.
+VLLM_PYTHON ?= python3.12
+VLLM := .venv-vllm
+
+$(VLLM)/.installed: setup.cfg constraints-vllm.txt
+	@$(VLLM_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' || { \
+	  echo "vLLM was tried with Python 3.12: name one with make test-vllm VLLM_PYTHON=..."; exit 1; }
+	$(VLLM_PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps -r constraints-vllm.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+# On a CPU: no thread is bound to a core, and nothing is asked of any hub.
+test-vllm: $(VLLM)/.installed
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_NO_USAGE_STATS=1 \
+	VLLM_LOGGING_LEVEL=WARNING OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE HF_HUB_OFFLINE=1 \
+	  $(VLLM)/bin/python -m pytest -m vllm -W default \
+	  $(or $(TESTS),tests/m3_backbone/vllm_plugin)
+
 # A training of m3-mini on the wide draw, two processes of one thread each; each stage goes on where
 # it was killed. From the shipped weights: make mini MINI_FROM='--model m3-mini'. On one GPU:
 # make mini PROCESSES=1 MINI_ARGS='--device cuda --bf16'. models/m3-mini/README.md tells how the
@@ -96,5 +116,5 @@ mini: $(STAMP)
 	$(LADDER) --model runs/mini/last --json runs/mini/last.json
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lowest .venv-newest .venv-vllm build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

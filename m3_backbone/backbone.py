@@ -22,7 +22,7 @@ from m3_backbone.checkpoints.fingerprint import (
     fingerprint_model,
     fingerprint_variant,
 )
-from m3_backbone.checkpoints.loading import open_checkpoint
+from m3_backbone.checkpoints.loading import find_folder, open_checkpoint
 from m3_backbone.checkpoints.placement import DeviceMap, name_numbers
 from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.hosts import config
@@ -55,9 +55,14 @@ from m3_backbone.inference.router_inputs import (
 )
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
+from m3_backbone.vllm_plugin.engine import VllmEngine, check_vllm
 
 # Whoever calls M3Backbone finds here the types of what it takes and gives.
 __all__ = ["Answer", "M3Backbone", "Pyramid", "Pyramids"]
+
+BUILT_IN = "built-in"
+ENGINES = (BUILT_IN, "vllm")
+"""What reads prompts and answers."""
 
 
 class M3Backbone:
@@ -131,6 +136,7 @@ class M3Backbone:
         pooling: str = "average",
         vision_tower: str | Path | None = None,
         template: str | None = None,
+        engine: str = BUILT_IN,
     ) -> "M3Backbone":
         """Open a checkpoint.
 
@@ -145,13 +151,27 @@ class M3Backbone:
                 as llava-v1.5-7b only names.
             template: chat template of a checkpoint that brings none, or another one: `llava-1.5`,
                 `vicuna_v1` or a file in jinja.
+            engine: what answers, one of `ENGINES`; vllm starts vLLM on the language model, and
+                only what lies before it is opened here.
+
+        Raises:
+            ValueError: if there is no such engine, or it cannot open the checkpoint in this way.
         """
         # Before the weights: opening them takes long.
         check_pooling(pooling)
-        source = CheckpointSource(name_or_path, vision_tower, template)
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
+        source = CheckpointSource(name_or_path, vision_tower, template, engine == BUILT_IN)
+        if engine == "vllm":
+            check_vllm(find_folder(name_or_path))
+            if device_map or quantize:
+                raise ValueError("device_map and quantize are of the built-in engine, not of vLLM")
         opened = open_checkpoint(source, device, dtype, device_map, quantize)
         parts = (opened.model, opened.tokenizer, opened.image_processor)
-        return cls(*parts, opened.folder, pooling, opened.variant)
+        backbone = cls(*parts, opened.folder, pooling, opened.variant)
+        if engine == "vllm":
+            backbone._engine = VllmEngine(*parts[:2], opened.folder, dtype)
+        return backbone
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,8 +190,13 @@ class M3Backbone:
 
     @property
     def attention(self) -> str:
-        """Name the attention backend of the language model, such as `sdpa`."""
-        return str(self.model.config.get_text_config()._attn_implementation)
+        """Name the attention backend of the language model, such as `sdpa`, or another engine."""
+        return self._engine.attention
+
+    @property
+    def gives_states(self) -> bool:
+        """Tell whether `prompt_states` can be asked; not if another engine answers."""
+        return self._engine.gives_states
 
     @property
     def vision_flops(self) -> float:

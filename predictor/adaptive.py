@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from m3_backbone.backbone import Answer, M3Backbone, Pyramids
+from m3_backbone.backbone import BUILT_IN, Answer, M3Backbone, Pyramids
 from m3_backbone.half import to_half
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
@@ -87,8 +87,9 @@ class AdaptiveM3:
                 budget then holds for the rest.
 
         Raises:
-            ValueError: if the router was trained for another checkpoint or for other scales, or
-                it cannot tell what is unlike its training split and `outlier` is not 0.
+            ValueError: if the router was trained for another checkpoint, for other scales or on
+                states of prompts that the model's engine does not give, or it cannot tell what is
+                unlike its training split and `outlier` is not 0.
         """
         trained_for = router.meta.get("checkpoint")
         if trained_for != backbone.fingerprint:
@@ -99,6 +100,11 @@ class AdaptiveM3:
         if not set(router.scales) <= set(backbone.scales):
             raise ValueError(
                 f"the router chooses among scales {router.scales}, the model has {backbone.scales}"
+            )
+        if "state" in router.extras and not backbone.gives_states:
+            raise ValueError(
+                "this router reads the model's state at the end of a prompt, which vLLM does not "
+                "give: use the built-in engine, or train without --extra state"
             )
         if outlier and router.gate is None:
             raise ValueError(
@@ -124,6 +130,7 @@ class AdaptiveM3:
         quantize: str | None = None,
         vision_tower: str | Path | None = None,
         template: str | None = None,
+        engine: str = BUILT_IN,
     ) -> "AdaptiveM3":
         """Open a checkpoint and a saved router.
 
@@ -137,6 +144,7 @@ class AdaptiveM3:
             quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             vision_tower: see `M3Backbone.from_pretrained`, as for what follows.
             template: a chat template for a checkpoint that brings none.
+            engine: what answers, `built-in` or `vllm`.
 
         Returns:
             Model and router, ready to answer.
@@ -151,6 +159,7 @@ class AdaptiveM3:
             quantize=quantize,
             vision_tower=vision_tower,
             template=template,
+            engine=engine,
         )
         return cls(backbone, bundle)
 

@@ -6,7 +6,7 @@ import click
 
 from m3_backbone.files import write_json
 from scripts.stages.ask import AskFiles, AskSettings, ask_files, print_answers
-from scripts.stages.model import Opening, model_options
+from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, settings_options
@@ -23,6 +23,7 @@ from scripts.terminal.options import json_option, settings_options
 )
 @settings_options(AskSettings, "settings")
 @model_options
+@engine_option
 @json_option
 def main(
     questions: tuple[str, ...],
@@ -30,6 +31,7 @@ def main(
     router: str,
     settings: AskSettings,
     opening: Opening,
+    engine: str,
     json_file: Path | None,
 ) -> None:
     """Answer each QUESTION about an image, several or a video at the scale it needs.
@@ -39,7 +41,9 @@ def main(
     All images of a question are read at one scale, and their tokens add up. The budget holds on
     average, over questions like those that the router was calibrated on.
     """
-    rows = ask_files(opening, router, files, questions, settings)
+    rows = ask_files(
+        lambda: open_backbone(opening, engine=engine), router, files, questions, settings
+    )
     if json_file:
         write_json(json_file, rows)
     print_answers(rows)

@@ -8,7 +8,7 @@ import click
 from labels.sources.benchmarks import PRESETS
 from m3_backbone.files import write_json
 from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
-from scripts.stages.model import Opening, model_options, open_backbone
+from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, quiet_option, read_columns, settings_options
@@ -45,6 +45,7 @@ def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | Non
     help="Only show how far the run in this folder is: done, by whom, how fast, what is left.",
 )
 @model_options
+@engine_option
 @json_option
 @quiet_option
 def main(
@@ -54,6 +55,7 @@ def main(
     shard: str | None,
     status: Path | None,
     opening: Opening,
+    engine: str,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
@@ -81,10 +83,12 @@ def main(
         scales=tuple(sorted(set(request.scales))),
         extras=tuple(sorted(set(request.extras))),
     )
+    if engine == "vllm" and "state" in request.extras:
+        raise click.UsageError("--extra state goes with the built-in engine: vLLM gives no states")
     progress = wants_progress(quiet)
     share = read_share(shard)
     opening = take_device(opening)
-    run_label(request, lambda: open_backbone(opening, progress), out, progress, share)
+    run_label(request, lambda: open_backbone(opening, progress, engine), out, progress, share)
     # Of torchrun's processes one speaks; with --shard each is alone.
     if share.rank == 0 or share.only:
         _print_result(out, json_file)

@@ -61,6 +61,7 @@ FLOORS = {
         | {"half", "pooling", "flops", "foreign"},
         {"hosts"},
         {"inference", "checkpoints"},
+        {"vllm_plugin"},
         {"training", "backbone"},
     ),
     "labels": (

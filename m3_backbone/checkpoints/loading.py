@@ -36,6 +36,9 @@ from m3_backbone.serialization import short_hash
 EMBEDDED_NAME = "m3-mini"
 WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
+LAYERS = "language_model.layers."
+"""In the names of the weights of the language model's layers."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -108,7 +111,7 @@ def read_checkpoint(
             raise ValueError(f"{folder} is a stock checkpoint, which brings its own vision tower")
         # The small parts first.
         tokenizer, image_processor = _open_processors(folder)
-        model = _open_model(folder, dtype, options or {})
+        model = _open_model(folder, dtype, options or {}, source.layers)
     elif options:
         raise ValueError(
             f"{folder} is in LLaVA's own format, which takes no device_map and no quantize: "
@@ -150,11 +153,16 @@ def find_folder(name_or_path: str | Path) -> Path:
         ) from error
 
 
-def _open_model(folder: Path, dtype: torch.dtype | None, options: Mapping[str, Any]) -> StockModel:
+def _open_model(
+    folder: Path, dtype: torch.dtype | None, options: Mapping[str, Any], layers: bool = True
+) -> StockModel:
     refusal = f"{folder} holds a model that cannot be opened"
     with third_party(refusal):
         # Without code of its own: transformers would ask at the terminal whether to run it.
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        text: Any = config.get_text_config()
+        depth = text.num_hidden_layers
+        text.num_hidden_layers = depth if layers else 0
         # Names and shapes without memory.
         with torch.device("meta"):
             build: Any = AutoModelForImageTextToText.from_config
@@ -180,8 +188,10 @@ def _open_model(folder: Path, dtype: torch.dtype | None, options: Mapping[str, A
         if isinstance(cause, OSError):
             raise FileNotFoundError(f"{folder} holds no weights that can be read") from error
         raise
-    _check_weights(folder, opened[1])
+    _check_weights(folder, opened[1], () if layers else (LAYERS,))
     model: StockModel = opened[0]
+    # As it is in the file, for the counts of what the model costs.
+    model.config.get_text_config().num_hidden_layers = depth
     return model
 
 
@@ -203,12 +213,13 @@ def check_values(folder: Path, values: int) -> None:
         )
 
 
-def _check_weights(folder: Path, info: dict[str, Any]) -> None:
+def _check_weights(folder: Path, info: dict[str, Any], left_out: tuple[str, ...]) -> None:
     # transformers only warns of these, leaves missing layers random and does not read others.
     for what in ("missing", "unexpected", "mismatched"):
         entries = info.get(f"{what}_keys") or ()
         # A mismatched weight comes with its two shapes.
-        keys = sorted(entry if isinstance(entry, str) else entry[0] for entry in entries)
+        named = (entry if isinstance(entry, str) else entry[0] for entry in entries)
+        keys = sorted(key for key in named if not any(part in key for part in left_out))
         if keys:
             raise ValueError(
                 f"{folder} is not a whole checkpoint: {len(keys)} {what} weights, such as {keys[0]}"

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
+from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Answer, BatchFacts, build_answers
 from m3_backbone.inference.batching import (
     Pays,
@@ -25,8 +27,14 @@ from m3_backbone.inference.batching import (
 )
 from m3_backbone.inference.decoding import DecodeState, decode_greedily
 from m3_backbone.inference.execution import MemoryLimit, evaluating
-from m3_backbone.inference.prefill import can_pack, prefill_packed, prefill_padded
-from m3_backbone.inference.prompts import PromptBuilder, TokenizedPrompt
+from m3_backbone.inference.prefill import (
+    can_pack,
+    pad_prompts,
+    prefill_packed,
+    prefill_padded,
+    read_last_states,
+)
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder, TokenizedPrompt
 
 
 class AnswerEngine:
@@ -38,7 +46,10 @@ class AnswerEngine:
         prompts: renders and tokenizes questions.
         eos_ids: tokens that end an answer.
         pad_id: token that fills up short rows.
+        gives_states: whether `read_states` can be asked.
     """
+
+    gives_states = True
 
     def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Join a stock model and its tokenizer."""
@@ -52,6 +63,11 @@ class AnswerEngine:
         # One limit for the engine's life: what once did not fit is not tried again.
         self._memory = MemoryLimit()
         self._ids: dict[str, int | None] = {}
+
+    @property
+    def attention(self) -> str:
+        """Name the attention backend of the language model, such as `sdpa`."""
+        return str(self.model.config.get_text_config()._attn_implementation)
 
     def tokenize(
         self, questions: Sequence[str], visual: Sequence[int], max_new_tokens: int
@@ -196,6 +212,38 @@ class AnswerEngine:
                 for place, answer in zip(row.places, row_answers, strict=True):
                     answers[row.image, place] = answer
         return [[answers[i, j] for j in range(len(group))] for i, group in enumerate(prompts)]
+
+    def score_rows(
+        self, rows: Sequence[tuple[list[int], list[int]]], features: Sequence[Tensor]
+    ) -> list[float]:
+        """Score what stands at the end of rows.
+
+        Args:
+            rows: of each row its ids, with a place holder for each visual token, and the labels of
+                its last places: the token that follows each of them.
+            features: visual tokens of each row [n_visual, D].
+
+        Returns:
+            Mean negative log-likelihood of each row's labels [nats].
+        """
+        ids = [row for row, _ in rows]
+        inputs = pad_prompts(self.model, self.host, ids, features, self.pad_id)
+        width = max(len(labels) for _, labels in rows)
+        padded = [[IGNORED] * (width - len(labels)) + labels for _, labels in rows]
+        labels = torch.tensor(padded, device=self.model.device)  # [R, T]
+        with evaluating(self.model):
+            logits = self.model(**inputs, use_cache=False, logits_to_keep=width).logits  # [R, T, V]
+            logits = suppress_tokens(self.model, logits).float().transpose(1, 2)  # [R, V, T]
+            loss = F.cross_entropy(logits, labels.to(logits.device), reduction="none")  # [R, T]
+        # cross_entropy gives 0 at ignored places, which a plain mean would count.
+        counts = (labels != IGNORED).sum(1)
+        means: list[float] = (loss.sum(1).cpu() / counts.cpu()).tolist()
+        return means
+
+    def read_states(self, ids: Sequence[Sequence[int]], features: Sequence[Tensor]) -> Tensor:
+        """Read rows of ids as for `score_rows`, and keep the state at the end of each [R, D]."""
+        with evaluating(self.model):
+            return read_last_states(self.model, self.host, ids, features, self.pad_id)
 
     def can_group(self, prompts: Sequence[Sequence[TokenizedPrompt]]) -> bool:
         """Tell whether prompts may be packed.

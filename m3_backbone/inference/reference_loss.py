@@ -5,14 +5,9 @@ Nothing is generated.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.execution import evaluating
-from m3_backbone.inference.prefill import pad_prompts
 from m3_backbone.inference.prompts import IGNORED, pack_turn
 
 ROWS = 32
@@ -57,25 +52,6 @@ def reference_losses(
     losses: dict[int, float] = {}
     for start in range(0, len(order), ROWS):
         batch = order[start : start + ROWS]
-        means = _score_rows(engine, [rows[i] for i in batch], [features[i] for i in batch])
+        means = engine.score_rows([rows[i] for i in batch], [features[i] for i in batch])
         losses.update(zip(batch, means, strict=True))
     return [losses[i] for i in range(len(rows))]
-
-
-def _score_rows(
-    engine: AnswerEngine, rows: Sequence[tuple[list[int], list[int]]], features: Sequence[Tensor]
-) -> list[float]:
-    """Score rows of ids and the labels of their last places, padded on the left."""
-    model = engine.model
-    inputs = pad_prompts(model, engine.host, [ids for ids, _ in rows], features, engine.pad_id)
-    width = max(len(labels) for _, labels in rows)
-    padded = [[IGNORED] * (width - len(labels)) + labels for _, labels in rows]
-    labels = torch.tensor(padded, device=model.device)  # [R, T]
-    with evaluating(model):
-        logits = model(**inputs, use_cache=False, logits_to_keep=width).logits  # [R, T, V]
-        logits = suppress_tokens(model, logits).float().transpose(1, 2)  # [R, V, T]
-        loss = F.cross_entropy(logits, labels.to(logits.device), reduction="none")  # [R, T]
-    # cross_entropy gives 0 at ignored places, which a plain mean would count.
-    counts = (labels != IGNORED).sum(1)
-    means: list[float] = (loss.sum(1).cpu() / counts.cpu()).tolist()
-    return means

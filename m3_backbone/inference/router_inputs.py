@@ -10,8 +10,6 @@ from torch.nn import functional as F
 
 from m3_backbone.inference.encoding import PreparedImage
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.execution import evaluating
-from m3_backbone.inference.prefill import read_last_states
 from m3_backbone.inference.pyramids import Pyramids
 from m3_backbone.pooling import Pyramid
 
@@ -35,8 +33,8 @@ def read_prompt_states(
     `features` are the visual tokens of each question [n_visual, D]. Gives the last layer's hidden
     state at the last place of each prompt [n, D].
     """
-    model = engine.model
-    image_id = model.config.image_token_id
+    config = engine.model.config
+    image_id = config.image_token_id
     prompts = engine.tokenize(questions, list(map(len, features)), 1)
     ids = [p.with_image(image_id, len(f)) for p, f in zip(prompts, features, strict=True)]
     # Rows of like length together, so that little is padded.
@@ -44,16 +42,9 @@ def read_prompt_states(
     states: dict[int, Tensor] = {}
     for start in range(0, len(order), ROWS):
         batch = order[start : start + ROWS]
-        with evaluating(model):
-            rows = read_last_states(
-                model,
-                engine.host,
-                [ids[i] for i in batch],
-                [features[i] for i in batch],
-                engine.pad_id,
-            )  # [R, D]
+        rows = engine.read_states([ids[i] for i in batch], [features[i] for i in batch])  # [R, D]
         states.update(zip(batch, rows, strict=True))
-    width = model.config.get_text_config().hidden_size
+    width = config.get_text_config().hidden_size
     return _as_array([states[i] for i in range(len(ids))], (width,))
 
 

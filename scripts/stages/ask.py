@@ -3,14 +3,13 @@
 Not a labeller: nothing is scored or kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.stages.model import Opening, open_backbone
 from scripts.terminal.options import Level
 
 if TYPE_CHECKING:
@@ -141,12 +140,16 @@ class AskSettings:
 
 
 def ask_files(
-    model: Opening, router: str, files: AskFiles, questions: Sequence[str], settings: AskSettings
+    open_model: Callable[[], "M3Backbone"],
+    router: str,
+    files: AskFiles,
+    questions: Sequence[str],
+    settings: AskSettings,
 ) -> list[dict[str, Any]]:
     """Answer questions about image files; each question is about all of them.
 
     Args:
-        model: which checkpoint, and how to open it.
+        open_model: opens the checkpoint; called once all else is found.
         router: folder or Hub name of the router; not looked at if a scale is set.
         files: the image files, or the video.
         questions: what is asked.
@@ -163,12 +166,12 @@ def ask_files(
             raise ValueError("a question is empty; write what you want to know about the image")
     pictures = files.load()
     if settings.scale is not None:
-        return ask_scale(open_backbone(model), pictures, questions, settings)
+        return ask_scale(open_model(), pictures, questions, settings)
     from predictor.adaptive import AdaptiveM3
     from predictor.bundle.hub import open_router
 
     bundle = open_router(router)  # before the model: it is the one that is often missing
-    adaptive = AdaptiveM3(open_backbone(model), bundle, outlier=settings.outlier)
+    adaptive = AdaptiveM3(open_model(), bundle, outlier=settings.outlier)
     return ask_router(adaptive, pictures, questions, settings)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import click
+
 from scripts.terminal.options import settings_options
 
 if TYPE_CHECKING:
@@ -64,13 +66,25 @@ class Opening:
 
 model_options = settings_options(Opening, "opening")
 
+engine_option = click.option(
+    "--engine",
+    # m3_backbone.backbone has the list, but torch with it.
+    type=click.Choice(["built-in", "vllm"]),
+    default="built-in",
+    show_default=True,
+    help="What answers; vllm wants an environment of its own, see docs/vllm.md.",
+)
 
-def open_backbone(opening: Opening, progress: bool = False) -> "M3Backbone":
+
+def open_backbone(
+    opening: Opening, progress: bool = False, engine: str = "built-in"
+) -> "M3Backbone":
     """Open a checkpoint.
 
     Args:
         opening: which, and how.
         progress: whether transformers shows a bar while it loads.
+        engine: what answers, one of `m3_backbone.backbone.ENGINES`.
     """
     from transformers.utils import logging
 
@@ -87,4 +101,5 @@ def open_backbone(opening: Opening, progress: bool = False) -> "M3Backbone":
         pooling=opening.pooling,
         vision_tower=opening.vision_tower,
         template=opening.template,
+        engine=engine,
     )

@@ -1,0 +1,212 @@
+"""vLLM as the language side of `M3Backbone`: ready visual tokens and questions in, answers out.
+
+Tower, projector and table of embeddings stay in this process, which makes the features of a router
+too; vLLM gets pooled tokens and loads the language model alone.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from m3_backbone.checkpoints.official.config import read_config
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.inference.answers import Answer
+from m3_backbone.inference.batching import Pays, sharing_pays
+from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.vllm_plugin.registration import MODELS
+
+PLUGINS = "vllm.general_plugins"
+
+BLOCK = 32
+"""Tokens of a block of vLLM's cache on a CPU: with its default, 128, few images share a block."""
+
+
+class VllmEngine(AnswerEngine):
+    """Reads prompts with vLLM, which batches and shares what prompts have in common by itself."""
+
+    gives_states = False
+
+    def __init__(
+        self, model: StockModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str
+    ) -> None:
+        """Start vLLM on a checkpoint.
+
+        Args:
+            model: the stock model; of its language model only settings and embeddings are used.
+            tokenizer: its tokenizer.
+            folder: the checkpoint.
+            dtype: number format, such as `bfloat16`.
+        """
+        super().__init__(model, tokenizer)
+        self._llm = _start(folder, dtype)
+
+    @property
+    def attention(self) -> str:
+        """Name vLLM and its version, which chooses the kernel by itself."""
+        import vllm
+
+        return f"vllm-{vllm.__version__}"
+
+    def answer_each(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        features: Sequence[Tensor],
+        scales: Sequence[int],
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> list[Answer]:
+        """Answer prompts at scales of their own in one batch; `batch_size` is vLLM's to choose."""
+        options = {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
+        ids = [[*p.before, self.prompts.image_token_id, *p.after] for p in prompts]
+        start = time.perf_counter()
+        outputs = self._read(ids, features, options)
+        wall_ms = 1000 * (time.perf_counter() - start) / max(len(prompts), 1)
+        lengths = (p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True))
+        shape = f"{len(prompts)}x1x{max(lengths, default=0)}"
+        return [
+            self._describe(output.outputs[0], prompt, (scale, len(tokens)), (wall_ms, shape))
+            for output, prompt, tokens, scale in zip(
+                outputs, prompts, features, scales, strict=True
+            )
+        ]
+
+    def answer_groups(
+        self,
+        prompts: Sequence[Sequence[TokenizedPrompt]],
+        features: Sequence[Tensor],
+        scale: int,
+        max_new_tokens: int,
+        token_budget: int,
+        pays: Pays = sharing_pays,
+    ) -> list[list[Answer]]:
+        """Answer several prompts per image in one batch; its size is vLLM's to choose."""
+        flat = [prompt for group in prompts for prompt in group]
+        tokens = [one for one, group in zip(features, prompts, strict=True) for _ in group]
+        answers = iter(self.answer_each(flat, tokens, [scale] * len(flat), max_new_tokens, 1))
+        return [[next(answers) for _ in group] for group in prompts]
+
+    def score_rows(
+        self, rows: Sequence[tuple[list[int], list[int]]], features: Sequence[Tensor]
+    ) -> list[float]:
+        """Score the labels of rows' last places, see `AnswerEngine.score_rows`."""
+        marker = self.prompts.image_token_id
+        ids = []
+        for (row, labels), tokens in zip(rows, features, strict=True):
+            place = row.index(marker)
+            # One marker for all visual tokens; the last label is scored, so it is read as well.
+            ids.append([*row[: place + 1], *row[place + len(tokens) :], labels[-1]])
+        outputs = self._read(ids, features, {"max_tokens": 1, "prompt_logprobs": 0})
+        losses = []
+        for output, (_, labels) in zip(outputs, rows, strict=True):
+            places = output.prompt_logprobs[-len(labels) :]
+            logprobs = [place[one].logprob for place, one in zip(places, labels, strict=True)]
+            losses.append(-sum(logprobs) / len(logprobs))
+        return losses
+
+    def read_states(self, ids: Sequence[Sequence[int]], features: Sequence[Tensor]) -> Tensor:
+        """Refuse, as vLLM gives no hidden states beside answers.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "vLLM gives no states of prompts, which this router or the extra 'state' needs: use "
+            "the built-in engine"
+        )
+
+    def _read(
+        self, ids: Sequence[list[int]], features: Sequence[Tensor], options: dict[str, Any]
+    ) -> Any:
+        """Let vLLM read prompts with one image marker each, whose tokens are [n_visual, D].
+
+        Raises:
+            ValueError: if it refuses one.
+        """
+        from vllm import SamplingParams
+        from vllm.exceptions import VLLMClientError
+
+        requests = [
+            {"prompt_token_ids": row, "multi_modal_data": {"image": tokens[None].cpu()}}
+            for row, tokens in zip(ids, features, strict=True)
+        ]
+        sampling = SamplingParams(temperature=0, detokenize=False, **options)
+        try:
+            return self._llm.generate(requests, sampling, use_tqdm=False)
+        except VLLMClientError as error:
+            raise ValueError(f"vLLM refused a question: {error}") from error
+
+    def _describe(
+        self,
+        output: Any,
+        prompt: TokenizedPrompt,
+        scale_and_visual: tuple[int, int],
+        batch: tuple[float, str],
+    ) -> Answer:
+        scale, visual = scale_and_visual
+        wall_ms, shape = batch
+        ids = tuple(output.token_ids)
+        if ids[0] in prompt.closing:
+            ids = ids[:1]
+        first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
+        chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
+        return Answer(
+            text=str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip(),
+            token_ids=ids,
+            scale=scale,
+            visual_tokens=visual,
+            prompt_tokens=prompt.text_tokens() + visual,
+            output_tokens=len(ids),
+            mean_logprob=sum(chosen) / len(ids),
+            first_margin=first[0] - first[1],
+            wall_ms=wall_ms,
+            batch_size=int(shape.split("x")[0]),
+            batch_shape=shape,
+        )
+
+
+def check_vllm(folder: Path) -> None:
+    """Refuse what vLLM cannot answer, before anything is opened.
+
+    Raises:
+        ValueError: if vLLM or the plug-in is not installed, or has no model for the checkpoint.
+    """
+    if find_spec("vllm") is None:
+        raise ValueError(
+            "vLLM is not installed: pip install -e '.[vllm]' in an environment of its own, see "
+            "docs/vllm.md"
+        )
+    known = entry_points(group=PLUGINS)
+    if not any(one.value.startswith("m3_backbone.vllm_plugin.") for one in known):
+        raise ValueError("vLLM does not know the plug-in: install m3scale beside it, pip install .")
+    named = read_config(folder).get("architectures") or [None]
+    if named[0] not in MODELS:
+        raise ValueError(
+            f"{folder} holds a {named[0]}, vLLM answers for {', '.join(MODELS)}: write a stock "
+            "folder with m3scale convert, or use the built-in engine"
+        )
+
+
+def _start(folder: Path, dtype: str) -> Any:
+    # Results go to stdout, and vLLM would write its log there.
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    from vllm import LLM
+    from vllm.platforms import current_platform
+
+    # Compiling takes minutes on a CPU.
+    options = {"block_size": BLOCK, "enforce_eager": True} if current_platform.is_cpu() else {}
+    return LLM(
+        model=str(folder),
+        dtype=dtype,
+        # No pixels, so vLLM opens no tower.
+        limit_mm_per_prompt={"image": 0},
+        enable_mm_embeds=True,
+        **options,
+    )

@@ -1,0 +1,125 @@
+"""vLLM behind M3Backbone: the same answers, numbers and features, from pooled tokens."""
+
+import numpy as np
+import pytest
+
+from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
+from labels.outcomes.manifest import read_manifest
+from labels.outcomes.table import read_outcomes
+from labels.sources.loading import load_questions
+from m3_backbone.backbone import M3Backbone
+from m3_backbone.vllm_plugin import engine as engines
+
+
+def test_without_vllm_it_says_what_to_install(monkeypatch, tiny_folder):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="vLLM is not installed: pip install"):
+        M3Backbone.from_pretrained(tiny_folder, engine="vllm")
+
+
+def test_an_unknown_engine_is_refused(tiny_folder):
+    with pytest.raises(ValueError, match="unknown engine 'vlm': choose one of built-in, vllm"):
+        M3Backbone.from_pretrained(tiny_folder, engine="vlm")
+
+
+def test_without_the_plug_in_vllm_is_refused(monkeypatch, tiny_folder):
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    monkeypatch.setattr(engines, "entry_points", lambda group: [])
+    with pytest.raises(ValueError, match="does not know the plug-in"):
+        M3Backbone.from_pretrained(tiny_folder, engine="vllm")
+
+
+@pytest.fixture
+def found(monkeypatch):
+    class Plugin:
+        value = "m3_backbone.vllm_plugin.registration:register"
+
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    monkeypatch.setattr(engines, "entry_points", lambda group: [Plugin])
+
+
+def test_a_checkpoint_that_the_plug_in_has_no_model_for(found, official_folder):
+    with pytest.raises(ValueError, match="holds a LlavaLlamaForCausalLM, vLLM answers for Llava"):
+        M3Backbone.from_pretrained(official_folder, engine="vllm")
+
+
+def test_options_of_the_built_in_engine_are_refused(found, tiny_folder):
+    with pytest.raises(ValueError, match="device_map and quantize are of the built-in engine"):
+        M3Backbone.from_pretrained(tiny_folder, engine="vllm", device_map="auto")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return M3Backbone.from_pretrained("m3-mini", engine="vllm")
+
+
+@pytest.mark.vllm
+def test_answers_of_groups_are_those_of_the_built_in_engine(backbone, mini):
+    assert backbone.attention.startswith("vllm-0.3")
+    pyramids = backbone.encode(mini.images)
+    for scale in mini.backbone.scales:
+        for image, row in enumerate(backbone.answer_images(pyramids, mini.texts, scale)):
+            for place, actual in enumerate(row):
+                expected = mini.answers[image, place, scale]
+                assert actual.token_ids == expected.token_ids
+                assert actual.text == expected.text
+                assert actual.prompt_tokens == expected.prompt_tokens
+                assert actual.mean_logprob == pytest.approx(expected.mean_logprob, abs=1e-4)
+                assert actual.first_margin == pytest.approx(expected.first_margin, abs=1e-4)
+
+
+@pytest.mark.vllm
+def test_a_closing_word_is_the_whole_answer(backbone, mini):
+    words = [[["yes", "no", mini.answers[0, place, 36].text.split()[0]] for place in range(3)]]
+    asked = (mini.pyramids[:1], [mini.texts[0][:3]], 36)
+    [expected] = mini.backbone.answer_images(*asked, closing=words)
+    [actual] = backbone.answer_images(*asked, closing=words)
+    assert [one.token_ids for one in actual] == [one.token_ids for one in expected]
+
+
+@pytest.mark.vllm
+def test_each_question_at_its_own_scale(backbone, mini):
+    asked = ([mini.pyramids[0], mini.pyramids[:2]], ["How many signs are there?"] * 2, [9, 144])
+    expected, actual = (model.generate(*asked) for model in (mini.backbone, backbone))
+    assert [one.token_ids for one in actual] == [one.token_ids for one in expected]
+    assert [one.visual_tokens for one in actual] == [9, 288]
+    assert backbone.generate([], [], 9) == []
+
+
+@pytest.mark.vllm
+def test_features_are_the_same_without_the_language_model(backbone, mini):
+    assert len(backbone.model.model.language_model.layers) == 0
+    pyramids = backbone.encode(mini.images)
+    assert np.array_equal(backbone.coarse_tokens(pyramids), mini.backbone.coarse_tokens(pyramids))
+    texts = mini.texts[0]
+    assert np.array_equal(
+        backbone.question_embedding(texts), mini.backbone.question_embedding(texts)
+    )
+    assert backbone.answer_flops(mini.answers[0, 0, 36]) == mini.backbone.answer_flops(
+        mini.answers[0, 0, 36]
+    )
+    assert backbone.fingerprint == mini.backbone.fingerprint
+    with pytest.raises(ValueError, match="vLLM gives no states"):
+        backbone.prompt_states(pyramids[:1], texts[:1])
+
+
+@pytest.mark.vllm
+def test_a_table_is_the_same_row_by_row_and_never_mixed(backbone, mini, tmp_path):
+    questions = load_questions("scenes:test", limit=12)
+    settings = LabelSettings(losses=True, first_token=True)
+    tables = []
+    for name, model in (("ours", mini.backbone), ("vllm", backbone)):
+        label(questions, model, tmp_path / name, settings, progress=False)
+        tables.append(read_outcomes(tmp_path / name))
+    ours, vllm = tables
+    assert np.array_equal(ours.sample_ids, vllm.sample_ids)
+    assert np.array_equal(ours.scores, vllm.scores)
+    assert np.array_equal(ours.answers, vllm.answers)
+    assert np.array_equal(ours.visual_tokens, vllm.visual_tokens)
+    assert np.array_equal(ours.flops, vllm.flops)
+    for column in ("mean_logprob", "first_margin", "losses"):
+        assert np.abs(getattr(ours, column) - getattr(vllm, column)).max() <= 1e-4
+    assert read_manifest(tmp_path / "vllm").settings["attention"].startswith("vllm-")
+    with pytest.raises(ValueError, match="attention is 'sdpa' there but 'vllm-"):
+        label(questions, backbone, tmp_path / "ours", settings, progress=False)
