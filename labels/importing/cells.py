@@ -109,11 +109,15 @@ def read_count(value: object, where: str, least: int = 1) -> int:
     return int(number)
 
 
+TRUTHS = {"True": 1.0, "true": 1.0, "False": 0.0, "false": 0.0}
+"""How pandas and JSON write in a table whether an answer is right."""
+
+
 def read_score(value: object, where: str) -> float:
     """Read a score.
 
     Args:
-        value: a number in [0, 1], its text, or whether the answer is right.
+        value: a number in [0, 1], whether the answer is right, or the text of either.
         where: file and row or sample, for the message.
 
     Returns:
@@ -125,7 +129,7 @@ def read_score(value: object, where: str) -> float:
     score = math.nan
     if isinstance(value, int | float | str):
         try:
-            score = float(value)
+            score = float(TRUTHS.get(value, value) if isinstance(value, str) else value)
         except (ValueError, OverflowError):
             score = math.nan
     if not 0 <= score <= 1:

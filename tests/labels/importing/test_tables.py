@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labels.importing.cells import read_score
 from labels.importing.tables import LONGEST_CELL, read_records
 
 KEYS = ("index", "question", "prediction")
@@ -103,3 +104,14 @@ def test_what_cannot_be_read_is_named(tmp_path, name, content, message):
 def test_a_long_cell_such_as_an_image_is_read(tmp_path):
     (tmp_path / "t.tsv").write_text("index\timage\n1\t" + "A" * 200_000)
     assert len(read_records(tmp_path / "t.tsv")[0]["image"]) == 200_000
+
+
+@pytest.mark.parametrize(("text", "score"), [("True", 1), ("false", 0), ("0.5", 0.5), ("1.0", 1)])
+def test_scores_are_read_as_tables_write_them(text, score):
+    assert read_score(text, "row 1") == score
+
+
+@pytest.mark.parametrize("text", ["TRUE?", "yes", "", "nan", "1.5"])
+def test_what_is_no_score_is_refused(text):
+    with pytest.raises(ValueError, match=r"row 1: expected a score in \[0, 1\]"):
+        read_score(text, "row 1")
