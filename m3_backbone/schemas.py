@@ -4,7 +4,8 @@ Bounds stand beside the types: `Annotated[int, Interval(ge=0, le=10)]`. What doe
 in one line that names the file, the field, what is expected and what came.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,9 @@ WORDS = {
 
 LONGEST = 80
 """Characters of a value that a message shows."""
+
+_make_reader: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+"""Kept, as making one takes longer than reading a file, and a run has thousands of files."""
 
 
 def read_saved(schema: type[T], path: Path, remedy: str) -> T:
@@ -60,9 +64,10 @@ def parse_saved(schema: type[T], content: bytes | Mapping[str, Any], name: str, 
     """
     text = to_json(content) if isinstance(content, Mapping) else content
     try:
-        return TypeAdapter(schema).validate_json(text, strict=True)
+        instance: T = _make_reader(schema).validate_json(text, strict=True)
     except ValidationError as error:
         raise ValueError(f"{name} cannot be used: {_first_problem(error)}; {remedy}") from error
+    return instance
 
 
 def _first_problem(error: ValidationError) -> str:

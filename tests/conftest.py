@@ -19,6 +19,32 @@ def runner():
     return CliRunner()
 
 
+NASTY = (None, True, -1, 0, 1.5, 2**70, 1e300, "", "x", "\ud800\x00|`", [], [None], {}, {"a": 1})
+"""What somebody may put in the place of a saved value."""
+
+
+def _edit(value):
+    """List a JSON value's places, each with what stands there after each edit of it."""
+    yield from (((), new) for new in NASTY)
+    inner = value.items() if isinstance(value, dict) else []
+    inner = enumerate(value) if isinstance(value, list) else inner
+    for key, old in inner:
+        for place, new in _edit(old):
+            edited = dict(value) if isinstance(value, dict) else list(value)
+            edited[key] = new
+            yield (key, *place), edited
+    if isinstance(value, dict):
+        for key in value:
+            yield (key,), {name: old for name, old in value.items() if name != key}
+        yield (), {**value, "unknown": 1}
+
+
+@pytest.fixture(scope="session")
+def edit_json():
+    """A function that lists (place, edited value) for every edit of a JSON value."""
+    return _edit
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 256 KiB, and a function that makes it larger."""

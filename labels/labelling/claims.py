@@ -16,11 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from labels.outcomes.parts import PARTS, Part
 from m3_backbone.files import explain, is_gone, worker_name
-from m3_backbone.serialization import parse_json
+from m3_backbone.schemas import CLOSED, parse_saved
 
 CLAIM = ".claim"
 
@@ -96,6 +95,16 @@ class Claim:
     worker: str
     since: float
     touched: float
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a process writes into its claim."""
+
+    __pydantic_config__ = CLOSED
+
+    worker: str = "?"
+    since: float | None = None
 
 
 def share_out(folder: Path, missing: Sequence[int], share: Share) -> Iterator[int]:
@@ -211,12 +220,12 @@ def _read_claim(path: Path) -> Claim | None:
     try:
         # The time first: if the file is touched in between, it only looks older than it is.
         touched = path.stat().st_mtime
-        text = path.read_text()
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        note: dict[str, Any] = parse_json(text)
+        note = parse_saved(Note, text, str(path), "wait until its process has ended")
     except ValueError:
-        note = {}  # its process was lost before it could write a word, or is about to
+        note = Note()  # its process was lost before it could write a word, or is about to
     index = int(path.name.removeprefix("part-").removesuffix(CLAIM))
-    return Claim(index, str(note.get("worker", "?")), float(note.get("since", touched)), touched)
+    return Claim(index, note.worker, touched if note.since is None else note.since, touched)

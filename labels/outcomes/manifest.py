@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Interval
 
 from m3_backbone.files import write_atomically
-from m3_backbone.serialization import parse_json, short_hash
+from m3_backbone.schemas import CLOSED, parse_saved, read_saved
+from m3_backbone.serialization import short_hash
 
 MANIFEST = "manifest.json"
 QUESTIONS_FILE = "questions.parquet"
@@ -22,9 +26,8 @@ IMPORTED = "imported"
 
 Setting = str | int | list[int]
 
-MOST = 10**9
-MOST_PARTS = 10**6
-"""Bounds of what is read: a damaged count must not take all memory."""
+Count = Annotated[int, Interval(ge=0, le=10**9)]
+"""Bounded, as a damaged count must not take all memory."""
 
 UNNAMED: dict[str, Setting] = {
     "pooling": "average",
@@ -50,27 +53,14 @@ class Manifest:
         finished: whether all parts are there.
     """
 
+    __pydantic_config__ = CLOSED
+
     source: str
     settings: dict[str, Setting]
-    n_questions: int
-    n_images: int
-    n_parts: int
+    n_questions: Count
+    n_images: Count
+    n_parts: Annotated[int, Interval(ge=0, le=10**6)]
     finished: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse values that no run has: the counts are not part of its id.
-
-        Raises:
-            ValueError: if a field is of another type, or a count is out of range.
-        """
-        counts = (self.n_questions, self.n_images, self.n_parts)
-        typed = isinstance(self.source, str) and isinstance(self.settings, dict)
-        typed = typed and isinstance(self.finished, bool)
-        # type() and not isinstance: True would pass as a count of 1.
-        if not typed or any(type(count) is not int for count in counts):
-            raise ValueError("a manifest's field is of another type")
-        if not all(0 <= count <= MOST for count in counts) or self.n_parts > MOST_PARTS:
-            raise ValueError(f"a run has at most {MOST} questions in {MOST_PARTS} parts")
 
     @property
     def run(self) -> str:
@@ -105,13 +95,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise FileNotFoundError(
             f"{folder} holds no labelling run (no {MANIFEST}); m3scale label makes one"
         )
-    try:
-        content = parse_json(path.read_bytes())
-        # Not a field: it is computed from the settings and compared below.
-        run = content.pop("run")
-        manifest = Manifest(**content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged; delete it and run m3scale label again") from error
+    remedy = "delete it and run m3scale label again"
+    content = read_saved(dict[str, Any], path, remedy)
+    # Not a field: it is computed from the settings and compared below.
+    run = content.pop("run", None)
+    manifest = parse_saved(Manifest, content, str(path), remedy)
     if run != manifest.run:
         raise ValueError(
             f"{path} was edited: its settings do not give its run id; delete the folder and run "

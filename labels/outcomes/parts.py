@@ -10,13 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labels.outcomes.manifest import MANIFEST, read_manifest
 from m3_backbone.files import STAGE, check_output, sweep, write_folder
-from m3_backbone.serialization import parse_json, sha256
+from m3_backbone.schemas import CLOSED, parse_saved, read_saved
+from m3_backbone.serialization import sha256
 
 PARTS = "parts"
 TABLE = ".parquet"
@@ -26,6 +27,25 @@ PART_NAME = re.compile(r"part-(\d{5,})(?:-(\d{5,}))?")
 
 Work = Mapping[str, Any]
 """Who made a part and how fast: `worker`, `images`, `questions`, `seconds`, `ended` [Unix time]."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What stands beside a part.
+
+    Attributes:
+        run: id of the run that the part belongs to.
+        sha256: hash of each of its files, by suffix.
+        work: who made it, one entry per part that was joined.
+        seal: hash of the three above; None in older runs.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    run: str
+    sha256: dict[str, str]
+    work: list[dict[str, int | float | str]] = field(default_factory=list)
+    seal: str | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -169,7 +189,7 @@ def read_part(part: Part, run: str, suffix: str) -> bytes:
     Raises:
         ValueError: if the file or the record is damaged, or belongs to another run.
     """
-    checksums = _read_record(part, run)["sha256"]
+    checksums = _read_record(part, run).sha256
     path = part.file(suffix)
     content = path.read_bytes()
     if checksums.get(suffix) != sha256(content):
@@ -186,8 +206,7 @@ def read_work(part: Part, run: str) -> list[Work]:
     Returns:
         One entry for each part that was joined; none in older runs, which did not note it.
     """
-    work: list[Work] = _read_record(part, run).get("work", [])
-    return work
+    return list(_read_record(part, run).work)
 
 
 def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
@@ -206,25 +225,20 @@ def _sort_out(folder: Path) -> tuple[list[Part], list[Part]]:
     return kept, within
 
 
-def _read_record(part: Part, run: str) -> dict[str, Any]:
+def _read_record(part: Part, run: str) -> Record:
     path = part.file(CHECKSUMS)
-    damaged = f"{path} is damaged; delete it and run m3scale label again to make the part anew"
-    try:
-        record: dict[str, Any] = parse_json(path.read_bytes())
-        owner = record["run"]
-        has_checksums = isinstance(record["sha256"], dict)
-        # Out of the record, as it was not yet in it when it was hashed.
-        own_checksum = record.pop("seal", None)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(damaged) from error
+    remedy = "delete it and run m3scale label again to make the part anew"
+    content = read_saved(dict[str, Any], path, remedy)
+    record = parse_saved(Record, content, str(path), remedy)
+    # Out of the record, as it was not yet in it when it was hashed.
+    content.pop("seal", None)
     # Records of older runs have neither `work` nor a checksum of their own.
-    is_old = own_checksum is None and "work" not in record
-    is_whole = is_old or own_checksum == _hash_record(record)
-    if not has_checksums or not is_whole:
-        raise ValueError(damaged)
-    if owner != run:
+    is_old = record.seal is None and "work" not in content
+    if not is_old and record.seal != _hash_record(content):
+        raise ValueError(f"{path} is damaged (its seal is not its SHA-256); {remedy}")
+    if record.run != run:
         raise ValueError(
-            f"{path} belongs to another run ({owner}, not {run}); delete the folder "
+            f"{path} belongs to another run ({record.run}, not {run}); delete the folder "
             f"{part.folder / PARTS} or choose another one"
         )
     return record

@@ -8,8 +8,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from jinja2 import TemplateError
 
 from m3_backbone.files import replacing, write_atomically
 from predictor.data import Results
@@ -29,6 +32,8 @@ from predictor.report.markdown import build_markdown
 from predictor.report.outline import build_document
 
 NEEDED = ("scales", "fixed", "oracle", "router", "headline", "families")
+
+AGAIN = "run `m3scale report` again"
 
 
 def write_report(
@@ -53,21 +58,54 @@ def write_report(
     target = Path(folder)
     if target.is_dir():
         list_own_files(target)  # refused before anything is drawn
+    with _told_in_one_line():
+        contents = _draw_all(results, target, pictures)
+    _write(target, contents)
+    return target / PAGE
+
+
+def _draw_all(
+    results: Results, target: Path, pictures: Mapping[str, bytes] | None
+) -> dict[str, bytes]:
+    """Draw everything, without writing it; gives the report's files by their path in the folder."""
     names = _picture_names(results)
     photos = _read_pictures(target, names) if pictures is None else pictures
     document = build_document(results)
     drawn = {name: _draw(name, results) for name in _figure_names(document)}
     page = build_page(document, Pictures({name: d[:2] for name, d in drawn.items()}, photos))
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    contents = {
+    return {
         **{f"{FIGURES}/{name}.png": png for name, (_, _, png) in drawn.items()},
         **{f"{GALLERY}/{name}": photos[one] for one, name in names.items() if one in photos},
         RESULTS: f"{text}\n".encode(),
         MARKDOWN: build_markdown(document, list(photos)).encode(),
         PAGE: page.encode(),
     }
-    _write(target, contents)
-    return target / PAGE
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Stand around all drawing: results that somebody edited are a user's mistake, no defect.
+
+    Their sections are as many as the chapters, and each chapter reads what it shows; a schema
+    beside all of them would say the same again. What is wrong in them is noticed while it is drawn,
+    before anything is written.
+
+    Raises:
+        ValueError: if a section is not what its chapter or figure expects.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        TemplateError,
+    ) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ValueError(f"{RESULTS} cannot be drawn ({reason}); {AGAIN}") from error
 
 
 def _write(target: Path, contents: Mapping[str, bytes]) -> None:
@@ -112,7 +150,8 @@ def write_markdown(results: Results, path: str | Path, command: str) -> None:
             missing.
     """
     _check(results)
-    text = build_markdown(build_document(results), command=command)
+    with _told_in_one_line():
+        text = build_markdown(build_document(results), command=command)
     write_atomically(Path(path), text.encode())
 
 

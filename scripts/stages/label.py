@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
+from annotated_types import Interval
 
 from labels.labelling.settings import LabelSettings
 from m3_backbone.files import check_output, write_atomically, write_json
-from m3_backbone.serialization import parse_json
+from m3_backbone.schemas import CLOSED, parse_saved, read_saved
+from m3_backbone.serialization import sha256, to_json
 
 if TYPE_CHECKING:
     from labels.labelling.answerer import Answerer
@@ -125,6 +127,23 @@ class LabelRequest(LabelSettings):
         return [path for path in paths if path.exists()]
 
 
+@dataclass(frozen=True)
+class SavedRequest:
+    """The file of a finished run's request.
+
+    Attributes:
+        request: what was asked for.
+        seconds: how long labelling took, over all sessions that ended.
+        seal: hash of the run's id and of the two above; older versions wrote none.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    request: LabelRequest
+    seconds: Annotated[float, Interval(ge=0, le=1e12)] = 0.0
+    seal: str | None = None
+
+
 def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
     """Write the request of a finished run beside it.
 
@@ -134,28 +153,20 @@ def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
         seconds: time of this session; those of earlier sessions that ended are added.
     """
     spent = seconds + read_seconds(folder)
-    write_json(folder / REQUEST, {"request": asdict(request), "seconds": round(spent, 3)})
+    content = {"request": asdict(request), "seconds": round(spent, 3)}
+    write_json(folder / REQUEST, {**content, "seal": _seal(folder, content)})
 
 
 def read_request(folder: Path) -> LabelRequest | None:
-    """Read the request of a run; None if there is none that this version can read."""
-    from labels.sources.loading import is_scenes
-
-    try:
-        content = dict(_read(folder)["request"])
-        if is_scenes(str(content.get("source"))):
-            # Older versions wrote the usual ones, which the benchmark now takes none of.
-            content.update(split=None, metric=None)
-        # JSON has lists where the fields are tuples.
-        tuples = {name: tuple(content.get(name, ())) for name in ("scales", "extras")}
-        return LabelRequest(**{**content, **tuples})
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None  # none, or another version's; the run itself is still good
+    """Read the request of a run; None if there is none, or another version's, or an edited one."""
+    saved = _read(folder)
+    return None if saved is None else saved.request
 
 
 def read_seconds(folder: Path) -> float:
     """Read how long labelling took [s], over all sessions that ended; 0 if none did."""
-    return float(_read(folder).get("seconds", 0.0))
+    saved = _read(folder)
+    return 0.0 if saved is None else saved.seconds
 
 
 def is_labelled(folder: Path, request: LabelRequest, model: Mapping[str, str]) -> bool:
@@ -190,12 +201,32 @@ def _starts_alike(folder: Path, request: LabelRequest) -> bool:
     return tuple(read_questions(folder)[: len(start)]) == start
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> SavedRequest | None:
+    from labels.sources.loading import is_scenes
+
+    # Whatever is wrong with it, the run itself is still good; labelling again writes a new one.
+    remedy = "run m3scale label again"
     try:
-        content = parse_json((folder / REQUEST).read_text(encoding="utf-8"))
+        content = read_saved(dict[str, Any], folder / REQUEST, remedy)
+        seal = content.get("seal")
+        if seal is not None and seal != _seal(folder, content):
+            return None
+        asked = content.get("request")
+        if isinstance(asked, dict) and is_scenes(str(asked.get("source"))):
+            # Older versions wrote the usual ones, which the benchmark now takes none of.
+            asked.update(split=None, metric=None)
+        return parse_saved(SavedRequest, content, REQUEST, remedy)
     except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return None
+
+
+def _seal(folder: Path, content: Mapping[str, Any]) -> str:
+    """Hash a request together with the id of the run that it belongs to."""
+    from labels.outcomes.manifest import MANIFEST, read_manifest
+
+    run = read_manifest(folder).run if (folder / MANIFEST).is_file() else None
+    sealed = {"run": run, "request": content.get("request"), "seconds": content.get("seconds")}
+    return sha256(to_json(sealed))
 
 
 def run_label(

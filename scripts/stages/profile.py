@@ -6,12 +6,14 @@ answer, one question at a time.
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
+from annotated_types import Interval
 
-from m3_backbone.serialization import parse_json
+from m3_backbone.schemas import read_saved
 from scripts.stages.run_folder import PARTS
 from scripts.terminal.options import part_option
 
@@ -103,39 +105,49 @@ def _time(work: Callable[[], object], repeats: int) -> float:
     return float(sorted(times[1:])[repeats // 2])
 
 
+Amount = Annotated[float, Interval(ge=0, le=1e12)]
+
+
+@dataclass(frozen=True)
+class ScaleTimes:
+    """What a profile must say about a scale; its other times are for people."""
+
+    total_ms: Amount
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a profile must say; an old one has no `extras_ms`."""
+
+    scales: dict[str, ScaleTimes]
+    checkpoint: str = ""
+    dtype: str = ""
+    extras_ms: dict[str, Amount] = field(default_factory=dict)
+
+
 def is_profiled(path: Path, checkpoint: str, dtype: str) -> bool:
     """Tell whether the file is the profile of a checkpoint (its fingerprint) in a dtype."""
     try:
-        known = parse_json(path.read_text(encoding="utf-8"))
-        return (known.get("checkpoint"), known.get("dtype")) == (checkpoint, dtype)
-    except (OSError, ValueError, AttributeError):
+        known = _read(path)
+    except (OSError, ValueError, click.BadParameter):
         return False
+    return (known.checkpoint, known.dtype) == (checkpoint, dtype)
 
 
 def read_profile(path: Path) -> dict[str, float]:
-    """Read the whole time of each scale [ms] from a profile.
-
-    Raises:
-        click.BadParameter: if the file is no profile.
-    """
-    try:
-        scales = _read(path)["scales"]
-        return {str(scale): float(times["total_ms"]) for scale, times in scales.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise click.BadParameter(f"{path} is no profile; m3scale profile makes one") from error
+    """Read the whole time of each scale [ms] from a profile; a file that is none is an error."""
+    return {scale: times.total_ms for scale, times in _read(path).scales.items()}
 
 
 def read_extras(path: Path) -> dict[str, float]:
     """Read the time of each optional feature [ms]; an old profile has none."""
-    read_profile(path)  # refuses a file that is no profile
-    return {str(name): float(ms) for name, ms in _read(path).get("extras_ms", {}).items()}
+    return _read(path).extras_ms
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Profile:
     if not path.is_file():
         raise click.BadParameter(f"no profile at {path}; m3scale profile makes one")
-    profile: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-    return profile
+    return read_saved(Profile, path, "m3scale profile makes a new one")
 
 
 profile_option = part_option("--profile", PARTS.profile, PROFILE_HELP, needed=False, if_there=True)

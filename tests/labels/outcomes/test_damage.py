@@ -68,7 +68,7 @@ def test_damage_is_named_when_read_and_when_resumed(tmp_path, undisturbed, suffi
     samples = read_table(folder)["sample_id"].unique()
     path = list_parts(folder)[1].file(suffix)
     path.write_bytes(damage(path.read_bytes()))
-    message = rf"part-00001\{suffix} (is damaged|belongs to another run)"
+    message = rf"part-00001\{suffix} (is damaged|cannot be used|belongs to another run)"
     with pytest.raises(ValueError, match=message):
         read_features(folder, samples) if suffix == FEATURES else read_table(folder)
     shutil.rmtree(list_parts(folder)[2].place)

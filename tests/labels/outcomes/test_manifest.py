@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
@@ -68,7 +69,7 @@ def test_missing_manifest(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"run": "x", "unknown": 1}'])
 def test_damaged_manifest(tmp_path, text):
     (tmp_path / MANIFEST).write_text(text)
-    with pytest.raises(ValueError, match=r"manifest\.json is damaged; delete it"):
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be used: .*; delete it"):
         read_manifest(tmp_path)
 
 
@@ -102,5 +103,21 @@ def test_fields_of_another_type_or_out_of_range_are_damage(tmp_path, field, valu
     open_run(tmp_path, WANTED)
     content = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps({**content, field: value}))
-    with pytest.raises(ValueError, match="manifest.json is damaged; delete it and run m3scale lab"):
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be used: .*; delete it and run"):
         read_manifest(tmp_path)
+
+
+def test_every_edit_is_named_or_means_nothing_to_the_run(tmp_path, edit_json):
+    open_run(tmp_path, WANTED)
+    edits = list(edit_json(json.loads((tmp_path / MANIFEST).read_text())))
+    refused = 0
+    for _, edited in edits:
+        (tmp_path / MANIFEST).write_text(json.dumps(edited))
+        try:
+            assert read_manifest(tmp_path).run == WANTED.run
+        except ValueError as error:
+            assert re.search(r"manifest\.json (cannot be used|was edited).*; delete", str(error))
+            assert "\n" not in str(error)
+            refused += 1
+    # The counts, the name and whether it is finished are not part of the id.
+    assert 0.8 * len(edits) < refused < len(edits)

@@ -99,7 +99,7 @@ def test_damaged_part_is_named(part, suffix, damage):
 @pytest.mark.parametrize("record", ["", "{", "[]", "{}", '{"run": "run1", "sha256": 3}'])
 def test_a_damaged_record_is_named(part, record):
     part.file(CHECKSUMS).write_text(record)
-    with pytest.raises(ValueError, match=r"part-00007\.json is damaged; delete it"):
+    with pytest.raises(ValueError, match=r"part-00007\.json cannot be used: .*; delete it"):
         check_part(part, "run1")
 
 
@@ -114,7 +114,9 @@ def test_every_flipped_bit_of_a_record_is_noticed_or_means_nothing(part):
         except ValueError:
             same = False
         if not same:
-            with pytest.raises(ValueError, match=r"part-00007\.\w+ (is damaged|belongs to)"):
+            with pytest.raises(
+                ValueError, match=r"part-00007\.\w+ (is damaged|cannot be used|belongs to)"
+            ):
                 check_part(part, "run1")
 
 
@@ -142,3 +144,14 @@ def test_prepare_refuses_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_the_record_names_the_run_of_a_part(part):
     assert json.loads(part.file(CHECKSUMS).read_text())["run"] == "run1"
+
+
+def test_every_edit_of_a_record_is_named(part, edit_json):
+    path = part.file(CHECKSUMS)
+    record = json.loads(path.read_text())
+    for place, edited in edit_json(record):
+        if json.dumps(edited) != json.dumps(record):
+            path.write_text(json.dumps(edited))
+            with pytest.raises(ValueError, match=r"part-00007\.\w+ (is damaged|cannot|belongs)"):
+                check_part(part, "run1")
+                pytest.fail(f"an edit of {place} passed")

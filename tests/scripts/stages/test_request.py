@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,3 +91,35 @@ def test_request_loads_its_questions_and_settings(tmp_path, write_source):
 def test_image_folder_is_kept_as_text():
     # JSON knows no paths, and a request must be equal to itself after a round trip.
     assert not isinstance(ASKED.image_folder, Path)
+
+
+def test_every_edit_makes_it_no_request(labelled, edit_json):
+    folder, request = labelled()
+    content = json.loads((folder / REQUEST).read_text())
+    for place, edited in edit_json(content):
+        (folder / REQUEST).write_text(json.dumps(edited))
+        unsealed = place == ("seal",)  # as older versions wrote it
+        assert edited == content or read_request(folder) in (
+            [None, request] if unsealed else [None]
+        )
+
+
+def test_a_request_of_another_run_is_none(labelled, tmp_path):
+    folder, _ = labelled()
+    other = tmp_path / "other"
+    other.mkdir()
+    write_manifest(other, Manifest("x", {"checkpoint": "b"}, 4, 2, 1))
+    (other / REQUEST).write_bytes((folder / REQUEST).read_bytes())
+    assert read_request(other) is None
+    assert read_seconds(other) == 0
+
+
+def test_every_edit_of_an_old_request_is_none_or_of_the_right_types(labelled, edit_json):
+    folder, _ = labelled()
+    content = json.loads((folder / REQUEST).read_text())
+    del content["seal"]
+    for _, edited in edit_json(content):
+        (folder / REQUEST).write_text(json.dumps(edited))
+        read = read_request(folder)
+        assert read is None or isinstance(read.source, str)
+        assert 0 <= read_seconds(folder) < float("inf")
