@@ -1,4 +1,4 @@
-"""A report is drawn again from results.json; whatever was edited in it is one line or does no harm."""
+"""A report is drawn again from edited results: a line says what is wrong, or it does no harm."""
 
 import itertools
 import json
