@@ -22,7 +22,7 @@ from labels.outcomes.manifest import (
     package_version,
     write_manifest,
 )
-from labels.outcomes.parts import FEATURES, TABLE, Part, prepare_folder, write_part
+from labels.outcomes.parts import FEATURES, TABLE, Part, check_folder, prepare_folder, write_part
 from labels.questions import Question, fingerprint_questions
 from m3_backbone.files import write_atomically
 from m3_backbone.serialization import sha256
@@ -37,16 +37,17 @@ NO_FEATURES = Features(
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a run.
+    """Refuse a folder that holds a run, or other things.
 
     Args:
         folder: where a run is to be written.
 
     Raises:
-        ValueError: if one is there.
+        ValueError: if one is there, or the folder is not fit for one.
     """
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} holds a run already; choose another folder or delete it")
+    check_folder(folder)
 
 
 def import_outcomes(

@@ -11,6 +11,15 @@ from predictor.report.environment import make_environment
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$#])")
 
+_LIST = re.compile(r"^(\d*)([-+=.)])(?=\s|[-=]|$)")
+"""A text's beginning that would make a line a list, a rule or a heading."""
+
+_LINK = re.compile(r"@|:(?=//)|\bwww(?=\.)|\bmailto:|\bxmpp:", re.IGNORECASE)
+"""What GitHub makes a link or a mention of by itself, also where a backslash stands before it."""
+
+_JOINER = "\u2060"
+"""Without a width, and enough that the text around it is no address."""
+
 
 def build_markdown(document: Document, pictures: Sequence[str] = (), command: str = "") -> str:
     """Write the report as Markdown.
@@ -34,8 +43,10 @@ def build_markdown(document: Document, pictures: Sequence[str] = (), command: st
 
 
 def escape(text: str) -> str:
-    """Escape text for Markdown, also inside a table's cell; it becomes one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.replace("&", "&amp;").split()))
+    """Escape text for Markdown, also inside a table's cell; it becomes one line, and no list."""
+    shown = "".join(one if one.isprintable() else " " for one in text)
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(shown.replace("&", "&amp;").split()))
+    return _LINK.sub(f"\\g<0>{_JOINER}", _LIST.sub(r"\1\\\2", escaped))
 
 
 def _without_drawings(blocks: Sequence[Block]) -> list[Block]:

@@ -250,9 +250,11 @@ def run_label(
     """
     from labels.labelling.claims import ALONE
     from labels.labelling.run import label
+    from labels.outcomes.parts import check_folder
 
     start = time.perf_counter()
     _check_folder(folder, request.inputs())
+    check_folder(folder)  # before the model is opened
     questions = request.load_questions(lambda rows: write_bad_rows(folder, rows))
     label(questions, open_answerer(), folder, request, progress, share or ALONE)
     # One process writes it, so that the time is not added once for each.
@@ -260,6 +262,8 @@ def run_label(
         write_request(folder, request, time.perf_counter() - start)
         if questions.skipped:
             write_bad_rows(folder, questions.skipped)
+        elif _is_list(folder / BAD_ROWS):
+            (folder / BAD_ROWS).unlink()  # of an earlier try; the rows are good now
     return folder
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from labels.importing.importing import import_outcomes
+from labels.importing.importing import check_free, import_outcomes
 from labels.outcomes.table import read_features, read_outcomes, read_questions, read_table
 
 
@@ -110,3 +110,9 @@ def test_options_that_an_answer_names_make_a_choice(tmp_path):
     rows = [row | {"target": "B", "choices": ["cat", "dog"]} for row in make_rows()]
     [first, _] = read_questions(import_outcomes(rows, tmp_path / "out", "mine"))
     assert (first.metric, first.choices, first.answers) == ("choice", ("cat", "dog"), ("B",))
+
+
+def test_other_things_in_the_folder_are_told_before_anything_is_read(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds other things than a labelling run"):
+        check_free(tmp_path)

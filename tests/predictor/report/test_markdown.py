@@ -70,3 +70,23 @@ def test_a_cell_says_its_remark_behind_it_and_a_strong_row_is_bold():
         "| **a (what a is)** | **1** |",
         "| b |  |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- item", r"\- item"),
+        ("+ item", r"\+ item"),
+        ("1. x", r"1\. x"),
+        ("12) x", r"12\) x"),
+        ("---", r"\---"),
+        ("-0.5 and 1.5", "-0.5 and 1.5"),
+        ("3.2", "3.2"),
+        ("@name", "@\u2060name"),
+        ("https://x.y", "https:\u2060//x.y"),
+        ("www.x.y", "www\u2060.x.y"),
+        ("a\0b\u2028c\r\nd", "a b c d"),
+    ],
+)
+def test_a_name_is_no_list_link_or_mention(text, expected):
+    assert escape(text) == expected

@@ -13,6 +13,8 @@ from scripts.stages.label import (
     is_labelled,
     read_request,
     read_seconds,
+    run_label,
+    write_bad_rows,
     write_request,
 )
 
@@ -123,3 +125,27 @@ def test_every_edit_of_an_old_request_is_none_or_of_the_right_types(labelled, ed
         read = read_request(folder)
         assert read is None or isinstance(read.source, str)
         assert 0 <= read_seconds(folder) < float("inf")
+
+
+def fail_to_open():
+    pytest.fail("the model was opened")
+
+
+def test_foreign_files_in_the_folder_are_told_before_the_model_opens(tmp_path, write_source):
+    source = write_source(tmp_path / "source", 2, seed=0)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="mine holds other things than a labelling run"):
+        run_label(LabelRequest(source=str(source)), fail_to_open, folder, progress=False)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_list_of_bad_rows_goes_after_a_good_run_of_the_same_folder(
+    tmp_path, write_source, monkeypatch
+):
+    monkeypatch.setattr("labels.labelling.run.label", lambda *_: None)
+    source = write_source(tmp_path / "source", 2, seed=0)
+    listed = write_bad_rows(tmp_path / "run", ["row 1: no question"])
+    run_label(LabelRequest(source=str(source)), lambda: None, tmp_path / "run", progress=False)
+    assert not listed.exists()
