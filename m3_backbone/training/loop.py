@@ -131,7 +131,7 @@ class TrainingLoop:
             total=self.settings.steps,
             initial=self.step,
             desc=title,
-            disable=self.settings.quiet or group_rank() > 0,
+            disable=self.settings.quiet or group_rank() > 0 or None,  # None: only on a terminal
         )
         with bar:
             while self.step < self.settings.steps:

@@ -193,7 +193,7 @@ def cached_batches(
     features: list[torch.Tensor] = []
     turns: list[Turns] = []
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
-    for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet):
+    for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet or None):
         if pixels.ndim != 4:
             raise ValueError(
                 "a model that cuts images into crops cannot train on features of whole images: "

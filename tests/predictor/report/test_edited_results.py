@@ -32,7 +32,7 @@ def write_text(results, out):
 
 def test_a_sample_of_edits(results, edit_json, tmp_path):
     def pick(edits):
-        return itertools.islice(edits, 3, None, 211)
+        return itertools.islice(edits, 3, None, 97)
 
     assert draw(results, edit_json, tmp_path, pick, write_text) > 3
 
