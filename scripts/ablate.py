@@ -6,28 +6,32 @@ import click
 
 from m3_backbone.files import write_json
 from m3_backbone.scales import EXTRAS
+from scripts.stages.cutting import Cutting, describe_cutting, note_cutting
 from scripts.stages.profile import profile_option, read_extras
 from scripts.stages.run_folder import PARTS
-from scripts.stages.splits import read_splits
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     LARGEST_SEED,
     Finite,
     Whole,
+    drop_option,
     json_option,
-    part_option,
+    labels_option,
     run_option,
     seeds_option,
+    split_option,
 )
 from scripts.terminal.output import print_rows
 
 
 @click.command(cls=OneLineCommand)
 @run_option
-@part_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
-@part_option(
+@split_option
+@labels_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
+@labels_option(
     "--calibration", PARTS.outcomes("calibration"), "Label folder that blocks are compared on."
 )
+@drop_option
 @click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
 @click.option(
     "--budget",
@@ -41,14 +45,16 @@ from scripts.terminal.output import print_rows
     default=0,
     show_default=True,
     type=Whole(0, LARGEST_SEED),
-    help="First seed of everything random.",
+    help="First seed of everything random; that of --split.",
 )
 @seeds_option(3, "Trainings of each choice of blocks.")
 @profile_option
 @json_option
 def main(
+    split: tuple[float, ...] | None,
     outcomes: Path,
-    calibration: Path,
+    calibration: Path | None,
+    drop_shared: bool,
     kind: str,
     budget: float,
     seed: int,
@@ -68,7 +74,8 @@ def main(
     from predictor.features.blocks import USUAL, FeatureSettings
     from predictor.training.train import TrainSettings
 
-    train, known = (split.data for split in read_splits([outcomes, calibration]))
+    splits = Cutting(split, seed, drop_shared).read([outcomes, calibration])[:2]
+    train, known = (one.data for one in splits)
     # In the order of EXTRAS, which a set would lose.
     extras = [name for name in EXTRAS if name in train.extras and name in known.extras]
     features = FeatureSettings(blocks=(*USUAL, *extras))
@@ -76,8 +83,11 @@ def main(
     costs = read_extras(profile) if profile else {}
     of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
     result = ablate((train, known, None), settings, of_blocks)
+    note = note_cutting(splits)
     if json_file:
-        write_json(json_file, result)
+        write_json(json_file, {**result, **note})
+    for line in describe_cutting(note):
+        click.echo(line)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = result["full"]

@@ -1,18 +1,20 @@
-"""The command `m3scale demo`: label, train, ask and report on the built-in benchmark."""
+"""The command `m3scale demo`: label, train and report, on the built-in benchmark or a data set."""
 
 import io
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import write_atomically, write_json
 from predictor.report.folder import PAGE
 from predictor.report.folder import list_own_files as list_report
 from scripts.stages.ask import AskSettings, ask_router, print_answers
+from scripts.stages.cutting import Cutting, describe_cutting
 from scripts.stages.label import LabelRequest, is_labelled, run_label
 from scripts.stages.model import Opening, open_backbone
 from scripts.stages.profile import is_profiled, read_profile
@@ -24,15 +26,14 @@ from scripts.stages.report import (
     run_report,
 )
 from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
-from scripts.stages.splits import read_splits
 from scripts.stages.train import is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     json_option,
-    option_of,
     quiet_option,
     seeds_option,
     settings_options,
+    split_option,
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
@@ -44,6 +45,17 @@ if TYPE_CHECKING:
     from labels.questions import QuestionSet
     from m3_backbone.backbone import M3Backbone
 
+
+SPLIT = (60.0, 20.0, 20.0)
+"""Percent to train on, to calibrate on and to test, of a data set of the user's."""
+
+SOURCE_FIELDS = (
+    *("source", "limit", "columns", "metric", "rows_in", "answers", "skip_bad", "image_folder"),
+    *("frames", "suffix", "choice_suffix", "scales", "max_new_tokens", "images_per_batch"),
+)
+"""Of a labelling request, what a data set of the user's may need."""
+
+OPENING_FIELDS = ("model", "device", "dtype", "vision_tower", "template")
 
 EXAMPLE = "example.png"
 EXAMPLE_QUESTIONS = 3
@@ -82,47 +94,71 @@ class DemoImages:
     type=OutputFolder(),
     help="Folder of the run.",
 )
+@settings_options(LabelRequest, "request", SOURCE_FIELDS)
+@split_option
 @settings_options(DemoImages, "images")
 @click.option("--kind", help="Router, as in train.  [default: boosted; auto with --studies]")
 @seeds_option(3)
 @studies_option
-@option_of(Opening, "model")
-@option_of(Opening, "device")
-@option_of(Opening, "dtype")
+@settings_options(Opening, "opening", OPENING_FIELDS)
 @json_option
 @quiet_option
 def main(
     out: Path,
+    request: LabelRequest,
+    split: tuple[float, ...] | None,
     images: DemoImages,
     kind: str | None,
     seeds: int,
     studies: bool,
-    model: str,
-    device: str,
-    dtype: str,
+    opening: Opening,
     json_file: Path | None,
     quiet: bool,
 ) -> None:
     """Label, train, ask and report on the built-in benchmark, with the embedded model.
 
-    Example: m3scale demo --out runs/small --train-images 200 --test-images 100
+    Examples: m3scale demo --out runs/small --train-images 200 --test-images 100
 
-    What is done already is not done again, so a demo that was stopped goes on. It ends with the
-    report's headline and path.
+    m3scale demo --source mine.jsonl --model my/llava --out runs/own
+
+    With --source it takes a data set of yours, as label does, and splits it by image: 60/20/20, or
+    as --split says. What is done already is not done again, so a demo that was stopped goes on. It
+    ends with the report's headline and path.
     """
-    demo = Demo(RunFolder(out), Opening(model, device, dtype), wants_progress(quiet))
+    own = bool(request.source)
+    _check_options(own)
+    cutting = Cutting(split or SPLIT) if own else Cutting()
+    demo = Demo(RunFolder(out), opening, cutting, wants_progress(quiet))
     demo.check_folders()
-    demo.label(dict(zip((*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED), astuple(images), strict=True)))
-    demo.profile()
+    if own:
+        demo.label_own(request)
+    else:
+        names = (*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED)
+        demo.label(dict(zip(names, astuple(images), strict=True)))
+    demo.profile(request if own else LabelRequest(source="scenes:test", limit=PROFILE_IMAGES))
     # Click cannot say it: this default depends on another option.
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
-    demo.ask()
+    if not own:
+        demo.ask()
     results = demo.report(kind, seeds, studies)
     if json_file:
         write_json(json_file, results)
+    for line in describe_cutting(results["meta"]):
+        click.echo(line)
     print_headline(results)
     click.echo(f"{'report':<24}{demo.run.report / PAGE}")
+
+
+def _check_options(own: bool) -> None:
+    """Refuse options of the built-in benchmark beside --source, and those of --source alone."""
+    context = click.get_current_context()
+    other = {one.name for one in fields(DemoImages)} if own else {*SOURCE_FIELDS, "split"}
+    for one in context.command.params:
+        given = context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE
+        if one.name in other and given:
+            needs = "is for the built-in benchmark, not for --source" if own else "needs --source"
+            raise click.UsageError(f"{one.opts[0]} {needs}")
 
 
 class Demo:
@@ -131,12 +167,14 @@ class Demo:
     Attributes:
         run: folder of the run.
         opening: the checkpoint, and how to open it.
+        cutting: how its splits come about.
         progress: whether to show bars.
     """
 
-    def __init__(self, run: RunFolder, opening: Opening, progress: bool) -> None:
+    def __init__(self, run: RunFolder, opening: Opening, cutting: Cutting, progress: bool) -> None:
         self.run = run
         self.opening = opening
+        self.cutting = cutting
         self.progress = progress
 
     @cached_property
@@ -159,6 +197,7 @@ class Demo:
 
         for split in (*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED):
             check_labels(self.run.outcomes(split))
+        check_labels(self.run.whole)
         check_folder(self.run.router, list_router)
         check_folder(self.run.report, list_report)
         check_file(self.run.profile, is_table)
@@ -177,17 +216,27 @@ class Demo:
             if not done:
                 run_label(request, lambda: self.backbone, folder, self.progress)
 
-    def profile(self) -> None:
-        """Measure how long each scale of this checkpoint takes on this machine."""
-        from labels.sources.loading import load_questions
+    def label_own(self, request: LabelRequest) -> None:
+        """Label a data set of the user's, before it is split."""
+        _announce("label", f"{request.source}, every question at every scale", done=False)
+        # Not skipped: files may have changed. What is labelled already is not asked again.
+        run_label(request, lambda: self.backbone, self.run.whole, self.progress)
+
+    def profile(self, request: LabelRequest) -> None:
+        """Measure how long each scale of this checkpoint takes on this machine, on a few images."""
         from scripts.stages.profile import measure_profile
 
         known = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         done = is_profiled(self.run.profile, **known)
         _announce("profile", "each scale, one question at a time", done)
         if not done:
-            questions = load_questions("scenes:test", limit=PROFILE_IMAGES)
-            times = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=16)
+            questions = request.load_questions()
+            single = [one for one in questions.image_ids if len(questions.image_parts(one)) == 1]
+            if not single:
+                return  # times are of one image
+            questions = questions.about(single[:PROFILE_IMAGES])
+            longest = request.max_new_tokens
+            times = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=longest)
             write_json(self.run.profile, {**known, "batch": 1, **times})
 
     def train(self, kind: str) -> None:
@@ -196,8 +245,10 @@ class Demo:
         from predictor.training.train import TrainSettings
         from predictor.training.tuning import AUTO, CANDIDATES, count_tested
 
-        folders = [self.run.outcomes(split) for split in SPLITS[:2]]
-        train, calibration = read_splits(folders, read_profile(self.run.profile))
+        one_folder = self.cutting.percent is not None
+        folders = [self.run.whole] if one_folder else [*map(self.run.outcomes, SPLITS[:2])]
+        times = read_profile(self.run.profile) if self.run.profile.exists() else None
+        train, calibration = self.cutting.read(folders, times)[:2]
         done = is_trained(self.run.router, train, calibration, kind, seed=0)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
@@ -223,7 +274,7 @@ class Demo:
 
     def report(self, kind: str, seeds: int, studies: bool) -> dict[str, Any]:
         """Measure the router, draw the report, and give what results.json holds."""
-        inputs = find_inputs(self.run)
+        inputs = find_inputs(self.run, self.cutting)
         settings = plan_experiment(seeds, studies, kind)
         splits = inputs.read()
         results = read_report(self.run.report)

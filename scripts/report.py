@@ -1,17 +1,22 @@
 """The command `m3scale report`: held-out outcomes to results.json, a page and pictures."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from m3_backbone.files import write_json
 from predictor.report.folder import PAGE, is_markdown, list_own_files, read_results
+from scripts.stages.cutting import Cutting, describe_cutting
 from scripts.stages.model import Opening
 from scripts.stages.report import ReportInputs, plan_experiment, run_report
 from scripts.stages.run_folder import PARTS
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
+    LARGEST_SEED,
+    Whole,
+    drop_option,
     json_option,
     option_of,
     part_option,
@@ -19,6 +24,7 @@ from scripts.terminal.options import (
     run_option,
     seeds_option,
     settings_options,
+    split_option,
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
@@ -43,6 +49,11 @@ def _write_markdown(
 
 @click.command(cls=OneLineCommand)
 @run_option
+@split_option
+@click.option(
+    "--seed", default=0, show_default=True, type=Whole(0, LARGEST_SEED), help="Seed of --split."
+)
+@drop_option
 @settings_options(ReportInputs, "inputs")
 @part_option("--out", PARTS.report, "Folder of the report.", written=True)
 @seeds_option(5)
@@ -62,6 +73,9 @@ def _write_markdown(
 @quiet_option
 def main(
     inputs: ReportInputs,
+    split: tuple[float, ...] | None,
+    seed: int,
+    drop_shared: bool,
     out: Path,
     seeds: int,
     studies: bool,
@@ -79,10 +93,13 @@ def main(
     on the calibration split. Needs no model.
     """
     check_folder(out, list_own_files)
+    inputs = replace(inputs, cutting=Cutting(split, seed, drop_shared))
     settings = plan_experiment(seeds, studies)
     with training_bar(wants_progress(quiet)) as progress:
         results = run_report(inputs, out, settings, progress, device)
     if json_file:
         write_json(json_file, results)
+    for line in describe_cutting(results["meta"]):
+        click.echo(line)
     print_headline(results)
     click.echo(f"{'report':<24}{out / PAGE}")

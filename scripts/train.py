@@ -7,18 +7,21 @@ import click
 
 from m3_backbone.files import write_json
 from m3_backbone.scales import EXTRAS
+from scripts.stages.cutting import Cutting, describe_cutting, pick_note
 from scripts.stages.profile import profile_option, read_profile
 from scripts.stages.run_folder import PARTS
-from scripts.stages.splits import read_splits
 from scripts.stages.train import describe_certificate, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     LARGEST_SEED,
     Level,
     Whole,
+    drop_option,
     json_option,
+    labels_option,
     part_option,
     run_option,
+    split_option,
 )
 from scripts.terminal.output import print_rows
 from scripts.terminal.outputs import check_folder
@@ -32,14 +35,16 @@ BUDGETS = (36, 72, 144)
 
 @click.command(cls=OneLineCommand)
 @run_option
-@part_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
-@part_option(
+@split_option
+@labels_option("--outcomes", PARTS.outcomes("router-train"), "Label folder to learn from.")
+@labels_option(
     "--calibration",
     PARTS.outcomes("calibration"),
     "Label folder to calibrate on, other images; without it and --run, a share of --outcomes is "
     "held back.",
     needed=False,
 )
+@drop_option
 @part_option("--out", PARTS.router, "Folder of the router.", written=True)
 @click.option(
     "--kind",
@@ -53,7 +58,7 @@ BUDGETS = (36, 72, 144)
     default=0,
     show_default=True,
     type=Whole(0, LARGEST_SEED),
-    help="Seed of everything random.",
+    help="Seed of everything random, --split included.",
 )
 @click.option(
     "--certify",
@@ -78,8 +83,10 @@ BUDGETS = (36, 72, 144)
 @profile_option
 @json_option
 def main(
+    split: tuple[float, ...] | None,
     outcomes: Path,
     calibration: Path | None,
+    drop_shared: bool,
     out: Path,
     kind: str,
     seed: int,
@@ -93,6 +100,8 @@ def main(
 
     Example: m3scale train --run runs/mine
 
+    m3scale train --outcomes runs/own/outcomes/all --split 60/20/20 --out runs/own/router
+
     Needs no model and no accelerator. The table shows what budgets give on the calibration split.
     """
     from predictor.bundle.folder import list_own_files
@@ -102,14 +111,14 @@ def main(
 
     check_folder(out, list_own_files)
     times = read_profile(profile) if profile else None
-    splits = read_splits([outcomes, calibration] if calibration else [outcomes], times)
+    splits = Cutting(split, seed, drop_shared).read([outcomes, calibration], times)
     tuning = TuningSettings() if tune else None
     # Sorted: the columns shall not depend on the order of the options.
     features = FeatureSettings(blocks=(*USUAL, *sorted(set(extras))))
     settings = TrainSettings(
         kind=kind, seed=seed, certify=certify, tuning=tuning, features=features
     )
-    bundle = run_train(splits[0], splits[1] if calibration else None, out, settings)
+    bundle = run_train(splits[0], splits[1] if len(splits) > 1 else None, out, settings)
     _print_router(bundle, out, json_file)
 
 
@@ -123,10 +132,13 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
             "calibration": rows,
             "certified": proven,
             "candidates": candidates,
+            **pick_note(bundle.meta),
         }
         write_json(json_file, content)
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
     size = f"{bundle.size_bytes() / 1e6:.2f} MB"
+    for line in describe_cutting(bundle.meta):
+        click.echo(line)
     click.echo(f"{bundle.router.kind} router, {counted} questions, {size}: {folder}")
     for table in (rows, candidates, proven):
         print_rows(table)

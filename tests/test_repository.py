@@ -70,7 +70,7 @@ FLOORS = {
         {"sources", "labelling", "importing", "audit"},
     ),
     "predictor": (
-        {"data"},
+        {"data", "splitting"},
         {"routers", "routing_metrics"},
         {"features", "policy", "report"},
         {"bundle"},

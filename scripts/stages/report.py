@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.serialization import json_ready, parse_json, sha256, short_hash
 from predictor.report.folder import PAGE, read_results
+from scripts.stages.cutting import Cutting, name_cutting, note_cutting
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
 from scripts.stages.profile import PROFILE_HELP, read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
-from scripts.stages.run_folder import PARTS, RunFolder
-from scripts.stages.splits import LabelledSplit, read_splits
+from scripts.stages.run_folder import PARTS, SPLITS, RunFolder
+from scripts.stages.splits import LabelledSplit
+from scripts.terminal.options import WHOLE
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
@@ -84,23 +86,30 @@ def _label_times(folders: dict[str, Path]) -> dict[str, float]:
 class ReportInputs:
     """The folders and files that a report is made from; what a field means is its help."""
 
-    train: Path = field(
+    train: Path | None = field(
+        default=None,
         metadata={
             "help": "Label folder the router learnt from.",
-            "part": PARTS.outcomes("router-train"),
-        }
+            "labels": PARTS.outcomes("router-train"),
+        },
     )
-    calibration: Path = field(
+    calibration: Path | None = field(
+        default=None,
         metadata={
             "help": "Label folder it was calibrated on.",
-            "part": PARTS.outcomes("calibration"),
-        }
+            "labels": PARTS.outcomes("calibration"),
+        },
     )
-    test: Path = field(
+    test: Path | None = field(
+        default=None,
         metadata={
             "help": "Label folder to report, images of its own.",
-            "part": PARTS.outcomes("test"),
-        }
+            "labels": PARTS.outcomes("test"),
+        },
+    )
+    outcomes: Path | None = field(
+        default=None,
+        metadata={"help": "With --split, the label folder that it cuts.", "labels": WHOLE},
     )
     outside: Path | None = field(
         default=None,
@@ -123,11 +132,13 @@ class ReportInputs:
         metadata={"help": PROFILE_HELP, "part": PARTS.profile, "if_there": True},
     )
     router: Path = field(kw_only=True, metadata={"help": "Saved router.", "part": PARTS.router})
+    cutting: Cutting = Cutting()
 
     @property
     def folders(self) -> dict[str, Path]:
         """The label folders by name, those that are not there left out."""
         every = {
+            "all": self.outcomes,
             "train": self.train,
             "calibration": self.calibration,
             "test": self.test,
@@ -136,32 +147,44 @@ class ReportInputs:
         }
         return {name: folder for name, folder in every.items() if folder is not None}
 
+    @property
+    def reported(self) -> Path:
+        """The label folder that the test split is in."""
+        [folder] = [one for one in (self.outcomes, self.test) if one is not None]
+        return folder
+
     def read(self) -> dict[str, LabelledSplit]:
         """Read the label folders.
 
         Returns:
-            Name, as in `folders`, to split.
+            Name, as in `folders` if none is cut, to split.
         """
         times = None if self.profile is None else read_profile(self.profile)
-        return dict(zip(self.folders, read_splits([*self.folders.values()], times), strict=True))
+        others = [name for name in (OUT_OF_DISTRIBUTION, REPHRASED) if name in self.folders]
+        names = ["train", "calibration", "test", *others]
+        return dict(zip(names, self.cutting.read([*self.folders.values()], times), strict=True))
 
 
-def find_inputs(run: RunFolder) -> ReportInputs:
+def find_inputs(run: RunFolder, cutting: Cutting) -> ReportInputs:
     """Name the parts of a run that its report is made from, but for those that need not be there.
 
     Args:
         run: the run.
+        cutting: whether its splits come out of one folder.
 
     Returns:
         Its three splits, its router, and what else is labelled or measured.
     """
-    paths = {
-        one.name: run.root / one.metadata["part"]
-        for one in fields(ReportInputs)
+    splits = ("train", "calibration", "test")
+    paths: dict[str, Any] = dict(zip(splits, map(run.outcomes, SPLITS), strict=True))
+    if cutting.percent is not None:
+        paths = {"outcomes": run.whole}
+    for one in fields(ReportInputs):
         # What must be there is named even if it is missing: the reader of it says so best.
-        if "if_there" not in one.metadata or (run.root / one.metadata["part"]).exists()
-    }
-    return ReportInputs(**paths)
+        if part := one.metadata.get("part"):
+            needed = "if_there" not in one.metadata
+            paths[one.name] = run.root / part if needed or (run.root / part).exists() else None
+    return ReportInputs(**paths, cutting=cutting)
 
 
 def identify_inputs(
@@ -222,7 +245,8 @@ def check_router(bundle: "RouterBundle", folder: Path, splits: dict[str, Labelle
         splits: the labels.
 
     Raises:
-        ValueError: if it belongs to another checkpoint or to other outcomes.
+        ValueError: if it belongs to another checkpoint or to other outcomes, or was trained on what
+            is to be reported.
     """
     checkpoint = bundle.meta.get("checkpoint")
     if checkpoint != splits["train"].checkpoint:
@@ -230,12 +254,19 @@ def check_router(bundle: "RouterBundle", folder: Path, splits: dict[str, Labelle
             f"the router in {folder} belongs to checkpoint {checkpoint}, the labels come from "
             f"{splits['train'].checkpoint}; train a router on these labels"
         )
+    note = note_cutting([splits[name] for name in ("train", "calibration", "test")])
     for name in ("train", "calibration"):
         if bundle.meta[name]["fingerprint"] != splits[name].data.fingerprint():
             raise ValueError(
                 f"the router in {folder} was made with other outcomes than the {name} split given "
-                "here; report it with the folders it was trained on"
+                f"here ({name_cutting(bundle.meta)}, here {name_cutting(note)}), and may have seen "
+                "the images of the test split; report it with what it was trained on"
             )
+    if bundle.meta.get("split") != note.get("split"):
+        raise ValueError(
+            f"the router in {folder} was made with {name_cutting(bundle.meta)}, the test split "
+            f"given here with {name_cutting(note)}; report it with what it was trained on"
+        )
 
 
 def run_report(
@@ -275,8 +306,9 @@ def run_report(
     results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
     results["ladder"] = measure_headroom(test.scores, test.tokens, test.image_ids)
-    results["gallery"], images = make_gallery(splits["test"], inputs.test, bundle, budget)
+    results["gallery"], images = make_gallery(splits["test"], inputs.reported, bundle, budget)
     results["meta"].update(
+        note_cutting([splits[name] for name in ("train", "calibration", "test")]),
         checkpoint=splits["test"].checkpoint,
         code_version=describe_code(),
         command=describe_command(),

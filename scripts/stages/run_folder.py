@@ -6,6 +6,8 @@ Not a place for work: only names of folders, so that commands which follow each 
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.terminal.options import WHOLE
+
 DEFAULT_RUN = Path("runs/demo")
 SPLITS = ("router-train", "calibration", "test")
 
@@ -23,6 +25,11 @@ class RunFolder:
     def outcomes(self, split: str) -> Path:
         """Name the folder that `m3scale label` writes for a split, of `SPLITS` or the user's."""
         return self.root / "outcomes" / split
+
+    @property
+    def whole(self) -> Path:
+        """The folder of labels that `--split` cuts in the three of `SPLITS`."""
+        return self.root / WHOLE
 
     @property
     def router(self) -> Path:

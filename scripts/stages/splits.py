@@ -4,14 +4,14 @@ It stands here because `labels` and `predictor` do not import each other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labels.outcomes.table import OutcomeTable
     from labels.questions import Question
-    from predictor.data import FloatArray, NameArray, TrainData
+    from predictor.data import FloatArray, IntArray, NameArray, TrainData
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,24 @@ class LabelledSplit:
         questions: the question of each row [n].
         answers: what the model said at each scale [n, s], text.
         checkpoint: fingerprint of the model that was labelled.
+        origin: how it became what it is, if it is not a whole folder; JSON-ready.
     """
 
     data: "TrainData"
     questions: "list[Question]"
     answers: "NameArray"
     checkpoint: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def take(self, rows: "IntArray", origin: Mapping[str, Any]) -> "LabelledSplit":
+        """Keep the rows of these numbers [k], and note why in `origin`."""
+        return replace(
+            self,
+            data=self.data.take(rows),
+            questions=[self.questions[row] for row in rows],
+            answers=self.answers[rows],
+            origin={**self.origin, **origin},
+        )
 
 
 def read_splits(

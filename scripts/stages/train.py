@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.stages.cutting import note_cutting
 from scripts.stages.provenance import describe_code
 from scripts.stages.splits import LabelledSplit
 
@@ -21,11 +22,13 @@ def run_train(
     """Train a router and save it; without a calibration split a share of `train` is held back."""
     from predictor.training.train import train_bundle
 
+    note = note_cutting([split for split in (train, calibration) if split])
+
     bundle = train_bundle(
         train.data,
         calibration.data if calibration else None,
         settings,
-        {"checkpoint": train.checkpoint, "code_version": describe_code()},
+        {"checkpoint": train.checkpoint, "code_version": describe_code(), **note},
     )
     bundle.save(folder)
     return bundle
@@ -47,6 +50,7 @@ def is_trained(
         and facts["calibration"]["fingerprint"] == calibration.data.fingerprint()
         and facts["checkpoint"] == train.checkpoint
         and facts.get("code_version") == describe_code()
+        and facts.get("split") == train.origin.get("split")
         and (settings["kind"], settings["seed"]) == (kind, seed)
     )
 

@@ -26,6 +26,12 @@ MOST = 10_000_000
 LARGEST_SEED = 2**32 - 1
 RUN = "run"
 
+OUTCOMES = "--outcomes"
+SPLIT = "split"
+
+WHOLE = Path("outcomes/all")
+"""Where the labels of a data set lie in a run's folder before they are split."""
+
 
 def settings_options(
     settings: type, parameter: str, only: Collection[str] | None = None
@@ -34,7 +40,8 @@ def settings_options(
 
     A field is an option if its metadata has a `help`. It may also have `option` (its name, where
     that is not the field's), `choices`, `min`, `metavar` and `type` (a click type); or `part` and
-    `if_there`, see `part_option`. Any other field needs a default.
+    `if_there`, see `part_option`, or `labels`, see `labels_option`. Any other field needs a
+    default.
 
     Args:
         settings: the dataclass; the fields of a subclass come before those that it inherits.
@@ -73,6 +80,8 @@ def option_of(settings: type, name: str) -> Decorator:
     """
     [one] = [one for one in fields(settings) if one.name == name]
     flag = one.metadata.get("option", f"--{name.replace('_', '-')}")
+    if "labels" in one.metadata:
+        return labels_option(flag, one.metadata["labels"], one.metadata["help"])
     if "part" in one.metadata:
         there = one.metadata.get("if_there", False)
         part, text = one.metadata["part"], one.metadata["help"]
@@ -256,15 +265,9 @@ def part_option(
     """
 
     def settle(context: click.Context, _: click.Parameter, given: Path | None) -> Path | None:
-        # Click calls this where the option is missing, too. --run was read before.
-        run: Path | None = context.meta.get(RUN)
-        if given is None and run is None and needed:
-            raise click.UsageError(
-                f"give {flag} FOLDER, or --run FOLDER for all of a run's folders"
-            )
-        if given is not None or run is None:
-            return given
-        return run / part if (run / part).exists() or not if_there else None
+        found = _find_part(context, given, flag, part, needed)
+        lacking = given is None and found is not None and not found.exists()
+        return None if if_there and lacking else found
 
     there = " if there" if if_there else ""
     return click.option(
@@ -272,6 +275,98 @@ def part_option(
         type=OutputFolder() if written else click.Path(path_type=Path),
         callback=settle,
         help=f"{text}  [default: RUN/{part.as_posix()}{there}]",
+    )
+
+
+def _find_part(
+    context: click.Context, given: Path | None, flag: str, part: Path, needed: bool
+) -> Path | None:
+    # Click asks for it where the option is missing, too. --run was read before.
+    run: Path | None = context.meta.get(RUN)
+    if given is None and run is None and needed:
+        raise click.UsageError(f"give {flag} FOLDER, or --run FOLDER for all of a run's folders")
+    return run / part if given is None and run is not None else given
+
+
+class Shares(click.ParamType[tuple[float, ...]]):
+    """An option's value such as 60/20/20: percent to train on, to calibrate on and to test."""
+
+    name = "train/calibration/test"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Read the three percentages."""
+        try:
+            percent = tuple(float(one) for one in str(value).split("/"))
+        except ValueError:
+            percent = ()
+        # Not a number compares false.
+        whole = len(percent) == 3 and min(percent) > 0 and abs(sum(percent) - 100) < 1e-6
+        if not whole:
+            text = str(value)[:40]
+            self.fail(f"expected three percentages such as 60/20/20, got {text!r}", param, ctx)
+        return percent
+
+
+def _note_split(
+    context: click.Context, _: click.Parameter, percent: tuple[float, ...] | None
+) -> tuple[float, ...] | None:
+    context.meta[SPLIT] = percent
+    return percent
+
+
+# Read before the label folders, of which there is one instead of three.
+split_option = click.option(
+    "--split",
+    type=Shares(),
+    is_eager=True,
+    callback=_note_split,
+    help="Cut the labels in --outcomes in three, such as 60/20/20: percent to train on, to "
+    "calibrate on and to test. Equal and near-equal images stay together, groups are shared out.",
+)
+
+drop_option = click.option(
+    "--drop-shared",
+    is_flag=True,
+    help="Leave out of the later split what shares an image with an earlier one.",
+)
+
+
+def labels_option(flag: str, part: Path, text: str, needed: bool = True) -> Decorator:
+    """Make an option for the label folder of a split; with --split it is `--outcomes` or none.
+
+    Args:
+        flag: the option, such as --calibration.
+        part: where it lies in a run's folder; `WHOLE` if it is for --split only.
+        text: the help.
+        needed: whether to refuse a command that has neither this option nor --run nor --split.
+
+    Returns:
+        The decorator; the command gets the path, or None.
+    """
+
+    def settle(context: click.Context, _: click.Parameter, given: Path | None) -> Path | None:
+        if context.meta.get(SPLIT) is not None:
+            if flag == OUTCOMES:
+                return _find_part(context, given, flag, WHOLE, needed=True)
+            if given is not None:
+                raise click.UsageError(f"--split takes all from {OUTCOMES}: leave {flag} out")
+            return None
+        if part != WHOLE:
+            return _find_part(context, given, flag, part, needed)
+        if given is not None:
+            raise click.UsageError(f"{flag} needs --split, such as 60/20/20")
+        return None
+
+    default = f"RUN/{part.as_posix()}"
+    if flag == OUTCOMES and part != WHOLE:
+        default += f"; with --split RUN/{WHOLE.as_posix()}"
+    return click.option(
+        flag,
+        type=click.Path(path_type=Path),
+        callback=settle,
+        help=f"{text}  [default: {default}]",
     )
 
 

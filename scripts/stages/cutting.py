@@ -1,0 +1,191 @@
+"""Three splits out of one label folder, or out of three that share images.
+
+How rows are dealt is the business of `predictor.splitting`. Here it meets label folders, and what
+was done to them is noted for the router and the report, so that both tell what belongs together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.stages.run_folder import SPLITS
+from scripts.stages.splits import LabelledSplit, read_splits
+
+if TYPE_CHECKING:
+    from predictor.data import TrainData
+
+Note = dict[str, Any]
+"""What was done to splits, JSON-ready: `split` and `dropped`, each if it was."""
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """What is done to label folders before they are used.
+
+    Attributes:
+        percent: of the questions in each of `SPLITS`, if they come out of one folder.
+        seed: seed of that split.
+        drop_shared: whether a later split loses what shares an image with an earlier one.
+    """
+
+    percent: tuple[float, ...] | None = None
+    seed: int = 0
+    drop_shared: bool = False
+
+    def read(
+        self, folders: Sequence[Path | None], profile: Mapping[str, float] | None = None
+    ) -> list[LabelledSplit]:
+        """Read label folders that belong together.
+
+        Args:
+            folders: those of `SPLITS`, or of the first of them, or the one that is cut; None is
+                passed over. All belong to one model.
+            profile: see `read_splits`.
+
+        Returns:
+            The splits; all of `SPLITS` if one folder was cut.
+        """
+        splits = read_splits([folder for folder in folders if folder is not None], profile)
+        return self.apply(splits)
+
+    def apply(self, splits: list[LabelledSplit]) -> list[LabelledSplit]:
+        """Cut the first split in those of `SPLITS`, or drop what they share; keep what follows."""
+        if self.percent is not None:
+            splits = [*cut(splits[0], self.percent, self.seed), *splits[1:]]
+        if self.drop_shared:
+            count = len(SPLITS)
+            splits = [*drop_shared(splits[:count]), *splits[count:]]
+        return splits
+
+
+def cut(whole: LabelledSplit, percent: Sequence[float], seed: int) -> list[LabelledSplit]:
+    """Cut a labelled data set in those of `SPLITS`.
+
+    Args:
+        whole: the data set.
+        percent: of the questions in each split.
+        seed: seed of the split.
+
+    Returns:
+        The splits. No picture is in two of them, equal or near-equal; each has its share of every
+        group of questions.
+    """
+    from labels.questions import UNKNOWN_IMAGE
+    from predictor.splitting import deal_rows, group_pictures
+
+    data = whole.data
+    pictures = group_pictures(data.image_ids, data.coarse)
+    parts = deal_rows(pictures, data.groups, [one / 100 for one in percent], seed)
+    note = {
+        "percent": "/".join(f"{one:g}" for one in percent),
+        "seed": seed,
+        "outcomes": data.fingerprint(),
+        "images": data.n_images,
+        "different_images": len(set(pictures.tolist())),
+        "unknown_images": sum(str(one).startswith(UNKNOWN_IMAGE) for one in set(data.image_ids)),
+        "parts": {
+            name: _describe(data.take(rows)) for name, rows in zip(SPLITS, parts, strict=True)
+        },
+    }
+    return [whole.take(rows, {"split": note}) for rows in parts]
+
+
+def _describe(data: "TrainData") -> Note:
+    return {"questions": len(data), "images": data.n_images, "fingerprint": data.fingerprint()}
+
+
+def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
+    """Leave out of every split what shares an image, equal or near-equal, with an earlier one.
+
+    Args:
+        splits: in the order of `SPLITS`, the first of them at least.
+
+    Returns:
+        The same splits, none of them with an image of another; the first is whole.
+
+    Raises:
+        ValueError: if nothing is left of one.
+    """
+    import numpy as np
+
+    from predictor.splitting import group_pictures
+
+    kept: list[LabelledSplit] = []
+    # One after the other, so that a split without its followers comes out as it does with them.
+    for name, split in zip(SPLITS, splits, strict=False):
+        several = [one.data for one in (*kept, split)]
+        pictures = group_pictures(
+            np.concatenate([data.image_ids for data in several]),
+            np.concatenate([data.coarse for data in several]),
+        )
+        known, own = np.split(pictures, [len(pictures) - len(split.data)])
+        rows = np.flatnonzero(~np.isin(own, known))
+        if not len(rows):
+            raise ValueError(f"the {name} split has no image of its own: nothing would be left")
+        taken = split.data.take(rows)
+        note = {
+            "questions": len(split.data) - len(taken),
+            "images": split.data.n_images - taken.n_images,
+        }
+        kept.append(split.take(rows, {"dropped": {name: note}} if note["questions"] else {}))
+    return kept
+
+
+def note_cutting(splits: Sequence[LabelledSplit]) -> Note:
+    """Join what was done to splits.
+
+    Args:
+        splits: splits of one router or report.
+
+    Returns:
+        `split`, if one folder was cut; `dropped` by name of the split, if rows were left out.
+    """
+    note: Note = {}
+    for split in splits:
+        dropped = {**note.get("dropped", {}), **split.origin.get("dropped", {})}
+        note.update(split.origin)
+        if dropped:
+            note["dropped"] = dropped
+    return note
+
+
+def pick_note(facts: Mapping[str, Any]) -> Note:
+    """Take what `note_cutting` gave from the other facts of a router or a report."""
+    return {name: facts[name] for name in ("split", "dropped") if name in facts}
+
+
+def describe_cutting(note: Mapping[str, Any]) -> list[str]:
+    """Say in lines what was done to splits.
+
+    Args:
+        note: what `note_cutting` gave; a router and a report keep it among other facts.
+    """
+    lines = []
+    if split := note.get("split"):
+        parts = ", ".join(
+            f"{name} {part['questions']} questions about {part['images']} images"
+            for name, part in split["parts"].items()
+        )
+        lines.append(f"split {split['percent']}, seed {split['seed']}: {parts}")
+        if near := split["images"] - split["different_images"]:
+            lines.append(f"{near} of {split['images']} images are near-equal to another")
+        if unknown := split["unknown_images"]:
+            lines.append(
+                f"image unknown for {unknown} questions: each counts as an image of its own, so "
+                "splits may share images; m3scale features tells them"
+            )
+    for name, part in note.get("dropped", {}).items():
+        lines.append(
+            f"{part['images']} images with {part['questions']} questions left out of {name}: "
+            "an earlier split has them"
+        )
+    return lines
+
+
+def name_cutting(note: Mapping[str, Any]) -> str:
+    """Name the options that a router or a report was made with."""
+    split = note.get("split")
+    if split:
+        return f"--split {split['percent']} --seed {split['seed']}"
+    return "--drop-shared" if note.get("dropped") else "no --split"
