@@ -136,8 +136,8 @@ def deal_rows(
     if not all(map(len, parts)):
         asked = "/".join(f"{100 * share:g}" for share in shares)
         raise ValueError(
-            f"{len(counts)} different pictures (near-equal ones count as one) are too few for parts "
-            f"of {asked} percent; label more"
+            f"{len(counts)} different pictures (near-equal ones are one) are too few for parts of "
+            f"{asked} percent; label more"
         )
     return parts
 

@@ -53,7 +53,7 @@ def test_a_cut_is_noted_and_told():
     described = note["split"]["parts"]["test"]
     assert described["fingerprint"] == parts[2].data.fingerprint()
     first, second = describe_cutting(note)
-    assert first.startswith("split 60/20/20, seed 1: router-train 13 questions about 13 images, ")
+    assert first.startswith("split 60/20/20, seed 1: router-train 14 questions about 14 images, ")
     assert second == "2 of 22 images are near-equal to another"
 
 
