@@ -68,6 +68,11 @@ def write_card(
         facts.append(
             f"- {name} split: {counts}, fingerprint {_quote(part.get('fingerprint', '?'))}"
         )
+    if isinstance(split := meta.get("split"), Mapping):
+        facts.append(
+            f"- cut out of one data set, outcomes {_quote(split.get('outcomes'))}: "
+            f"{_quote(split.get('percent'))} percent, seed {_quote(split.get('seed'))}"
+        )
     sections = [
         FRONT_MATTER,
         "# A router of m3scale",

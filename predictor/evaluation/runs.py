@@ -42,7 +42,7 @@ class Splits:
         if shared:
             raise ValueError(
                 f"the test split shares {len(shared)} images with training or calibration (one is "
-                f"{min(shared)}); split by image"
+                f"{min(shared)}); split by image, or leave them out with --drop-shared"
             )
 
     @property

@@ -230,7 +230,7 @@ def _check_splits(train: TrainData, calibration: TrainData) -> None:
     if shared:
         raise ValueError(
             f"train and calibration share {len(shared)} images (one is {min(shared)}); "
-            "split by image"
+            "split by image, or leave them out of the later split with --drop-shared"
         )
 
 

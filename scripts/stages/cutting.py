@@ -186,6 +186,7 @@ def describe_cutting(note: Mapping[str, Any]) -> list[str]:
 def name_cutting(note: Mapping[str, Any]) -> str:
     """Name the options that a router or a report was made with."""
     split = note.get("split")
-    if split:
-        return f"--split {split['percent']} --seed {split['seed']}"
+    # A router may come from anybody.
+    if isinstance(split, dict):
+        return f"--split {split.get('percent')} --seed {split.get('seed')}"
     return "--drop-shared" if note.get("dropped") else "no --split"

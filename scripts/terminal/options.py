@@ -354,7 +354,9 @@ def labels_option(flag: str, part: Path, text: str, needed: bool = True) -> Deco
                 raise click.UsageError(f"--split takes all from {OUTCOMES}: leave {flag} out")
             return None
         if part != WHOLE:
-            return _find_part(context, given, flag, part, needed)
+            found = _find_part(context, given, flag, part, needed)
+            _check_cut(context.meta.get(RUN), found)
+            return found
         if given is not None:
             raise click.UsageError(f"{flag} needs --split, such as 60/20/20")
         return None
@@ -368,6 +370,11 @@ def labels_option(flag: str, part: Path, text: str, needed: bool = True) -> Deco
         callback=settle,
         help=f"{text}  [default: {default}]",
     )
+
+
+def _check_cut(run: Path | None, found: Path | None) -> None:
+    if run and found and not found.exists() and (run / WHOLE).exists():
+        raise click.UsageError(f"{run} has labels in one folder: add --split, such as 60/20/20")
 
 
 studies_option = click.option(

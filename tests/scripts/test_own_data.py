@@ -26,12 +26,12 @@ def call(*arguments, code=0):
     return result
 
 
-def write_data(folder, pictures, questions):
+def write_data(folder, pictures, questions, seed=0):
     """Write one JSONL about pictures, of which every fifth is there again under two other names.
 
     One of these files has the same pixels, the other differs by one grey level in a corner.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     names = []
     for number in range(pictures):
         pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -103,6 +103,8 @@ def test_one_command_gives_a_report(made):
     meta = json.loads((report / "results.json").read_text("utf-8"))["meta"]
     router = json.loads((folder / "run" / "router" / "config.json").read_text("utf-8"))["meta"]
     assert meta["split"] == router["split"]
+    card = (folder / "run" / "router" / "README.md").read_text("utf-8")
+    assert f"outcomes `{meta['split']['outcomes']}`: `60/20/20` percent, seed `0`" in card
     assert meta["n_questions"] == meta["split"]["parts"]["test"]["questions"]
     for mine, theirs in (("train", "router-train"), ("calibration", "calibration")):
         assert router[mine]["fingerprint"] == meta["split"]["parts"][theirs]["fingerprint"]
@@ -136,6 +138,31 @@ def test_the_single_commands_take_the_same_split(made, tmp_path):
     refused = call(*report, "--seed", 4, "--seeds", 1, code=2).stderr
     assert "may have seen the images of the test split" in refused
     assert "--split 60/20/20 --seed 3, here --split 60/20/20 --seed 4" in refused
+
+
+def test_a_shared_picture_is_left_out_of_the_later_split(made, tmp_path, tiny_model):
+    folder, names, _ = made
+    (tmp_path / "other").mkdir()
+    source, others = write_data(tmp_path / "other", 6, 16, seed=1)
+    # The first of them is a picture of the other data set, under a name of its own.
+    (tmp_path / "other" / others[0]).write_bytes((folder / names[0]).read_bytes())
+    label = ("--source", source, "--model", tiny_model, "--quiet", *SCALES)
+    call("label", *label, "--max-new-tokens", 1, "--out", tmp_path / "labels")
+
+    whole = folder / "run" / "outcomes" / "all"
+    words = ("--calibration", tmp_path / "labels", "--kind", "linear", "--no-tune")
+    train = ("train", "--outcomes", whole, *words, "--out", tmp_path / "router")
+    assert "leave them out of the later split with --drop-shared" in call(*train, code=2).stderr
+    ran = call(*train, "--drop-shared")
+    assert "1 images with 2 questions left out of calibration" in ran.stdout
+    facts = json.loads((tmp_path / "router" / "config.json").read_text("utf-8"))["meta"]
+    assert facts["dropped"] == {"calibration": {"questions": 2, "images": 1}}
+    assert facts["calibration"]["questions"] == 14
+
+
+def test_a_run_with_one_folder_asks_for_the_split(made):
+    for command in ("train", "report", "ablate"):
+        assert "add --split" in call(command, "--run", made[0] / "run", code=2).stderr
 
 
 @pytest.mark.parametrize(
