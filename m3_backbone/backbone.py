@@ -5,7 +5,7 @@ tokens are pooled here and handed back as its host says (`hosts/host.py`). Argum
 here, once. What cannot be answered is a ValueError or FileNotFoundError of one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,7 @@ class M3Backbone:
             raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
         source = CheckpointSource(name_or_path, vision_tower, template, engine == BUILT_IN)
         if engine == "vllm":
-            check_vllm(find_folder(name_or_path))
-            if device_map or quantize:
-                raise ValueError("device_map and quantize are of the built-in engine, not of vLLM")
+            check_vllm(find_folder(name_or_path), bool(device_map or quantize))
         opened = open_checkpoint(source, device, dtype, device_map, quantize)
         parts = (opened.model, opened.tokenizer, opened.image_processor)
         backbone = cls(*parts, opened.folder, pooling, opened.variant)
@@ -271,6 +269,20 @@ class M3Backbone:
         features = self._take_tokens(pyramids, chosen)
         prompts = self._engine.tokenize(questions, list(map(len, features)), max_new_tokens)
         return self._engine.answer_each(prompts, features, chosen, max_new_tokens, batch_size)
+
+    def stream(
+        self, pyramids: Pyramids, question: str, scale: int, *, max_new_tokens: int = 16
+    ) -> AsyncIterator[str | Answer]:
+        """Answer one question, arguments as for `generate`, beside what else an event loop does.
+
+        Returns:
+            Gives pieces of the answer's text (the built-in engine gives all at once), then the
+            answer.
+        """
+        scale = check_scale(scale, self.scales)
+        [tokens] = self._take_tokens([pyramids], [scale])
+        [prompt] = self._engine.tokenize([question], [len(tokens)], max_new_tokens)
+        return self._engine.stream(prompt, tokens, scale, max_new_tokens)
 
     def answer_images(
         self,

@@ -4,9 +4,10 @@ Encodes each image once, asks the router which scale each question needs, and an
 neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -210,6 +211,46 @@ class AdaptiveM3:
             return []
         # Before the model runs, so that a budget that is refused costs no time.
         point = self._find_point(budget, unit, lam)
+        routed = self._route(images, questions, point, scales)
+        answers = self.backbone.generate(
+            routed.pyramids, questions, routed.scales, max_new_tokens=max_new_tokens
+        )
+        return [routed.describe(answer, row) for row, answer in enumerate(answers)]
+
+    async def stream(
+        self,
+        images: Images,
+        question: str,
+        *,
+        lam: float | OperatingPoint,
+        max_new_tokens: int = 16,
+    ) -> AsyncIterator[str | AdaptiveAnswer]:
+        """Answer one question piece by piece, beside whatever else an event loop does.
+
+        Args:
+            images: a PIL image, or a list of several.
+            question: what is asked.
+            lam: price of one visual token, or operating point, as in `generate`.
+            max_new_tokens: longest answer [tokens].
+
+        Yields:
+            Pieces of the answer's text as they come, all at once from the built-in engine, and at
+            last the whole answer.
+        """
+        point = self._find_point(None, TOKENS, lam)
+        routed = await asyncio.to_thread(self._route, [images], [question], point, None)
+        [pyramids], [scale] = routed.pyramids, routed.scales
+        pieces = self.backbone.stream(pyramids, question, scale, max_new_tokens=max_new_tokens)
+        async for piece in pieces:
+            yield piece if isinstance(piece, str) else routed.describe(piece, 0)
+
+    def _route(
+        self,
+        images: Sequence[Images],
+        questions: Sequence[str],
+        point: OperatingPoint,
+        scales: Sequence[int] | int | None,
+    ) -> "_Routed":
         pyramids = self._encode(images)
         start = time.perf_counter()
         inputs = self._read_inputs(images, pyramids, questions)
@@ -221,12 +262,11 @@ class AdaptiveM3:
             chosen = point.choose(believed, self._costs(pyramids))  # [n]
             chosen = np.where(outside, len(self.router.scales) - 1, chosen)
             scales = [self.router.scales[column] for column in chosen]
+        elif isinstance(scales, int):
+            scales = [scales] * len(questions)
         router_ms = 1000 * (time.perf_counter() - start) / len(questions)
-        answers = self.backbone.generate(pyramids, questions, scales, max_new_tokens=max_new_tokens)
-        return [
-            self._describe(answer, row, router_ms, bool(out))
-            for answer, row, out in zip(answers, probabilities, outside, strict=True)
-        ]
+        ladder = self.router.scales
+        return _Routed(pyramids, scales, ladder, probabilities, outside, router_ms)
 
     def _find_point(
         self, budget: float | None, unit: str, lam: float | OperatingPoint | None
@@ -285,17 +325,37 @@ class AdaptiveM3:
             return np.zeros(len(question), np.bool_)
         return self.router.gate.find_outside(coarse, question, self.outlier)
 
-    def _describe(
-        self, answer: Answer, row: FloatArray, router_ms: float, fell_back: bool
-    ) -> AdaptiveAnswer:
+
+@dataclass(frozen=True)
+class _Routed:
+    """Questions whose scales are chosen.
+
+    Attributes:
+        pyramids: tokens of the image or images of each question.
+        scales: the scale of each question.
+        ladder: the router's scales, ascending.
+        probabilities: its P(correct) at each of them [n, s].
+        outside: which questions were too unusual for it [n].
+        router_ms: time per question [ms].
+    """
+
+    pyramids: Sequence[Pyramids]
+    scales: Sequence[int]
+    ladder: Sequence[int]
+    probabilities: FloatArray
+    outside: NDArray[np.bool_]
+    router_ms: float
+
+    def describe(self, answer: Answer, row: int) -> AdaptiveAnswer:
+        """Tell how the answer to question number `row` came about."""
         return AdaptiveAnswer(
             text=answer.text,
             scale=answer.scale,
             visual_tokens=answer.visual_tokens,
-            probabilities=dict(zip(self.router.scales, row.tolist(), strict=True)),
-            router_ms=router_ms,
+            probabilities=dict(zip(self.ladder, self.probabilities[row].tolist(), strict=True)),
+            router_ms=self.router_ms,
             answer=answer,
-            fell_back=fell_back,
+            fell_back=bool(self.outside[row]),
         )
 
 

@@ -3,8 +3,9 @@
 Scales are given, not chosen, here; users call it through `M3Backbone`.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -146,6 +147,25 @@ class AnswerEngine:
             )
             answers.update(zip(part, batch, strict=True))
         return [answers[i] for i in range(len(prompts))]
+
+    async def stream(
+        self, prompt: TokenizedPrompt, tokens: Tensor, scale: int, max_new_tokens: int
+    ) -> AsyncIterator[str | Answer]:
+        """Answer one prompt without keeping the event loop.
+
+        Args:
+            prompt: the prompt.
+            tokens: its visual tokens [n_visual, D].
+            scale: visual tokens per image crop.
+            max_new_tokens: most tokens of an answer.
+
+        Yields:
+            Pieces of the answer's text, here all of it, and at last the answer.
+        """
+        arguments = ([prompt], [tokens], [scale], max_new_tokens, 1)
+        [answer] = await asyncio.to_thread(self.answer_each, *arguments)
+        yield answer.text
+        yield answer
 
     def answer_rows(
         self,

@@ -4,9 +4,8 @@ Tower, projector and table of embeddings stay in this process, which makes the f
 too; vLLM gets pooled tokens and loads the language model alone.
 """
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,12 +20,10 @@ from m3_backbone.inference.answers import Answer
 from m3_backbone.inference.batching import Pays, sharing_pays
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.vllm_plugin.process import VllmProcess
 from m3_backbone.vllm_plugin.registration import MODELS
 
 PLUGINS = "vllm.general_plugins"
-
-BLOCK = 32
-"""Tokens of a block of vLLM's cache on a CPU: with its default, 128, few images share a block."""
 
 
 class VllmEngine(AnswerEngine):
@@ -46,7 +43,7 @@ class VllmEngine(AnswerEngine):
             dtype: number format, such as `bfloat16`.
         """
         super().__init__(model, tokenizer)
-        self._llm = _start(folder, dtype)
+        self._process = VllmProcess(folder, dtype)
 
     @property
     def attention(self) -> str:
@@ -64,10 +61,9 @@ class VllmEngine(AnswerEngine):
         batch_size: int,
     ) -> list[Answer]:
         """Answer prompts at scales of their own in one batch; `batch_size` is vLLM's to choose."""
-        options = {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
-        ids = [[*p.before, self.prompts.image_token_id, *p.after] for p in prompts]
+        requests = self._requests([self._with_marker(prompt) for prompt in prompts], features)
         start = time.perf_counter()
-        outputs = self._read(ids, features, options)
+        outputs = self._process.read(requests, self._options(max_new_tokens))
         wall_ms = 1000 * (time.perf_counter() - start) / max(len(prompts), 1)
         lengths = (p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True))
         shape = f"{len(prompts)}x1x{max(lengths, default=0)}"
@@ -103,7 +99,8 @@ class VllmEngine(AnswerEngine):
             place = row.index(marker)
             # One marker for all visual tokens; the last label is scored, so it is read as well.
             ids.append([*row[: place + 1], *row[place + len(tokens) :], labels[-1]])
-        outputs = self._read(ids, features, {"max_tokens": 1, "prompt_logprobs": 0})
+        options = {"max_tokens": 1, "prompt_logprobs": 0}
+        outputs = self._process.read(self._requests(ids, features), options)
         losses = []
         for output, (_, labels) in zip(outputs, rows, strict=True):
             places = output.prompt_logprobs[-len(labels) :]
@@ -122,26 +119,39 @@ class VllmEngine(AnswerEngine):
             "the built-in engine"
         )
 
-    def _read(
-        self, ids: Sequence[list[int]], features: Sequence[Tensor], options: dict[str, Any]
-    ) -> Any:
-        """Let vLLM read prompts with one image marker each, whose tokens are [n_visual, D].
+    async def stream(
+        self, prompt: TokenizedPrompt, tokens: Tensor, scale: int, max_new_tokens: int
+    ) -> AsyncIterator[str | Answer]:
+        """Give the words of an answer as they come, then the answer; see `AnswerEngine.stream`."""
+        start = time.perf_counter()
+        shape = f"1x1x{prompt.text_tokens() + len(tokens)}"
+        [request] = self._requests([self._with_marker(prompt)], [tokens])
+        said, last = "", None
+        async for output in self._process.stream(request, self._options(max_new_tokens)):
+            last = output.outputs[0]
+            text = self._decode(last.token_ids)
+            # A letter may take several tokens.
+            if len(text) > len(said) and (output.finished or not text.endswith("\ufffd")):
+                yield text[len(said) :]
+                said = text
+        wall_ms = 1000 * (time.perf_counter() - start)
+        yield self._describe(last, prompt, (scale, len(tokens)), (wall_ms, shape))
 
-        Raises:
-            ValueError: if it refuses one.
-        """
-        from vllm import SamplingParams
-        from vllm.exceptions import VLLMClientError
+    def _options(self, max_new_tokens: int) -> dict[str, Any]:
+        return {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
 
-        requests = [
+    def _with_marker(self, prompt: TokenizedPrompt) -> list[int]:
+        # One marker, in whose place vLLM puts all visual tokens.
+        return [*prompt.before, self.prompts.image_token_id, *prompt.after]
+
+    def _requests(self, ids: Sequence[list[int]], features: Sequence[Tensor]) -> list[Any]:
+        return [
             {"prompt_token_ids": row, "multi_modal_data": {"image": tokens[None].cpu()}}
             for row, tokens in zip(ids, features, strict=True)
         ]
-        sampling = SamplingParams(temperature=0, detokenize=False, **options)
-        try:
-            return self._llm.generate(requests, sampling, use_tqdm=False)
-        except VLLMClientError as error:
-            raise ValueError(f"vLLM refused a question: {error}") from error
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _describe(
         self,
@@ -158,7 +168,7 @@ class VllmEngine(AnswerEngine):
         first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
         chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
         return Answer(
-            text=str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip(),
+            text=self._decode(ids),
             token_ids=ids,
             scale=scale,
             visual_tokens=visual,
@@ -172,12 +182,19 @@ class VllmEngine(AnswerEngine):
         )
 
 
-def check_vllm(folder: Path) -> None:
+def check_vllm(folder: Path, is_placed: bool = False) -> None:
     """Refuse what vLLM cannot answer, before anything is opened.
 
+    Args:
+        folder: the checkpoint.
+        is_placed: whether a device map or quantization was asked for.
+
     Raises:
-        ValueError: if vLLM or the plug-in is not installed, or has no model for the checkpoint.
+        ValueError: if vLLM or the plug-in is not installed, has no model for the checkpoint, or
+            does not take what was asked for.
     """
+    if is_placed:
+        raise ValueError("device_map and quantize are of the built-in engine, not of vLLM")
     if find_spec("vllm") is None:
         raise ValueError(
             "vLLM is not installed: pip install -e '.[vllm]' in an environment of its own, see "
@@ -192,21 +209,3 @@ def check_vllm(folder: Path) -> None:
             f"{folder} holds a {named[0]}, vLLM answers for {', '.join(MODELS)}: write a stock "
             "folder with m3scale convert, or use the built-in engine"
         )
-
-
-def _start(folder: Path, dtype: str) -> Any:
-    # Results go to stdout, and vLLM would write its log there.
-    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    from vllm import LLM
-    from vllm.platforms import current_platform
-
-    # Compiling takes minutes on a CPU.
-    options = {"block_size": BLOCK, "enforce_eager": True} if current_platform.is_cpu() else {}
-    return LLM(
-        model=str(folder),
-        dtype=dtype,
-        # No pixels, so vLLM opens no tower.
-        limit_mm_per_prompt={"image": 0},
-        enable_mm_embeds=True,
-        **options,
-    )

@@ -128,3 +128,10 @@ def test_a_list_of_bad_rows_overwrites_none_but_its_own(no_model, here):
 def test_what_the_benchmark_would_ignore_is_an_error(no_model, given):
     message = refuse("--source", "scenes:test", "--out", "o", *given)
     assert f"scenes:test takes no {given[0]}" in message
+
+
+def test_vllm_refuses_states_before_the_model_is_opened(no_model, here):
+    write_rows(here / "q.jsonl", 2, 0)
+    asked = ("--source", "q.jsonl", "--out", "o", "--engine", "vllm", "--extra", "state")
+    assert "state goes with the built-in engine" in refuse(*asked)
+    assert not (here / "o").exists()

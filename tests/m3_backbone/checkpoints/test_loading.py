@@ -8,6 +8,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from m3_backbone.checkpoints import loading
 from m3_backbone.checkpoints.loading import find_folder, open_checkpoint
+from m3_backbone.checkpoints.source import CheckpointSource
+from m3_backbone.hosts.config import language_shape
 
 PROJECTOR = "model.multi_modal_projector.linear_1.weight"
 
@@ -32,6 +34,18 @@ def test_a_stock_checkpoint_opens(tiny_folder):
     assert isinstance(opened.image_processor, CLIPImageProcessorPil)
     assert opened.tokenizer.convert_tokens_to_ids("<image>") == opened.model.config.image_token_id
     assert opened.folder == tiny_folder
+
+
+def test_without_layers_only_what_lies_before_them_is_read(tiny_folder, folder):
+    opened = open_checkpoint(CheckpointSource(folder, layers=False), "cpu", "float32")
+    whole = open_checkpoint(tiny_folder, "cpu", "float32").model
+    language = opened.model.model.language_model
+    assert len(language.layers) == 0
+    assert torch.equal(language.embed_tokens.weight, whole.model.language_model.embed_tokens.weight)
+    assert language_shape(opened.model.config) == language_shape(whole.config)
+    change_weights(folder, lambda weights: weights.pop(sorted(weights)[0]))
+    with pytest.raises(ValueError, match="1 missing weights, such as"):
+        open_checkpoint(CheckpointSource(folder, layers=False), "cpu", "float32")
 
 
 def test_the_embedded_name_is_resolved(tiny_folder, monkeypatch):

@@ -1,5 +1,7 @@
 """vLLM behind M3Backbone: the same answers, numbers and features, from pooled tokens."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,52 @@ def test_each_question_at_its_own_scale(backbone, mini):
     assert [one.token_ids for one in actual] == [one.token_ids for one in expected]
     assert [one.visual_tokens for one in actual] == [9, 288]
     assert backbone.generate([], [], 9) == []
+
+
+def listen(stream):
+    async def collect():
+        return [piece async for piece in stream]
+
+    *pieces, answer = asyncio.run(collect())
+    return pieces, answer
+
+
+def test_the_built_in_engine_streams_all_at_once(build_backbone, build_model, images):
+    small = build_backbone(build_model())
+    [pyramid] = small.encode(images[:1])
+    [expected] = small.generate([pyramid], ["red?"], 9)
+    pieces, answer = listen(small.stream(pyramid, "red?", 9))
+    assert pieces == [answer.text]
+    assert answer.token_ids == expected.token_ids
+
+
+@pytest.mark.vllm
+def test_answers_come_in_pieces(backbone, mini):
+    question = "What does the sign say?"
+    [expected] = mini.backbone.generate([mini.pyramids[0]], [question], 144)
+    pieces, answer = listen(backbone.stream(mini.pyramids[0], question, 144))
+    assert "".join(pieces) == answer.text == expected.text
+    assert answer.token_ids == expected.token_ids
+    assert answer.first_margin == pytest.approx(expected.first_margin, abs=1e-4)
+
+
+@pytest.mark.vllm
+def test_many_streams_at_once_and_one_that_nobody_hears_to_the_end(backbone, mini):
+    keys = list(mini.answers)[:40]
+
+    async def hear(key):
+        image, place, scale = key
+        stream = backbone.stream(mini.pyramids[image], mini.texts[image][place], scale)
+        return [piece async for piece in stream][-1]
+
+    async def hear_all():
+        left = backbone.stream(mini.pyramids[0], mini.texts[0][0], 36)
+        await anext(left)
+        await left.aclose()
+        return await asyncio.gather(*map(hear, keys))
+
+    for key, answer in zip(keys, asyncio.run(hear_all()), strict=True):
+        assert answer.token_ids == mini.answers[key].token_ids
 
 
 @pytest.mark.vllm

@@ -1,0 +1,114 @@
+"""vLLM's engine on the language model of a checkpoint, for whole answers and for streams.
+
+The engine belongs to one event loop, which runs in a thread of its own; callers may be anywhere.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+BLOCK = 32
+"""Tokens of a block of vLLM's cache on a CPU: with its default, 128, few images share a block."""
+
+
+class VllmProcess:
+    """Reads prompts, many at a time."""
+
+    def __init__(self, folder: Path, dtype: str) -> None:
+        """Start vLLM on a checkpoint in a number format such as `bfloat16`."""
+        self._engine = _start(folder, dtype)
+        self._numbers = count()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
+
+    def read(self, requests: Sequence[Any], options: dict[str, Any]) -> list[Any]:
+        """Read prompts to their ends.
+
+        Args:
+            requests: prompts as vLLM takes them.
+            options: those of vLLM's sampling.
+
+        Returns:
+            What vLLM gives of each prompt.
+
+        Raises:
+            ValueError: if it refuses one.
+        """
+        from vllm.exceptions import VLLMClientError
+
+        async def read_all() -> list[Any]:
+            return await asyncio.gather(*(self._read(one, options) for one in requests))
+
+        try:
+            return asyncio.run_coroutine_threadsafe(read_all(), self._loop).result()
+        except VLLMClientError as error:
+            raise ValueError(f"vLLM refused a question: {error}") from error
+
+    async def stream(self, request: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
+        """Read a prompt, from any event loop.
+
+        Args:
+            request: the prompt.
+            options: those of vLLM's sampling.
+
+        Yields:
+            What there is of its answer so far, whenever there is more. Who stops listening ends
+            the answer.
+        """
+        there: asyncio.Queue[Any] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def pass_on() -> None:
+            try:
+                async for output in self._answer(request, options):
+                    loop.call_soon_threadsafe(there.put_nowait, output)
+            finally:
+                loop.call_soon_threadsafe(there.put_nowait, None)
+
+        task = asyncio.run_coroutine_threadsafe(pass_on(), self._loop)
+        try:
+            while (output := await there.get()) is not None:
+                yield output
+            await asyncio.wrap_future(task)  # raises what ended the answer
+        finally:
+            task.cancel()
+
+    async def _read(self, request: Any, options: dict[str, Any]) -> Any:
+        last = None
+        async for output in self._answer(request, options):
+            last = output
+        return last
+
+    def _answer(self, request: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0, detokenize=False, **options)
+        answer: AsyncIterator[Any] = self._engine.generate(
+            request, sampling, str(next(self._numbers))
+        )
+        return answer
+
+
+def _start(folder: Path, dtype: str) -> Any:
+    # Results go to stdout, and vLLM would write its log there.
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    from vllm import AsyncEngineArgs
+    from vllm.platforms import current_platform
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    # Compiling takes minutes on a CPU.
+    options = {"block_size": BLOCK, "enforce_eager": True} if current_platform.is_cpu() else {}
+    settings = AsyncEngineArgs(
+        model=str(folder),
+        dtype=dtype,
+        # No pixels, so vLLM opens no tower.
+        limit_mm_per_prompt={"image": 0},
+        enable_mm_embeds=True,
+        disable_log_stats=True,
+        **options,
+    )
+    return AsyncLLM.from_engine_args(settings)
