@@ -4,12 +4,15 @@ The engine belongs to one event loop, which runs in a thread of its own; callers
 """
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from m3_backbone.foreign import third_party
 
 BLOCK = 32
 """Tokens of a block of vLLM's cache on a CPU: with its default, 128, few images share a block."""
@@ -24,6 +27,14 @@ class VllmProcess:
         self._numbers = count()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
+        # At exit, but before the parts are gone that vLLM needs to end its own processes.
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End vLLM's processes; nothing can be read any more."""
+        engine, self._engine = self._engine, None
+        engine.shutdown()
+        self._loop.call_soon_threadsafe(self._loop.stop)
 
     def read(self, requests: Sequence[Any], options: dict[str, Any]) -> list[Any]:
         """Read prompts to their ends.
@@ -34,19 +45,13 @@ class VllmProcess:
 
         Returns:
             What vLLM gives of each prompt.
-
-        Raises:
-            ValueError: if it refuses one.
         """
-        from vllm.exceptions import VLLMClientError
 
         async def read_all() -> list[Any]:
             return await asyncio.gather(*(self._read(one, options) for one in requests))
 
-        try:
+        with third_party("vLLM gave no answer"):
             return asyncio.run_coroutine_threadsafe(read_all(), self._loop).result()
-        except VLLMClientError as error:
-            raise ValueError(f"vLLM refused a question: {error}") from error
 
     async def stream(self, request: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
         """Read a prompt, from any event loop.
@@ -111,4 +116,5 @@ def _start(folder: Path, dtype: str) -> Any:
         disable_log_stats=True,
         **options,
     )
-    return AsyncLLM.from_engine_args(settings)
+    with third_party(f"vLLM cannot open {folder}"):
+        return AsyncLLM.from_engine_args(settings)

@@ -2,8 +2,10 @@
 
 import os.path
 import random
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.vllm
 
@@ -181,3 +183,53 @@ def test_a_question_with_an_image_marker_is_refused(llm, mini):
     one = request(mini, (0, 0, 36))
     with pytest.raises(VLLMValidationError, match="2 image markers for 1 images"):
         ask(llm, [{**one, "prompt": one["prompt"].replace("?", "<image>?", 1)}])
+
+
+@pytest.fixture
+def stub_model():
+    """The vision side on 4x4 tokens that are the pixels themselves; notes what the tower sees."""
+    from m3_backbone.vllm_plugin.models import MatryoshkaVision
+
+    class Stub:
+        vision_tower = None
+
+        def __init__(self, *, vllm_config, prefix):
+            self.seen = []
+
+        def _image_pixels_to_features(self, tower, pixels):
+            self.seen.append(len(pixels))
+            return pixels.flatten(2).transpose(1, 2)
+
+        def multi_modal_projector(self, features):
+            return features
+
+    class Model(MatryoshkaVision, Stub):
+        """What is tested on what stands for vLLM's class."""
+
+    settings = SimpleNamespace(
+        hf_config=None, dtype=torch.float32, try_get_generation_config=lambda: {}
+    )
+    return Model(vllm_config=SimpleNamespace(model_config=settings))
+
+
+def embed(model, names, scales):
+    pixels = torch.stack([torch.full((3, 4, 4), float(name)) for name in names])
+    keys = torch.stack([torch.full((32,), name, dtype=torch.uint8) for name in names])
+    sizes = torch.full((len(names), 2), 4)
+    return model.embed_multimodal(pixels, None, torch.tensor(scales), sizes, keys)
+
+
+def test_the_tower_sees_each_distinct_image_once(stub_model):
+    tokens = embed(stub_model, [1, 2, 1, 1], [16, 4, 4, 1])
+    assert [one.shape for one in tokens] == [(16, 3), (4, 3), (4, 3), (1, 3)]
+    assert [float(one.mean()) for one in tokens] == [1, 2, 1, 1]
+    embed(stub_model, [3, 2, 1], [1, 1, 16])
+    assert stub_model.seen == [2, 1]
+
+
+def test_images_that_were_not_asked_about_for_long_are_forgotten(stub_model, monkeypatch):
+    monkeypatch.setattr("m3_backbone.vllm_plugin.models.KEPT_BYTES", 2 * 16 * 3 * 4)  # two images
+    for names in ([1], [2], [1], [3], [1], [2]):
+        [one] = embed(stub_model, names, [4])
+        assert float(one.mean()) == names[0]
+    assert len(stub_model.seen) == 4  # of 1, 2, 3, and 2 again
