@@ -1,7 +1,8 @@
 """The arrays a router is trained and measured on.
 
 Not a reader: whoever owns the outcome tables turns them into a `TrainData`, so that everything in
-this package runs on plain arrays, without the model and without the label files.
+this package runs on plain arrays, without the model and without the label files. Features alone may
+be `Rows`, which are read block by block where they are used.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3_backbone.serialization import sha256
+from predictor.rows import Features, is_finite, pick_rows
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
@@ -21,7 +23,7 @@ NameArray = NDArray[Any]
 Results = dict[str, Any]
 """A part of results.json."""
 
-Extras = Mapping[str, FloatArray]
+Extras = Mapping[str, Features]
 """Features that were only measured if asked for: name of their block to rows [n, width]."""
 
 NOTHING: Extras = MappingProxyType({})
@@ -62,8 +64,8 @@ class TrainData:
     sample_ids: NameArray
     image_ids: NameArray
     groups: NameArray
-    coarse: FloatArray
-    question: FloatArray
+    coarse: Features
+    question: Features
     scores: FloatArray
     tokens: FloatArray
     scales: tuple[int, ...]
@@ -82,12 +84,12 @@ class TrainData:
             raise ValueError("scores must lie in [0, 1] and not be NaN")
         numbers = {name: getattr(self, name) for name in ("coarse", "question", "tokens")}
         for name, values in {**numbers, **self.costs, **self.extras}.items():
-            if not np.all(np.isfinite(values)):
+            if not is_finite(values):
                 raise ValueError(f"{name} holds NaN or infinite numbers; label those rows again")
 
     def _check_shapes(self) -> None:
         n, s = len(self.sample_ids), len(self.scales)
-        width = self.coarse.shape[-1]
+        width = np.shape(self.coarse)[-1]
         wanted: dict[str, tuple[int | None, ...]] = {
             "image_ids": (n,),
             "groups": (n,),
@@ -119,11 +121,12 @@ class TrainData:
 
     def take(self, rows: IntArray) -> "TrainData":
         """Keep the rows of these numbers [k], in their order."""
-        names = ("sample_ids", "image_ids", "groups", "coarse", "question", "scores", "tokens")
+        names = ("sample_ids", "image_ids", "groups", "scores", "tokens")
         given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
         costs = {unit: values[rows] for unit, values in self.costs.items()}
-        extras = {block: values[rows] for block, values in self.extras.items()}
+        extras = {block: pick_rows(values, rows) for block, values in self.extras.items()}
         parts = {name: getattr(self, name)[rows] for name in (*names, *given)}
+        parts.update({k: pick_rows(getattr(self, k), rows) for k in ("coarse", "question")})
         return replace(self, **parts, costs=costs, extras=extras)
 
     def cost(self, unit: str) -> FloatArray:
@@ -183,6 +186,11 @@ def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntAr
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     second = np.isin(owner, chosen)
     return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def first_of_images(image_ids: NameArray) -> IntArray:
+    """Give a row of every image, in the order of their names."""
+    return np.unique(np.asarray(image_ids).astype(str), return_index=True)[1]
 
 
 def image_folds(image_ids: NameArray, folds: int, rng: np.random.Generator) -> IntArray:

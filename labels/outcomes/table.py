@@ -26,6 +26,7 @@ from labels.outcomes.parts import (
     part_path,
     read_part,
 )
+from labels.outcomes.stored import StoredArray, StoredRows, locate_arrays
 from labels.questions import Question, fingerprint_questions
 
 OUTCOME_COLUMNS = tuple(OUTCOME_TYPES)
@@ -111,15 +112,16 @@ def read_questions(folder: Path) -> list[Question]:
 
 def read_features(
     folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Read the features of some samples of a finished run.
+) -> tuple[StoredRows, StoredRows]:
+    """Verify the features of a finished run, and find those of some samples.
 
     Args:
         folder: the run's folder.
         sample_ids: the samples, in the order wanted [n].
 
     Returns:
-        Coarse tokens [n, 10, D] and question embeddings [n, D].
+        Coarse tokens [n, 10, D], which the questions of an image share, and question embeddings
+        [n, D]; both are read from the disk when they are indexed.
 
     Raises:
         ValueError: if a sample is not in the run, or the run was imported.
@@ -129,26 +131,14 @@ def read_features(
         raise ValueError(
             f"{folder} was imported and has no features to train on; m3scale features adds them"
         )
-    wanted = [str(sample_id) for sample_id in sample_ids]
-    # Of all samples, since parts are in their own order and not in the wanted one.
-    coarse: dict[str, NDArray[np.float16]] = {}  # sample id -> [t, D]
-    question: dict[str, NDArray[np.float16]] = {}  # sample id -> [D]
-    for part in list_whole(folder, manifest):
-        features = unpack_features(read_part(part, manifest.run, FEATURES))
-        names = [str(name) for name in features.sample_ids]
-        # Images are stored once, so their row is looked up for each of their samples.
-        coarse.update(zip(names, features.coarse[features.image_rows], strict=True))
-        question.update(zip(names, features.question, strict=True))
-    missing = [name for name in wanted if name not in question]
-    if missing:
-        raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
-    return _stack(coarse, wanted), _stack(question, wanted)
+    found = _locate(folder, manifest, sample_ids, ("coarse", "question"))
+    return found["coarse"], found["question"]
 
 
 def read_extras(
     folder: Path, sample_ids: Sequence[str] | NDArray[np.str_]
-) -> dict[str, NDArray[np.float32]]:
-    """Read the optional features that a run measured.
+) -> dict[str, StoredRows]:
+    """Verify and find the optional features that a run measured.
 
     Args:
         folder: the run's folder.
@@ -159,15 +149,43 @@ def read_extras(
     """
     manifest = _read_finished(folder)
     measured = [name for name in str(manifest.settings.get("extras", "")).split(",") if name]
-    if not measured:
-        return {}
-    extras: dict[str, dict[str, NDArray[np.float16]]] = {name: {} for name in measured}
-    for part in list_whole(folder, manifest):
+    return _locate(folder, manifest, sample_ids, measured) if measured else {}
+
+
+def _locate(
+    folder: Path,
+    manifest: Manifest,
+    sample_ids: Sequence[str] | NDArray[np.str_],
+    names: Sequence[str],
+) -> dict[str, StoredRows]:
+    """Find the rows of samples, in the order wanted, in the files of all parts.
+
+    Raises:
+        ValueError: if a sample is not in the run.
+    """
+    places: dict[str, tuple[int, int, int]] = {}  # sample id -> part, its row, its image's row
+    arrays: dict[str, list[StoredArray]] = {name: [] for name in names}
+    finite = dict.fromkeys(names, True)
+    for index, part in enumerate(list_whole(folder, manifest)):
         features = unpack_features(read_part(part, manifest.run, FEATURES))
-        for name, rows in extras.items():
-            rows.update(zip(map(str, features.sample_ids), features.extras[name], strict=True))
+        stored = locate_arrays(part.file(FEATURES))
+        for row, (name, image) in enumerate(
+            zip(features.sample_ids.tolist(), features.image_rows.tolist(), strict=True)
+        ):
+            places[name] = (index, row, image)
+        values = {"coarse": features.coarse, "question": features.question, **features.extras}
+        for name in names:
+            arrays[name].append(stored[name])
+            finite[name] = finite[name] and bool(np.isfinite(values[name]).all())
     wanted = [str(sample_id) for sample_id in sample_ids]
-    return {name: _stack(rows, wanted) for name, rows in extras.items()}
+    missing = [name for name in wanted if name not in places]
+    if missing:
+        raise ValueError(f"{folder} has no features of {len(missing)} samples, e.g. {missing[0]!r}")
+    owners, rows, images = np.array([places[name] for name in wanted], np.int64).reshape(-1, 3).T
+    return {
+        name: StoredRows(arrays[name], owners, images if name == "coarse" else rows, finite[name])
+        for name in names
+    }
 
 
 def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
@@ -250,7 +268,3 @@ def _read_finished(folder: Path) -> Manifest:
     if not manifest.finished:
         raise ValueError(f"the run in {folder} is not finished; run m3scale label again")
     return manifest
-
-
-def _stack(rows: Mapping[str, NDArray[np.float16]], names: Sequence[str]) -> NDArray[np.float32]:
-    return np.stack([rows[name] for name in names]).astype(np.float32)

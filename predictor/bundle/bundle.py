@@ -24,6 +24,7 @@ from predictor.policy.prices import Price, PriceList
 from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
 from predictor.routers.registry import router_class
+from predictor.rows import Features
 
 FORMAT_VERSION = 3
 READABLE = tuple((version, FEATURE_VERSION) for version in (2, FORMAT_VERSION))
@@ -94,7 +95,7 @@ class RouterBundle:
         return tuple(name for name in EXTRAS if name in self.features.settings.blocks)
 
     def predict_proba(
-        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+        self, coarse: Features, question: Features, extras: Extras = NOTHING
     ) -> FloatArray:
         """Estimate the calibrated probability that each scale answers correctly.
 
@@ -109,7 +110,7 @@ class RouterBundle:
         return _check_shares(self.calibrator.transform(self.predict_raw(coarse, question, extras)))
 
     def predict_raw(
-        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+        self, coarse: Features, question: Features, extras: Extras = NOTHING
     ) -> FloatArray:
         """Estimate the same without what the calibration split taught; for certificates.
 

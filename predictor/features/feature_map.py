@@ -7,14 +7,25 @@ would otherwise take them many.
 """
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
 from m3_backbone.scales import EXTRAS
-from predictor.data import NOTHING, Extras, FloatArray, NameArray, image_folds
+from predictor.data import (
+    NOTHING,
+    Extras,
+    FloatArray,
+    IntArray,
+    NameArray,
+    first_of_images,
+    image_folds,
+)
 from predictor.features.blocks import BLOCKS, PICTURE, FeatureSettings
-from predictor.features.projections import fit_pca, fit_ridge
+from predictor.features.projections import Blocks, fit_pca, fit_ridge, measure_columns
+from predictor.features.raw import RawParts
 from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
+from predictor.rows import Features
 
 FEATURE_VERSION = 2
 _PICTURE_PARTS: tuple[str, ...] = ("one", "grid", "spread")
@@ -53,8 +64,8 @@ class FeatureMap:
 
     def fit_transform(
         self,
-        coarse: FloatArray,
-        question: FloatArray,
+        coarse: Features,
+        question: Features,
         correct: FloatArray,
         image_ids: NameArray,
         extras: Extras = NOTHING,
@@ -74,20 +85,24 @@ class FeatureMap:
         Returns:
             Feature rows [n, d], float64.
         """
-        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
+        raw = RawParts.collect(coarse, question, extras, self.settings.blocks)
         rng = np.random.default_rng(self.settings.seed)
         folds = image_folds(image_ids, self.settings.folds, rng)
-        self._fit_parts(raw, image_ids, rng)
-        centered, parts = self._project(raw)
-        columns = _describe(raw, centered, parts, self.settings.blocks)
-        for name, design in self._designs(parts).items():
+        self._fit_parts(raw, first_of_images(image_ids), rng)
+        described, parts = self._describe_all(raw)
+        columns = [described]
+        for name in self._list_designs(parts):
+
+            def design(rows: slice, name: str = name) -> FloatArray:
+                return self._lay_out(name, {part: values[rows] for part, values in parts.items()})
+
             expected, weights = fit_ridge(design, np.asarray(correct, np.float64), folds)
             self.arrays_[f"ridge.{name}"] = weights.astype(np.float32)
             columns.append(expected)  # [n, s]
-        return np.hstack(columns).astype(np.float64)
+        return np.hstack(columns)
 
     def transform(
-        self, coarse: FloatArray, question: FloatArray, extras: Extras = NOTHING
+        self, coarse: Features, question: Features, extras: Extras = NOTHING
     ) -> FloatArray:
         """Give the feature rows of new questions.
 
@@ -104,17 +119,20 @@ class FeatureMap:
         """
         if not self.arrays_:
             raise ValueError("this feature map is not fitted; call fit_transform first")
-        raw = {**_cut(coarse, question), **_take_extras(extras, self.settings.blocks)}
+        raw = RawParts.collect(coarse, question, extras, self.settings.blocks)
         wanted = tuple(int(size) for size in self.arrays_["shape"])
         if np.shape(coarse)[1:] != wanted:
             raise ValueError(
                 f"coarse must be [n, {wanted[0]}, {wanted[1]}] as in training, "
                 f"got {np.shape(coarse)}"
             )
+        return np.concatenate([self._transform(raw.read(rows)) for rows in raw.blocks()])
+
+    def _transform(self, raw: dict[str, FloatArray]) -> FloatArray:
         centered, parts = self._project(raw)
         columns = _describe(raw, centered, parts, self.settings.blocks)
-        for name, design in self._designs(parts).items():
-            columns.append(design @ self.arrays_[f"ridge.{name}"])
+        for name in self._list_designs(parts):
+            columns.append(self._lay_out(name, parts) @ self.arrays_[f"ridge.{name}"])
         return np.hstack(columns).astype(np.float64)
 
     def to_bytes(self) -> bytes:
@@ -150,23 +168,42 @@ class FeatureMap:
         fitted.arrays_ = arrays
         return fitted
 
-    def _fit_parts(
-        self, raw: dict[str, FloatArray], image_ids: NameArray, rng: np.random.Generator
-    ) -> None:
-        # The grid is flat here [n, (t - 1) * D], the 1-token level [n, D].
-        tokens = 1 + raw["grid"].shape[1] // raw["one"].shape[1]
+    def _fit_parts(self, raw: RawParts, once: IntArray, rng: np.random.Generator) -> None:
         s = self.settings
         self.arrays_ = {
-            "shape": np.array([tokens, raw["one"].shape[1]]),
+            "shape": np.array(np.shape(raw.coarse)[1:]),
             "products": np.array([s.product_grid, s.product_spread, s.product_question]),
             # By place in BLOCKS; 0 is a block that is not used.
             "versions": np.array([BLOCKS[b].version * (b in s.blocks) for b in BLOCKS]),
         }
+        every = np.arange(len(raw.coarse))
+        widths = s.widths()
+        picture = {name: widths.pop(name) for name in _PICTURE_PARTS if name in widths}
         # An image with many questions counts once, which is also several times faster.
-        _, once = np.unique(np.asarray(image_ids).astype(str), return_index=True)
-        for name, width in s.widths().items():
-            rows = raw[name] if name in ("question", "state") else raw[name][once]
-            self.arrays_[f"{name}.from"], self.arrays_[f"{name}.to"] = fit_pca(rows, width, rng)
+        self._fit_directions(raw.picture_blocks(once), picture, rng)
+        for name, width in widths.items():
+            rows = every if name in ("question", "state") else once
+            self._fit_directions(raw.vector_blocks(name, rows), {name: width}, rng)
+
+    def _fit_directions(
+        self, blocks: Blocks, widths: dict[str, int], rng: np.random.Generator
+    ) -> None:
+        fitted = fit_pca(blocks, measure_columns(blocks), widths, rng) if widths else {}
+        for name, (center, projection) in fitted.items():
+            self.arrays_[f"{name}.from"], self.arrays_[f"{name}.to"] = center, projection
+
+    def _describe_all(self, raw: RawParts) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Give the unsupervised columns [n, d], float64, and the directions [n, k] of each part."""
+        described: list[FloatArray] = []
+        reduced: list[dict[str, FloatArray]] = []
+        for rows in raw.blocks():
+            block = raw.read(rows)
+            centered, parts = self._project(block)
+            columns = _describe(block, centered, parts, self.settings.blocks)
+            described.append(np.hstack([np.zeros((len(block["one"]), 0)), *columns]))
+            reduced.append(parts)
+        joined = {name: np.concatenate([part[name] for part in reduced]) for name in reduced[0]}
+        return np.concatenate(described), joined
 
     def _project(
         self, raw: dict[str, FloatArray]
@@ -178,52 +215,29 @@ class FeatureMap:
         }
         return centered, {name: centered[name] @ self.arrays_[f"{name}.to"] for name in names}
 
-    def _designs(self, parts: dict[str, FloatArray]) -> dict[str, FloatArray]:
-        """Lay out the inputs of each ridge regression, a column of ones first."""
-        designs: dict[str, FloatArray] = {}
+    def _list_designs(self, parts: Collection[str]) -> list[str]:
+        """Name the ridge regressions that the blocks and the parts at hand allow."""
         blocks = self.settings.blocks
-        picture = [parts[name] for name in _PICTURE_PARTS if name in parts]
-        if picture and set(blocks) & set(PICTURE):
-            designs["picture"] = _with_ones(*picture)
-        for name in ("question", *EXTRAS):
-            if name in blocks:
-                designs[name] = _with_ones(parts[name])
+        picture = any(name in parts for name in _PICTURE_PARTS)
+        designs = ["picture"] if picture and set(blocks) & set(PICTURE) else []
+        designs += [name for name in ("question", *EXTRAS) if name in blocks]
         if picture and "question" in parts and "interactions" in blocks:
-            grid, spread, asked = (int(width) for width in self.arrays_["products"])
-            widths = {"one": grid, "grid": grid, "spread": spread}
-            names = [name for name in _PICTURE_PARTS[1:] if name in parts] or ["one"]
-            left = _with_ones(*(parts[name][:, : widths[name]] for name in names))
-            right = _with_ones(parts["question"][:, :asked])
-            # Every picture direction times every question direction [n, left * right].
-            designs["product"] = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+            designs.append("product")
         return designs
 
-
-def _cut(coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
-    # The parts that PCA sees, float32 [n, width of the part].
-    c, q = np.asarray(coarse, np.float32), np.asarray(question, np.float32)
-    if c.ndim != 3 or c.shape[1] < 2 or q.shape != (len(c), c.shape[2]):
-        raise ValueError(
-            f"expected coarse [n, t, D] with t >= 2 and question [n, D], got {c.shape}, {q.shape}"
-        )
-    grid = c[:, 1:]  # [n, t - 1, D]
-    return {
-        "one": c[:, 0],
-        "grid": grid.reshape(len(c), -1),
-        "spread": grid.std(axis=1),
-        "question": q,
-    }
-
-
-def _take_extras(extras: Extras, blocks: tuple[str, ...]) -> dict[str, FloatArray]:
-    wanted = [name for name in EXTRAS if name in blocks]
-    missing = [name for name in wanted if name not in extras]
-    if missing:
-        raise ValueError(
-            f"the block {missing[0]!r} is not in these labels; make them with "
-            f"`m3scale label --extra {missing[0]}`"
-        )
-    return {name: np.asarray(extras[name], np.float32) for name in wanted}
+    def _lay_out(self, name: str, parts: dict[str, FloatArray]) -> FloatArray:
+        """Lay out the inputs of a ridge regression, a column of ones first."""
+        if name == "picture":
+            return _with_ones(*(parts[part] for part in _PICTURE_PARTS if part in parts))
+        if name != "product":
+            return _with_ones(parts[name])
+        grid, spread, asked = (int(width) for width in self.arrays_["products"])
+        widths = {"one": grid, "grid": grid, "spread": spread}
+        names = [part for part in _PICTURE_PARTS[1:] if part in parts] or ["one"]
+        left = _with_ones(*(parts[part][:, : widths[part]] for part in names))
+        right = _with_ones(parts["question"][:, :asked])
+        # Every picture direction times every question direction [n, left * right].
+        return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
 
 
 def _with_ones(*blocks: FloatArray) -> FloatArray:

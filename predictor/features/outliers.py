@@ -9,14 +9,17 @@ Source: Mueller and Hein 2025 (arXiv 2505.18032) for distances of normalised fea
     Bishop 1999, Probabilistic principal component analysis, for the directions that are left out.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.data import FloatArray, TrainData
-from predictor.features.projections import fit_pca
+from predictor.data import FloatArray, IntArray, TrainData, first_of_images
+from predictor.features.projections import Blocks, fit_pca, measure_columns
 from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
+from predictor.rows import Features, cut_chosen
 
 PARTS = ("picture", "question")
 _AXES = {
@@ -81,23 +84,27 @@ class DensityGate:
         rng = np.random.default_rng(settings.seed)
         gate = cls({})
         # An image with many questions counts once.
-        _, once = np.unique(np.asarray(train.image_ids).astype(str), return_index=True)
-        gate._fit_part("picture", train.coarse[once, 0], settings.picture_width, rng)
-        gate._fit_part("question", train.question, settings.question_width, rng)
+        rows = {"picture": first_of_images(train.image_ids), "question": np.arange(len(train))}
+        widths = {"picture": settings.picture_width, "question": settings.question_width}
+        for part, source in {"picture": train.coarse, "question": train.question}.items():
+            gate._fit_part(part, _read_part(part, source, rows[part]), widths[part], rng)
         levels = np.linspace(0, 1, min(settings.ranks, len(calibration)))
         for part, values in gate._distances(calibration.coarse, calibration.question).items():
             # Quantiles instead of all distances: as good a rank, in a file of fixed size.
             gate.arrays_[f"{part}.ranks"] = np.quantile(values, levels)
         return gate
 
-    def _fit_part(self, part: str, rows: FloatArray, width: int, rng: np.random.Generator) -> None:
-        rows = np.asarray(rows, np.float32)  # [n, D]
-        deviation = rows.std(axis=0)
-        shrink = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
-        learnt = {"from": rows.mean(axis=0), "shrink": shrink}
-        unit = _normalise(rows, learnt["from"], shrink)
-        learnt["center"], projection = fit_pca(unit, width, rng)
-        spread = np.maximum(unit.std(axis=0), 1e-9)
+    def _fit_part(self, part: str, blocks: Blocks, width: int, rng: np.random.Generator) -> None:
+        columns = measure_columns(blocks)[part]
+        center, shrink = columns.center, columns.shrink
+        learnt = {"from": center, "shrink": shrink}
+
+        def units() -> Iterator[dict[str, FloatArray]]:
+            return ({part: _normalise(block[part], center, shrink)} for block in blocks())
+
+        measured = measure_columns(units)
+        learnt["center"], projection = fit_pca(units, measured, {part: width}, rng)[part]
+        spread = np.maximum(measured[part].spread, 1e-9)
         # The projection holds 1 / spread and 1 / the deviation of each direction; both go apart.
         basis = projection * spread[:, None]  # [D, k]
         lengths = np.sqrt((basis**2).sum(axis=0))
@@ -113,18 +120,22 @@ class DensityGate:
         )
         self.arrays_.update({f"{part}.{k}": np.asarray(v, np.float32) for k, v in learnt.items()})
 
-    def _distances(self, coarse: FloatArray, question: FloatArray) -> dict[str, FloatArray]:
+    def _distances(self, coarse: Features, question: Features) -> dict[str, FloatArray]:
         distances = {}
-        for part, values in {"picture": coarse[:, 0], "question": question}.items():
-            learnt = {name: self.arrays_[f"{part}.{name}"] for name in _LEARNT}
-            unit = _normalise(np.asarray(values, np.float32), learnt["from"], learnt["shrink"])
-            z = (unit - learnt["center"]) / learnt["spread"]
-            along = (z @ learnt["basis"]) ** 2  # [n, k]
-            left = np.maximum((z**2).sum(axis=1) - along.sum(axis=1), 0.0)
-            distances[part] = np.asarray(along @ learnt["precision"] + left * learnt["rest"])
+        for part, source in {"picture": coarse, "question": question}.items():
+            blocks = _read_part(part, source, np.arange(len(source)))()
+            distances[part] = np.concatenate([self._measure(part, b[part]) for b in blocks])
         return distances
 
-    def share_beyond(self, coarse: FloatArray, question: FloatArray) -> FloatArray:
+    def _measure(self, part: str, rows: FloatArray) -> FloatArray:
+        learnt = {name: self.arrays_[f"{part}.{name}"] for name in _LEARNT}
+        unit = _normalise(rows, learnt["from"], learnt["shrink"])
+        z = (unit - learnt["center"]) / learnt["spread"]
+        along = (z @ learnt["basis"]) ** 2  # [n, k]
+        left = np.maximum((z**2).sum(axis=1) - along.sum(axis=1), 0.0)
+        return np.asarray(along @ learnt["precision"] + left * learnt["rest"])
+
+    def share_beyond(self, coarse: Features, question: Features) -> FloatArray:
         """Give the share of calibration rows that lie at least as far out.
 
         Args:
@@ -145,7 +156,7 @@ class DensityGate:
         return np.asarray(np.minimum(2.0 * np.minimum(*shares), 1.0))
 
     def find_outside(
-        self, coarse: FloatArray, question: FloatArray, outlier: float
+        self, coarse: Features, question: Features, outlier: float
     ) -> NDArray[np.bool_]:
         """Mark what lies too far out.
 
@@ -172,6 +183,17 @@ class DensityGate:
     def from_bytes(cls, content: bytes) -> "DensityGate":
         """Rebuild a gate from what `to_bytes` gave."""
         return cls(unpack_arrays(content, "density gate", _AXES))
+
+
+def _read_part(part: str, source: Features, rows: IntArray) -> Blocks:
+    """Read what the gate looks at, float32 [k, D] in blocks: a picture's 1-token level, or all."""
+    cuts = cut_chosen(rows, math.prod(np.shape(source)[1:]))
+
+    def read(cut: IntArray) -> FloatArray:
+        values = source[cut]
+        return np.asarray(values[:, 0] if part == "picture" else values, np.float32)
+
+    return lambda: ({part: read(cut)} for cut in cuts)
 
 
 def _normalise(rows: FloatArray, center: FloatArray, shrink: FloatArray) -> FloatArray:

@@ -166,6 +166,8 @@ class BoostedRouter(Router):
     def _fit_shared(self, x: FloatArray, y: FloatArray, w: FloatArray) -> Forest:
         import lightgbm as lgb
 
+        from predictor.routers.crossed import CrossedRows
+
         scales = y.shape[1]
         parameters = {
             **self.settings.to_lightgbm(),
@@ -174,7 +176,7 @@ class BoostedRouter(Router):
             "min_data_in_leaf": max(self.settings.min_rows * scales // 2, 1),
         }
         # `ravel` goes scale by scale within a question, as the crossed rows do [n * s].
-        rows = lgb.Dataset(_cross(x, scales), y.ravel(), weight=w.ravel(), params=parameters)
+        rows = lgb.Dataset(CrossedRows(x, scales), y.ravel(), weight=w.ravel(), params=parameters)
         return _train(parameters, rows, self.settings.shared_trees)
 
     def _predict(self, x: FloatArray) -> FloatArray:
@@ -288,9 +290,3 @@ def _train(parameters: dict[str, Any], rows: "lgb.Dataset", trees: int) -> Fores
 
     booster = lgb.train(parameters, rows, trees)
     return read_forest(booster.model_to_string().encode(), booster.num_feature())
-
-
-def _cross(x: FloatArray, scales: int) -> FloatArray:
-    """Repeat every row once per scale, with the scale's number as a last feature [n * s, d + 1]."""
-    numbers = np.tile(np.arange(scales, dtype=np.float64), len(x))
-    return np.column_stack([np.repeat(x, scales, axis=0), numbers])  # [n * s, d + 1]

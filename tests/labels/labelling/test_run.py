@@ -54,7 +54,7 @@ def test_outcomes_and_features_line_up(tmp_path, toy):
     index = table.sample_ids.tolist().index("q3-1")
     assert table.scores[index].tolist() == [0, 1, 1]
     assert table.meta[index] == {"shade": 3}
-    coarse, question = read_features(folder, table.sample_ids)
+    coarse, question = map(np.asarray, read_features(folder, table.sample_ids))
     assert coarse.dtype == question.dtype == np.float32
     assert coarse[index, 0].tolist() == [3, 4, 5, 6]
     assert question[index].tolist() == [len("Shade 1?"), 1, 0.5, 1]
@@ -70,7 +70,7 @@ def test_extras_are_measured_when_asked_for(tmp_path, toy):
     folder = label(toy.make_questions(), toy.Answerer(), tmp_path / "more", both, False)
     compact(folder)
     samples = read_outcomes(folder).sample_ids
-    actual = read_extras(folder, samples)
+    actual = {name: np.asarray(rows) for name, rows in read_extras(folder, samples).items()}
     index = samples.tolist().index("q3-1")
     assert actual["pixels"][index].tolist() == [8, 3]
     assert actual["state"][index].tolist() == [3, len("Shade 1?")]

@@ -115,7 +115,7 @@ def test_each_image_is_encoded_once_a_part_and_costs_add_up(
     vision = [sum(1000 + shade for shade in shades) for shades in ASKED.values()]
     texts = [10 * (1 + scale) for scale in toy.scales]
     assert table.flops.tolist() == np.add.outer(vision, texts).tolist()
-    coarse, _ = read_features(folder, table.sample_ids)
+    coarse = np.asarray(read_features(folder, table.sample_ids)[0])
     assert coarse[:, 0, 0].tolist() == [0.5, 1.5, 1.5, 3]
     assert read_questions(folder) == list(questions)
 

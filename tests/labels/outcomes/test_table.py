@@ -94,7 +94,7 @@ def test_outcomes_in_the_order_of_labelling(folder):
 
 
 def test_features_in_the_order_asked_for(folder):
-    coarse, question = read_features(folder, ["c", "b"])
+    coarse, question = map(np.asarray, read_features(folder, ["c", "b"]))
     assert coarse.shape == (2, 10, 2)
     assert coarse.dtype == question.dtype == np.float32
     assert coarse[:, 9, 1].tolist() == [ord("c"), ord("b")]

@@ -1,13 +1,39 @@
 import numpy as np
 import pytest
 
+from predictor import rows
 from predictor.data import image_folds
-from predictor.features.projections import fit_pca, fit_ridge
+from predictor.features import projections
+from predictor.features.projections import measure_columns
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def fit_pca(x, width, rng):
+    def blocks():
+        return ({"x": x[cut]} for cut in rows.cut_rows(len(x), x.shape[1]))
+
+    return projections.fit_pca(blocks, measure_columns(blocks), {"x": width}, rng)["x"]
+
+
+def fit_ridge(design, target, folds):
+    return projections.fit_ridge(lambda cut: design[cut], target, folds)
+
+
+def test_blocks_change_only_the_rounding(rng, monkeypatch):
+    x = (rng.normal(size=(300, 8)) @ rng.normal(size=(8, 20)) + 3).astype(np.float32)
+    design = np.column_stack([np.ones(300), x])
+    target = rng.random((300, 2))
+    folds = np.arange(300) % 3
+    whole = [*fit_pca(x, 4, np.random.default_rng(1)), *fit_ridge(design, target, folds)]
+    monkeypatch.setattr(rows, "BLOCK", 20 * 70)  # 5 blocks, the last one smaller
+    cut = [*fit_pca(x, 4, np.random.default_rng(1)), *fit_ridge(design, target, folds)]
+    assert len(list(rows.cut_rows(300, 20))) == 5
+    for one, other in zip(cut, whole, strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-5)
 
 
 def test_pca_gives_uncorrelated_columns_of_unit_variance(rng):

@@ -13,8 +13,8 @@ def test_the_bench_times_a_small_router(runner, tmp_path):
     assert actual["train_s"] > 0 and actual["route_s"] > 0 and actual["peak_gb"] > 0
 
 
-def test_rows_need_more_tokens_for_some_than_for_others():
-    data = make_rows(800, 8, 0)
+def test_rows_need_more_tokens_for_some_than_for_others(tmp_path):
+    data = make_rows(800, 8, 0, tmp_path)
     accuracy = data.scores.mean(axis=0)
     assert (accuracy[1:] > accuracy[:-1]).all() and accuracy[0] < 0.5 < accuracy[-1]
     assert len(set(data.image_ids)) == 100

@@ -85,7 +85,7 @@ def test_join_keeps_rows_together(make_folder):
     assert split.checkpoint == "a" * 16
     assert split.data.scores.tolist() == [[1, 0], [0, 1], [0, 0]]
     assert split.data.tokens.tolist() == [[1, 9]] * 3
-    assert split.data.coarse[:, 0, 0].tolist() == [0, 1, 2]
+    assert np.asarray(split.data.coarse)[:, 0, 0].tolist() == [0, 1, 2]
     assert [question.sample_id for question in split.questions] == ["q0", "q1", "q2"]
     assert split.answers.tolist() == [["1", "9"]] * 3
     assert split.data.meta is None
