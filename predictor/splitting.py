@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, NameArray
+from predictor.rows import Features
 
 NEAR = (0.2, 0.1, 0.05, 0.02, 0.01)
 """Largest distance of near-equal pictures, as a share of the data set's own spread.
@@ -33,7 +34,7 @@ MOST_PAIRS = 1024
 
 
 def group_pictures(
-    image_ids: NameArray, coarse: FloatArray, distances: Sequence[float] = NEAR
+    image_ids: NameArray, coarse: Features, distances: Sequence[float] = NEAR
 ) -> IntArray:
     """Find rows that are about equal or near-equal pictures.
 
@@ -57,7 +58,7 @@ def group_pictures(
     _, first, owner = np.unique(
         np.asarray(image_ids).astype(str), return_index=True, return_inverse=True
     )
-    pictures = coarse.reshape(len(coarse), -1)[first].astype(np.float32)  # [p, t * D]
+    pictures = coarse[first].reshape(len(first), -1).astype(np.float32)  # [p, t * D]
     pictures -= pictures.mean(axis=0)
     spread = float(np.sqrt(np.mean(np.sum(pictures**2, axis=1))))
     for distance in distances:

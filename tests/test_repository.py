@@ -70,7 +70,7 @@ FLOORS = {
         {"sources", "labelling", "importing", "audit"},
     ),
     "predictor": (
-        {"data", "splitting"},
+        {"data", "rows", "splitting"},
         {"routers", "routing_metrics"},
         {"features", "policy", "report"},
         {"bundle"},

@@ -109,18 +109,20 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
     """
     import numpy as np
 
+    from predictor.data import first_of_images
     from predictor.splitting import group_pictures
 
     kept: list[LabelledSplit] = []
     # One after the other, so that a split without its followers comes out as it does with them.
     for name, split in zip(SPLITS, splits, strict=False):
         several = [one.data for one in (*kept, split)]
-        pictures = group_pictures(
-            np.concatenate([data.image_ids for data in several]),
-            np.concatenate([data.coarse for data in several]),
-        )
-        known, own = np.split(pictures, [len(pictures) - len(split.data)])
-        rows = np.flatnonzero(~np.isin(own, known))
+        # A row of every image, since the tokens of all rows may not fit into memory.
+        once = [first_of_images(data.image_ids) for data in several]
+        names = [data.image_ids[rows] for data, rows in zip(several, once, strict=True)]
+        tokens = [data.coarse[rows] for data, rows in zip(several, once, strict=True)]
+        pictures = group_pictures(np.concatenate(names), np.concatenate(tokens))
+        known, own = np.split(pictures, [len(pictures) - len(once[-1])])
+        rows = np.flatnonzero(np.isin(split.data.image_ids, names[-1][~np.isin(own, known)]))
         if not len(rows):
             raise ValueError(f"the {name} split has no image of its own: nothing would be left")
         taken = split.data.take(rows)
