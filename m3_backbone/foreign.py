@@ -40,7 +40,10 @@ def third_party(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        # A panic of Rust, as tokenizers ends in, is no Exception; a signal or an exit is no panic.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         logger.debug("%s", what, exc_info=error)
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         cause = cause if len(cause) <= MOST_CHARACTERS else f"{cause[:MOST_CHARACTERS]}..."

@@ -201,6 +201,7 @@ def main(
     from m3_backbone.checkpoints.source import CheckpointSource
     from m3_backbone.training.distributed import group_rank, joined_group
     from scripts.finetuning import recipes
+    from scripts.finetuning.alone import writing_alone
     from scripts.finetuning.start import is_finished, open_start
 
     check_start(model_name, from_scratch, bool(vision_tower or template))
@@ -217,12 +218,13 @@ def main(
     drawn = choose_draw(source.data)
     # Under a LoRA the language model is frozen: half precision is enough to read it.
     dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
-    with joined_group(device):
+    with joined_group(device), writing_alone(out):
         # Before the model, which takes long to open.
         data, skipped = ([], []) if dense else recipes.open_data(source, out, loop, settings)
         loop = replace(loop, purpose=loop.purpose + report_skipped(skipped))
-        start = open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn)
-        start = replace(start, record=record)
+        start = replace(
+            open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn), record=record
+        )
         if dense:
             result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, drawn)
         else:

@@ -3,7 +3,10 @@
 Without torchrun there is one process and everything here does nothing.
 """
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -27,8 +30,10 @@ def joined_group(device: str) -> Iterator[None]:
             becomes another GPU for each process of a machine. One that cannot be used is refused.
     """
     started = "WORLD_SIZE" in os.environ
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent()
     if started and device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(find_device(f"cuda:{os.environ['LOCAL_RANK']}"))
     find_device(device)
     if started:
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
@@ -37,6 +42,17 @@ def joined_group(device: str) -> Iterator[None]:
     finally:
         if started:
             distributed.destroy_process_group()
+
+
+def end_with_parent() -> None:
+    """Let this process be killed when its parent is, so that torchrun leaves no worker behind."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
+
+
+_PR_SET_PDEATHSIG = 1
+"""From sys/prctl.h."""
 
 
 def group_rank() -> int:

@@ -28,6 +28,9 @@ TURNS_PER_SCENE = 8
 TRAINABLE = ("llava", "llava_next")
 CHECKPOINT = "unfinished.pt"
 CHECKED_IMAGES = "images.json"
+LOCK = "unfinished.lock"
+"""Names the process that trains, which holds it locked."""
+
 RECORD = "finetune.log"
 """Says what a folder was trained for; no file that a checkpoint's fingerprint counts."""
 
@@ -136,7 +139,7 @@ def is_finished(out: Path, record: str) -> bool:
         remove_unfinished(out)  # the run may have been killed before it came to that
         return True
     check_output(out, owned=_refuse_filled)
-    check_output(unfinished(out).parent, owned=lambda _: (CHECKPOINT, LOG, CHECKED_IMAGES))
+    check_output(unfinished(out).parent, owned=lambda _: (CHECKPOINT, LOG, CHECKED_IMAGES, LOCK))
     return False
 
 
@@ -176,7 +179,7 @@ def remove_unfinished(out: Path) -> None:
     """Remove what a run has written until it was finished, and nothing that a user put there."""
     folder = unfinished(out).parent
     sweep(folder)
-    for path in (unfinished(out), unfinished(out).with_name(LOG), checked_images(out)):
-        path.unlink(missing_ok=True)
+    for name in (CHECKPOINT, LOG, CHECKED_IMAGES, LOCK):
+        (folder / name).unlink(missing_ok=True)
     with suppress(OSError):  # a user's files keep the folder
         folder.rmdir()

@@ -1,6 +1,7 @@
 """What M3Backbone refuses, and how it says so."""
 
 import pytest
+import torch
 
 from m3_backbone.backbone import M3Backbone
 
@@ -54,3 +55,22 @@ def test_a_tower_that_gives_another_grid_is_refused(backbone, images, monkeypatc
 def test_a_missing_checkpoint_is_reported():
     with pytest.raises(FileNotFoundError, match="no checkpoint folder at"):
         M3Backbone.from_pretrained("./nowhere")
+
+
+@pytest.mark.parametrize("scale", [1, 576])
+def test_a_pyramid_of_nan_is_refused(backbone, pyramids, scale):
+    damaged = {one: level * float("nan") for one, level in pyramids[0].items()}
+    with pytest.raises(ValueError, match="the model's outputs are NaN: its weights or settings"):
+        backbone.generate([damaged], ["red?"], scale)
+    with pytest.raises(ValueError, match="the model's outputs are NaN"):
+        backbone.answer_images([pyramids[0], damaged], [["red?"], ["big?"]], scale)
+
+
+def test_weights_of_nan_are_refused(build_model, build_backbone, images):
+    model = build_model()
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    damaged = build_backbone(model)
+    [pyramid] = damaged.encode(images[:1])
+    with pytest.raises(ValueError, match="the model's outputs are NaN: its weights or settings"):
+        damaged.generate([pyramid], ["red?"], 1)

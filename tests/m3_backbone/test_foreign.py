@@ -38,6 +38,11 @@ def test_what_a_library_raises_is_one_line_with_its_cause(error):
     assert caught.value.__cause__ is error
 
 
+def test_an_interruption_stays_what_it_is():
+    with pytest.raises(KeyboardInterrupt), third_party("it"):
+        raise KeyboardInterrupt
+
+
 def test_a_long_cause_is_cut():
     with pytest.raises(ValueError, match=r"x\.\.\.$") as caught, third_party("it"):
         raise RuntimeError("x" * 9999)

@@ -79,6 +79,20 @@ def test_label_on_a_full_disk_is_one_line_and_goes_on_once_there_is_room(
     assert actual["answer"].equals(expected["answer"])
 
 
+@pytest.mark.parametrize("device", ["meta", "hpu"])
+def test_a_device_that_cannot_be_used_is_one_line(run, tiny_model, tmp_path, runner, device):
+    chosen = ("--model", tiny_model, "--device", device)
+    source, image = run / "sources" / "test" / "questions.jsonl", run / "sources" / "test" / "0.png"
+    out = tmp_path / "new"
+    for call in (
+        ("ask", "--image", image, "--scale", 1, "what ?"),
+        ("label", "--source", source, "--out", out),
+        ("profile", "--limit", 1, "--repeats", 1, "--out", out),
+    ):
+        assert f"device '{device}' cannot be used here: " in refuse(runner, *call, *chosen)
+    assert not out.exists()
+
+
 def test_train_prints_what_budgets_give(run, tmp_path):
     out = tmp_path / "router"
     result = invoke("train", "--run", run, "--kind", "linear", "--out", out, "--json", out / "t")

@@ -1,12 +1,16 @@
 """`m3scale finetune`: trains, resumes, refuses what does not go together."""
 
+import io
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 from transformers import (
@@ -106,6 +110,51 @@ def test_a_missing_font_of_the_wide_draw_is_one_line_before_the_model_loads(fine
     assert done.exit_code == 2
     assert "is missing" in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+def write_unfinished(folder, content):
+    path = folder / "tuned.unfinished" / "unfinished.pt"
+    path.parent.mkdir()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    return path
+
+
+WHOLE = {"format_version": 1, "identity": "", "step": 0, "modules": {}, "optimizers": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read, delete it to train from the start: "),
+        (b"PK\x03\x04 cut", "cannot be read, delete it to train from the start: "),
+        (pickle.dumps({"step": Path("x")}), "cannot be read, delete it to train from the start: "),
+        ([1, 2], "expected identity, modules, optimizers, step"),
+        ({**WHOLE, "format_version": 99}, "it is of another version of m3scale"),
+        (WHOLE, "belongs to another run"),
+    ],
+)
+def test_an_unfinished_run_that_is_damaged_is_one_line_and_stays(finetune, content, message):
+    path = write_unfinished(finetune.folder, content)
+    before = path.read_bytes()
+    done = finetune("--steps", "1")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_run_that_is_cut_short_is_one_line(finetune):
+    buffer = io.BytesIO()
+    torch.save({**WHOLE, "modules": {"weight": torch.zeros(1000)}}, buffer)
+    path = write_unfinished(finetune.folder, buffer.getvalue()[:2000])
+    done = finetune("--steps", "1")
+    assert done.exit_code == 2
+    assert f"{path} cannot be read, delete it to train from the start: " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.fixture

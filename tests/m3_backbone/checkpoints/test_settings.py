@@ -109,3 +109,18 @@ def test_a_tokenizer_that_is_none_is_one_line(folder, text):
     with pytest.raises(ValueError, match="lacks a tokenizer that can be opened: ") as caught:
         M3Backbone.from_pretrained(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_whose_library_panics_is_one_line(folder):
+    path = folder / "tokenizer.json"
+    fields = json.loads(path.read_text())
+    fields["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {},
+    }
+    path.write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="lacks a tokenizer that can be opened: ") as caught:
+        M3Backbone.from_pretrained(folder)
+    assert "\n" not in str(caught.value)

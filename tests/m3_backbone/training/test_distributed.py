@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from m3_backbone.training.distributed import (
@@ -45,6 +46,37 @@ def test_alone_nothing_changes():
         assert (group_rank(), group_size()) == (0, 1)
     assert parameter.grad.tolist() == [1.0, 1.0]
     assert list(prefetch_batches(lambda number: number, 2, 5, 0)) == [2, 3, 4]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_where_there_is_none_is_one_line_under_torchrun_too(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ValueError, match="device 'cuda:1' cannot be used here: ") as caught:
+        with joined_group("cuda"):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+LAUNCHER = """
+import os, time
+from m3_backbone.training.distributed import end_with_parent
+worker = os.fork()
+if worker == 0:
+    end_with_parent()
+    print("ready", flush=True)
+    time.sleep(90)
+os.waitpid(worker, 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process of its parent")
+def test_a_worker_ends_with_the_process_that_started_it():
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout.readline() == "ready\n"
+    launcher.kill()
+    # The pipe ends when the last process that can write to it has ended.
+    assert launcher.communicate(timeout=60) == ("", None)
 
 
 def test_two_processes_share_batches_and_average_gradients(tmp_path):
