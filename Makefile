@@ -67,7 +67,7 @@ lint: $(STAMP)
 check: lint test
 
 fuzz: $(STAMP)
-	$(BIN)/python -m scripts.fuzzing.run --seconds 600
+	$(BIN)/python -m scripts.fuzzing.run --seconds 600 --workers 2
 
 kills: $(STAMP)
 	$(BIN)/python -m scripts.fuzzing.kills --seed 1 --workers 2

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from m3_backbone.serialization import sha256, to_json
+from scripts.fuzzing.artefacts import ARTEFACTS, sign_router
 from scripts.fuzzing.interface import DRAWS, Drawn, Work
 from scripts.fuzzing.values import (
     change_bytes,
@@ -53,7 +53,7 @@ def options(draw: random.Random, world: World) -> Call:
     value = {"number": draw_number, "text": draw_text, "path": draw_path}[kind](draw)
     arguments = [*base.split(), name, value]
     # compact rewrites the folder that it reads.
-    out = [value] if name in ("--out", "--json") or command == "compact" else []
+    out = [value] if name in ("--out", "--json") or command in ("compact", "features") else []
     if "--out" not in arguments and command in WRITES:
         arguments += ["--out", "fresh"]
         out.append("fresh")
@@ -122,21 +122,9 @@ def router(draw: random.Random, world: World) -> Call:
         files[name] = change_bytes(draw, files[name])
     # Unsigned, the first hash that is checked would refuse nearly all of them.
     if draw.random() < 0.6:
-        _sign(files)
+        sign_router(files)
     changed = {f"runs/router/{name}": content for name, content in files.items()}
     return Call(("verify", "--router", "runs/router"), changed)
-
-
-def _sign(files: dict[str, bytes]) -> None:
-    """Make the hashes of a router right, as somebody would who wants it to be read."""
-    try:
-        config = json.loads(files["config.json"])
-        # The hash of the config is made of all of it but itself.
-        config.pop("config_sha256", None)
-        config["sha256"] = {name: sha256(files[name]) for name in config["sha256"]}
-        files["config.json"] = to_json({**config, "config_sha256": sha256(to_json(config))})
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return  # it cannot be signed: it is refused for that
 
 
 def destination(draw: random.Random, world: World) -> Call:
@@ -169,14 +157,18 @@ def picture(draw: random.Random, world: World) -> Call:
     return Call(call, {"p.png": content})
 
 
-def _call_of(function: Callable[[random.Random], Drawn]) -> Generator:
+def _call_of(function: Callable[[random.Random, World], Drawn]) -> Generator:
     def generate(draw: random.Random, world: World) -> Call:
-        what, files, work = function(draw)
+        what, files, work = function(draw, world)
         # A wrong type handed to a function of Python is the caller's defect, and told as one.
-        typed = (TypeError,) if what.startswith("M3Backbone") else ()
+        typed = (TypeError,) if what.startswith(("M3Backbone", "AdaptiveM3")) else ()
         return Call((what,), files, work=work, refusals=(ValueError, OSError, *typed))
 
     return generate
+
+
+def _alone(function: Callable[[random.Random], Drawn]) -> Callable[[random.Random, World], Drawn]:
+    return lambda draw, _: function(draw)
 
 
 def _line(row: Any) -> str:
@@ -239,6 +231,18 @@ OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
             ("--device", "text"),
             ("--max-new-tokens", "number"),
             ("--token-budget", "number"),
+            ("--engine", "text"),
+        ],
+    ),
+    "features": (
+        "--outcomes runs/imported --source questions.jsonl",
+        [
+            ("--outcomes", "path"),
+            ("--source", "path"),
+            ("--image-folder", "path"),
+            ("--batch", "number"),
+            ("--column", "text"),
+            ("--model", "path"),
         ],
     ),
     "ask": (
@@ -269,7 +273,12 @@ OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
             ("--outcomes", "path"),
             ("--calibration", "path"),
             ("--run", "path"),
+            ("--split", "text"),
         ],
+    ),
+    "ablate": (
+        "--outcomes runs/outcomes --kind linear --seeds 1",
+        [("--split", "text"), ("--outcomes", "path"), ("--seed", "number"), ("--json", "path")],
     ),
     "profile": (
         "--limit 0",
@@ -292,7 +301,16 @@ OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
         ],
     ),
     "convert": ("checkpoint", [("--to", "text")]),
-    "report": ("--run runs", [("--run", "path"), ("--seeds", "number"), ("--profile", "path")]),
+    "report": (
+        "--run runs",
+        [
+            ("--run", "path"),
+            ("--seeds", "number"),
+            ("--profile", "path"),
+            ("--split", "text"),
+            ("--outcomes", "path"),
+        ],
+    ),
     "push": ("runs/router", [("--token", "text")]),
     "pull": ("nobody/nothing", [("--revision", "text")]),
 }
@@ -321,6 +339,7 @@ GENERATORS: Final[dict[str, tuple[Generator, int]]] = {
     "destination": (destination, 4),
     "source": (source, 2),
     "picture": (picture, 1),
-    **{name: (_call_of(function), share) for name, (function, share) in DRAWS.items()},
+    **{name: (_call_of(function), share) for name, (function, share) in ARTEFACTS.items()},
+    **{name: (_call_of(_alone(function)), share) for name, (function, share) in DRAWS.items()},
 }
 """Name -> generator, and its share of the calls."""

@@ -20,7 +20,7 @@ from typing import Literal
 
 Kind = Literal["none", "kill", "EIO", "ENOSPC"]
 SOURCE = Path(__file__).with_name("faults.c")
-PATIENCE = 120.0
+PATIENCE = 300.0
 """A run that takes longer hangs [seconds]."""
 
 LIBRARY = "M3SCALE_FAULTS"

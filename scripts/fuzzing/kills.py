@@ -4,10 +4,12 @@ Afterwards the old artefact or the new one must be there, whole; the next run mu
 nothing else may be left.
 """
 
+import importlib
 import multiprocessing
 import os
 import random
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +27,18 @@ from scripts.terminal.output import print_table
 
 KINDS: tuple[Kind, ...] = ("kill", "EIO", "ENOSPC")
 MODULE = "scripts.fuzzing.kills"
+IMPORTED = (
+    "labels.labelling.run",
+    "predictor.adaptive",
+    "predictor.evaluation.experiment",
+    "predictor.report.report",
+    "predictor.training.train",
+    "scripts.finetuning.recipes",
+    "scripts.stages.label",
+    "scripts.stages.profile",
+    "scripts.stages.report",
+    "sklearn.linear_model",
+)
 
 
 @dataclass(frozen=True)
@@ -87,28 +101,32 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         load_faults(MODULE, Path(folder))
         _import_all()
-        commands = list(only or JOBS)
-        findings = disturb(Path(folder), commands, (moments, writes, seed), workers)
-    counts = _count(findings)
-    print_table(["", "fault", "runs", "old", "new", "unfinished", "problems"], counts)
-    problems = [one for one in findings if one.problem]
-    for one in problems[:50]:
+        head = {"commit": describe_commit(), "seed": seed, "moments": moments}
+        findings: list[Finding] = []
+        plan = moments, writes, seed
+        for found in disturb(Path(folder), list(only or JOBS), plan, workers):
+            findings += found
+            if json_file:  # after each command, so that what is done is not lost
+                problems = [str(one) for one in findings if one.problem]
+                write_json(json_file, {**head, "kills": _count(findings), "problems": problems})
+    columns = ["", "fault", "runs", "old", "new", "unfinished", "problems"]
+    print_table(columns, _count(findings))
+    faulty = [one for one in findings if one.problem]
+    for one in faulty[:50]:
         click.echo(f"{one.command} {one.fault}: {one.problem}")
-    if json_file:
-        content = {"commit": describe_commit(), "seed": seed, "moments": moments, "kills": counts}
-        write_json(json_file, {**content, "problems": [str(one) for one in problems]})
-    if problems:
+    if faulty:
         raise SystemExit(1)
 
 
 def _import_all() -> None:
     """Import what the commands import when they are run, so that no child has to."""
-    import scripts.finetuning.recipes  # noqa: F401 - all of these
+    for name in IMPORTED:
+        importlib.import_module(name)
 
 
 def disturb(
     folder: Path, commands: list[str], plan: tuple[int, int | None, int], workers: int
-) -> list[Finding]:
+) -> Iterator[list[Finding]]:
     """Run commands and disturb each at many moments.
 
     Args:
@@ -117,21 +135,21 @@ def disturb(
         plan: kills by time, most writes that are broken, seed.
         workers: processes.
 
-    Returns:
-        What became of each run.
+    Yields:
+        What became of each run of a command; the commands in their order.
     """
     base = folder / "base"
     base.mkdir()
     build_base(base, commands)
-    known = {name: _know(JOBS[name], base, folder / name) for name in commands}
-    tasks = [
-        (folder, name, known[name], fault)
-        for name in commands
-        for fault in plan_faults(known[name].run, *plan)
-    ]
     context = multiprocessing.get_context("fork")
     with context.Pool(workers, initializer=begin_counting) as pool:
-        return list(pool.imap(_try_fault, tasks))
+        for name in commands:
+            known = _know(JOBS[name], base, folder / name)
+            tasks = [(folder, name, known, fault) for fault in plan_faults(known.run, *plan)]
+            begun = time.monotonic()
+            yield list(pool.imap(_try_fault, tasks))
+            spent = time.monotonic() - begun
+            click.echo(f"{name}: {len(tasks)} runs, {spent:.0f} s, {known.run.writes} writes")
 
 
 def plan_faults(run: Run, moments: int, writes: int | None, seed: int) -> Iterator[Fault]:

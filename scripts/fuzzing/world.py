@@ -183,8 +183,8 @@ def _run_commands(world: World) -> None:
     runs = world.home / "runs"
     other = str(runs / "calibration")
     calls = (
-        ["label", "--source", "scenes:router-train", "--limit", "60", "--out", str(world.outcomes)],
-        ["label", "--source", "scenes:calibration", "--limit", "40", "--out", other],
+        ["label", "--source", "scenes:router-train", "--limit", "6", "--out", str(world.outcomes)],
+        ["label", "--source", "scenes:calibration", "--limit", "3", "--out", other],
         ["import", "--table", str(world.home / "table.csv"), "--out", str(runs / "imported")],
         [
             *("train", "--outcomes", str(world.outcomes), "--calibration", other, "--no-tune"),

@@ -1,5 +1,6 @@
 """Bad input in small: what the harness tells apart, and twenty seconds of it with fixed seeds."""
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import pytest
 
 from scripts.fuzzing.calls import GENERATORS, Call
 from scripts.fuzzing.harness import find_lost, run_call
-from scripts.fuzzing.run import fuzz
+from scripts.fuzzing.run import Plan, Result, fuzz
 from scripts.fuzzing.world import World, copy_tree, read_tree
 
 
@@ -74,13 +75,21 @@ def test_only_what_was_accepted_may_write_and_only_there():
     assert find_lost(before, {**before, ".x.writing": ("1", "")}, call, "refused") == [".x.writing"]
 
 
+def test_what_two_processes_found_is_added_up():
+    whole = Result({"a": Counter(refused=2)}, [], {1, 2}, Counter(a=0.5))
+    whole.add(Result({"a": Counter(refused=1, hang=1)}, [{"seed": 7}], {2, 3}, Counter(a=1.0)))
+    assert whole.counts == {"a": {"refused": 3, "hang": 1}}
+    assert (whole.faults, whole.seen) == ([{"seed": 7}], {1, 2, 3})
+    assert whole.seconds == {"a": 1.5}
+
+
 def test_bad_input_ends_in_clean_refusals(tmp_path):
     # Without those that open a model for every call, or for the first one.
     quick = [name for name in GENERATORS if name not in ("checkpoints", "model")]
-    counts, faults, distinct = fuzz(tmp_path, 20.0, 150, seed=0, own_process=0.0, only=quick)
-    assert faults == []
-    assert distinct > 20
-    assert sum(count["refused"] for count in counts.values()) > 10
+    result = fuzz(tmp_path, Plan(20.0, 150, seed=0, own_process=0.0, only=quick))
+    assert result.faults == []
+    assert len(result.seen) > 20
+    assert sum(count["refused"] for count in result.counts.values()) > 10
 
 
 @pytest.mark.parametrize("text", ["\ud800", "\udfff", "a\x00b", "wh\udcffat", "🦜"])
