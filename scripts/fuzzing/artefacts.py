@@ -5,12 +5,15 @@ import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from m3_backbone.serialization import sha256, to_json
 from scripts.fuzzing.interface import Drawn
 from scripts.fuzzing.values import LEAVES, change_bytes, change_json, draw_text, to_text
 from scripts.fuzzing.world import World
+
+if TYPE_CHECKING:
+    from m3_backbone.training.loop import TrainingLoop
 
 ROUTER: Final = "runs/router"
 
@@ -127,7 +130,7 @@ def draw_unfinished(draw: random.Random, world: World) -> Drawn:
     torch.save(state, target)
     content = target.getvalue()
     content = change_bytes(draw, content) if draw.random() < 0.5 else content
-    return "TrainingLoop", {"u.pt": content}, lambda home: _train(home / "u.pt")
+    return "TrainingLoop", {"u.pt": content}, lambda home: _open_loop(home / "u.pt")
 
 
 def _change(draw: random.Random, value: Any) -> Any:
@@ -146,26 +149,26 @@ def _change(draw: random.Random, value: Any) -> Any:
 
 @cache
 def _save_unfinished() -> bytes:
+    """Train two weights for two steps, and give what is kept of it."""
     import tempfile
 
+    import torch
+
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "u.pt")
-        _train(path)
-        return path.read_bytes()
+        loop = _open_loop(Path(folder, "u.pt"))
+        for _ in loop.steps(""):
+            loop.modules[0](torch.ones(1, 2)).sum().backward()
+        return loop.checkpoint.read_bytes()
 
 
-def _train(path: Path) -> None:
-    """Train two weights for two steps, from where the file leaves off."""
+def _open_loop(path: Path) -> "TrainingLoop":
     import torch
 
     from m3_backbone.training.loop import TrainingLoop
     from m3_backbone.training.settings import LoopSettings
 
-    module = torch.nn.Linear(2, 2)
     settings = LoopSettings(steps=2, quiet=True)
-    loop = TrainingLoop([(module, 0.1)], settings, path, "a test")
-    for _ in loop.steps(""):
-        module(torch.ones(1, 2)).sum().backward()
+    return TrainingLoop([(torch.nn.Linear(2, 2), 0.1)], settings, path, "a test")
 
 
 ARTEFACTS: Final[dict[str, tuple[Callable[[random.Random, World], Drawn], int]]] = {

@@ -4,7 +4,6 @@ Afterwards the old artefact or the new one must be there, whole; the next run mu
 nothing else may be left.
 """
 
-import importlib
 import multiprocessing
 import os
 import random
@@ -27,18 +26,6 @@ from scripts.terminal.output import print_table
 
 KINDS: tuple[Kind, ...] = ("kill", "EIO", "ENOSPC")
 MODULE = "scripts.fuzzing.kills"
-IMPORTED = (
-    "labels.labelling.run",
-    "predictor.adaptive",
-    "predictor.evaluation.experiment",
-    "predictor.report.report",
-    "predictor.training.train",
-    "scripts.finetuning.recipes",
-    "scripts.stages.label",
-    "scripts.stages.profile",
-    "scripts.stages.report",
-    "sklearn.linear_model",
-)
 
 
 @dataclass(frozen=True)
@@ -120,8 +107,17 @@ def main(
 
 def _import_all() -> None:
     """Import what the commands import when they are run, so that no child has to."""
-    for name in IMPORTED:
-        importlib.import_module(name)
+    import sklearn.linear_model  # noqa: F401
+
+    import labels.labelling.run  # noqa: F401
+    import predictor.adaptive  # noqa: F401
+    import predictor.evaluation.experiment  # noqa: F401
+    import predictor.report.report  # noqa: F401
+    import predictor.training.train  # noqa: F401
+    import scripts.finetuning.recipes  # noqa: F401
+    import scripts.stages.label  # noqa: F401
+    import scripts.stages.profile  # noqa: F401
+    import scripts.stages.report  # noqa: F401
 
 
 def disturb(
