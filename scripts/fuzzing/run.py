@@ -6,7 +6,7 @@ import random
 import resource
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -61,7 +61,7 @@ class Result:
     counts: dict[str, Counter[str]]
     faults: list[dict[str, Any]] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, other: "Result") -> None:
         """Take in what another process found."""
@@ -69,7 +69,8 @@ class Result:
             self.counts[name].update(count)
         self.faults += other.faults
         self.seen |= other.seen
-        self.seconds.update(other.seconds)
+        for name, seconds in other.seconds.items():
+            self.seconds[name] += seconds
 
 
 @click.command()
