@@ -91,7 +91,8 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
     array([0, 1])
     """
     p, c = _broadcast(probabilities, costs)
-    if not 0 <= lam < np.inf:
+    # Above it the product with a cost may be infinite; an int may even be no float.
+    if not 0 <= lam < 1e300:
         raise ValueError(f"lambda must be a finite number >= 0, got {lam}")
     utility = p - lam * c
     best = utility.max(axis=1, keepdims=True)

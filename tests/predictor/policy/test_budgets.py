@@ -45,7 +45,7 @@ def test_choose_takes_costs_per_row():
     assert choose(probabilities, costs, 0.05).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("lam", [-0.1, np.nan, np.inf])
+@pytest.mark.parametrize("lam", [-0.1, np.nan, np.inf, 10**400])
 def test_choose_refuses_an_impossible_lambda(lam):
     with pytest.raises(ValueError, match="lambda must be a finite number >= 0"):
         choose(np.ones((1, 3)), COSTS, lam)
