@@ -33,11 +33,16 @@ main(["compact", sys.argv[1]])
 """
 
 
+def mind_signals():
+    # These tests may run in the background of a shell, whose children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop(tmp_path, number, then="raise"):
     """Signal a command while it writes; give its exit code, stderr and what it left."""
     command = [sys.executable, "-c", WAITING.format(then=then), str(tmp_path / "out")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, **pipes, preexec_fn=mind_signals) as process:
         assert process.stdout.readline() == "writing\n"
         process.send_signal(number)
         _, error = process.communicate(timeout=30)
@@ -58,7 +63,10 @@ def test_a_signal_ends_a_command_in_one_line_with_nothing_left(tmp_path, number,
 def test_labelling_is_interrupted_in_one_line(tmp_path, number, code):
     command = [sys.executable, "-m", "scripts.cli", "label", "--quiet", "--source", "scenes:test"]
     process = subprocess.Popen(
-        [*command, "--limit", "400", "--out", tmp_path / "run"], stderr=subprocess.PIPE, text=True
+        [*command, "--limit", "400", "--out", tmp_path / "run"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=mind_signals,
     )
     while not list(tmp_path.glob("run/parts/part-*")):
         time.sleep(0.05)
