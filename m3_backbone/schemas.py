@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from m3_backbone.serialization import to_json
+from m3_backbone.serialization import show, to_json
 
 T = TypeVar("T")
 
@@ -25,9 +25,6 @@ WORDS = {
     "unexpected_keyword_argument": "is unknown",
 }
 """Pydantic's name of a problem -> how a user would say it."""
-
-LONGEST = 80
-"""Characters of a value that a message shows."""
 
 _make_reader: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 """Kept, as making one takes longer than reading a file, and a run has thousands of files."""
@@ -78,6 +75,4 @@ def _first_problem(error: ValidationError) -> str:
     field = ".".join(map(str, problem["loc"]))
     if problem["type"] in WORDS:
         return f"{field!r} {WORDS[problem['type']]}"
-    came = ascii(problem["input"])
-    came = came if len(came) <= LONGEST else f"{came[:LONGEST]}..."
-    return f"{field!r}: {expected}, not {came}"
+    return f"{field!r}: {expected}, not {show(problem['input'])}"

@@ -3,8 +3,16 @@
 import hashlib
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from typing import Any
+
+LONGEST = 80
+"""Characters of a value that a message shows."""
+
+_brief = reprlib.Repr()
+_brief.maxlevel = 3
+_brief.maxstring = _brief.maxother = LONGEST
 
 
 def sha256(content: bytes) -> str:
@@ -88,3 +96,16 @@ def to_json(value: Mapping[str, Any]) -> bytes:
         The text, keys sorted, as UTF-8.
     """
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def show(value: object) -> str:
+    """Write a value for a message, at most `LONGEST` characters of it.
+
+    >>> show("a" * 1000)[-5:], len(show("a" * 1000))
+    ("aaaa'", 80)
+    """
+    try:
+        text = _brief.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a number of many digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

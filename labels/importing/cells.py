@@ -8,6 +8,8 @@ import math
 import re
 from typing import Any
 
+from m3_backbone.serialization import show
+
 Record = dict[str, Any]
 """One row of a file, or an answer in our fields.
 
@@ -19,16 +21,6 @@ MOST_TOKENS = 2**31 - 1
 """Largest count that a column of a table holds."""
 
 HALF = re.compile("[\ud800-\udfff]")
-SHOWN = 80
-
-
-def show(value: object) -> str:
-    """Write a value for a message, 80 characters at most."""
-    try:
-        text = ascii(value)
-    except ValueError:  # a whole number of thousands of digits
-        return "a number of many digits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def read_text(value: object, where: str) -> str:

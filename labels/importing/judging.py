@@ -7,10 +7,11 @@ source of questions, by sample id.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from labels.importing.cells import Record, read_name, read_text, read_texts, show
+from labels.importing.cells import Record, read_name, read_text, read_texts
 from labels.metrics.choice import right_options
 from labels.metrics.registry import check_scorable, score_answer
 from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question
+from m3_backbone.serialization import show
 
 Questions = Mapping[str, Question]
 """Sample id -> its question."""

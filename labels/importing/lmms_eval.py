@@ -9,11 +9,11 @@ from binascii import Error
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labels.importing.cells import Record, read_count, read_name, read_text, read_texts, show
+from labels.importing.cells import Record, read_count, read_name, read_text, read_texts
 from labels.importing.verdicts import find_verdicts
 from labels.questions import LETTERS, image_fingerprint, join_fingerprints
 from m3_backbone.images import decode_image
-from m3_backbone.serialization import short_hash
+from m3_backbone.serialization import short_hash, show
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "sample_id": ("doc_id",),

@@ -2,13 +2,12 @@
 
 `datasets`, pandas, CSV and JSON write the same thing in many forms: numbers that became floats,
 nulls as NaN, lists as text, lists of dicts, a dict of lists. What has no such form is refused, and
-never shown longer than `LONGEST`. Cells of images are read in `labels.sources.image_cells`.
+never shown at length. Cells of images are read in `labels.sources.image_cells`.
 """
 
 import ast
 import math
 import re
-import reprlib
 import warnings
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,10 +16,7 @@ from typing import Any
 import numpy as np
 
 from labels.questions import LETTERS
-from m3_backbone.serialization import parse_json
-
-LONGEST = 80
-"""Characters of a cell that a message shows."""
+from m3_backbone.serialization import parse_json, show
 
 DEEPEST = 4
 """Lists within lists that are still read as one list of answers."""
@@ -35,20 +31,6 @@ QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 ITEM = re.compile(rf"\s*({QUOTED}|[^\s,'\"\[\]]+)(?:\s*,\s*|\s+|(?=\])|$)", re.DOTALL)
 WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 NOTHING = frozenset(("None", "null", "nan", "NaN"))
-
-_brief = reprlib.Repr()
-_brief.maxlevel = 3
-_brief.maxstring = _brief.maxother = LONGEST
-
-
-def show(cell: object) -> str:
-    """Write a cell for a message, at most `LONGEST` characters of it.
-
-    >>> show("a" * 1000)[-5:], len(show("a" * 1000))
-    ("aaaa'", 80)
-    """
-    text = _brief.repr(cell)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def misfit(where: str, expected: str, cell: object) -> str:

@@ -14,13 +14,14 @@ from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
 from labels.scenes.draws import Draw, find_draw
 from labels.scenes.vocabulary import REPHRASED
-from labels.sources.cells import read_text, show
+from labels.sources.cells import read_text
 from labels.sources.columns import REQUIRED_COLUMNS, map_columns, take_cell
 from labels.sources.files.folders import open_files
 from labels.sources.files.joining import join
 from labels.sources.files.table import Record
 from labels.sources.opening import SPLIT_COLUMN, Opened, open_source
 from labels.sources.rows import Fields, ImageColumn, image_cell, make_question
+from m3_backbone.serialization import show
 
 SCENES_IMAGES = 100
 

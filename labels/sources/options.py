@@ -4,7 +4,8 @@ import re
 
 from labels.metrics.score import normalise_text
 from labels.questions import LETTERS
-from labels.sources.cells import misfit, read_whole, show
+from labels.sources.cells import misfit, read_whole
+from m3_backbone.serialization import show
 
 LETTER = re.compile(r"\(?([A-Za-z])\)?[.):]?")
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from m3_backbone.serialization import show
 from predictor.data import FloatArray
 
 ANY = "*"
@@ -90,7 +91,7 @@ def _check_names(found: list[str], axes: Mapping[str, str], optional: Collection
     if unknown or missing or len(set(found)) != len(found):
         wrong = unknown or missing or found
         why = "is unknown" if unknown else "is missing" if missing else "is there twice"
-        raise ValueError(f"the array {ascii(wrong[0])[:80]} {why}")
+        raise ValueError(f"the array {show(wrong[0])} {why}")
 
 
 def _read_array(content: bytes, name: str, axes: str, lengths: dict[str, int]) -> FloatArray:

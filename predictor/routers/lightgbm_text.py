@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from m3_backbone.serialization import show
 from predictor.routers.base import MOST_FEATURES
 from predictor.routers.forest import MOST_LEAVES, Forest, join_forests
 
@@ -59,7 +60,7 @@ def _read_fields(text: str, wanted: dict[str, str]) -> dict[str, str]:
         fields[name] = value
     for name, value in wanted.items():
         if fields.get(name, value) != value:
-            raise ValueError(f"a LightGBM model with {name}={ascii(fields[name])[:80]} is not ours")
+            raise ValueError(f"a LightGBM model with {name}={show(fields[name])} is not ours")
     return fields
 
 

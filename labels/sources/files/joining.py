@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from labels.sources.cells import read_text, show
+from labels.sources.cells import read_text
 from labels.sources.files.table import Record, Rows, Table
+from m3_backbone.serialization import show
 
 
 def join(questions: Table, answers: Table, keys: Sequence[str]) -> Table:

@@ -6,10 +6,9 @@ Parsed by Python's own parser, which names what is wrong with a file and does no
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from labels.sources.cells import show
 from labels.sources.files.table import Record, Rows, Table
 from labels.sources.files.texts import Places, skip_mark
-from m3_backbone.serialization import parse_json
+from m3_backbone.serialization import parse_json, show
 
 KEYS = ("id", "sample_id")
 """Columns of the keys where a file holds {key: row}."""

@@ -17,8 +17,8 @@ from labels.sources.cells import (
     read_text,
     read_texts,
     read_whole,
-    show,
 )
+from m3_backbone.serialization import show
 
 WHERE = "sample 'a', column 'b'"
 READERS = (read_text, read_texts, read_options, read_whole)
