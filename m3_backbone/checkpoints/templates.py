@@ -28,21 +28,22 @@ def find_template(folder: Path, tokenizer: PreTrainedTokenizerBase) -> str | Non
     read: Any = ProcessorMixin.get_processor_dict
     with third_party(f"{folder} holds processor settings that cannot be read"):
         settings, _ = read(folder, local_files_only=True)
-    named = settings.get("chat_template")
-    template = named.get("default") if isinstance(named, dict) else named
+    template: str | None = _pick_default(settings.get("chat_template"))
     if template is not None and not isinstance(template, str):
         raise ValueError(f"{folder}: chat_template must be a text, got {type(template).__name__}")
-    return template if template or not _takes_images(tokenizer) else _text_of(tokenizer)
+    if not template and _takes_images(tokenizer):
+        template = _pick_default(tokenizer.chat_template)
+    return template
 
 
-def _text_of(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    named: Any = tokenizer.chat_template
-    return named.get("default") if isinstance(named, dict) else named
+def _pick_default(template: Any) -> Any:
+    """Of several templates with names take the one called `default`."""
+    return template.get("default") if isinstance(template, dict) else template
 
 
 def _takes_images(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Tell whether the tokenizer's template writes something for an image."""
-    template = _text_of(tokenizer)
+    template = _pick_default(tokenizer.chat_template)
     marker = getattr(tokenizer, "image_token", None) or "<image>"
     try:
         written = tokenizer.apply_chat_template(PROBE, chat_template=template, tokenize=False)

@@ -138,5 +138,9 @@ def _encode(
 def _content_key(image: Image.Image | PreparedImage) -> str:
     if isinstance(image, PreparedImage):
         return str(id(image))  # whoever prepares images ahead knows which are equal
-    # The size too: images of other shapes may have the same bytes.
+    return hash_pixels(image)
+
+
+def hash_pixels(image: Image.Image) -> str:
+    """Hash an image's size and pixels; images of other shapes may have the same bytes."""
     return sha256(f"{image.size}".encode() + image.tobytes())

@@ -27,8 +27,8 @@ from m3_backbone.hosts.anyres import CropLayout, count_visual_tokens
 from m3_backbone.hosts.config import crop_layout, trained_scales
 from m3_backbone.hosts.host import find_host
 from m3_backbone.images import check_image
+from m3_backbone.inference.encoding import hash_pixels
 from m3_backbone.scales import check_scale
-from m3_backbone.serialization import sha256
 
 VISUAL_TOKENS = "visual_tokens"
 """The one key of `mm_processor_kwargs`: visual tokens per image crop."""
@@ -211,6 +211,5 @@ def _check_embeddings(images: ImageEmbeddingItems, asked: Mapping[str, object]) 
 
 
 def _find_key(image: Any) -> torch.Tensor:
-    """Hash an image [32 bytes]; the size too, as images of other shapes may have the same bytes."""
-    digest = sha256(f"{image.size}".encode() + image.tobytes())
-    return torch.frombuffer(bytearray.fromhex(digest), dtype=torch.uint8)
+    """Hash an image [32 bytes]."""
+    return torch.frombuffer(bytearray.fromhex(hash_pixels(image)), dtype=torch.uint8)

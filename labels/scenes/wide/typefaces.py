@@ -3,13 +3,14 @@
 The same files give the same pictures on every machine, so another file is refused.
 """
 
-import hashlib
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import ImageFont
+
+from m3_backbone.serialization import sha256
 
 MASTER_PIXELS = 96
 HASH_DIGITS = 16
@@ -83,7 +84,7 @@ def find_file(family: str) -> Path:
         raise ValueError(
             f"the font {font.path} of the package {font.package} is missing; {advice}"
         ) from error
-    digest = hashlib.sha256(content).hexdigest()[:HASH_DIGITS]
+    digest = sha256(content)[:HASH_DIGITS]
     if digest != font.digest:
         raise ValueError(
             f"the font {path} is not the one of the wide draw (SHA-256 {digest}..., expected "
