@@ -56,8 +56,9 @@ study: $(STAMP)
 	$(BIN)/m3scale demo --out runs/study --train-images 4000 --calibration-images 2000 \
 	  --test-images 2000 --outside-images 300 --rephrased-images 200 --seeds 5 --studies
 
+# A process for every core, with one thread each; the tests of a file share what they set up.
 test: $(STAMP)
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
