@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from m3_backbone.serialization import one_line
+
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What is opened. Pillow knows more, some of which it hands to other programs, as EPS."""
 
@@ -79,8 +81,7 @@ def pillow_errors(name: str) -> Iterator[None]:
     except Exception as error:
         # Its readers raise whatever damage makes of their code: OSError, SyntaxError, struct.error,
         # RuntimeError, KeyError, MemoryError and more; no list of them would be complete.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name} is damaged or cut short: {reason:.200}") from error
+        raise ValueError(f"{name} is damaged or cut short: {one_line(error):.200}") from error
 
 
 def to_rgb(image: Image.Image, name: str) -> Image.Image:

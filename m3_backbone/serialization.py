@@ -98,6 +98,15 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
+def one_line(error: BaseException) -> str:
+    """Write what a library says of an error in one line; where it says nothing, the error's kind.
+
+    >>> one_line(KeyError()), one_line(ValueError("two", "lines"))
+    ('KeyError', "('two', 'lines')")
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def show(value: object) -> str:
     """Write a value for a message, at most `LONGEST` characters of it.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from labels.importing.cells import Record, read_count, read_text, read_texts
 from labels.importing.lmms_eval import name_images
+from m3_backbone.serialization import one_line
 
 ATTACHMENT = "attachment://"
 VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
@@ -38,8 +39,7 @@ def read_eval(path: Path) -> Record:
         log: Record = read_eval_log(str(path)).model_dump(mode="json")
     # It raises whatever the parts of a damaged archive raise, from zipfile to pydantic.
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path}: expected a log of inspect-ai: {reason}") from error
+        raise ValueError(f"{path}: expected a log of inspect-ai: {one_line(error):.160}") from error
     return log
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.importing.cells import Record
-from m3_backbone.serialization import parse_json
+from m3_backbone.serialization import one_line, parse_json
 
 LONGEST_CELL = 2**24
 """Characters of a cell, such as an image in base64."""
@@ -74,8 +74,7 @@ def _read_excel(path: Path) -> list[Record]:
         book.close()
     # A damaged file makes openpyxl raise whatever its parts raise: KeyError, ParseError, TypeError.
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected an Excel table: {reason}") from error
+        raise ValueError(f"{path}: expected an Excel table: {one_line(error)}") from error
     return _name_cells(path, [row for row in rows if any(cell is not None for cell in row)])
 
 

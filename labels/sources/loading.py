@@ -21,7 +21,7 @@ from labels.sources.files.joining import join
 from labels.sources.files.table import Record
 from labels.sources.opening import SPLIT_COLUMN, Opened, open_source
 from labels.sources.rows import Fields, ImageColumn, image_cell, make_question
-from m3_backbone.serialization import show
+from m3_backbone.serialization import one_line, show
 
 SCENES_IMAGES = 100
 
@@ -191,7 +191,7 @@ def _read_rows(
             known.add(question.sample_id)
             questions.append(question)
         except (ValueError, OSError) as error:
-            bad.append(" ".join(str(error).split()))
+            bad.append(one_line(error))
     if others and not questions and not bad:
         there = ", ".join(sorted(others)[:8])
         raise ValueError(f"{opened.name} has no row of the split {opened.split!r}; it has: {there}")

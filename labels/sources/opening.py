@@ -14,6 +14,7 @@ from typing import Any
 from labels.sources.files.folders import find_files, open_files
 from labels.sources.files.opening import PACKED, kind_of, list_kinds
 from labels.sources.files.table import Table
+from m3_backbone.serialization import one_line
 
 ANY_SPLIT = "test"
 """The split of a source that has several, where none was named."""
@@ -142,7 +143,7 @@ def _datasets_errors(source: str) -> Iterator[None]:
         yield
     except Exception as error:  # of folders and repositories that are no data sets it raises any
         # What went wrong is in the cause; `datasets` wraps it in a general message.
-        reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        reason = one_line(error.__cause__ or error)
         raise ValueError(f"{source} cannot be read as a data set: {reason}") from error
     finally:
         datasets.logging.set_verbosity(verbosity)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from m3_backbone.serialization import show
+from m3_backbone.serialization import one_line, show
 from predictor.data import FloatArray
 
 ANY = "*"
@@ -81,8 +81,7 @@ def unpack_arrays(
                 for name, entry in zip(found, entries, strict=True)
             }
     except UNREADABLE as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"not a {what}: {reason}; train the router again") from error
+        raise ValueError(f"not a {what}: {one_line(error)}; train the router again") from error
 
 
 def _check_names(found: list[str], axes: Mapping[str, str], optional: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from labels.sources.files.delimited import read_delimited
 from labels.sources.files.json_rows import read_json, read_json_lines
 from labels.sources.files.parquet_rows import read_parquet
 from labels.sources.files.table import Table
+from m3_backbone.serialization import one_line
 
 PACKED = ".gz"
 
@@ -65,8 +66,7 @@ def open_table(path: Path, most: int | None = None, field: str | None = None) ->
     try:
         return read_parquet(path) if kind == ".parquet" else _read_text(path, kind, most, field)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read as a data set: {reason}") from error
+        raise ValueError(f"{path} cannot be read as a data set: {one_line(error)}") from error
 
 
 def list_kinds() -> str:
