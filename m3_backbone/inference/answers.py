@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone.inference.decoding import GreedyOutput
 from m3_backbone.inference.prompts import TokenizedPrompt
 
 
@@ -41,61 +40,69 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Generated:
+    """What an engine generated for one prompt.
+
+    Attributes:
+        token_ids: generated ids, the end token included if it came.
+        logprob: summed log-probability of them [nats].
+        margin: log-probability of the first token minus that of the runner-up [nats].
+    """
+
+    token_ids: Sequence[int]
+    logprob: float
+    margin: float
+
+
+@dataclass(frozen=True)
 class BatchFacts:
     """What all answers of a batch have in common.
 
     Attributes:
-        scale: visual tokens per image crop.
-        visual: visual tokens of each row, all its crops and newlines included.
         wall_ms: time per answer [ms].
+        size: answers.
         shape: rows, answers per row and tokens read per row.
     """
 
-    scale: int
-    visual: Sequence[int]
     wall_ms: float
+    size: int
     shape: tuple[int, int, int]
 
 
-def build_answers(
-    output: GreedyOutput,
-    prompts: Sequence[Sequence[TokenizedPrompt]],
+def build_answer(
+    generated: Generated,
+    prompt: TokenizedPrompt,
+    scale: int,
+    visual: int,
     facts: BatchFacts,
     tokenizer: PreTrainedTokenizerBase,
-) -> list[list[Answer]]:
-    """Turn what the greedy loop produced into answers.
+) -> Answer:
+    """Turn what an engine generated into an answer.
 
     Args:
-        output: the loop's record.
-        prompts: the prompt of each slot of each row.
-        facts: what they have in common.
+        generated: ids and what they were worth.
+        prompt: what was asked.
+        scale: visual tokens per image crop.
+        visual: visual tokens that were read, all crops and newlines included.
+        facts: about the batch.
         tokenizer: turns ids into text.
     """
-    lengths = output.lengths.tolist()
-    token_ids = output.token_ids.tolist()
-    logprobs = output.logprob.tolist()
-    margins = output.margin.tolist()
-    batch_size = sum(map(len, prompts))
-    batch_shape = "x".join(map(str, facts.shape))
+    ids = tuple(generated.token_ids)
+    return Answer(
+        text=read_text(ids, tokenizer),
+        token_ids=ids,
+        scale=scale,
+        visual_tokens=visual,
+        prompt_tokens=prompt.text_tokens() + visual,
+        output_tokens=len(ids),
+        mean_logprob=generated.logprob / len(ids),
+        first_margin=generated.margin,
+        wall_ms=facts.wall_ms,
+        batch_size=facts.size,
+        batch_shape="x".join(map(str, facts.shape)),
+    )
 
-    def build(row: int, slot: int, prompt: TokenizedPrompt) -> Answer:
-        length = lengths[row][slot]
-        ids = token_ids[row][slot][:length]
-        return Answer(
-            text=str(tokenizer.decode(ids, skip_special_tokens=True)).strip(),
-            token_ids=tuple(ids),
-            scale=facts.scale,
-            visual_tokens=facts.visual[row],
-            prompt_tokens=prompt.text_tokens() + facts.visual[row],
-            output_tokens=length,
-            mean_logprob=logprobs[row][slot] / length,
-            first_margin=margins[row][slot],
-            wall_ms=facts.wall_ms,
-            batch_size=batch_size,
-            batch_shape=batch_shape,
-        )
 
-    return [
-        [build(row, slot, prompt) for slot, prompt in enumerate(row_prompts)]
-        for row, row_prompts in enumerate(prompts)
-    ]
+def read_text(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """Give the text of generated ids, without special tokens and without space around it."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

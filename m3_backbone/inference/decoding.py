@@ -18,6 +18,7 @@ from transformers import DynamicCache
 
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.suppressed import suppress_tokens
+from m3_backbone.inference.answers import Generated
 
 SHARED = -1
 NOBODY = -2
@@ -59,6 +60,14 @@ class GreedyOutput:
     lengths: Tensor
     logprob: Tensor
     margin: Tensor
+
+    def split(self) -> list[list[Generated]]:
+        """Give what each slot of each row generated."""
+        columns = (self.token_ids, self.lengths, self.logprob, self.margin)
+        return [
+            [Generated(ids[:length], *numbers) for ids, length, *numbers in zip(*row, strict=True)]
+            for row in zip(*(column.tolist() for column in columns), strict=True)
+        ]
 
 
 class _Record:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
-from m3_backbone.inference.answers import Answer, BatchFacts, build_answers
+from m3_backbone.inference.answers import Answer, BatchFacts, build_answer
 from m3_backbone.inference.batching import (
     Pays,
     Row,
@@ -310,9 +310,16 @@ class AnswerEngine:
             rows, slots = state.active.shape
             shape = (rows, slots, state.owner.shape[1])
             output = decode_greedily(self.model, state, self.eos_ids, max_new_tokens)
-        wall_ms = 1000 * (time.perf_counter() - start) / sum(map(len, prompts))
-        facts = BatchFacts(scale, visual, wall_ms, shape)
-        return build_answers(output, prompts, facts, self._tokenizer)
+        count = sum(map(len, prompts))
+        facts = BatchFacts(1000 * (time.perf_counter() - start) / count, count, shape)
+        # A row that holds fewer prompts than others has slots to spare.
+        return [
+            [
+                build_answer(said, prompt, scale, tokens, facts, self._tokenizer)
+                for said, prompt in zip(row, row_prompts, strict=False)
+            ]
+            for row, row_prompts, tokens in zip(output.split(), prompts, visual, strict=True)
+        ]
 
 
 def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:

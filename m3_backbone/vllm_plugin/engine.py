@@ -16,7 +16,13 @@ from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.checkpoints.official.config import read_config
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.inference.answers import Answer
+from m3_backbone.inference.answers import (
+    Answer,
+    BatchFacts,
+    Generated,
+    build_answer,
+    read_text,
+)
 from m3_backbone.inference.batching import Pays, sharing_pays
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.prompts import TokenizedPrompt
@@ -64,11 +70,16 @@ class VllmEngine(AnswerEngine):
         requests = self._requests([self._with_marker(prompt) for prompt in prompts], features)
         start = time.perf_counter()
         outputs = self._process.read(requests, self._options(max_new_tokens))
-        wall_ms = 1000 * (time.perf_counter() - start) / max(len(prompts), 1)
-        lengths = (p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True))
-        shape = f"{len(prompts)}x1x{max(lengths, default=0)}"
+        facts = self._measure(start, prompts, features)
         return [
-            self._describe(output.outputs[0], prompt, (scale, len(tokens)), (wall_ms, shape))
+            build_answer(
+                _take_generated(output.outputs[0], prompt),
+                prompt,
+                scale,
+                len(tokens),
+                facts,
+                self._tokenizer,
+            )
             for output, prompt, tokens, scale in zip(
                 outputs, prompts, features, scales, strict=True
             )
@@ -124,18 +135,18 @@ class VllmEngine(AnswerEngine):
     ) -> AsyncIterator[str | Answer]:
         """Give the words of an answer as they come, then the answer; see `AnswerEngine.stream`."""
         start = time.perf_counter()
-        shape = f"1x1x{prompt.text_tokens() + len(tokens)}"
         [request] = self._requests([self._with_marker(prompt)], [tokens])
         said, last = "", None
         async for output in self._process.stream(request, self._options(max_new_tokens)):
             last = output.outputs[0]
-            text = self._decode(last.token_ids)
+            text = read_text(last.token_ids, self._tokenizer)
             # A letter may take several tokens.
             if len(text) > len(said) and (output.finished or not text.endswith("\ufffd")):
                 yield text[len(said) :]
                 said = text
-        wall_ms = 1000 * (time.perf_counter() - start)
-        yield self._describe(last, prompt, (scale, len(tokens)), (wall_ms, shape))
+        facts = self._measure(start, [prompt], [tokens])
+        generated = _take_generated(last, prompt)
+        yield build_answer(generated, prompt, scale, len(tokens), facts, self._tokenizer)
 
     def _options(self, max_new_tokens: int) -> dict[str, Any]:
         return {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
@@ -150,36 +161,24 @@ class VllmEngine(AnswerEngine):
             for row, tokens in zip(ids, features, strict=True)
         ]
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+    def _measure(
+        self, start: float, prompts: Sequence[TokenizedPrompt], features: Sequence[Tensor]
+    ) -> BatchFacts:
+        """Describe a batch that was begun at `start`."""
+        count = len(prompts)
+        wall_ms = 1000 * (time.perf_counter() - start) / max(count, 1)
+        lengths = (p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True))
+        return BatchFacts(wall_ms, count, (count, 1, max(lengths, default=0)))
 
-    def _describe(
-        self,
-        output: Any,
-        prompt: TokenizedPrompt,
-        scale_and_visual: tuple[int, int],
-        batch: tuple[float, str],
-    ) -> Answer:
-        scale, visual = scale_and_visual
-        wall_ms, shape = batch
-        ids = tuple(output.token_ids)
-        if ids[0] in prompt.closing:
-            ids = ids[:1]
-        first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
-        chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
-        return Answer(
-            text=self._decode(ids),
-            token_ids=ids,
-            scale=scale,
-            visual_tokens=visual,
-            prompt_tokens=prompt.text_tokens() + visual,
-            output_tokens=len(ids),
-            mean_logprob=sum(chosen) / len(ids),
-            first_margin=first[0] - first[1],
-            wall_ms=wall_ms,
-            batch_size=int(shape.split("x")[0]),
-            batch_shape=shape,
-        )
+
+def _take_generated(output: Any, prompt: TokenizedPrompt) -> Generated:
+    """Take ids and log-probabilities from what vLLM gives, up to a closing first token."""
+    ids = output.token_ids
+    if ids[0] in prompt.closing:
+        ids = ids[:1]
+    first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
+    chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
+    return Generated(ids, sum(chosen), first[0] - first[1])
 
 
 def check_vllm(folder: Path, is_placed: bool = False) -> None:

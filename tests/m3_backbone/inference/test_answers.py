@@ -1,6 +1,6 @@
 import torch
 
-from m3_backbone.inference.answers import BatchFacts, build_answers
+from m3_backbone.inference.answers import BatchFacts, build_answer
 from m3_backbone.inference.decoding import GreedyOutput
 from m3_backbone.inference.prompts import TokenizedPrompt
 
@@ -13,9 +13,13 @@ def test_answers_carry_text_counts_and_means(tokenizer):
         logprob=torch.tensor([[-1.5, -0.25]]),
         margin=torch.tensor([[0.5, 2.0]]),
     )
-    prompts = [[TokenizedPrompt((1, 5), (6, 7, 8)), TokenizedPrompt((1, 5), (9,))]]
-    facts = BatchFacts(scale=9, visual=[9], wall_ms=12.5, shape=(1, 2, 14))
-    [[first, second]] = build_answers(output, prompts, facts, tokenizer)
+    prompts = [TokenizedPrompt((1, 5), (6, 7, 8)), TokenizedPrompt((1, 5), (9,))]
+    facts = BatchFacts(wall_ms=12.5, size=2, shape=(1, 2, 14))
+    [row] = output.split()
+    first, second = (
+        build_answer(said, prompt, 9, 9, facts, tokenizer)
+        for said, prompt in zip(row, prompts, strict=True)
+    )
     assert first.text == "red cat"
     assert first.token_ids == (red, cat, end)
     assert (first.scale, first.visual_tokens, first.prompt_tokens) == (9, 9, 2 + 9 + 3)
