@@ -1,11 +1,13 @@
 """Reads what strangers wrote: every problem is a ValueError of one line.
 
 JSON objects are read and bounded here before any library sees them. What a library then still
-raises is caught at one boundary.
+raises is caught at one boundary, and what it prints beside can be left out.
 """
 
 import logging
 import math
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ DEEPEST = 32
 
 MOST_CHARACTERS = 300
 """Characters of a library's message that are shown."""
+
+_stderr = threading.Lock()
 
 
 @contextmanager
@@ -48,6 +52,28 @@ def third_party(what: str) -> Iterator[None]:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         cause = cause if len(cause) <= MOST_CHARACTERS else f"{cause[:MOST_CHARACTERS]}..."
         raise ValueError(f"{what}: {cause}") from error
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Let nothing that is printed inside the block be seen; libraries in C write to descriptor 2.
+
+    For short blocks: what other threads print meanwhile is lost too.
+    """
+    with _stderr:  # one at a time, so that the last to leave puts the right one back
+        try:
+            kept = os.dup(2)
+        except OSError:  # closed: nothing is printed
+            yield
+            return
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def read_object(path: Path) -> dict[str, Any]:

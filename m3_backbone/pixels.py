@@ -4,9 +4,7 @@ What this is not: an opener of files; `m3_backbone.images` is.
 """
 
 import logging
-import os
 import re
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from m3_backbone.foreign import silent_stderr
 from m3_backbone.serialization import one_line
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -50,8 +49,6 @@ TURNS = {
 
 TIFF_BITS, TIFF_INTERPRETATION, TIFF_SAMPLES = 258, 262, 339
 """Tags of a TIFF file: bits of a sample, whether 0 is white, whether samples have a sign."""
-
-_stderr = threading.Lock()
 
 
 @contextmanager
@@ -207,21 +204,9 @@ def _tag(image: Image.Image, tag: int, default: int) -> int:
 
 @contextmanager
 def _silent_libtiff(image: Image.Image) -> Iterator[None]:
-    """Keep libtiff from printing what Pillow raises as well; it writes to file descriptor 2."""
-    if not any(tile[0] == "libtiff" for tile in getattr(image, "tile", ())):
+    """Keep libtiff from printing what Pillow raises as well."""
+    if any(tile[0] == "libtiff" for tile in getattr(image, "tile", ())):
+        with silent_stderr():
+            yield
+    else:
         yield
-        return
-    with _stderr:  # one at a time, so that the last to leave puts the right one back
-        try:
-            kept = os.dup(2)
-        except OSError:  # closed: nothing is printed
-            yield
-            return
-        try:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -27,6 +27,7 @@ from m3_backbone.checkpoints.placement import DTYPES, DeviceMap, Placement
 from m3_backbone.checkpoints.settings import check_settings
 from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.checkpoints.templates import find_template
+from m3_backbone.checkpoints.tokenizer import try_tokenizer
 from m3_backbone.foreign import third_party
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import check_model_type
@@ -227,11 +228,10 @@ def _check_weights(folder: Path, info: dict[str, Any], left_out: tuple[str, ...]
 
 
 def _open_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, Any]:
-    with third_party(f"{folder} lacks a tokenizer that can be opened"):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        tokenizer("what?")  # settings of a wrong type show when they are used
+    def read() -> PreTrainedTokenizerBase:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+    tokenizer = try_tokenizer(folder, read)
     tokenizer.chat_template = find_template(folder, tokenizer)
     return tokenizer, open_image_processor(folder)
 

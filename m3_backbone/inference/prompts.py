@@ -118,7 +118,7 @@ class PromptBuilder:
         prompt = self.render(question)
         if answer is not None:
             prompt = f"{prompt} {answer}"
-        ids = self.tokenizer(prompt, add_special_tokens=self.adds_start(prompt))["input_ids"]
+        ids = self._split(prompt, self.adds_start(prompt))
         if ids.count(self.image_token_id) != 1:
             raise ValueError(
                 f"the tokenizer must keep {self.image_marker!r} as one token "
@@ -136,10 +136,14 @@ class PromptBuilder:
         ids: list[list[int]] = []
         for question in questions:
             self.check_question(question)
-            ids.append(list(self.tokenizer(question, add_special_tokens=False)["input_ids"]))
+            ids.append(self._split(question, False))
             if not ids[-1]:
                 raise ValueError(f"the tokenizer finds no token in the question {question!r}")
         return ids
+
+    def _split(self, text: str, special: bool) -> list[int]:
+        with third_party("the tokenizer cannot read the question"):
+            return list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def apply_template(self, turns: Sequence[Turn]) -> str:
         """Write a conversation of one turn or more, up to where its last answer starts."""

@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from m3_backbone.foreign import read_object, third_party
+from m3_backbone.foreign import read_object, silent_stderr, third_party
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,10 @@ def test_a_long_cause_is_cut():
     with pytest.raises(ValueError, match=r"x\.\.\.$") as caught, third_party("it"):
         raise RuntimeError("x" * 9999)
     assert len(str(caught.value)) < 400
+
+
+def test_what_is_printed_by_a_library_in_c_is_left_out(capfd):
+    with silent_stderr():
+        os.write(2, b"inside")
+    os.write(2, b"outside")
+    assert capfd.readouterr().err == "outside"

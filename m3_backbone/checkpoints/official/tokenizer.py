@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from m3_backbone.checkpoints.official.sentencepiece import build_tokenizer, read_pieces
-from m3_backbone.foreign import read_object, third_party
+from m3_backbone.checkpoints.tokenizer import try_tokenizer
+from m3_backbone.foreign import read_object
 from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
 
 IMAGE_TOKEN = "<image>"
@@ -71,12 +72,14 @@ def _open_json(folder: Path) -> PreTrainedTokenizerFast:
     # Not AutoTokenizer: for a Llama it would set the spaces after special tokens anew.
     read: Any = PreTrainedTokenizerFast.from_pretrained
     settings: dict[str, Any] = {"local_files_only": True, "padding_side": "left"}
-    with third_party(f"the tokenizer in {folder} cannot be read"):
-        opened = read(folder, **settings)
+
+    def read_with_image_token() -> PreTrainedTokenizerFast:
+        opened: PreTrainedTokenizerFast = read(folder, **settings)
         if getattr(opened, "image_token", None) is None:
             opened = read(folder, extra_special_tokens=IMAGE_ENTRY, **settings)
-    tokenizer: PreTrainedTokenizerFast = opened
-    return tokenizer
+        return opened
+
+    return try_tokenizer(folder, read_with_image_token)
 
 
 def _open_sentencepiece(folder: Path) -> PreTrainedTokenizerFast:

@@ -98,5 +98,5 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no tokenizer\.model and no tokenizer\.json"):
         open_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="tokenizer that can be opened"):
         open_tokenizer(tmp_path)
