@@ -265,7 +265,7 @@ class RouterBundle:
             bundle.try_out()
         except KeyError as error:
             raise ValueError(f"router in {folder} lacks {error}; train it again") from error
-        except (IndexError, OverflowError, TypeError, ValueError) as error:
+        except (IndexError, ArithmeticError, TypeError, ValueError) as error:
             # Signed, but by somebody else: its parts do not fit each other.
             raise ValueError(f"router in {folder} cannot be used: {error}") from error
         return bundle

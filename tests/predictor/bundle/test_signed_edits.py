@@ -178,6 +178,16 @@ def test_a_calibration_of_nan_that_was_signed_is_refused(saved, tmp_path):
         RouterBundle.load(folder)
 
 
+@pytest.mark.parametrize("saved", ["knn"], indirect=True)
+def test_neighbours_that_weigh_nothing_are_refused_in_one_line(saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "edited")
+    with np.load(folder / "neighbours.npz") as archive:
+        arrays = {**archive, "weights": np.zeros_like(archive["weights"])}
+    sign(folder, {"neighbours.npz": pack_arrays(arrays)})
+    with pytest.raises(ValueError, match="cannot be used: Weights sum to zero"):
+        RouterBundle.load(folder)
+
+
 def test_untouched_it_opens(saved):
     use(saved)
     assert dataclasses.is_dataclass(RouterBundle.load(saved).policy)
