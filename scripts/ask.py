@@ -46,4 +46,4 @@ def main(
     )
     if json_file:
         write_json(json_file, rows)
-    print_answers(rows)
+    print_answers(rows, opening.model)

@@ -270,7 +270,8 @@ class Demo:
         texts = [q.question for q in questions if not q.choices][:EXAMPLE_QUESTIONS]
         _announce("ask", f"questions about {image}", done=False)
         adaptive = AdaptiveM3(self.backbone, RouterBundle.load(self.run.router))
-        print_answers(ask_router(adaptive, [picture], texts, AskSettings()))
+        rows = ask_router(adaptive, [picture], texts, AskSettings())
+        print_answers(rows, self.opening.model)
 
     def report(self, kind: str, seeds: int, studies: bool) -> dict[str, Any]:
         """Measure the router, draw the report, and give what results.json holds."""

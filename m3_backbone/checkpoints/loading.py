@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from m3_backbone.checkpoints.card import CARD
 from m3_backbone.checkpoints.fingerprint import CONTENT_SUFFIXES, fingerprint_folder
 from m3_backbone.checkpoints.image_processor import open_image_processor
 from m3_backbone.checkpoints.official.config import is_official, read_config
@@ -145,7 +146,7 @@ def find_folder(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, Path) or name.count("/") != 1 or name[0] in "./~" or path.exists():
         raise FileNotFoundError(f"no checkpoint folder at {name}; the embedded one is m3-mini")
     try:
-        patterns = [f"*{suffix}" for suffix in CONTENT_SUFFIXES]
+        patterns = [CARD, *(f"*{suffix}" for suffix in CONTENT_SUFFIXES)]
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
     # The Hub's client raises OSErrors for a wrong name and for a missing connection alike.
     except (OSError, ValueError) as error:

@@ -247,8 +247,11 @@ def ask_router(
     ]
 
 
-def print_answers(rows: Sequence[dict[str, Any]]) -> None:
-    """Print what `ask_files` gave to stdout."""
+def print_answers(rows: Sequence[dict[str, Any]], model: str) -> None:
+    """Print what `ask_files` gave to stdout, and what the model knows where it knows little."""
+    from m3_backbone.checkpoints.card import read_trained_on
+    from m3_backbone.checkpoints.loading import find_folder
+
     for row in rows:
         click.echo(f"question   {row['question']}")
         click.echo(f"answer     {row['answer']}")
@@ -259,4 +262,6 @@ def print_answers(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"router     {row['router_ms']:.2f} ms")
         if row.get("fell_back"):
             click.echo("unfamiliar unlike what the router was trained on: the largest scale")
+            if known := read_trained_on(find_folder(model)):
+                click.echo(f"           the model was trained on {known}")
         click.echo("")

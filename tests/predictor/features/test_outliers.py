@@ -1,29 +1,30 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from predictor.data import TrainData
 from predictor.features.outliers import DensityGate, DensitySettings
 
-PLANE = np.random.default_rng(9).normal(size=(2, 2, 12))
+PLANES = np.random.default_rng(9).normal(size=(3, 2, 12))
 
 
 def turn(angle):
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def make_split(seed, n=300, strange=0.0):
-    """Pictures and questions that vary in two directions, with a little noise in all others."""
+def make_split(seed, n=300, strange=(0.0, 0.0, 0.0)):
+    """Pictures, places and questions that vary in two directions, hardly in all others."""
     rng = np.random.default_rng(seed)
-    picture, question = (
-        turn(rng.uniform(0, 2 * np.pi, n)) @ plane + 0.1 * rng.normal(size=(n, 12))
-        for plane in PLANE
+    picture, place, question = (
+        turn(rng.uniform(0, 2 * np.pi, n)) @ plane + (0.1 + more) * rng.normal(size=(n, 12))
+        for plane, more in zip(PLANES, strange, strict=True)
     )
-    question = question + strange * rng.normal(size=(n, 12))
     return TrainData(
-        sample_ids=np.array([f"{seed}-{k}" for k in range(n)]),
-        image_ids=np.array([f"{seed}-{k}" for k in range(n)]),
+        sample_ids=np.array([f"{seed}-{k:04}" for k in range(n)]),
+        image_ids=np.array([f"{seed}-{k:04}" for k in range(n)]),
         groups=np.full(n, "g"),
-        coarse=np.repeat(picture[:, None], 2, axis=1),
+        coarse=np.stack([picture, picture + place], axis=1),
         question=question,
         scores=np.ones((n, 1)),
         tokens=np.ones((n, 1)),
@@ -33,9 +34,8 @@ def make_split(seed, n=300, strange=0.0):
 
 @pytest.fixture(scope="module")
 def gate():
-    return DensityGate.fit(
-        make_split(0), make_split(1), DensitySettings(picture_width=2, question_width=2)
-    )
+    settings = DensitySettings(picture_width=2, places_width=2, question_width=2)
+    return DensityGate.fit(make_split(0), make_split(1), settings)
 
 
 def test_shares_of_alike_rows_are_spread_evenly(gate):
@@ -45,19 +45,47 @@ def test_shares_of_alike_rows_are_spread_evenly(gate):
         assert (shares < share).mean() == pytest.approx(share, abs=0.08)
 
 
-def test_what_leaves_the_plane_is_found_though_it_is_no_longer(gate):
-    fresh, strange = make_split(2), make_split(3, strange=0.5)
+@pytest.mark.parametrize("part", range(3))
+def test_what_leaves_the_plane_is_found_though_it_is_no_longer(gate, part):
+    fresh, strange = make_split(2), make_split(3, strange=0.6 * np.eye(3)[part])
     outside = gate.find_outside(strange.coarse, strange.question, 0.02)
     assert outside.mean() > 0.7
     assert gate.find_outside(fresh.coarse, fresh.question, 0.02).mean() < 0.06
-    # The picture counts as well.
-    assert gate.find_outside(
-        fresh.coarse + 3.0 * strange.coarse[:, ::-1] ** 2, fresh.question, 0.02
-    ).any()
+
+
+def test_many_pictures_are_thinned_out_and_an_image_counts_once():
+    settings = DensitySettings(picture_width=2, places_width=2, question_width=2)
+    every, some = make_split(0, 3000), make_split(1)
+    half = DensityGate.fit(every, some, replace(settings, pictures=1500))
+    # The odd rows are not looked at: strange ones change nothing.
+    every.coarse[1::2] = 1000 * np.random.default_rng(7).normal(size=(1500, 2, 12))
+    again = DensityGate.fit(every, some, replace(settings, pictures=1500))
+    assert np.array_equal(half.arrays_["places.basis"], again.arrays_["places.basis"])
+    assert np.array_equal(half.arrays_["picture.ranks"], again.arrays_["picture.ranks"])
+
+
+def test_an_older_gate_looks_at_the_whole_picture_alone(gate):
+    older = {k: v for k, v in gate.arrays_.items() if not k.startswith("places")}
+    fresh = make_split(2)
+    moved = fresh.coarse.copy()
+    moved[:, 1] += 9.0
+    loaded = DensityGate.from_bytes(DensityGate(older).to_bytes())
+    shares = [loaded.share_beyond(coarse, fresh.question) for coarse in (fresh.coarse, moved)]
+    assert np.array_equal(*shares)
+
+
+def test_places_that_are_all_alike_leave_the_picture_to_judge():
+    splits = [make_split(seed) for seed in (0, 1, 2)]
+    for split in splits:
+        split.coarse[:, 1] = split.coarse[:, 0]
+    gate = DensityGate.fit(*splits[:2], DensitySettings(picture_width=2, question_width=2))
+    strange = np.random.default_rng(4).normal(size=(300, 1, 12)).repeat(2, axis=1)
+    assert gate.find_outside(strange, splits[2].question, 0.02).mean() > 0.9
+    assert gate.find_outside(splits[2].coarse, splits[2].question, 0.02).mean() < 0.06
 
 
 def test_nothing_is_outside_at_zero(gate):
-    strange = make_split(3, strange=9.0)
+    strange = make_split(3, strange=(9.0, 9.0, 9.0))
     assert not gate.find_outside(strange.coarse, strange.question, 0.0).any()
 
 
@@ -74,3 +102,6 @@ def test_what_is_no_share_or_no_gate_is_refused(gate):
     other = DensityGate({"picture.from": np.zeros(1)}).to_bytes()
     with pytest.raises(ValueError, match="not a density gate"):
         DensityGate.from_bytes(other)
+    partly = {name: values for name, values in gate.arrays_.items() if name != "places.rest"}
+    with pytest.raises(ValueError, match="not a density gate: it has places in part"):
+        DensityGate.from_bytes(DensityGate(partly).to_bytes())
