@@ -6,6 +6,7 @@ here, once. What cannot be answered is a ValueError or FileNotFoundError of one 
 """
 
 from collections.abc import AsyncIterator, Sequence
+from copy import copy
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ from m3_backbone.inference.router_inputs import (
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
 from m3_backbone.vllm_plugin.engine import VllmEngine, check_vllm
+from m3_backbone.vllm_plugin.process import VllmProcess
 
 # Whoever calls M3Backbone finds here the types of what it takes and gives.
 __all__ = ["Answer", "M3Backbone", "Pyramid", "Pyramids"]
@@ -147,10 +149,8 @@ class M3Backbone:
             device_map: where each part of the model goes, such as `auto`, instead of a device.
             quantize: `8bit` or `4bit` to store the weights in few bits, on a GPU.
             pooling: how tokens become fewer; M3 models are trained with `average`.
-            vision_tower: folder or name of the CLIP model whose tower an official checkpoint such
-                as llava-v1.5-7b only names.
-            template: chat template of a checkpoint that brings none, or another one: `llava-1.5`,
-                `vicuna_v1` or a file in jinja.
+            vision_tower: the CLIP model of an official checkpoint that only names its tower.
+            template: chat template instead of the checkpoint's: `llava-1.5`, `vicuna_v1`, a file.
             engine: what answers, one of `ENGINES`; vllm starts vLLM on the language model, and
                 only what lies before it is opened here.
 
@@ -167,9 +167,15 @@ class M3Backbone:
         opened = open_checkpoint(source, device, dtype, device_map, quantize)
         parts = (opened.model, opened.tokenizer, opened.image_processor)
         backbone = cls(*parts, opened.folder, pooling, opened.variant)
-        if engine == "vllm":
-            backbone._engine = VllmEngine(*parts[:2], opened.folder, dtype)
-        return backbone
+        if engine == BUILT_IN:
+            return backbone
+        return backbone.with_engine(VllmEngine(*parts[:2], VllmProcess(opened.folder, dtype)))
+
+    def with_engine(self, engine: AnswerEngine) -> "M3Backbone":
+        """Give the same model whose prompts another engine reads."""
+        other = copy(self)
+        other._engine = engine
+        return other
 
     @cached_property
     def fingerprint(self) -> str:
@@ -362,11 +368,7 @@ class M3Backbone:
         return read_prompt_states(self._engine, questions, features)
 
     def image_statistics(self, image: Image.Image | PreparedImage) -> NDArray[np.float32]:
-        """Measure size, brightness, colours and edges of an image as the vision tower would see it.
-
-        An image as `encode` takes it becomes the numbers that `router_inputs.measure_image` lists
-        [26].
-        """
+        """Measure an image as the tower would see it, see `router_inputs.measure_image` [26]."""
         return measure_image(image if isinstance(image, PreparedImage) else self.prepare(image))
 
     def reference_losses(

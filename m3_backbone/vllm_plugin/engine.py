@@ -38,18 +38,17 @@ class VllmEngine(AnswerEngine):
     gives_states = False
 
     def __init__(
-        self, model: StockModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str
+        self, model: StockModel, tokenizer: PreTrainedTokenizerBase, process: VllmProcess
     ) -> None:
-        """Start vLLM on a checkpoint.
+        """Join what lies before the language model and vLLM, which runs it.
 
         Args:
             model: the stock model; of its language model only settings and embeddings are used.
             tokenizer: its tokenizer.
-            folder: the checkpoint.
-            dtype: number format, such as `bfloat16`.
+            process: vLLM on the same checkpoint.
         """
         super().__init__(model, tokenizer)
-        self._process = VllmProcess(folder, dtype)
+        self._process = process
 
     @property
     def attention(self) -> str:
@@ -67,7 +66,7 @@ class VllmEngine(AnswerEngine):
         batch_size: int,
     ) -> list[Answer]:
         """Answer prompts at scales of their own in one batch; `batch_size` is vLLM's to choose."""
-        requests = self._requests([self._with_marker(prompt) for prompt in prompts], features)
+        requests = self._requests([self._mark(prompt) for prompt in prompts], features)
         start = time.perf_counter()
         outputs = self._process.read(requests, self._options(max_new_tokens))
         facts = self._measure(start, prompts, features)
@@ -135,7 +134,7 @@ class VllmEngine(AnswerEngine):
     ) -> AsyncIterator[str | Answer]:
         """Give the words of an answer as they come, then the answer; see `AnswerEngine.stream`."""
         start = time.perf_counter()
-        [request] = self._requests([self._with_marker(prompt)], [tokens])
+        [request] = self._requests([self._mark(prompt)], [tokens])
         said, last = "", None
         async for output in self._process.stream(request, self._options(max_new_tokens)):
             last = output.outputs[0]
@@ -151,9 +150,9 @@ class VllmEngine(AnswerEngine):
     def _options(self, max_new_tokens: int) -> dict[str, Any]:
         return {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
 
-    def _with_marker(self, prompt: TokenizedPrompt) -> list[int]:
+    def _mark(self, prompt: TokenizedPrompt) -> list[int]:
         # One marker, in whose place vLLM puts all visual tokens.
-        return [*prompt.before, self.prompts.image_token_id, *prompt.after]
+        return prompt.with_image(self.prompts.image_token_id, 1)
 
     def _requests(self, ids: Sequence[list[int]], features: Sequence[Tensor]) -> list[Any]:
         return [

@@ -7,7 +7,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,15 @@ BLOCK = 32
 class VllmProcess:
     """Reads prompts, many at a time."""
 
-    def __init__(self, folder: Path, dtype: str) -> None:
-        """Start vLLM on a checkpoint in a number format such as `bfloat16`."""
-        self._engine = _start(folder, dtype)
+    def __init__(self, folder: Path, dtype: str, changes: Mapping[str, Any] | None = None) -> None:
+        """Start vLLM.
+
+        Args:
+            folder: the checkpoint.
+            dtype: number format, such as `bfloat16`.
+            changes: settings of vLLM that are to be others than here.
+        """
+        self._engine = _start(folder, dtype, changes or {})
         self._numbers = count()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
@@ -98,7 +104,7 @@ class VllmProcess:
         return answer
 
 
-def _start(folder: Path, dtype: str) -> Any:
+def _start(folder: Path, dtype: str, changes: Mapping[str, Any]) -> Any:
     # Results go to stdout, and vLLM would write its log there.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     from vllm import AsyncEngineArgs
@@ -106,15 +112,16 @@ def _start(folder: Path, dtype: str) -> Any:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     # Compiling takes minutes on a CPU.
-    options = {"block_size": BLOCK, "enforce_eager": True} if current_platform.is_cpu() else {}
-    settings = AsyncEngineArgs(
-        model=str(folder),
-        dtype=dtype,
+    small = {"block_size": BLOCK, "enforce_eager": True} if current_platform.is_cpu() else {}
+    settings: dict[str, Any] = {
+        "model": str(folder),
+        "dtype": dtype,
         # No pixels, so vLLM opens no tower.
-        limit_mm_per_prompt={"image": 0},
-        enable_mm_embeds=True,
-        disable_log_stats=True,
-        **options,
-    )
+        "limit_mm_per_prompt": {"image": 0},
+        "enable_mm_embeds": True,
+        "disable_log_stats": True,
+        **small,
+        **changes,
+    }
     with third_party(f"vLLM cannot open {folder}"):
-        return AsyncLLM.from_engine_args(settings)
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**settings))

@@ -1,10 +1,11 @@
-"""The labeller beside the plain loop: whether answers agree, and how long both take."""
+"""Ways to label beside the plain loop: whether answers agree, and how long each takes."""
 
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,23 @@ from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.pooling import pool_tokens
-from scripts.benchmarks.timing import time_step, wait_for
+from scripts.benchmarks.timing import processor_seconds, time_step, wait_for
 
 Answers = dict[tuple[str, int], str]
 """Sample and scale -> answer."""
+
+PLAIN = "plain"
+"""The way that the others are compared with."""
+
+CORNER = 16
+"""Side of the corner that differs [pixels]."""
 
 MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What both are asked: equally many questions per image."""
+    """What all are asked: equally many questions per image."""
 
     backbone: M3Backbone
     questions: QuestionSet
@@ -42,6 +49,18 @@ class Workload:
         chosen = [question for group in groups for question in group]
         few = QuestionSet(self.questions.name, chosen, self.questions.image)
         return Workload(self.backbone, few, self.max_new_tokens)
+
+    def paint(self, number: int) -> "Workload":
+        """Ask the same about other images, of which no cache knows anything: one corner is new."""
+        painted = {}
+        for name in self.questions.image_ids:
+            painted[name] = self.questions.image(name).copy()
+            painted[name].paste((37 * number % 256, 0, 0), (0, 0, CORNER, CORNER))
+        asked = QuestionSet(self.questions.name, self.questions, painted.__getitem__)
+        return Workload(self.backbone, asked, self.max_new_tokens)
+
+
+Way = Callable[[Workload], Answers]
 
 
 def answer_plainly(work: Workload) -> Answers:
@@ -56,62 +75,64 @@ def answer_plainly(work: Workload) -> Answers:
     }
 
 
-def answer_by_label(work: Workload) -> tuple[Answers, list[tuple[int, int]]]:
-    """Ask as `m3scale label` does, table and features written included.
+def answer_by_label(work: Workload) -> Answers:
+    """Ask as `m3scale label` does, table and features written included."""
+    frame = _label(work)
+    keys = zip(frame["sample_id"], frame["scale"].astype(int), strict=True)
+    return dict(zip(keys, frame["answer"], strict=True))
 
-    Returns:
-        The answers, and input and output tokens of each.
-    """
+
+def _label(work: Workload) -> Any:
     settings = LabelSettings(max_new_tokens=work.max_new_tokens)
     with tempfile.TemporaryDirectory() as name:
         folder = label(work.questions, work.backbone, Path(name) / "run", settings, False)
-        frame = read_table(folder)
-    keys = zip(frame["sample_id"], frame["scale"].astype(int), strict=True)
-    tokens = zip(
-        frame["prompt_tokens"].astype(int), frame["output_tokens"].astype(int), strict=True
-    )
-    return dict(zip(keys, frame["answer"], strict=True)), list(tokens)
+        return read_table(folder)
 
 
-def compare(work: Workload, plain_images: int, repeats: int) -> dict[str, Any]:
-    """Time both in turns, after a round that is not counted and whose answers are compared.
+def compare(
+    work: Workload, ways: Mapping[str, Way], plain_images: int, repeats: int
+) -> dict[str, dict[str, Any]]:
+    """Time ways in turns, after a round that is not counted and whose answers are compared.
 
     Args:
         work: what to ask.
+        ways: how, by name; `PLAIN` is one of them.
         plain_images: images that the plain loop is given; it is slow.
         repeats: timed rounds.
 
     Returns:
-        Questions per second of each round and their medians, how many times faster the labeller is,
-        processor seconds per question and how many times fewer it takes (the steadier figure on a
-        processor that is busy with other things, and without meaning on an accelerator),
-        the share of equal answers, and the FLOPs that one run of the labeller needs.
+        Of each way questions per second of each round and their median, how many times faster than
+        the plain loop it is, processor seconds per question and how many times fewer it takes (the
+        steadier figure on a processor that is busy with other things, and without meaning on an
+        accelerator), and the share of answers that equal the plain loop's.
     """
     few = work.first_images(plain_images)
-    device = str(work.backbone.model.device)
-    expected = answer_plainly(few)
-    answers, _ = answer_by_label(work)
-    equal = statistics.fmean(answers[key] == answer for key, answer in expected.items())
-    rates: dict[str, list[float]] = {"plain": [], "label": []}
-    processor: dict[str, list[float]] = {"plain": [], "label": []}
-    kinds = {"plain": (answer_plainly, few), "label": (answer_by_label, work)}
-    for _ in range(repeats):
-        # In turns, so that a machine that slows down slows both.
-        for kind, (answer, asked) in kinds.items():
-            start = time.process_time()
-            seconds = time_step(lambda answer=answer, asked=asked: answer(asked), device)  # type: ignore[misc]
-            processor[kind].append((time.process_time() - start) / len(asked.questions))
-            rates[kind].append(len(asked.questions) / seconds)
-    medians = {kind: statistics.median(all_rates) for kind, all_rates in rates.items()}
-    used = {kind: statistics.median(seconds) for kind, seconds in processor.items()}
+    asked = {name: few if name == PLAIN else work for name in ways}
+    answers = {name: way(asked[name]) for name, way in ways.items()}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    used: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(repeats):
+        # In turns, so that a machine that slows down slows all.
+        for name, way in ways.items():
+            fresh = asked[name].paint(number)
+            start = processor_seconds()
+            seconds = time_step(partial(way, fresh), str(work.backbone.model.device))
+            used[name].append((processor_seconds() - start) / len(fresh.questions))
+            rates[name].append(len(fresh.questions) / seconds)
+    median = {name: statistics.median(all_rates) for name, all_rates in rates.items()}
+    seconds_of = {name: statistics.median(all_seconds) for name, all_seconds in used.items()}
     return {
-        "questions_per_second": rates,
-        "median": medians,
-        "speedup": medians["label"] / medians["plain"],
-        "processor_seconds": processor,
-        "processor_speedup": used["plain"] / used["label"],
-        "equal_answers": equal,
-        "flops_per_question": count_flops(work) / len(work.questions),
+        name: {
+            "questions_per_second": rates[name],
+            "median": median[name],
+            "speedup": median[name] / median[PLAIN],
+            "processor_seconds": used[name],
+            "processor_speedup": seconds_of[PLAIN] / seconds_of[name],
+            "equal_answers": statistics.fmean(
+                answers[name][key] == answer for key, answer in answers[PLAIN].items()
+            ),
+        }
+        for name in ways
     }
 
 
@@ -122,7 +143,9 @@ def count_flops(work: Workload) -> float:
     """
     backbone = work.backbone
     shape = backbone.language_shape
-    _, tokens = answer_by_label(work)
+    frame = _label(work)
+    counts = (frame[name].astype(int) for name in ("prompt_tokens", "output_tokens"))
+    tokens = zip(*counts, strict=True)
     head = 2.0 * shape.hidden * shape.vocab  # logits of one token, which shared tokens do not need
     engine = AnswerEngine(backbone.model, backbone.tokenizer)
     # Any question will do: the template decides what stands before the image.

@@ -41,17 +41,18 @@ LANGUAGE = {
 QUESTION_WORDS = 24
 
 
-def open_model(size: str, device: str, dtype: str) -> M3Backbone:
+def open_model(size: str, device: str, dtype: str, layers: int = 0) -> M3Backbone:
     """Open m3-mini, or make a model of a size with random weights.
 
     Args:
         size: `mini`, or a key of `VISION`.
         device: torch device.
         dtype: number format of the weights.
+        layers: layers of a made language model; 0 for all of them.
     """
     if size == "mini":
         return open_backbone(Opening("m3-mini", device, dtype))
-    model = build_model(StepSettings(size, device, dtype)).eval()
+    model = build_model(StepSettings(size, device, dtype, layers=layers)).eval()
     side = VISION[size][4]
     build: Any = CLIPImageProcessorPil
     processor = build(size={"height": side, "width": side}, do_center_crop=False)
@@ -109,6 +110,7 @@ def build_model(setting: StepSettings) -> Any:
     words = LANGUAGE[setting.size]
     shape: Any = dict(zip((*names, "image_size", "patch_size"), tower, strict=True))
     language: Any = dict(zip((*names, "vocab_size"), words, strict=True))
+    language["num_hidden_layers"] = setting.layers or language["num_hidden_layers"]
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**shape),
         text_config=LlamaConfig(**language, max_position_embeddings=4096),

@@ -15,6 +15,9 @@ import click
 from m3_backbone.files import write_json
 from scripts.stages.provenance import describe_code, describe_hardware
 
+SIZES = ("mini", "tiny", "300m", "7b-shape")
+LAYERS_HELP = "Layers of the language model, where memory is short; 0 for all."
+
 
 @dataclass(frozen=True)
 class StepSettings:
@@ -35,6 +38,7 @@ class StepSettings:
     batch: int = field(default=2, metadata={"help": "Images per step.", "min": 1})
     prompt: int = field(default=48, metadata={"help": "Tokens around an image.", "min": 1})
     answer: int = field(default=16, metadata={"help": "Tokens of an answer.", "min": 1})
+    layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,58 @@ class LabelBenchSettings:
 
     size: str = field(
         default="mini",
-        metadata={"help": "Which model.", "choices": ("mini", "tiny", "7b-shape")},
+        metadata={"help": "Which model.", "choices": SIZES},
     )
     device: str = field(default="cpu", metadata={"help": "Torch device."})
     dtype: str = field(
         default="float32",
         metadata={"help": "Number format of the model.", "choices": ("float32", "bfloat16")},
     )
+    layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
     images: int = field(default=32, metadata={"help": "Images that are labelled.", "min": 1})
     plain_images: int = field(
         default=4, metadata={"help": "Of them, those that the plain loop is given.", "min": 1}
     )
     max_new_tokens: int = field(default=16, metadata={"help": "Longest answer.", "min": 1})
     repeats: int = field(default=3, metadata={"help": "Timed rounds of each.", "min": 1})
+
+
+@dataclass(frozen=True)
+class AdaptiveBenchSettings:
+    """The answering that is timed."""
+
+    size: str = field(default="mini", metadata={"help": "Which model.", "choices": SIZES})
+    device: str = field(default="cpu", metadata={"help": "Torch device."})
+    dtype: str = field(
+        default="float32",
+        metadata={"help": "Number format of the model.", "choices": ("float32", "bfloat16")},
+    )
+    layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
+    questions: int = field(
+        default=32, metadata={"help": "Questions, each about an image of its own.", "min": 1}
+    )
+    batch: int = field(default=8, metadata={"help": "Questions that come together.", "min": 1})
+    max_new_tokens: int = field(default=4, metadata={"help": "Longest answer.", "min": 1})
+    repeats: int = field(default=3, metadata={"help": "Timed rounds of each.", "min": 1})
+
+
+@dataclass(frozen=True)
+class NumericsSettings:
+    """The answers that are compared."""
+
+    size: str = field(default="mini", metadata={"help": "Which model.", "choices": SIZES})
+    device: str = field(default="cpu", metadata={"help": "Torch device."})
+    dtype: str = field(
+        default="bfloat16",
+        metadata={
+            "help": "Number format beside float32.",
+            "choices": ("float32", "bfloat16", "float16"),
+        },
+    )
+    layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
+    images: int = field(default=16, metadata={"help": "Images.", "min": 1})
+    each: int = field(default=3, metadata={"help": "Questions about each of them.", "min": 1})
+    max_new_tokens: int = field(default=16, metadata={"help": "Longest answer.", "min": 1})
 
 
 def write_measures(

@@ -16,9 +16,12 @@ def test_label_is_measured_beside_the_plain_loop(runner, tmp_path):
     done = runner.invoke(main, [*TINY, *options])
     assert done.exit_code == 0, done.output
     actual = json.loads(path.read_text())
-    assert actual["each"]["2"]["equal_answers"] == 1
-    assert actual["each"]["2"]["speedup"] > 0
     assert actual["each"]["2"]["flops_per_question"] > 0
+    assert list(actual["each"]["2"]["ways"]) == ["plain", "label"]
+    ours = actual["each"]["2"]["ways"]["label"]
+    assert ours["equal_answers"] == 1
+    assert ours["speedup"] > 0
+    assert ours["utilisation"] > 0
     assert "of matrix rate" in done.output
     assert actual["meta"]["command"].startswith("python -m scripts.benchmarks.label")
 
