@@ -65,7 +65,7 @@ FLOORS = {
         {"training", "backbone"},
     ),
     "labels": (
-        {"questions", "oracle"},
+        {"questions", "oracle", "cells"},
         {"metrics", "outcomes", "scenes"},
         {"sources", "labelling", "importing", "audit"},
     ),

@@ -5,7 +5,8 @@ What this is not: a judge. LLaVA's files hold no verdicts, VLMEvalKit's only onc
 
 from collections.abc import Mapping
 
-from labels.importing.cells import Record, read_score, read_text, read_texts
+from labels.cells import read_text, read_texts
+from labels.importing.cells import Record, read_score
 from labels.importing.lmms_eval import name_images, read_lettered
 
 

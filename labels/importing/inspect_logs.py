@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labels.importing.cells import Record, read_count, read_text, read_texts
+from labels.cells import read_options, read_text, read_texts
+from labels.importing.cells import Record, read_count
 from labels.importing.lmms_eval import name_images
 from m3_backbone.serialization import one_line
 
@@ -97,7 +98,7 @@ def read_sample(sample: Record, columns: Mapping[str, str], where: str) -> Recor
         "question": "\n".join(texts),
         "answer": read_text(output.get("completion"), where),
         "target": read_texts(sample.get("target"), where),
-        "choices": read_texts(sample.get("choices"), where, keep_empty=True),
+        "choices": read_options(sample.get("choices"), where),
         "group": metadata.get("category", metadata.get("group")),
         "image_id": name_images(images or metadata.get("image_id"), where),
         "verdicts": _read_scores(sample, where),

@@ -7,7 +7,8 @@ source of questions, by sample id.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from labels.importing.cells import Record, read_name, read_text, read_texts
+from labels.cells import read_options, read_text, read_texts
+from labels.importing.cells import Record, read_name
 from labels.metrics.choice import right_options
 from labels.metrics.registry import check_scorable, score_answer
 from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question
@@ -123,7 +124,7 @@ def _add_told(told: Record, row: Record, sample: str) -> None:
     """
     for field in TOLD:
         value = row.get(field)
-        if value is None or value in ("", []):
+        if value is None or value in ("", [], ()):
             continue
         known, scale = told.setdefault(field, (value, row.get("scale")))
         if known != value:
@@ -136,8 +137,8 @@ def _add_told(told: Record, row: Record, sample: str) -> None:
 def _make_question(sample: str, told: Record, metric: str | None) -> Question:
     facts = {field: value for field, (value, _) in told.items()}
     where = f"sample {sample!r}"
-    answers = tuple(read_texts(facts.get("target"), where))
-    choices = tuple(read_texts(facts.get("choices"), where, keep_empty=True))
+    answers = read_texts(facts.get("target"), where)
+    choices = read_options(facts.get("choices"), where)
     question = Question(
         sample_id=sample,
         image_id=read_name(facts.get("image_id"), where) or f"{UNKNOWN_IMAGE}{sample}",

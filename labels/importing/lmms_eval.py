@@ -9,7 +9,14 @@ from binascii import Error
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labels.importing.cells import Record, read_count, read_name, read_text, read_texts
+from labels.cells import (
+    parse_list,
+    read_option_columns,
+    read_options,
+    read_text,
+    read_texts,
+)
+from labels.importing.cells import Record, read_count, read_name
 from labels.importing.verdicts import find_verdicts
 from labels.questions import LETTERS, image_fingerprint, join_fingerprints
 from m3_backbone.images import decode_image
@@ -116,14 +123,16 @@ def _look_up(places: list[Record], names: tuple[str, ...]) -> Iterator[object]:
                 yield place[name]
 
 
-def _read_choices(doc: Record, where: str) -> list[str]:
+def _read_choices(doc: Record, where: str) -> tuple[str, ...]:
     for name in ("choices", "options"):
-        if doc.get(name):
-            return read_texts(doc[name], where, keep_empty=True)
+        cell = doc.get(name)
+        # Options in running text are left to the prompt.
+        if cell and not (isinstance(cell, str) and parse_list(cell) is None):
+            return read_options(cell, where)
     return read_lettered(doc, where)
 
 
-def read_lettered(record: Record, where: str) -> list[str]:
+def read_lettered(record: Record, where: str) -> tuple[str, ...]:
     """Read options that lie in the columns A, B, ...
 
     Args:
@@ -133,11 +142,7 @@ def read_lettered(record: Record, where: str) -> list[str]:
     Returns:
         The options up to the last one that is there; an empty one keeps its place.
     """
-    texts = [read_text(record.get(letter), where) for letter in LETTERS]
-    texts = ["" if text == "nan" else text for text in texts]
-    while texts and not texts[-1]:
-        texts.pop()
-    return texts
+    return read_option_columns([record.get(letter) for letter in LETTERS], where)
 
 
 def _read_counts(value: Any, where: str) -> dict[str, int]:

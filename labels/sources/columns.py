@@ -8,7 +8,7 @@ them, of which the first counts that the table has. A | at the end says that the
 import re
 from collections.abc import Mapping, Sequence
 
-from labels.sources.cells import is_empty, read_text
+from labels.cells import is_empty, read_text
 from labels.sources.files.table import Record
 
 REQUIRED_COLUMNS = ("image", "question", "answers")

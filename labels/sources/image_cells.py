@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from labels.sources.cells import is_empty, misfit, parse_list
+from labels.cells import is_empty, misfit, parse_list
 from m3_backbone.images import check_image
 from m3_backbone.serialization import show
 from m3_backbone.videos import count_frames, even_places, list_frames

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from labels.cells import read_text
 from labels.metrics.registry import METRICS, check_scorable
 from labels.questions import REFERENCE, Question, QuestionSet
 from labels.scenes.draws import Draw, find_draw
 from labels.scenes.vocabulary import REPHRASED
-from labels.sources.cells import read_text
 from labels.sources.columns import REQUIRED_COLUMNS, map_columns, take_cell
 from labels.sources.files.folders import open_files
 from labels.sources.files.joining import join

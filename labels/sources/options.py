@@ -2,9 +2,9 @@
 
 import re
 
+from labels.cells import misfit, read_whole
 from labels.metrics.score import normalise_text
 from labels.questions import LETTERS
-from labels.sources.cells import misfit, read_whole
 from m3_backbone.serialization import show
 
 LETTER = re.compile(r"\(?([A-Za-z])\)?[.):]?")

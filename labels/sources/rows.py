@@ -1,6 +1,6 @@
 """Turns a row of any data set into a question, and its image cells into images.
 
-What this is not: a reader of files (`labels.sources.files`) or of cells (`labels.sources.cells`).
+What this is not: a reader of files (`labels.sources.files`) or of cells (`labels.cells`).
 """
 
 import hashlib
@@ -11,8 +11,7 @@ from threading import Lock
 
 from PIL import Image
 
-from labels.questions import Question, image_fingerprint, join_fingerprints
-from labels.sources.cells import (
+from labels.cells import (
     NO_OPTION,
     is_empty,
     read_option_columns,
@@ -20,6 +19,7 @@ from labels.sources.cells import (
     read_text,
     read_texts,
 )
+from labels.questions import Question, image_fingerprint, join_fingerprints
 from labels.sources.columns import take_cell
 from labels.sources.files.table import Record
 from labels.sources.image_cells import Picture, list_pictures
@@ -31,6 +31,9 @@ MARK = "<image>"
 
 BY_OPTION = ("choice", "mmmu")
 """Metrics whose answers name an option, where a question has options."""
+
+TRUTHS = {"true": "yes", "false": "no"}
+"""How a truth value answers a question of the metric yes_no."""
 
 Fields = Mapping[str, Sequence[str]]
 """Our field -> the row's columns, for the fields that the data set has."""
@@ -246,9 +249,9 @@ class Cells:
             number = number_option(index, choices, self._name("answer_index"))
             return (choices[number],), (number,)
         cell, name = self._cell("answers"), self._name("answers")
-        if isinstance(cell, bool) and metric == "yes_no":
-            cell = "yes" if cell else "no"
         answers = read_texts(cell, name)
+        if metric == "yes_no":
+            answers = tuple(TRUTHS.get(answer.strip().lower(), answer) for answer in answers)
         if not choices or metric not in BY_OPTION:
             return answers, ()
         # A column for each option has its letter for a name, and a key names the column.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from labels.sources.cells import read_text
+from labels.cells import read_text
 from labels.sources.files.table import Record, Rows, Table
 from m3_backbone.serialization import show
 

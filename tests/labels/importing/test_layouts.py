@@ -250,7 +250,7 @@ def test_verdicts_that_differ_must_be_named(tmp_path):
 
 def test_a_list_of_answers_that_was_made_a_text_is_a_list(tmp_path):
     row = without_doc(0, SAMPLE, 0) | {"target": "['a', 'b']"}
-    assert read_sample_log(write_lines(tmp_path / "a", row), 1)[0]["target"] == ["a", "b"]
+    assert read_sample_log(write_lines(tmp_path / "a", row), 1)[0]["target"] == ("a", "b")
 
 
 def test_an_image_in_the_log_is_known_by_its_content(tmp_path):

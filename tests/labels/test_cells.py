@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labels.sources.cells import (
+from labels.cells import (
     is_empty,
     parse_list,
     read_option_columns,
@@ -118,9 +118,26 @@ def test_any_cell_is_read_or_refused_in_one_short_line(cell):
 @given(st.text(max_size=60))
 def test_any_text_is_itself_unless_it_is_a_list(text):
     half = any("\ud800" <= letter <= "\udfff" for letter in text)
-    if not half:
-        assert read_text(text, WHERE) == text
-        assert parse_list(f"x{text}") is None
+    read = read_text(text, WHERE)
+    read.encode()
+    assert (read == text) != half
+    assert parse_list(f"x{text}") is None
+
+
+@generated
+@given(st.text(), st.text())
+def test_halves_that_stand_together_are_one_character_and_others_are_replaced(before, after):
+    before, after = read_text(before, WHERE), read_text(after, WHERE)
+    for halves, read in (("\ud83d\ude00", "\U0001f600"), ("\ude00\ud83d", "\ufffd" * 2)):
+        assert read_text(f"{before}{halves}{after}", WHERE) == f"{before}{read}{after}"
+
+
+@pytest.mark.parametrize("cell", [True, np.bool_(True), "True", b"True", np.array(True)])
+def test_a_truth_value_is_the_text_that_tables_write(cell):
+    assert read_text(cell, WHERE) == "True"
+    assert read_texts([cell, "no"], WHERE) == ("True", "no")
+    with pytest.raises(ValueError, match="expected a whole number"):
+        read_whole(cell, WHERE)
 
 
 @pytest.mark.parametrize("cell", ["x" * 10**6, b"x" * 10**6, ["x" * 10**6] * 9, {"x" * 10**6: 1}])

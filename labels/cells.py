@@ -1,4 +1,4 @@
-"""Cells of other people's tables to text, lists of text and whole numbers: the one place for it.
+"""Cells of other people's tables and logs to text, lists of text and whole numbers, in one place.
 
 `datasets`, pandas, CSV and JSON write the same thing in many forms: numbers that became floats,
 nulls as NaN, lists as text, lists of dicts, a dict of lists. What has no such form is refused, and
@@ -31,6 +31,7 @@ QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 ITEM = re.compile(rf"\s*({QUOTED}|[^\s,'\"\[\]]+)(?:\s*,\s*|\s+|(?=\])|$)", re.DOTALL)
 WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 NOTHING = frozenset(("None", "null", "nan", "NaN"))
+HALF = re.compile("[\ud800-\udfff]")
 
 
 def misfit(where: str, expected: str, cell: object) -> str:
@@ -59,20 +60,22 @@ def is_empty(cell: object) -> bool:
 
 
 def read_text(cell: object, where: str) -> str:
-    """Read a cell that holds one text, or a number.
+    """Read a cell that holds one text, a number or a truth value.
 
     Args:
         cell: the cell.
         where: the sample and the column, for messages.
 
     Returns:
-        The text, "" of a cell that holds nothing; a whole number that became a float is whole.
+        The text, "" of a cell that holds nothing; a whole number that became a float is whole, a
+        truth value is "True" or "False" as tables write it, and halves of characters, which models
+        cut emoji into, become U+FFFD.
 
     Raises:
-        ValueError: if it is a list, a dict, a truth value or anything else that is no text.
+        ValueError: if it is a list, a dict, a date or anything else that is no text.
 
-    >>> read_text(3.0, "x"), read_text(float("nan"), "x"), read_text("3.0", "x")
-    ('3', '', '3.0')
+    >>> [read_text(cell, "x") for cell in (3.0, float("nan"), "3.0", True)]
+    ['3', '', '3.0', 'True']
     """
     cell = _plain(cell)
     if is_empty(cell):
@@ -83,16 +86,25 @@ def read_text(cell: object, where: str) -> str:
         except UnicodeDecodeError as error:
             raise ValueError(misfit(where, "text", cell)) from error
     if isinstance(cell, str):
-        if not cell.isascii() and any("\ud800" <= letter <= "\udfff" for letter in cell):
-            raise ValueError(misfit(where, "text without half characters", cell))
-        return cell
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return str(cell)
+        # Two halves that stand together are one character; the other ones are replaced.
+        halved = not cell.isascii() and HALF.search(cell)
+        return (
+            cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if halved else cell
+        )
+    if isinstance(cell, int):
+        return _write_whole(cell, where)
     if isinstance(cell, float | Decimal) and math.isfinite(cell):
         number = float(cell)
         exact = number.is_integer() and abs(number) < 2**53
         return str(int(number)) if exact else str(cell)
     raise ValueError(misfit(where, "text", cell))
+
+
+def _write_whole(number: int, where: str) -> str:
+    try:
+        return str(number)
+    except ValueError as error:  # more digits than Python writes
+        raise ValueError(misfit(where, "text", number)) from error
 
 
 def read_texts(cell: object, where: str) -> tuple[str, ...]:
