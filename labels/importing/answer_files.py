@@ -5,16 +5,19 @@ What this is not: a judge. LLaVA's files hold no verdicts, VLMEvalKit's only onc
 
 from collections.abc import Mapping
 
-from labels.cells import read_text, read_texts
-from labels.importing.cells import Record, read_score
+from labels.cells import read_options, read_text, read_texts
+from labels.importing.cells import TRUTHS, Record
 from labels.importing.lmms_eval import name_images, read_lettered
+
+VERDICTS = ("hit", "score")
+"""Where VLMEvalKit writes whether an answer is right: multiple choice, and yes or no."""
 
 
 def read_llava(record: Record, columns: Mapping[str, str], where: str) -> Record:
     """Read a row of LLaVA's or M3's answers.
 
     Args:
-        record: `question_id`, `prompt` and `text`.
+        record: `question_id`, `prompt`, `text`, and of multiple choice `options`.
         columns: our field -> its key, where it is another.
         where: file and row, for messages.
 
@@ -25,6 +28,7 @@ def read_llava(record: Record, columns: Mapping[str, str], where: str) -> Record
         "sample_id": record[columns.get("sample_id", "question_id")],
         "question": record.get(columns.get("question", "prompt")),
         "answer": read_text(record["text"], where),
+        "choices": read_options(record.get("options"), where),
         "group": record.get(columns.get("group", "category")),
         "image_id": name_images(record.get(columns.get("image_id", "image")), where),
         "verdicts": {},
@@ -36,14 +40,14 @@ def read_vlmevalkit(record: Record, columns: Mapping[str, str], where: str) -> R
 
     Args:
         record: `index`, `prediction`, and where they are there `question`, `answer`, `hit`,
-            `category`, `image_path`, and the options `A`, `B`, ...
+            `score`, `category`, `image_path`, and the options `A`, `B`, ...
         columns: our field -> its column, where it is another.
         where: file and row, for messages.
 
     Returns:
-        An answer in our fields, without scale; its one verdict is `hit`.
+        An answer in our fields, without scale; its verdicts are what `VERDICTS` names.
     """
-    hit = record.get("hit")
+    verdicts = {name: record.get(name) for name in VERDICTS}
     return {
         "sample_id": record[columns.get("sample_id", "index")],
         "question": record.get(columns.get("question", "question")),
@@ -52,5 +56,9 @@ def read_vlmevalkit(record: Record, columns: Mapping[str, str], where: str) -> R
         "choices": read_lettered(record, where),
         "group": record.get(columns.get("group", "category")),
         "image_id": name_images(record.get(columns.get("image_id", "image_path")), where),
-        "verdicts": {} if hit in (None, "") else {"hit": read_score(hit, f"{where}, hit")},
+        "verdicts": {
+            name: TRUTHS.get(value, value) if isinstance(value, str) else value
+            for name, value in verdicts.items()
+            if value not in (None, "")
+        },
     }

@@ -40,6 +40,25 @@ def read_name(value: object, where: str) -> str:
     return name
 
 
+def name_sample(row: Record, where: str = "a row") -> str:
+    """Read the sample id of a row.
+
+    Args:
+        row: an answer in our fields.
+        where: file and row, for the message.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: if it has none, or one that is no name.
+    """
+    sample = read_name(row.get("sample_id"), f"{where}, sample_id")
+    if not sample:
+        raise ValueError(f"{where}: expected a sample_id, got none")
+    return sample
+
+
 def read_count(value: object, where: str, least: int = 1) -> int:
     """Read a count of tokens.
 

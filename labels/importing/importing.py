@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from labels.cells import read_text
-from labels.importing.cells import Record, read_count, read_score
-from labels.importing.judging import Questions, gather_questions, name_sample
+from labels.importing.cells import Record, name_sample, read_count, read_score
+from labels.importing.judging import Questions, gather_questions
 from labels.outcomes.formats import Features, Value, pack_features, pack_outcomes, pack_questions
 from labels.outcomes.manifest import (
     CODE_VERSION,

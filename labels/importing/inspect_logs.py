@@ -5,7 +5,6 @@ The compressed form (.eval) is read by inspect-ai itself; `inspect log convert` 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from labels.cells import read_options, read_text, read_texts
 from labels.importing.cells import Record, read_count
@@ -15,6 +14,12 @@ from m3_backbone.serialization import one_line
 ATTACHMENT = "attachment://"
 VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 """Verdicts by letter: correct, incorrect, partly correct, no answer."""
+
+WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+"""Verdicts by word, in any case."""
+
+ONLY_SCORE = "score"
+"""Where early releases have the one score of a sample."""
 
 
 def read_eval(path: Path) -> Record:
@@ -55,16 +60,16 @@ def list_samples(log: Record, where: str) -> list[Record]:
         The samples, at least one.
 
     Raises:
-        ValueError: if the log has no samples, or one is not finished.
+        ValueError: if the log has no samples, or one ended in an error.
     """
     samples = log.get("samples")
     if not isinstance(samples, list) or not samples:
         raise ValueError(f"{where}: the log of inspect-ai has no samples; it was cut to its header")
     for number, sample in enumerate(samples, 1):
-        if not isinstance(sample, dict) or sample.get("error") or not sample.get("scores"):
+        if not isinstance(sample, dict) or sample.get("error"):
             raise ValueError(
-                f"{where}, sample {number}: it was not scored; finish the evaluation first "
-                "(inspect eval-retry, inspect score)"
+                f"{where} (inspect-ai), sample {number}: it ended in an error; finish the "
+                "evaluation first: inspect eval-retry"
             )
     return samples
 
@@ -96,47 +101,74 @@ def read_sample(sample: Record, columns: Mapping[str, str], where: str) -> Recor
     return {
         "sample_id": sample.get("id"),
         "question": "\n".join(texts),
-        "answer": read_text(output.get("completion"), where),
+        "answer": _read_answer(output, where),
         "target": read_texts(sample.get("target"), where),
         "choices": read_options(sample.get("choices"), where),
         "group": metadata.get("category", metadata.get("group")),
         "image_id": name_images(images or metadata.get("image_id"), where),
-        "verdicts": _read_scores(sample, where),
+        "verdicts": _read_scores(sample),
         **counts,
         **named,
     }
 
 
-def _read_scores(sample: Record, where: str) -> dict[str, Any]:
-    verdicts = {}
-    for name, score in _as_dict(sample.get("scores")).items():
+def _list_scores(sample: Record) -> Record:
+    alone = {ONLY_SCORE: sample[ONLY_SCORE]} if sample.get(ONLY_SCORE) else {}
+    return _as_dict(sample.get("scores")) or alone
+
+
+def _read_scores(sample: Record) -> dict[str, object]:
+    """Give every score; of a score that has several values each, as NAME.VALUE."""
+    verdicts: dict[str, object] = {}
+    for name, score in _list_scores(sample).items():
         value = _as_dict(score).get("value")
-        if isinstance(value, str):
-            value = VALUES.get(value, value)
-        if isinstance(value, bool | int | float):
-            verdicts[name] = value
+        several = value if isinstance(value, dict) else None
+        named = {f"{name}.{key}": one for key, one in several.items()} if several else {name: value}
+        verdicts |= {key: _read_value(one) for key, one in named.items() if one is not None}
     return verdicts
+
+
+def _read_value(value: object) -> object:
+    return VALUES.get(value, WORDS.get(value.lower(), value)) if isinstance(value, str) else value
+
+
+def _read_answer(output: Record, where: str) -> str:
+    """Read what the model said; releases that do not log it as a text have it in the messages."""
+    if output.get("completion") is not None:
+        return read_text(output["completion"], where)
+    choices = output.get("choices")
+    first = _as_dict(choices[0]) if isinstance(choices, list) and choices else {}
+    texts, _ = _read_parts(_as_dict(first.get("message")).get("content"), {})
+    return read_text("\n".join(texts), where)
 
 
 def _read_input(sample: Record) -> tuple[list[str], list[str]]:
     """Give the texts and the images of what the user said."""
     said = sample.get("input")
-    if isinstance(said, str):
-        return [said], []
-    attachments = _as_dict(sample.get("attachments"))
+    messages = said if isinstance(said, list) else [{"role": "user", "content": said}]
+    early = _as_dict(_as_dict(sample.get("transcript")).get("content"))
+    attachments = _as_dict(sample.get("attachments")) or early
     texts: list[str] = []
     images: list[str] = []
-    for message in said if isinstance(said, list) else []:
-        content = _as_dict(message).get("content")
-        if _as_dict(message).get("role") != "user":
-            continue
-        for part in content if isinstance(content, list) else [{"type": "text", "text": content}]:
-            kind = _as_dict(part).get("type")
-            value = str(_as_dict(part).get(kind) or "") if kind in ("text", "image") else ""
+    for message in map(_as_dict, messages):
+        if message.get("role") == "user":
+            more_texts, more_images = _read_parts(message.get("content"), attachments)
+            texts += more_texts
+            images += more_images
+    return texts, images
+
+
+def _read_parts(content: object, attachments: Record) -> tuple[list[str], list[str]]:
+    """Give the texts and the images of one message."""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    found: dict[str, list[str]] = {"text": [], "image": []}
+    for part in map(_as_dict, parts):
+        kind = part.get("type")
+        if kind in found:
+            value = str(part.get(kind) or "")
             # What is long is kept once, under a name.
-            value = str(attachments.get(value.removeprefix(ATTACHMENT), value))
-            (images if kind == "image" else texts).append(value)
-    return [text for text in texts if text], images
+            found[kind].append(str(attachments.get(value.removeprefix(ATTACHMENT), value)))
+    return [text for text in found["text"] if text], found["image"]
 
 
 def _as_dict(value: object) -> Record:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from labels.cells import read_options, read_text, read_texts
-from labels.importing.cells import Record, read_name
+from labels.importing.cells import Record, name_sample, read_count, read_name
 from labels.metrics.choice import right_options
-from labels.metrics.registry import check_scorable, score_answer
+from labels.metrics.registry import check_scorable, score_answer, settle_reference
 from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question
 from m3_backbone.serialization import show
 
@@ -22,21 +22,6 @@ TOLD = ("question", "target", "choices", "image_id", "group", "doc_hash")
 
 NAMED = 3
 """Samples that a message names."""
-
-
-def name_sample(row: Record) -> str:
-    """Read the sample id of a row.
-
-    Args:
-        row: an answer in our fields.
-
-    Raises:
-        ValueError: if it has none, or one that is no name.
-    """
-    sample = read_name(row.get("sample_id"), "the sample_id of a row")
-    if not sample:
-        raise ValueError("expected a sample_id in every row, got a row without")
-    return sample
 
 
 def gather_questions(rows: Sequence[Record], metric: str | None = None) -> dict[str, Question]:
@@ -106,14 +91,26 @@ def judge_rows(rows: Sequence[Record], questions: Questions) -> list[Record]:
 
     Returns:
         The rows with the `score` of their question's metric, and whether it could be read
-        (`parse_ok`).
+        (`parse_ok`). Without ground truth (`reference`), right is what the largest scale says.
     """
+    # Sample id -> its answer at the largest scale: the last one wins.
+    largest = {name_sample(row): _read_answer(row) for row in sorted(rows, key=_read_scale)}
+    settled = {
+        sample: settle_reference(questions[sample], answer) for sample, answer in largest.items()
+    }
     judged = []
     for row in rows:
-        sample = name_sample(row)
-        verdict = score_answer(read_text(row["answer"], f"sample {sample!r}"), questions[sample])
+        verdict = score_answer(_read_answer(row), settled[name_sample(row)])
         judged.append({**row, "score": verdict.score, "parse_ok": verdict.parse_ok})
     return judged
+
+
+def _read_scale(row: Record) -> int:
+    return read_count(row["scale"], f"sample {name_sample(row)!r}, scale")
+
+
+def _read_answer(row: Record) -> str:
+    return read_text(row["answer"], f"sample {name_sample(row)!r}, answer")
 
 
 def _add_told(told: Record, row: Record, sample: str) -> None:

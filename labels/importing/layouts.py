@@ -3,15 +3,15 @@
 What this is not: a guess. All rows of a file must be in the layout of the first one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labels.importing.answer_files import read_llava, read_vlmevalkit
-from labels.importing.cells import Record
+from labels.importing.cells import Record, name_sample, read_score
 from labels.importing.inspect_logs import list_samples, read_eval, read_sample
 from labels.importing.lmms_eval import read_row
-from labels.importing.tables import read_records
+from labels.importing.tables import list_records, read_records
 from labels.importing.verdicts import pick_verdict
 
 REQUIRED = ("sample_id", "scale", "answer", "score")
@@ -57,7 +57,7 @@ LAYOUTS = (
         read_llava,
         ("prompt", "answer_id", "model_id"),
     ),
-    Layout("inspect-ai", ("id", "epoch", "input", "output", "scores"), read_sample),
+    Layout("inspect-ai", ("id", "epoch", "input", "target", "output"), read_sample),
 )
 
 
@@ -92,9 +92,11 @@ def read_sample_log(
     layout = _recognise(path, records[0])
     rows = []
     for number, record in enumerate(records, start=1):
-        where = f"{path}, row {number}"
+        where = f"{path} ({layout.name}), row {number}"
         if not layout.fits(record):
-            raise ValueError(f"{where}: it is not in the layout of row 1 ({_describe(layout)})")
+            raise ValueError(
+                f"{where}: it is not in the layout of row 1, which has {', '.join(layout.keys)}"
+            )
         try:
             row = {"scale": scale, **layout.read(record, columns, where)}
         except KeyError as error:
@@ -107,7 +109,9 @@ def read_sample_log(
                 f"{path} holds {layout.name} ({', '.join(layout.keys)}) without verdicts; judge "
                 "them: --metric NAME --questions SOURCE"
             )
-        rows.append({**row, "score": pick_verdict(verdicts, score, where) if judged else None})
+        picked = pick_verdict(verdicts, score, where) if judged else None
+        rows.append({**row, "score": read_score(picked, where) if judged else None})
+    _check_single(rows, f"{path} ({layout.name})")
     return rows
 
 
@@ -147,13 +151,35 @@ def read_table_rows(path: Path, columns: Mapping[str, str], judged: bool = True)
     return rows
 
 
+def _check_single(rows: Sequence[Record], where: str) -> None:
+    """Refuse a sample that was answered several times.
+
+    Raises:
+        ValueError: if one was, or a row has no sample id.
+    """
+    first: dict[str, int] = {}  # sample id -> its row
+    for number, row in enumerate(rows, start=1):
+        sample = name_sample(row, f"{where}, row {number}")
+        if first.setdefault(sample, number) != number:
+            raise ValueError(
+                f"{where}: sample {sample!r} is in rows {first[sample]} and {number}; expected one "
+                "answer a sample and scale (one epoch or round), and names that differ: --column "
+                "sample_id=NAME"
+            )
+
+
 def _read_log(path: Path) -> list[Record]:
     if path.suffix.lower() == ".eval":
         return list_samples(read_eval(path), str(path))
     records = read_records(path)
-    # A whole log of inspect-ai is one object.
-    if len(records) == 1 and {"eval", "version"} <= records[0].keys():
-        return list_samples(records[0], str(path))
+    if len(records) > 1:
+        return records
+    # A whole log of inspect-ai is one object, and so is one of the first releases of lmms-eval.
+    [log] = records
+    if {"eval", "version"} <= log.keys():
+        return list_samples(log, str(path))
+    if "model_configs" in log:
+        return list_records(log.get("logs"), path)
     return records
 
 

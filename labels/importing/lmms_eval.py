@@ -1,9 +1,11 @@
 """Sample logs of lmms-eval (`--log_samples`): one JSON line a sample, one file a task and scale.
 
-Two layouts: releases that log the document `doc`, and those that leave it out and log the prompt in
-`input` (0.7.3), where `doc_hash` is the same in every row and the target is a text.
+Two layouts: releases that log the document `doc` (the first ones in one JSON file, under `logs`),
+and those that leave it out and log the prompt in `input` (0.7.3), where `doc_hash` is the same in
+every row and the target is a text.
 """
 
+import math
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterator, Mapping
@@ -16,7 +18,7 @@ from labels.cells import (
     read_text,
     read_texts,
 )
-from labels.importing.cells import Record, read_count, read_name
+from labels.importing.cells import TRUTHS, Record, read_count, read_name
 from labels.importing.verdicts import find_verdicts
 from labels.questions import LETTERS, image_fingerprint, join_fingerprints
 from m3_backbone.images import decode_image
@@ -32,6 +34,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Our field -> where documents and metrics have it; the first that is there."""
+
+PAIR = 2
+"""Values of a response in multiple choice: its loss, and whether decoding would have given it."""
 
 LONGEST_NAME = 200
 """Characters of an image's name; a longer text is the image itself, in some writing."""
@@ -57,7 +62,7 @@ def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
     return {
         "sample_id": found["sample_id"],
         "doc_hash": record.get("doc_hash"),
-        "answer": read_text(_first(record.get("filtered_resps", record.get("resps"))), where),
+        "answer": _read_answer(record.get("filtered_resps", record.get("resps")), where),
         "verdicts": find_verdicts(record),
         "target": read_texts(record.get("target"), where),
         "question": record.get("input") if found["question"] is None else found["question"],
@@ -161,8 +166,31 @@ def _read_counts(value: Any, where: str) -> dict[str, int]:
     return read
 
 
-def _first(value: object) -> object:
+def _read_answer(responses: object, where: str) -> str:
+    """Read what was answered: a text, or the letter of the option with the least loss."""
+    losses = _read_losses(responses, where)
+    if losses:
+        return LETTERS[losses.index(min(losses))]
     # Answers may come as nested lists, of which the first text counts.
-    while isinstance(value, list) and value:
-        value = value[0]
-    return None if value == [] else value
+    while isinstance(responses, list) and responses:
+        responses = responses[0]
+    return read_text(None if responses == [] else responses, where)
+
+
+def _read_losses(responses: object, where: str) -> list[float]:
+    """Read the loss of each option, which multiple choice logs with whether it was the likeliest.
+
+    Raises:
+        ValueError: if one is no number, or there are more options than letters.
+    """
+    several = responses if isinstance(responses, list) and len(responses) > 1 else []
+    pairs = [one for one in several if isinstance(one, list) and len(one) == PAIR]
+    if not pairs or len(pairs) < len(several) or any(str(flag) not in TRUTHS for _, flag in pairs):
+        return []
+    try:
+        losses = [float(loss) for loss, _ in pairs]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: expected the loss of each option, got {show(pairs)}") from error
+    if any(math.isnan(loss) for loss in losses) or len(losses) > len(LETTERS):
+        raise ValueError(f"{where}: expected the loss of each option, got {show(pairs)}")
+    return losses

@@ -45,6 +45,24 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
+def list_records(values: object, path: Path) -> list[Record]:
+    """Take the records of a JSON list.
+
+    Args:
+        values: the list.
+        path: the file, for messages.
+
+    Returns:
+        The records, at least one.
+
+    Raises:
+        ValueError: if it is no list, is empty, or holds something else.
+    """
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{path} has no rows")
+    return [_check_record(value, f"{path}, row {row}") for row, value in enumerate(values, 1)]
+
+
 def _read_separated(path: Path, separator: str) -> list[Record]:
     # Module-wide, as csv knows no other way; nothing else here reads CSV.
     csv.field_size_limit(LONGEST_CELL)
@@ -101,11 +119,12 @@ def _read_json(path: Path, may_be_one: bool) -> list[Record]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8: {error}") from error
+        raise ValueError(
+            f"{path}: expected JSON or JSON lines in UTF-8, or a table (.csv, .tsv, .xlsx): {error}"
+        ) from error
     whole = _parse_whole(text) if may_be_one else None
     if whole is not None:
-        values = whole if isinstance(whole, list) else [whole]
-        return [_check_record(value, f"{path}, row {row}") for row, value in enumerate(values, 1)]
+        return list_records(whole if isinstance(whole, list) else [whole], path)
     # Not splitlines: JSON may hold other separators, such as U+2028, inside a text.
     lines = [(row, line) for row, line in enumerate(text.split("\n"), 1) if line.strip()]
     return [

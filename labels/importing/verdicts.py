@@ -9,12 +9,13 @@ Source: `process_results` and the aggregations of the tasks of lmms-eval 0.7.3, 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labels.importing.cells import Record
+from labels.importing.cells import Record, read_score
 from labels.metrics.choice import LETTER_ALONE, read_option
 from labels.metrics.mmmu import holds_answer
 from labels.questions import LETTERS
 
-Number = bool | int | float
+Verdict = bool | int | float | str
+"""A number, or the text of one, as it stands in the log: it need not be a score in [0, 1]."""
 
 # Of the row itself: none of these is a metric.
 OWN = frozenset(
@@ -23,20 +24,20 @@ OWN = frozenset(
 )
 
 
-def find_verdicts(record: Record) -> dict[str, Number]:
+def find_verdicts(record: Record) -> dict[str, Verdict]:
     """Read all verdicts of a row.
 
     Args:
         record: the row.
 
     Returns:
-        Name of each metric -> its number as it stands there: not all need be scores in [0, 1].
+        Name of each metric -> what it says.
     """
     read = {name: _read_verdict(name, value) for name, value in record.items() if name not in OWN}
     return {name: verdict for name, verdict in read.items() if verdict is not None}
 
 
-def pick_verdict(verdicts: Mapping[str, Number], wanted: str | None, where: str) -> Number:
+def pick_verdict(verdicts: Mapping[str, object], wanted: str | None, where: str) -> object:
     """Pick the verdict that counts.
 
     Args:
@@ -45,7 +46,7 @@ def pick_verdict(verdicts: Mapping[str, Number], wanted: str | None, where: str)
         where: file and row, for the message.
 
     Returns:
-        Its number.
+        What it says.
 
     Raises:
         ValueError: if there is none, or they differ and none was named.
@@ -54,8 +55,9 @@ def pick_verdict(verdicts: Mapping[str, Number], wanted: str | None, where: str)
         raise ValueError(
             f"{where}: no verdict that is known stands there; judge the answers with --metric"
         )
-    if wanted is None and len(set(verdicts.values())) == 1:
-        return next(iter(verdicts.values()))
+    said = list(verdicts.values())
+    if wanted is None and all(one == said[0] for one in said[1:]):
+        return said[0]
     if wanted is None or wanted not in verdicts:
         raise ValueError(
             f"{where}: expected the name of one of its scores ({', '.join(verdicts) or 'none'}), "
@@ -64,14 +66,23 @@ def pick_verdict(verdicts: Mapping[str, Number], wanted: str | None, where: str)
     return verdicts[wanted]
 
 
-def _read_verdict(name: str, value: object) -> Number | None:
+def _read_verdict(name: str, value: object) -> Verdict | None:
     number = value.get("score") if isinstance(value, Mapping) else value
-    if isinstance(number, bool | int | float):
+    if isinstance(number, bool | int | float) or (isinstance(number, str) and _is_score(number)):
         return number
     for keys, judge in SHAPES.items():
         if isinstance(value, Mapping) and all(value.get(key) is not None for key in keys):
             return float(judge(value, name))
     return None
+
+
+def _is_score(text: str) -> bool:
+    """Tell whether a text is a score; another one, such as a category, is no verdict."""
+    try:
+        read_score(text, "")
+    except ValueError:
+        return False
+    return True
 
 
 def _judge_first(value: Mapping[str, Any], _: str) -> bool:

@@ -68,7 +68,7 @@ def change_first(**cells):
         ),
         (change_first(answer={"text": "x"}), "'b', answer: expected text, got {'text': 'x'}"),
         (change_first(sample_id=10**5000), "expected text, got a number of many digits"),
-        (change_first(sample_id=""), "expected a sample_id in every row"),
+        (change_first(sample_id=""), "expected a sample_id, got none"),
         *(
             (change_first(**{field: "\0"}), "expected a name without the character NUL")
             for field in ("sample_id", "image_id", "group")

@@ -48,3 +48,11 @@ def test_what_cannot_be_judged_is_refused():
 def test_questions_that_do_not_match_are_named(source, message):
     with pytest.raises(ValueError, match=message):
         match_questions(gather_questions(make_rows(question="Which?")), [source])
+
+
+def test_without_ground_truth_the_largest_scale_is_right():
+    rows = make_rows(target=None)[::-1]
+    judged = judge_rows(rows, gather_questions(rows, "reference"))
+    assert [(row["scale"], row["score"]) for row in judged] == [(9, 1.0), (1, 0.0)]
+    same = [row | {"answer": "a dog"} for row in rows]
+    assert [row["score"] for row in judge_rows(same, gather_questions(same, "reference"))] == [1, 1]

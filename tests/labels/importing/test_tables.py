@@ -86,7 +86,7 @@ def test_json_lines_under_the_name_of_json(tmp_path):
         ("t.csv", b"a\n" + b"x" * (LONGEST_CELL + 1), "expected a table in UTF-8: field larger"),
         ("t.csv", b"", "has no rows"),
         ("t.csv", b"a,b\n", "has no rows"),
-        ("t.jsonl", b"\xff{}", "expected text in UTF-8"),
+        ("t.jsonl", b"\xff{}", "expected JSON or JSON lines in UTF-8, or a table"),
         ("t.jsonl", b"{}\n{", "line 2: expected one JSON object per line"),
         ("t.jsonl", b"null\n", "line 1: expected one JSON object per line, got another value"),
         ("t.json", b"[1]", "row 1: expected one JSON object per line, got another value"),
