@@ -9,6 +9,7 @@ from m3_backbone.scales import EXTRAS
 from scripts.stages.cutting import Cutting, describe_cutting, note_cutting
 from scripts.stages.profile import profile_option, read_extras
 from scripts.stages.run_folder import PARTS
+from scripts.stages.train import check_kind
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     LARGEST_SEED,
@@ -32,7 +33,13 @@ from scripts.terminal.output import print_rows
     "--calibration", PARTS.outcomes("calibration"), "Label folder that blocks are compared on."
 )
 @drop_option
-@click.option("--kind", default="boosted", show_default=True, help="Router, as in train.")
+@click.option(
+    "--kind",
+    default="boosted",
+    show_default=True,
+    callback=check_kind,
+    help="Router, as in train.",
+)
 @click.option(
     "--budget",
     default=72.0,

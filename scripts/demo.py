@@ -26,7 +26,7 @@ from scripts.stages.report import (
     run_report,
 )
 from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
-from scripts.stages.train import is_trained, run_train
+from scripts.stages.train import check_kind, is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     json_option,
@@ -97,7 +97,11 @@ class DemoImages:
 @settings_options(LabelRequest, "request", SOURCE_FIELDS)
 @split_option
 @settings_options(DemoImages, "images")
-@click.option("--kind", help="Router, as in train.  [default: boosted; auto with --studies]")
+@click.option(
+    "--kind",
+    callback=check_kind,
+    help="Router, as in train.  [default: boosted; auto with --studies]",
+)
 @seeds_option(3)
 @studies_option
 @settings_options(Opening, "opening", OPENING_FIELDS)

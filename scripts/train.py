@@ -10,7 +10,7 @@ from m3_backbone.scales import EXTRAS
 from scripts.stages.cutting import Cutting, describe_cutting, pick_note
 from scripts.stages.profile import profile_option, read_profile
 from scripts.stages.run_folder import PARTS
-from scripts.stages.train import describe_certificate, run_train
+from scripts.stages.train import check_kind, describe_certificate, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     LARGEST_SEED,
@@ -50,6 +50,7 @@ BUDGETS = (36, 72, 144)
     "--kind",
     default="boosted",
     show_default=True,
+    callback=check_kind,
     help="Name of the router: blend, boosted, constant, knn, linear, mlp or ordinal; auto keeps "
     "the best of four on the calibration split.",
 )

@@ -1,4 +1,4 @@
-"""A disk that is full while weights are written, told as for any other file."""
+"""A disk that is full while a checkpoint is written, told as for any other file."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 @contextmanager
 def writing_weights() -> Iterator[None]:
-    """Turn what torch and safetensors raise when weights cannot be written into an OSError.
+    """Turn what torch, safetensors and tokenizers raise for a full disk into an OSError.
 
     Yields:
         Nothing; write inside the block, and nothing else.
@@ -21,11 +21,14 @@ def writing_weights() -> Iterator[None]:
     """
     try:
         yield
-    except SafetensorError as error:
-        # Its text alone has the system's number, at the end or before the path.
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(found[1]) if found else errno.EIO
-        raise OSError(number, os.strerror(number)) from error
     except RuntimeError as error:
         # From torch: a stream that failed, or a file that is shorter than what was written.
         raise OSError(errno.EIO, "not all weights could be written; is the disk full?") from error
+    except Exception as error:
+        # tokenizers raises a bare Exception. The text alone has the system's number, at the end or
+        # before the path.
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None and not isinstance(error, SafetensorError):
+            raise
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error

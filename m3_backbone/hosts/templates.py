@@ -16,9 +16,14 @@ def read_template(name: str) -> str:
     """Read a chat template by its name, or from a file in jinja.
 
     Raises:
-        ValueError: if there is neither.
+        ValueError: if there is neither, or the file is no text.
     """
     path = Path(name)
     if name not in TEMPLATES and not path.is_file():
         raise ValueError(f"no chat template {name!r}: expected {', '.join(TEMPLATES)}, or a file")
-    return TEMPLATES[name] if name in TEMPLATES else path.read_text(encoding="utf-8")
+    if name in TEMPLATES:
+        return TEMPLATES[name]
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is no chat template: expected text in UTF-8, {error}") from error

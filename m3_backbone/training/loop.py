@@ -111,14 +111,24 @@ class TrainingLoop:
         """Write the checkpoint so that a kill at any moment leaves a whole one.
 
         Of processes that train together the first one writes.
+
+        Raises:
+            ValueError: if a weight is no finite number; after the last step no gradient shows it.
         """
+        trained = self._trained()
+        broken = [name for name, weight in trained.items() if not torch.isfinite(weight).all()]
+        if broken:
+            raise ValueError(
+                f"the weights became NaN or infinite by step {self.step}, such as {broken[0]}; "
+                f"lower the learning rate and resume from {self.checkpoint}, if it is there"
+            )
         if group_rank() > 0:
             return
         state = {
             "format_version": VERSION,
             "identity": self.identity,
             "step": self.step,
-            "modules": self._trained(),
+            "modules": trained,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         with replacing(self.checkpoint) as partial, writing_weights():

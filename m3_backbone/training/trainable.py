@@ -75,10 +75,16 @@ def add_adapter(model: Any, rank: int, alpha: int, seed: int) -> Any:
         The model as peft's wrapper, which merges and saves.
 
     Raises:
-        ValueError: if peft is not installed.
+        ValueError: if peft is not installed, or the rank is above the width of the model.
 
     Source: Hu et al., arXiv 2106.09685; without dropout, so that a step depends on its batch alone.
     """
+    width = model.config.get_text_config().hidden_size
+    if rank > width:
+        raise ValueError(
+            f"a LoRA of rank {rank} is no smaller than the language model, which is {width} wide: "
+            "lower --lora-rank"
+        )
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:

@@ -1,5 +1,6 @@
 """What a fine-tuning starts from, and the folder that it ends in."""
 
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -136,7 +137,9 @@ def is_finished(out: Path, record: str) -> bool:
     # The folder appears in one step, so this file stands for all of it.
     path = out / RECORD
     if path.is_file() and path.read_bytes() == record.encode():
-        remove_unfinished(out)  # the run may have been killed before it came to that
+        # The run may have been killed before it came to that.
+        remove_unfinished(out)
+        sweep(Path(os.path.realpath(out)).parent)
         return True
     check_output(out, owned=_refuse_filled)
     check_output(unfinished(out).parent, owned=lambda _: (CHECKPOINT, LOG, CHECKED_IMAGES, LOCK))

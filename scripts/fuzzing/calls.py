@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from scripts.fuzzing.artefacts import ARTEFACTS, sign_router
 from scripts.fuzzing.interface import DRAWS, Drawn, Work
+from scripts.fuzzing.options import draw_call
 from scripts.fuzzing.values import (
     change_bytes,
     change_json,
-    draw_number,
     draw_path,
     draw_text,
     to_text,
@@ -46,18 +46,9 @@ Generator = Callable[[random.Random, World], Call]
 
 
 def options(draw: random.Random, world: World) -> Call:
-    """One option of one command gets a value that it should not have."""
-    command = draw.choice(list(OPTIONS))
-    base, flags = OPTIONS[command]
-    name, kind = draw.choice(flags)
-    value = {"number": draw_number, "text": draw_text, "path": draw_path}[kind](draw)
-    arguments = [*base.split(), name, value]
-    # compact rewrites the folder that it reads.
-    out = [value] if name in ("--out", "--json") or command in ("compact", "features") else []
-    if "--out" not in arguments and command in WRITES:
-        arguments += ["--out", "fresh"]
-        out.append("fresh")
-    return Call((command, *arguments), out=tuple(out))
+    """One or a few options of a command get values that they should not have, or odd company."""
+    arguments, out = draw_call(draw, world)
+    return Call(arguments, out=out)
 
 
 def table(draw: random.Random, world: World) -> Call:
@@ -184,137 +175,6 @@ def _lines(draw: random.Random, rows: list[Any]) -> bytes:
     text = "".join(map(_line, changed)).encode("utf-8", "surrogatepass")
     return change_bytes(draw, text) if draw.random() < 0.1 else text
 
-
-WRITES: Final = ("import", "label", "train", "report", "convert", "finetune", "profile")
-OPTIONS: Final[dict[str, tuple[str, list[tuple[str, str]]]]] = {
-    "oracle": (
-        "--outcomes runs/outcomes",
-        [
-            ("--price", "number"),
-            ("--by", "text"),
-            ("--always-wrong", "text"),
-            ("--json", "path"),
-            ("--outcomes", "path"),
-        ],
-    ),
-    "audit": (
-        "--outcomes runs/outcomes",
-        [("--json", "path"), ("--outcomes", "path"), ("--again", "path"), ("--rerun", "number")],
-    ),
-    "verify": (
-        "--router runs/router",
-        [("--router", "path"), ("--outcomes", "path"), ("--json", "path")],
-    ),
-    "import": (
-        "--table table.csv",
-        [
-            ("--table", "path"),
-            ("--column", "text"),
-            ("--name", "text"),
-            ("--out", "path"),
-            ("--samples", "text"),
-            ("--score", "text"),
-        ],
-    ),
-    "compact": ("", [("--outcomes", "path")]),
-    "label": (
-        "--source questions.jsonl --limit 0",
-        [
-            ("--source", "path"),
-            ("--limit", "number"),
-            ("--scales", "number"),
-            ("--metric", "text"),
-            ("--column", "text"),
-            ("--shard", "text"),
-            ("--status", "path"),
-            ("--model", "path"),
-            ("--device", "text"),
-            ("--max-new-tokens", "number"),
-            ("--token-budget", "number"),
-            ("--engine", "text"),
-        ],
-    ),
-    "features": (
-        "--outcomes runs/imported --source questions.jsonl",
-        [
-            ("--outcomes", "path"),
-            ("--source", "path"),
-            ("--image-folder", "path"),
-            ("--batch", "number"),
-            ("--column", "text"),
-            ("--model", "path"),
-        ],
-    ),
-    "ask": (
-        "--image 0.png --scale 2 what?",
-        [
-            ("--image", "path"),
-            ("--scale", "number"),
-            ("--budget", "number"),
-            ("--lambda", "number"),
-            ("--drop", "number"),
-            ("--certified", "number"),
-            ("--outlier", "number"),
-            ("--router", "path"),
-            ("--model", "path"),
-            ("--device", "text"),
-            ("--frames", "number"),
-            ("--max-new-tokens", "number"),
-        ],
-    ),
-    "train": (
-        "--outcomes runs/outcomes --calibration runs/outcomes --no-tune --kind linear",
-        [
-            ("--kind", "text"),
-            ("--seed", "number"),
-            ("--certify", "number"),
-            ("--extra", "text"),
-            ("--profile", "path"),
-            ("--outcomes", "path"),
-            ("--calibration", "path"),
-            ("--run", "path"),
-            ("--split", "text"),
-        ],
-    ),
-    "ablate": (
-        "--outcomes runs/outcomes --kind linear --seeds 1",
-        [("--split", "text"), ("--outcomes", "path"), ("--seed", "number"), ("--json", "path")],
-    ),
-    "profile": (
-        "--limit 0",
-        [("--source", "path"), ("--model", "path"), ("--dtype", "text"), ("--device", "text")],
-    ),
-    "finetune": (
-        "--steps 0",
-        [
-            ("--data", "path"),
-            ("--tower-rate", "number"),
-            ("--language-rate", "number"),
-            ("--steps", "number"),
-            ("--batch", "number"),
-            ("--save-seconds", "number"),
-            ("--dense-weight", "number"),
-            ("--lora-rank", "number"),
-            ("--scales", "number"),
-            ("--model", "path"),
-            ("--device", "text"),
-        ],
-    ),
-    "convert": ("checkpoint", [("--to", "text")]),
-    "report": (
-        "--run runs",
-        [
-            ("--run", "path"),
-            ("--seeds", "number"),
-            ("--profile", "path"),
-            ("--split", "text"),
-            ("--outcomes", "path"),
-        ],
-    ),
-    "push": ("runs/router", [("--token", "text")]),
-    "pull": ("nobody/nothing", [("--revision", "text")]),
-}
-"""Command -> a call that is right but for what is missing, and options with their kind of value."""
 
 DESTINATIONS: Final = {
     "import": "--table\ttable.csv\t--out\t{place}",

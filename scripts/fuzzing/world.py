@@ -155,6 +155,17 @@ def _write_inputs(home: Path) -> None:
     ]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (home / "questions.jsonl").write_text(text)
+    # Those of the table, so that features can be added to its labels.
+    asked = [
+        {
+            "sample_id": f"s{sample}",
+            "image": f"{sample % 3}.png",
+            "question": "what?",
+            "answers": ["red"],
+        }
+        for sample in range(12)
+    ]
+    (home / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
     table = ["sample_id,scale,answer,score,image_id,group"]
     for sample in range(12):
         table += [f"s{sample},{scale},red,{sample % 2},i{sample % 5},g" for scale in (1, 9)]
@@ -181,17 +192,24 @@ def _run_commands(world: World) -> None:
     from scripts.cli import main
 
     runs = world.home / "runs"
-    other = str(runs / "calibration")
+    other, official = str(runs / "calibration"), str(world.home.with_name("official"))
     calls = (
-        ["label", "--source", "scenes:router-train", "--limit", "6", "--out", str(world.outcomes)],
+        ["label", "--source", "scenes:router-train", "--limit", "10", "--out", str(world.outcomes)],
         ["label", "--source", "scenes:calibration", "--limit", "3", "--out", other],
+        ["convert", "m3-mini", official, "--to", "official"],
         ["import", "--table", str(world.home / "table.csv"), "--out", str(runs / "imported")],
         [
             *("train", "--outcomes", str(world.outcomes), "--calibration", other, "--no-tune"),
             *("--kind", "linear", "--out", str(world.router)),
+        ],
+        [
+            *("train", "--outcomes", str(world.outcomes), "--split", "60/20/20", "--no-tune"),
+            *("--kind", "linear", "--out", str(runs / "split-router")),
         ],
     )
     for call in calls:
         result = CliRunner().invoke(main, call)
         if result.exit_code != 0:
             raise RuntimeError(f"m3scale {' '.join(call)} failed: {result.output}")
+    # By a link, so that its weights are not hashed after each call.
+    (world.home / "official").symlink_to(official)

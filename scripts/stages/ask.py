@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from predictor.policy.budgets import OperatingPoint
 
 BUDGET = 72  # visual tokens per question: one eighth of the most
+FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,21 @@ class AskFiles:
             "help": "Animated GIF, WebP, PNG or AVIF, or a folder of frames, instead of images."
         },
     )
-    frames: int = field(
-        default=8, metadata={"help": "Frames to take of the video, evenly.", "min": 1}
+    frames: int | None = field(
+        default=None,
+        metadata={"help": f"Frames to take of the video, evenly.  [default: {FRAMES}]", "min": 1},
     )
 
     def __post_init__(self) -> None:
         """Refuse to be asked about nothing, or about images and a video.
 
         Raises:
-            ValueError: if it is so.
+            ValueError: if it is so, or frames of no video are asked for.
         """
         if bool(self.images) == (self.video is not None):
             raise ValueError("give --image FILE, once or more, or --video FILE")
+        if self.frames is not None and self.video is None:
+            raise ValueError("--frames is of a --video: leave it out")
 
     def load(self) -> "list[Image.Image]":
         """Open the images, or the frames of the video."""
@@ -59,7 +63,7 @@ class AskFiles:
         from m3_backbone.videos import load_frames
 
         if self.video is not None:
-            return load_frames(self.video, self.frames)
+            return load_frames(self.video, self.frames or FRAMES)
         return [load_image(path) for path in self.images]
 
 

@@ -1,7 +1,7 @@
 """The work of `m3scale import`: files of other tools, and questions for them, to a label folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,8 @@ def run_import(
     from labels.questions import UNKNOWN_IMAGE
 
     check_free(folder)
+    if request.questions is None:
+        _refuse_unused(source)
     rows = _read_rows(request)
     told = gather_questions(rows, None if request.questions else request.metric)
     questions = _match(request, source, told) if request.questions else told
@@ -92,6 +94,14 @@ def run_import(
     import_outcomes(rows, folder, name, questions)
     unknown = [q for q in questions.values() if q.image_id.startswith(UNKNOWN_IMAGE)]
     return len(questions), len(rows) // len(questions), len(unknown)
+
+
+def _refuse_unused(source: LabelRequest) -> None:
+    for name in SOURCE_FIELDS:
+        if getattr(source, name) is not None:
+            [one] = [one for one in fields(source) if one.name == name]
+            flag = one.metadata.get("option", f"--{name.replace('_', '-')}")
+            raise click.UsageError(f"{flag} is of --questions: give that too, or leave it out")
 
 
 def _match(request: ImportRequest, source: LabelRequest, told: "Questions") -> "Questions":

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from scripts.stages.cutting import note_cutting
 from scripts.stages.provenance import describe_code
 from scripts.stages.splits import LabelledSplit
@@ -11,6 +13,16 @@ if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
     from predictor.policy.certificates import Certificate
     from predictor.training.train import TrainSettings
+
+
+def check_kind(_: click.Context, __: click.Parameter, kind: str | None) -> str | None:
+    """Refuse a kind of router that there is not, before anything is labelled or read."""
+    from predictor.routers.registry import router_class
+    from predictor.training.tuning import AUTO
+
+    if kind is not None and kind != AUTO:
+        router_class(kind)
+    return kind
 
 
 def run_train(

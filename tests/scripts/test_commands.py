@@ -156,6 +156,14 @@ def test_too_few_calibration_images_leave_no_router(run, runner, tmp_path):
     assert not (tmp_path / "router").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "ablate", "demo"])
+def test_an_unknown_router_is_refused_before_anything_is_read(runner, tmp_path, command):
+    place = ("--out", tmp_path) if command == "demo" else ("--run", tmp_path)
+    message = refuse(runner, command, *place, "--kind", "nope")
+    assert "router must be one of ['blend', 'boosted'," in message and "got 'nope'" in message
+    assert not any(tmp_path.iterdir())
+
+
 def test_ask_shows_answer_scale_and_probabilities(run, tiny_model, tmp_path):
     image, questions = run / "sources" / "test" / "0.png", ("what ?", "where ?")
     options = ("--image", image, "--model", tiny_model, "--router", run / "router")

@@ -54,6 +54,8 @@ def test_refusals_are_one_line_before_anything_is_written(runner, answers):
         (["--samples", "1=nothing.jsonl"], "'nothing.jsonl' does not exist"),
         (["--samples", "1"], "expected SCALE=FILE, got '1'"),
         (["--samples", "1=/dev/zero"], "no regular file"),
+        ([*samples, "--answers", f"{answers}/1.jsonl"], "--answers is of --questions: give that"),
+        ([*samples, "--split", "test"], "--split is of --questions: give that too, or leave it"),
         ([], "give either --samples SCALE=FILE, once per scale, or --table FILE"),
     ):
         result = runner.invoke(main, ["import", *words, *out])

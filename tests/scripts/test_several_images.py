@@ -76,6 +76,7 @@ def test_ask_about_images_and_a_video(pair, tiny_model, tmp_path):
         (("--image", "a.png", "--video", "b.gif"), "give --image FILE, once or more, or --video"),
         (("--video", "gone.gif"), "no video at gone.gif"),
         (("--video", "clip.mp4"), "take the frames out (ffmpeg -i VIDEO FOLDER/%05d.png)"),
+        (("--image", "a.png", "--frames", 3), "--frames is of a --video: leave it out"),
         (("--video", "clip.mp4", "--frames", 0), "0 is not in the range x>=1"),
         (("--image", "a.png", "--pooling", "middle"), "'middle' is not one of"),
     ],

@@ -180,6 +180,17 @@ def test_a_gradient_that_is_no_number_stops_the_run(tmp_path):
             (layer(torch.ones(1, 2)) * float("nan")).sum().backward()
 
 
+def test_a_last_step_after_which_the_weights_are_no_numbers_saves_nothing(tmp_path):
+    layer = torch.nn.Linear(2, 1)
+    loop = TrainingLoop([(layer, 1e300)], LoopSettings(steps=1, quiet=True), tmp_path / "x.pt", "x")
+    with pytest.raises(
+        ValueError, match="weights became NaN or infinite by step 1, such as 0.weig"
+    ):
+        for _ in loop.steps("x"):
+            layer(torch.ones(1, 2)).sum().backward()
+    assert not any(tmp_path.iterdir())
+
+
 def test_questions_that_do_not_fit_are_left_out_whole(parts):
     prompts = parts[2]
     first = len(pack_turn(prompts, *TURNS[0][0])[0])

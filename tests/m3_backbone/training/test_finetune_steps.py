@@ -125,6 +125,11 @@ def test_the_tower_moves_exactly_when_it_is_trained(model, draw, tmp_path, tower
     assert bool(moved) is (tower_rate > 0)
 
 
+def test_a_lora_that_is_wider_than_the_model_is_refused(model):
+    with pytest.raises(ValueError, match=r"rank 10000000 is no smaller .* lower --lora-rank"):
+        add_adapter(model, 10_000_000, 4, seed=0)
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by peft's opening
 def test_a_lora_trains_alone_and_merges_into_the_same_answers(model, draw, tmp_path):
     plain = copy.deepcopy(model).eval()

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from scripts.fuzzing.faults import Run
-from scripts.fuzzing.jobs import JOBS, Job
+from scripts.fuzzing.jobs import JOBS, Clock, Job
 from scripts.fuzzing.kills import Known, find_problem, plan_faults
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +48,15 @@ def test_faults_are_spread_from_the_first_write_to_the_last():
     assert [fault.write for fault in faults if fault.kind == "EIO"] == [1, 51, 101]
     every = list(plan_faults(Run(0, "", 7, 2.0), moments=0, writes=None, seed=0))
     assert [fault.write for fault in every if fault.kind == "kill"] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_times_do_not_depend_on_what_other_threads_do():
+    clock = Clock()
+    begun = clock()
+    other = threading.Thread(target=clock)
+    other.start()
+    other.join()
+    assert clock() - begun == -(clock() - clock()) == 1 / 1024
 
 
 def disturb(folder, *options):
