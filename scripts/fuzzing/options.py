@@ -42,10 +42,8 @@ BASES: Final[dict[str, tuple[str, ...]]] = {
     "profile": (
         "--source questions.jsonl --limit 1 --repeats 1 --max-new-tokens 1 --out fresh.json",
     ),
-    "report": (
-        f"{_SPLIT} --router runs/split-router --seeds 1 --out fresh",
-        "--run runs --seeds 1",
-    ),
+    # Refused, for its router was trained on other labels: figures take half a minute.
+    "report": (f"{_SPLIT} --router runs/router --seeds 1 --out fresh",),
     # Too few images for a router: its labels are all that is made.
     "demo": ("--source questions.jsonl --scale 1 --scale 9 --seeds 1 --kind linear --out fresh",),
     "finetune": (
@@ -125,9 +123,11 @@ def _draw_option(draw: random.Random, option: click.Option) -> list[str]:
     likely = LIKELY.get(flag, ())
     if isinstance(option.type, click.Choice):
         likely = tuple(map(str, option.type.choices))
-    if likely and draw.random() < 0.5:
-        return [flag, draw.choice(likely)]
-    return [flag, _draw_value(draw, option, flag)]
+    values = [
+        draw.choice(likely) if likely and draw.random() < 0.5 else _draw_value(draw, option, flag)
+        for _ in range(option.nargs)
+    ]
+    return [flag, *values]
 
 
 def _draw_value(draw: random.Random, option: click.Option, flag: str) -> str:
@@ -147,9 +147,9 @@ def _list_outputs(name: str, words: list[str], world: World) -> tuple[str, ...]:
     pairs = list(zip(words, words[1:], strict=False))
     # Both add to the folder that they read.
     written = ["--outcomes"] if name in ("compact", "features") else ["--out", "--json"]
-    if name == "report":
-        written.append("--markdown")
     places = [value for flag, value in pairs if flag in written]
+    if "--markdown" in words:  # RESULTS FILE
+        places.append(words[words.index("--markdown") + 2])
     run = [value for flag, value in pairs if flag == "--run"]
     # Parts of a run that a command writes by itself.
     places += [f"{one}/{part}".removeprefix("./") for one in run for part in ("report", "router")]

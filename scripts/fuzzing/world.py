@@ -202,10 +202,6 @@ def _run_commands(world: World) -> None:
             *("train", "--outcomes", str(world.outcomes), "--calibration", other, "--no-tune"),
             *("--kind", "linear", "--out", str(world.router)),
         ],
-        [
-            *("train", "--outcomes", str(world.outcomes), "--split", "60/20/20", "--no-tune"),
-            *("--kind", "linear", "--out", str(runs / "split-router")),
-        ],
     )
     for call in calls:
         result = CliRunner().invoke(main, call)
