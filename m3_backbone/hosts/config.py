@@ -30,6 +30,10 @@ StockModel: TypeAlias = (
     | PaliGemmaForConditionalGeneration
 )
 
+CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0, "dinov2": 1}
+"""Vision towers -> tokens that they put in front of the patches. All others are refused: Pixtral's
+grid, for one, changes with the image."""
+
 STOCK_MERGE = "spatial_unpad"
 """What transformers' own LLaVA-NeXT does with crops; its configuration has no field for it."""
 
@@ -54,7 +58,7 @@ def grid_side(config: StockConfig) -> int:
     # "default" drops the first token, whether or not that is a class token.
     dropped = 1 if strategy == "default" else 0
     tokens = (size // patch) ** 2 + _class_tokens(config) - dropped
-    if tokens != isqrt(tokens) ** 2:
+    if tokens < 1 or tokens != isqrt(tokens) ** 2:
         raise ValueError(
             f"the visual tokens must form a square grid, but select strategy {strategy!r} gives "
             f"{tokens}"
@@ -134,7 +138,9 @@ def vision_shape(config: StockConfig) -> VisionShape:
     return VisionShape(
         layers=vision.num_hidden_layers,
         hidden=vision.hidden_size,
-        intermediate=vision.intermediate_size,
+        # DINOv2 gives a ratio instead.
+        intermediate=getattr(vision, "intermediate_size", None)
+        or int(vision.hidden_size * vision.mlp_ratio),
         patches=(vision.image_size // vision.patch_size) ** 2,
         patch_values=getattr(vision, "num_channels", 3) * vision.patch_size**2,
         extra_tokens=_class_tokens(config),
@@ -165,4 +171,14 @@ def _check_layers(config: StockConfig) -> None:
 
 
 def _class_tokens(config: StockConfig) -> int:
-    return 1 if _vision_config(config).model_type == "clip_vision_model" else 0
+    """Count the tokens in front of the patches.
+
+    Raises:
+        ValueError: if the vision tower is of a family that is not known.
+    """
+    kind = _vision_config(config).model_type
+    if kind not in CLASS_TOKENS:
+        raise ValueError(
+            f"the vision tower is of type {kind!r}, expected one of {', '.join(CLASS_TOKENS)}"
+        )
+    return CLASS_TOKENS[kind]

@@ -1,5 +1,5 @@
 import pytest
-from transformers import LlavaNextConfig, SiglipVisionConfig
+from transformers import LlavaNextConfig, PixtralVisionConfig, SiglipVisionConfig
 
 from m3_backbone.flops import LanguageShape, VisionShape
 from m3_backbone.hosts import config as hosts_config
@@ -33,6 +33,18 @@ def test_sides_that_differ_make_no_square(config, size, patch):
     config.vision_config.image_size = size
     config.vision_config.patch_size = patch
     with pytest.raises(ValueError, match="must form a square grid: image size .* gives none"):
+        hosts_config.grid_side(config)
+
+
+def test_a_tower_of_another_family_is_refused(config):
+    config.vision_config = PixtralVisionConfig(image_size=64, patch_size=4)
+    with pytest.raises(ValueError, match="tower is of type 'pixtral', expected one of clip_vision"):
+        hosts_config.grid_side(config)
+
+
+def test_a_grid_of_nothing_is_refused(config):
+    config.vision_config = SiglipVisionConfig(image_size=8, patch_size=8)
+    with pytest.raises(ValueError, match="square grid, but select strategy 'default' gives 0"):
         hosts_config.grid_side(config)
 
 
