@@ -44,6 +44,7 @@ class Question:
         group: family or dataset the question belongs to.
         meta: facts about the question that no router may see (size in pixels, ...).
         right: numbers of the right options, counted from 0; empty where `answers` alone says it.
+        images: ids of the images of a question about several, in their order, else empty.
 
     >>> Question("q1", "i1", "What colour is the mug?", ("red",), "exact").choices
     ()
@@ -61,6 +62,7 @@ class Question:
     group: str = ""
     meta: Mapping[str, float | int | str] = field(default_factory=dict, hash=False)
     right: tuple[int, ...] = ()
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked or scored.
@@ -261,7 +263,7 @@ def question_record(question: Question) -> dict[str, str | list[str] | list[int]
 
     Returns:
         One value per field; `meta` as JSON with sorted keys. `right` only if it says something, so
-        that questions of older runs keep their hash.
+        that questions of older runs keep their hash, and no `images`, of which `image_id` is made.
     """
     # One column of text for whatever facts there are; sorted, so that equal facts hash alike.
     meta = json.dumps(dict(question.meta), sort_keys=True, default=_unwrap_number)

@@ -1,37 +1,23 @@
 """The command `m3scale label`: questions and a checkpoint to an outcome table and features."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from labels.sources.benchmarks import PRESETS
 from m3_backbone.files import write_json
 from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
+from scripts.stages.presets import add_columns, preset_option
 from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import json_option, quiet_option, read_columns, settings_options
+from scripts.terminal.options import json_option, quiet_option, settings_options
 from scripts.terminal.output import print_rows, wants_progress
 from scripts.terminal.outputs import OutputFolder
 
 
-def _fill_defaults(context: click.Context, _: click.Parameter, preset: str | None) -> str | None:
-    """Let a preset speak where the user does not; it is read before all other options."""
-    if preset is not None:
-        # Click looks here after the command line and before the defaults.
-        context.default_map = asdict(PRESETS[preset])
-    return preset
-
-
 @click.command(cls=OneLineCommand)
-@click.option(
-    "--preset",
-    type=click.Choice(list(PRESETS)),
-    is_eager=True,
-    callback=_fill_defaults,
-    help="Source, columns, metric and prompt of a known benchmark; other options win.",
-)
+@preset_option
 @settings_options(LabelRequest, "request")
 @click.option("--out", type=OutputFolder(), help="Folder of the run.")
 @click.option(
@@ -75,10 +61,8 @@ def main(
         return
     if not request.source or out is None:
         raise click.UsageError(f"give {'--out' if request.source else '--source'}, or --status DIR")
-    known = read_columns(PRESETS[preset].columns) if preset else {}
     request = replace(
-        request,
-        columns={**known, **request.columns},
+        add_columns(request, preset),
         # In whatever order they were named.
         scales=tuple(sorted(set(request.scales))),
         extras=tuple(sorted(set(request.extras))),

@@ -52,7 +52,9 @@ QUESTION_TYPES: dict[str, pa.DataType] = {
     "choices": pa.list_(pa.string()),
     "group": pa.string(),
     "meta": pa.string(),
-    "right": pa.list_(pa.int32()),  # not in files of older versions, null where it says nothing
+    # The rest is not in files of older versions.
+    "right": pa.list_(pa.int32()),  # null where it says nothing
+    "images": pa.list_(pa.string()),
 }
 
 Value = str | int | float | bool
@@ -89,7 +91,10 @@ def pack_outcomes(rows: Sequence[Mapping[str, Value]]) -> bytes:
 
 def pack_questions(questions: Sequence[Question]) -> bytes:
     """Write questions as a Parquet file."""
-    return _pack_rows([question_record(question) for question in questions], QUESTION_TYPES)
+    records: list[Mapping[str, object]] = [
+        {**question_record(one), "images": list(one.images)} for one in questions
+    ]
+    return _pack_rows(records, QUESTION_TYPES)
 
 
 def unpack_questions(content: bytes) -> list[Question]:
@@ -101,6 +106,7 @@ def unpack_questions(content: bytes) -> list[Question]:
         row["choices"] = tuple(row["choices"])
         row["meta"] = json.loads(row["meta"])
         row["right"] = tuple(row.get("right") or ())
+        row["images"] = tuple(row.get("images") or ())
         questions.append(Question(**row))
     return questions
 

@@ -185,6 +185,7 @@ def make_question(
         choices=choices,
         group=cells.text("group"),
         right=right,
+        images=tuple(image_ids[1:]),
     )
 
 

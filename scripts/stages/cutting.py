@@ -4,7 +4,7 @@ How rows are dealt is the business of `predictor.splitting`. Here it meets label
 was done to them is noted for the router and the report, so that both tell what belongs together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,14 +68,15 @@ def cut(whole: LabelledSplit, percent: Sequence[float], seed: int) -> list[Label
         seed: seed of the split.
 
     Returns:
-        The splits. No picture is in two of them, equal or near-equal; each has its share of every
-        group of questions.
+        The splits. No picture is in two of them, equal or near-equal; of questions about several
+        pictures together no equal one. Each has its share of every group of questions.
     """
     from labels.questions import UNKNOWN_IMAGE
-    from predictor.splitting import deal_rows, group_pictures
+    from predictor.splitting import deal_rows, group_pictures, join_groups
 
     data = whole.data
     pictures = group_pictures(data.image_ids, data.coarse)
+    pictures = join_groups(pictures, _list_pictures(whole, range(len(data))))
     parts = deal_rows(pictures, data.groups, [one / 100 for one in percent], seed)
     note = {
         "percent": "/".join(f"{one:g}" for one in percent),
@@ -95,6 +96,12 @@ def _describe(data: "TrainData") -> Note:
     return {"questions": len(data), "images": data.n_images, "fingerprint": data.fingerprint()}
 
 
+def _list_pictures(split: LabelledSplit, rows: Iterable[int]) -> list[Sequence[str]]:
+    """List the ids of the pictures of these rows, one or several each."""
+    ids = split.data.image_ids
+    return [split.questions[row].images or (str(ids[row]),) for row in rows]
+
+
 def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
     """Leave out of every split what shares an image, equal or near-equal, with an earlier one.
 
@@ -110,7 +117,7 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
     import numpy as np
 
     from predictor.data import first_of_images
-    from predictor.splitting import group_pictures
+    from predictor.splitting import group_pictures, join_groups
 
     kept: list[LabelledSplit] = []
     # One after the other, so that a split without its followers comes out as it does with them.
@@ -121,6 +128,12 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
         names = [data.image_ids[rows] for data, rows in zip(several, once, strict=True)]
         tokens = [data.coarse[rows] for data, rows in zip(several, once, strict=True)]
         pictures = group_pictures(np.concatenate(names), np.concatenate(tokens))
+        members = [
+            one
+            for part, rows in zip((*kept, split), once, strict=True)
+            for one in _list_pictures(part, rows)
+        ]
+        pictures = join_groups(pictures, members)
         known, own = np.split(pictures, [len(pictures) - len(once[-1])])
         rows = np.flatnonzero(np.isin(split.data.image_ids, names[-1][~np.isin(own, known)]))
         if not len(rows):

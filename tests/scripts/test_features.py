@@ -109,5 +109,9 @@ def test_refusals_come_before_the_model_is_opened(runs, runner, tmp_path, write_
             ("--outcomes", other / "outcomes" / "test", "--source", source),
             "8 of 10 samples are not",
         ),
+        (
+            ("--outcomes", other / "outcomes" / "test", "--source", source, "--preset", "pope"),
+            "answer",  # the preset's name of the column, which this source has not
+        ),
     ):
         assert message in refuse(runner, "features", *words, "--model", tmp_path / "no-model")

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from labels.outcomes.manifest import read_manifest
+from labels.outcomes.table import read_questions
+from labels.questions import join_fingerprints
 from m3_backbone.pooling import POOLING_METHODS
 from scripts.ask import main as ask
 from scripts.cli import main
@@ -43,6 +45,10 @@ def test_label_adds_the_tokens_of_both_images(pair, tiny_model, tmp_path):
     table = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
     assert (table["n_questions"], table["n_images"]) == (1, 1)
     assert [row["tokens"] for row in table["fixed"]] == [2, 72]
+    # Which pictures they are is kept, so that no split shares one with another.
+    [question] = read_questions(tmp_path / "run")
+    assert len(set(question.images)) == 2
+    assert question.image_id == join_fingerprints(question.images)
 
 
 def test_pooling_is_part_of_a_run(pair, tiny_model, tmp_path):

@@ -57,6 +57,27 @@ def test_a_cut_is_noted_and_told():
     assert second == "2 of 22 images are near-equal to another"
 
 
+def test_questions_with_a_picture_in_common_stay_together():
+    whole = make_split(range(40))
+    # Each tuple shares a picture with the next one, and the last with a question about it alone.
+    images = [(f"p{row}", f"p{row + 1}") for row in range(4)]
+    asked = [
+        replace(question, images=images[row] if row < 4 else ())
+        for row, question in enumerate(whole.questions)
+    ]
+    ids = whole.data.image_ids.copy()
+    ids[20] = "p4"
+    whole = replace(whole, questions=asked, data=replace(whole.data, image_ids=ids))
+    together = {"q0", "q1", "q2", "q3", "q20"}
+    for seed in range(5):
+        parts = [set(names(part)) for part in cut(whole, (40, 30, 30), seed)]
+        assert any(together <= part for part in parts)
+    # A later split loses what an earlier one shows within a tuple.
+    later = whole.take(np.array([3, 20, 30]), {})
+    [_, left] = drop_shared([whole.take(np.array([0, 1, 2, 10]), {}), later])
+    assert names(left) == ["q30"]
+
+
 def test_unknown_images_are_told():
     parts = cut(make_split(range(9), UNKNOWN_IMAGE), (34, 33, 33), seed=0)
     assert "image unknown for 9 questions" in describe_cutting(note_cutting(parts))[-1]
