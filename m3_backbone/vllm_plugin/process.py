@@ -38,6 +38,7 @@ class VllmProcess:
 
     def close(self) -> None:
         """End vLLM's processes; nothing can be read any more."""
+        atexit.unregister(self.close)
         engine, self._engine = self._engine, None
         engine.shutdown()
         self._loop.call_soon_threadsafe(self._loop.stop)

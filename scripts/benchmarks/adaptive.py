@@ -1,8 +1,10 @@
 """`python -m scripts.benchmarks.adaptive`: what adaptive answering saves, from image to answer."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from scripts.benchmarks.settings import AdaptiveBenchSettings, write_measures
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, settings_options
 from scripts.terminal.output import print_table
+
+if TYPE_CHECKING:
+    from scripts.benchmarks.adaptive_timing import Times
 
 MEANS = (16, 72, 144)
 
@@ -29,17 +34,23 @@ def main(settings: AdaptiveBenchSettings, mean: tuple[int, ...], json_file: Path
     from scripts.benchmarks.adaptive_timing import FIXED, measure_times
 
     times = measure_times(mean or MEANS, settings)
-    fixed = statistics.median(one.total for one in times[FIXED])
     rows = []
     for name, rounds in times.items():
         # The median round, whose parts add up.
         middle = sorted(rounds, key=lambda one: one.total)[len(rounds) // 2]
         parts = (middle.encode, middle.route, middle.generate)
-        ratio = fixed / statistics.median(one.total for one in rounds)
-        rows.append([name, middle.tokens, *(1000 * part for part in parts), ratio])
-    print_table(["way", "mean tokens", "encode ms", "route ms", "generate ms", "times"], rows)
+        ratios = [
+            _median(times[FIXED], kind) / _median(rounds, kind) for kind in ("total", "processor")
+        ]
+        rows.append([name, middle.tokens, *(1000 * part for part in parts), *ratios])
+    columns = ["way", "mean tokens", "encode ms", "route ms", "generate ms", "times", "CPU time"]
+    print_table(columns, rows)
     measured = {name: [asdict(one) for one in rounds] for name, rounds in times.items()}
     write_measures(json_file, "adaptive", {**asdict(settings), "ways": measured}, settings.device)
+
+
+def _median(rounds: Sequence["Times"], kind: str) -> float:
+    return statistics.median(getattr(one, kind) for one in rounds)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from scripts.benchmarks.label_timing import pick_questions
 from scripts.benchmarks.models import make_questions, open_model
 from scripts.benchmarks.router import make_rows
 from scripts.benchmarks.settings import AdaptiveBenchSettings
+from scripts.benchmarks.timing import processor_seconds
 
 FIXED = "always the largest"
 ROUTER_ROWS = 2000
@@ -33,6 +34,8 @@ class Times:
         route: features and router [seconds].
         generate: reading and answering [seconds].
         total: all of it, from images to answers [seconds].
+        processor: processor time of all of it [seconds]; the steadier figure where a processor is
+            busy with other things, and without meaning on an accelerator.
     """
 
     tokens: float
@@ -40,6 +43,7 @@ class Times:
     route: float
     generate: float
     total: float
+    processor: float
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def _time(way: Way, asked: Asked, batch: int) -> Times:
     count = len(asked.texts)
     answers: list[Answer] = []
     route = 0.0
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_seconds()
     for first in range(0, count, batch):
         # Answers are on the CPU, so the device is done when they are there.
         part, routed = way(asked.take(slice(first, first + batch)))
@@ -154,4 +158,5 @@ def _time(way: Way, asked: Asked, batch: int) -> Times:
     generate = sum(one.wall_ms for one in answers) / 1000
     encode = total - route - generate
     tokens = sum(one.visual_tokens for one in answers)
-    return Times(tokens / count, *(part / count for part in (encode, route, generate, total)))
+    sums = (tokens, encode, route, generate, total, processor_seconds() - used)
+    return Times(*(one / count for one in sums))

@@ -53,9 +53,11 @@ class Workload:
     def paint(self, number: int) -> "Workload":
         """Ask the same about other images, of which no cache knows anything: one corner is new."""
         painted = {}
+        # The number of questions, as the images of other workloads may be the same.
+        colour = (37 * number % 256, 5 * len(self.questions) % 256, 0)
         for name in self.questions.image_ids:
             painted[name] = self.questions.image(name).copy()
-            painted[name].paste((37 * number % 256, 0, 0), (0, 0, CORNER, CORNER))
+            painted[name].paste(colour, (0, 0, CORNER, CORNER))
         asked = QuestionSet(self.questions.name, self.questions, painted.__getitem__)
         return Workload(self.backbone, asked, self.max_new_tokens)
 
