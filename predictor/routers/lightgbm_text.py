@@ -5,6 +5,7 @@ settings make it write (one class, numbers only, no linear leaves) and refuses a
 """
 
 import math
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -76,6 +77,12 @@ def _read_numbers(
     return values
 
 
+def _read_threshold(word: str) -> float:
+    # Infinite where only missing numbers go right. No feature is infinite, so that the largest
+    # number does the same, and a saved router holds finite numbers alone. Of NaN it stays NaN.
+    return min(float(word), sys.float_info.max)
+
+
 def _read_tree(fields: dict[str, str]) -> Forest:
     [leaves] = _read_numbers(fields, "num_leaves", 1, int)
     if not 1 <= leaves <= MOST_LEAVES:
@@ -86,7 +93,7 @@ def _read_tree(fields: dict[str, str]) -> Forest:
     count = leaves - 1
     children = [_read_numbers(fields, f"{side}_child", count, int) for side in ("left", "right")]
     gone, order = _number_leaves(*children)
-    thresholds = np.array(_read_numbers(fields, "threshold", count, float))
+    thresholds = np.array(_read_numbers(fields, "threshold", count, _read_threshold))
     types = np.array(_read_numbers(fields, "decision_type", count, int))
     both = _DEFAULT_LEFT | _NAN_IS_MISSING
     if np.any(types & ~both):

@@ -66,6 +66,18 @@ def test_a_forest_gives_what_lightgbm_gives(changes):
     assert np.array_equal(sums(forest, edges), booster.predict(edges, raw_score=True))
 
 
+def test_a_split_of_what_is_there_from_what_is_missing():
+    """LightGBM writes an infinite threshold for it."""
+    x = np.random.default_rng(0).normal(size=(300, 1))
+    x[::3] = np.nan
+    booster = lgb.train(PARAMETERS, lgb.Dataset(x, np.isnan(x[:, 0]).astype(float)), 3)
+    text = booster.model_to_string()
+    assert "threshold=inf" in text
+    forest = read_forest(text.encode(), 1)
+    assert np.isfinite(forest.threshold).all()
+    assert np.array_equal(sums(forest, x), booster.predict(x, raw_score=True))
+
+
 def test_a_constant_forest_asks_nothing():
     assert sums(constant_forest(-1.5), rows(3)).tolist() == [-1.5] * 3
 
