@@ -50,7 +50,8 @@ def main(settings: AdaptiveBenchSettings, mean: tuple[int, ...], json_file: Path
 
 
 def _median(rounds: Sequence["Times"], kind: str) -> float:
-    return statistics.median(getattr(one, kind) for one in rounds)
+    seconds: list[float] = [getattr(one, kind) for one in rounds]
+    return statistics.median(seconds)
 
 
 if __name__ == "__main__":
