@@ -215,6 +215,9 @@ def explain(error: OSError, path: Path) -> str:
     Returns:
         The line.
     """
+    # A file within a folder that is being written was told under the name of the stage.
+    while error.strerror is None and isinstance(error.__cause__, OSError):
+        error = error.__cause__
     return (
         f"cannot write {path}: {error.strerror or error}; what was written before is whole: make "
         "room and run the same command again"
@@ -236,16 +239,24 @@ def write_json(path: Path, content: object) -> Path:
 
 
 def _open_stage(target: Path) -> Path:
-    """Make a stage beside a target, and sweep those that lost processes left there."""
+    """Make a stage beside a target, and sweep those that lost processes left there.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
     if target.parent not in _SWEPT:
         # Once: a label run writes thousands of parts into one folder, and each look lists them all.
         sweep(target.parent)
         _SWEPT.add(target.parent)
     stage = target.with_name(f".m3scale-{worker_name()}-{secrets.token_hex(4)}{STAGE}")
     _OPEN.add(stage.name)
-    stage.mkdir()
     note = {"worker": worker_name(), "target": target.name}
-    (stage / NOTE).write_bytes(to_json({**note, "sha256": sha256(to_json(note))}))
+    try:
+        stage.mkdir()
+        (stage / NOTE).write_bytes(to_json({**note, "sha256": sha256(to_json(note))}))
+    except OSError:
+        _close_stage(stage)  # a full disk may have room for a folder and none for a file
+        raise
     return stage
 
 

@@ -23,9 +23,9 @@ from labels.outcomes.manifest import (
     package_version,
     write_manifest,
 )
-from labels.outcomes.parts import FEATURES, TABLE, Part, check_folder, prepare_folder, write_part
+from labels.outcomes.parts import FEATURES, TABLE, Part, write_part
 from labels.questions import Question, fingerprint_questions
-from m3_backbone.files import write_atomically
+from m3_backbone.files import check_output, replacing, write_atomically
 from m3_backbone.serialization import sha256
 
 NO_FEATURES = Features(
@@ -48,7 +48,11 @@ def check_free(folder: Path) -> None:
     """
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} holds a run already; choose another folder or delete it")
-    check_folder(folder)
+    check_output(folder, owned=_refuse_filled)
+
+
+def _refuse_filled(folder: Path) -> tuple[str, ...]:
+    raise ValueError(f"{folder} holds other things than a labelling run; choose another folder")
 
 
 def import_outcomes(
@@ -81,11 +85,11 @@ def import_outcomes(
     }
     images = {question.image_id for question in asked}
     manifest = Manifest(name, settings, len(asked), len(images), n_parts=1, finished=True)
-    prepare_folder(folder)
-    write_atomically(folder / QUESTIONS_FILE, pack_questions(asked))
     contents = {TABLE: content, FEATURES: pack_features(NO_FEATURES)}
-    write_part(Part(0, 0, folder), manifest.run, contents, [])
-    write_manifest(folder, manifest)  # last: a folder without it holds no run
+    with replacing(folder) as fresh:
+        write_atomically(fresh / QUESTIONS_FILE, pack_questions(asked))
+        write_part(Part(0, 0, fresh), manifest.run, contents, [])
+        write_manifest(fresh, manifest)
     return folder
 
 

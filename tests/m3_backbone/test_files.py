@@ -35,7 +35,7 @@ def lost_worker():
     return f"{socket.gethostname()}-{process.pid}"
 
 
-def fail(handle):
+def fail(*_):
     raise OSError(28, "No space left on device")
 
 
@@ -348,3 +348,21 @@ def test_a_folder_is_searched_for_lost_stages_once(tmp_path, monkeypatch):
     for index in range(3):
         write_atomically(tmp_path / f"file{index}", b"")
     assert looks == [tmp_path]
+
+
+def test_a_disk_with_room_for_a_folder_and_none_for_a_file_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(ValueError, match=r"cannot write to the folder .*: No space left on devi"):
+        check_output(tmp_path / "a.json")
+    with pytest.raises(OSError, match=r"cannot write .*a\.json: No space left on device; what"):
+        write_atomically(tmp_path / "a.json", b"new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_fails_within_a_folder_is_told_as_the_folder(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="^cannot write [^:]*folder: No space left") as caught:
+        with replacing(tmp_path / "folder") as fresh:
+            monkeypatch.setattr(os, "fsync", fail)
+            write_atomically(fresh / "a", b"1")
+    assert ".writing" not in str(caught.value)
+    assert not list(tmp_path.iterdir())

@@ -116,3 +116,17 @@ def test_other_things_in_the_folder_are_told_before_anything_is_read(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds other things than a labelling run"):
         check_free(tmp_path)
+
+
+def test_a_disk_that_fills_up_leaves_nothing_so_that_the_import_can_be_run_again(
+    tmp_path, monkeypatch
+):
+    def fail(folder, manifest):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labels.importing.importing.write_manifest", fail)
+        with pytest.raises(OSError, match="^cannot write .*out: No space left on device"):
+            import_outcomes(make_rows(), tmp_path / "out", "mine")
+    assert not list(tmp_path.iterdir())
+    import_outcomes(make_rows(), tmp_path / "out", "mine")
