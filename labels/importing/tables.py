@@ -77,23 +77,34 @@ def _read_separated(path: Path, separator: str) -> list[Record]:
 
 def _read_excel(path: Path) -> list[Record]:
     try:
-        import openpyxl
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: Excel files need openpyxl (pip install openpyxl); or save it as .csv"
-        ) from error
-    try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > MOST_UNPACKED:
             raise ValueError(f"it unpacks to {unpacked} bytes")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-        book.close()
+        # A text that begins with = was written as a formula, which has no value before Excel ran.
+        values, formulas = _read_sheet(path, data_only=True), _read_sheet(path, data_only=False)
+        rows = [
+            [text if value is None else value for value, text in zip(*pair, strict=True)]
+            for pair in zip(values, formulas, strict=True)
+        ]
+    except ImportError as error:
+        raise ValueError(
+            f"{path}: Excel files need openpyxl (pip install openpyxl); or save it as .csv"
+        ) from error
     # A damaged file makes openpyxl raise whatever its parts raise: KeyError, ParseError, TypeError.
     except Exception as error:
         raise ValueError(f"{path}: expected an Excel table: {one_line(error)}") from error
     return _name_cells(path, [row for row in rows if any(cell is not None for cell in row)])
+
+
+def _read_sheet(path: Path, data_only: bool) -> list[list[Any]]:
+    """Read the first sheet: of formulas what Excel made of them, or their text."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True, data_only=data_only)
+    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    book.close()
+    return rows
 
 
 def _name_cells(path: Path, rows: list[list[Any]]) -> list[Record]:

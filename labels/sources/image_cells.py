@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -24,7 +25,8 @@ ENDINGS = (".jpg", ".png", ".jpeg", ".webp")
 
 LONGEST_PATH = 1024
 
-DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,")
+DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE)
+URL_SAFE = str.maketrans("-_", "+/")
 STARTS = ("iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh", "UklGR", "Qk", "SUkqAA", "TU0AKg")
 """How PNG, JPEG, GIF, WebP, BMP and TIFF begin in base64."""
 
@@ -111,19 +113,25 @@ def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
     content = _decode_base64(cell)
     if content is not None:
         return content
-    if len(cell) > LONGEST_PATH or "\0" in cell or "://" in cell:
+    if len(cell) > LONGEST_PATH or "\0" in cell or "://" in cell or cell[:5].lower() == "data:":
         raise ValueError(misfit(name, f"{FORMS} or base64", cell))
     # An absolute path stays as it is: joining drops what stands before it.
     return folder / cell
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """Decode a data URI, or base64 that begins as an image does; None if it is neither."""
+    """Decode a data URI, or base64 that begins as an image does; None if it is neither.
+
+    Line breaks, escapes of a URI, the letters of URLs and missing padding are all in use.
+    """
     uri = DATA_URI.match(text)
-    if uri is None and (len(text) < SHORTEST or not text.startswith(STARTS)):
+    begins = text[:SHORTEST].translate(URL_SAFE).startswith(STARTS)
+    if uri is None and (len(text) < SHORTEST or not begins):
         return None
+    inner = unquote(text[uri.end() :]) if uri else text
+    inner = "".join(inner.split()).translate(URL_SAFE).rstrip("=")
     try:
-        return base64.b64decode("".join(text[uri.end() if uri else 0 :].split()), validate=True)
+        return base64.b64decode(inner + "=" * (-len(inner) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 

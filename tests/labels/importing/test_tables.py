@@ -49,6 +49,12 @@ def test_an_excel_table_keeps_numbers_and_drops_empty_rows(tmp_path):
     assert read_records(tmp_path / "t.xlsx") == rows[:1]
 
 
+def test_an_excel_cell_that_begins_as_a_formula_is_the_text_that_was_written(tmp_path):
+    rows = [dict(zip(KEYS, (1, "What is left?", "=1+1"), strict=True))]
+    write_excel(tmp_path / "t.xlsx", rows)
+    assert read_records(tmp_path / "t.xlsx") == rows
+
+
 @QUIETLY
 @given(cut=st.integers(0, 4000), byte=st.integers(0, 255))
 def test_a_damaged_excel_table_is_one_line(tmp_path_factory, cut, byte):

@@ -1,11 +1,17 @@
 """Image cells that hold several pictures, and columns of them."""
 
+import base64
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from labels.questions import image_fingerprint, join_fingerprints
 from labels.sources import rows
-from labels.sources.image_cells import list_pictures
+from labels.sources.image_cells import Picture, list_pictures
 from labels.sources.rows import ImageColumn
 
 COLOURS = ["red", "green", "blue"]
@@ -69,6 +75,33 @@ def test_several_columns_are_one_list(folder):
     column = ImageColumn(pairs, ("left", "right"), folder)
     column.register(0, ["red.png", "blue.png"], "x")
     assert column.load(image_fingerprint(paint("blue"))).getpixel((0, 0)) == (0, 0, 255)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(data=st.data())
+def test_base64_is_read_in_every_form_that_is_in_use(data):
+    tail = data.draw(st.binary(min_size=60, max_size=90))
+    content = (
+        data.draw(st.sampled_from([b"\x89PNG\r\n\x1a\n\0", b"\xff\xd8\xff", b"GIF89a\0"])) + tail
+    )
+    text = base64.b64encode(content).decode()
+    if data.draw(st.booleans()):
+        text = base64.urlsafe_b64encode(content).decode()
+    if data.draw(st.booleans()):
+        text = text.rstrip("=")
+    if data.draw(st.booleans()):
+        text = "\n".join(text[at : at + 19] for at in range(0, len(text), 19))
+    if data.draw(st.booleans()):
+        word = data.draw(st.sampled_from(["data:image/png;base64,", "DATA:image/PNG;Base64,"]))
+        word = word.replace(";", data.draw(st.sampled_from([";", ";charset=utf-8;"])))
+        text = word + (quote(text) if data.draw(st.booleans()) else text)
+    assert list_pictures(text, Path(), None, "x") == [Picture(content)]
+
+
+@pytest.mark.parametrize("cell", ["data:image/png;base64,***", "data:text/plain;base64,QUJD"])
+def test_a_data_uri_of_no_image_is_no_path(folder, cell):
+    with pytest.raises(ValueError, match="x: expected an image .* or base64, got 'data:"):
+        list_pictures(cell, folder, None, "x")
 
 
 def test_cells_without_a_picture_are_refused(folder):
