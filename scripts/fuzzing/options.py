@@ -44,8 +44,8 @@ BASES: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Refused, for its router was trained on other labels: figures take half a minute.
     "report": (f"{_SPLIT} --router runs/router --seeds 1 --out fresh",),
-    # Too few images for a router: its labels are all that is made.
-    "demo": ("--source questions.jsonl --scale 1 --scale 9 --seeds 1 --kind linear --out fresh",),
+    # Refused, for the table has no images: a demo takes a minute.
+    "demo": ("--source table.csv --scale 1 --scale 9 --seeds 1 --kind linear --out fresh",),
     "finetune": (
         "--model m3-mini --data talks.json --images . --steps 1 --batch 1 --scales 1 --out fresh",
     ),
