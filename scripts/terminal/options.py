@@ -322,7 +322,7 @@ split_option = click.option(
     type=Shares(),
     is_eager=True,
     callback=_note_split,
-    help="Cut the labels in --outcomes in three, such as 60/20/20: percent to train on, to "
+    help="Cut the labels of one folder in three, such as 60/20/20: percent to train on, to "
     "calibrate on and to test. Equal and near-equal images stay together, groups are shared out.",
 )
 
