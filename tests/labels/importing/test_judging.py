@@ -1,4 +1,8 @@
+from dataclasses import replace
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labels.importing.judging import gather_questions, judge_rows, match_questions
 from labels.questions import Question
@@ -56,3 +60,41 @@ def test_without_ground_truth_the_largest_scale_is_right():
     assert [(row["scale"], row["score"]) for row in judged] == [(9, 1.0), (1, 0.0)]
     same = [row | {"answer": "a dog"} for row in rows]
     assert [row["score"] for row in judge_rows(same, gather_questions(same, "reference"))] == [1, 1]
+
+
+WORDS = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12).filter(str.strip)
+SOURCES = st.dictionaries(WORDS, WORDS, min_size=1, max_size=8)
+PROMPTS = ("{}", "USER: {}\nAnswer in a word.", "  {} ASSISTANT:")
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(SOURCES, st.data())
+def test_a_table_is_joined_with_its_source_by_sample_id_or_refused(texts, data):
+    source = [Question(name, "i", text, ("x",), "exact") for name, text in texts.items()]
+    source = data.draw(st.permutations(source))
+    logged = data.draw(st.lists(st.sampled_from(sorted(texts)), min_size=1, unique=True))
+    prompt = data.draw(st.sampled_from(PROMPTS))
+    change = data.draw(st.sampled_from(["nothing", "silent", "unknown", "other"]))
+    rows = [
+        {
+            "sample_id": name,
+            "scale": 9,
+            "answer": "x",
+            "target": "x",
+            "question": "" if change == "silent" else prompt.format(texts[name]),
+        }
+        for name in logged
+    ]
+    if change == "unknown":
+        rows[-1]["sample_id"] = f"{''.join(texts)}?"  # longer than every name
+        with pytest.raises(ValueError, match=f"1 of {len(rows)} samples are not in the questions"):
+            match_questions(gather_questions(rows), source)
+    elif change == "other":
+        rows[-1]["question"] = "\u2400"
+        source = [replace(one, question=one.question + "!") for one in source]
+        with pytest.raises(ValueError, match="samples are asked something else in the questions"):
+            match_questions(gather_questions(rows), source)
+    else:
+        found = match_questions(gather_questions(rows), source)
+        assert found == {one.sample_id: one for one in source if one.sample_id in logged}
+        assert list(found) == [one.sample_id for one in source if one.sample_id in logged]
