@@ -5,6 +5,7 @@
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 #   make fuzz      ten minutes of bad input on every command
 #   make kills     every command that writes, killed and starved of disk at every moment
+#   make test-ray  the tests of Ray, in an environment of its own: some 20 minutes
 #   make test-vllm the tests of vLLM, on a CPU in an environment of its own: 6 GB, some 20 minutes
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
@@ -26,10 +27,10 @@ $(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.t
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check fuzz kills test-vllm mini clean
+.PHONY: help install demo study test lint check fuzz kills test-ray test-vllm mini clean
 
 help:
-	@sed -n '2,10s/^# \{0,1\}//p' Makefile
+	@sed -n '2,11s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -72,6 +73,18 @@ fuzz: $(STAMP)
 
 kills: $(STAMP)
 	$(BIN)/python -m scripts.fuzzing.kills --seed 1 --workers 2
+
+RAY := .venv-ray
+
+$(RAY)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet $(TORCH_ARGS) $(TORCH)
+	$(RAY)/bin/python -m pip install --quiet -c constraints.txt -e '.[dev,ray]'
+	@touch $@
+
+test-ray: $(RAY)/.installed
+	OMP_NUM_THREADS=1 $(RAY)/bin/python -m pytest -m ray -o log_cli=true -o log_cli_level=INFO \
+	  $(or $(TESTS),tests/labels/labelling/test_actors.py tests/scripts/test_ray.py)
 
 # Pins of its own, as vLLM does not go with the releases of constraints.txt, and Python 3.12.
 VLLM_PYTHON ?= python3.12
@@ -117,5 +130,5 @@ mini: $(STAMP)
 	$(LADDER) --model runs/mini/last --json runs/mini/last.json
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .venv-vllm build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lowest .venv-newest .venv-ray .venv-vllm build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

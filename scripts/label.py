@@ -1,10 +1,12 @@
 """The command `m3scale label`: questions and a checkpoint to an outcome table and features."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
+from labels.labelling.settings import Workers
 from m3_backbone.files import write_json
 from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
@@ -25,6 +27,7 @@ from scripts.terminal.outputs import OutputFolder
     metavar="I/N",
     help="Only the I-th of N shares, counted from 0, such as in a job array.",
 )
+@settings_options(Workers, "workers")
 @click.option(
     "--status",
     type=click.Path(path_type=Path),
@@ -39,6 +42,7 @@ def main(
     request: LabelRequest,
     out: Path | None,
     shard: str | None,
+    workers: Workers,
     status: Path | None,
     opening: Opening,
     engine: str,
@@ -53,8 +57,8 @@ def main(
     optional. A preset brings all that for a known benchmark. All rows are checked before the model
     is opened. An image may be a list of images: the question is about all of them, and costs the
     sum of their tokens. A run that was stopped goes on where it was; a finished one is left as it
-    is. Start it several times on the same folder (or with torchrun --nproc-per-node N -m
-    scripts.cli label) to split the work.
+    is. --workers splits the work over processes, here or on a cluster; so do --shard in a job array
+    and torchrun --nproc-per-node N -m scripts.cli label.
     """
     if status is not None:
         show_status(status, json_file)
@@ -71,10 +75,17 @@ def main(
         raise click.UsageError("--extra state goes with the built-in engine: vLLM gives no states")
     progress = wants_progress(quiet)
     share = read_share(shard)
+    if share.size > 1 and workers.need_ray:
+        raise click.UsageError("--workers splits all the work: leave --shard and torchrun out")
+    if workers.gpus_per_worker is not None and not workers.need_ray:
+        raise click.UsageError("--gpus-per-worker goes with --workers")
     opening = take_device(opening)
-    run_label(request, lambda: open_backbone(opening, progress, engine), out, progress, share)
+    if workers.gpus_per_worker is None and opening.device == "cuda":
+        workers = replace(workers, gpus_per_worker=1.0)
+    answerer = partial(open_backbone, opening, progress, engine)
+    run_label(request, answerer, out, progress, share, workers)
     # Of torchrun's processes one speaks; with --shard each is alone.
-    if share.rank == 0 or share.only:
+    if share.rank == 0 or shard:
         _print_result(out, json_file)
 
 

@@ -45,7 +45,7 @@ class Lookahead:
         Args:
             wanted: image id -> sample id of the question that asks for it.
         """
-        # Those of a part that another process has taken meanwhile.
+        # Those that were not taken, as they were still encoded.
         for image_id in self._coming.keys() - wanted.keys():
             self._coming.pop(image_id).cancel()
         for image_id, sample_id in wanted.items():

@@ -2,8 +2,8 @@
 
 The run is cut into parts of whole images in a fixed order; a part that is there is never made
 again, so a run that was killed at any moment goes on where it stopped and ends with the same table
-(but for the measured times). Several processes may label into one folder and share its parts. What
-this is not: a model; it is handed an `Answerer`.
+(but for the measured times). Several processes may each make a share of the parts. What this is
+not: a model; it is handed an `Answerer`.
 """
 
 import json
@@ -11,16 +11,15 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from labels.labelling.answerer import Answerer
 from labels.labelling.asking import Ask, Asking, EncodedImage, Group, ask_images
-from labels.labelling.claims import ALONE, Share, drop_claims, share_out
 from labels.labelling.prefetch import Lookahead
 from labels.labelling.settings import LabelSettings
+from labels.labelling.sharing import ALONE, Share
 from labels.metrics.registry import check_scorable
 from labels.outcomes.formats import (
     join_features,
@@ -78,11 +77,11 @@ def label(
         folder: where the run is written, or resumed if part of it is there already.
         settings: how to ask.
         progress: whether to show a progress bar on stderr.
-        share: which parts this process makes, if others label into the same folder.
+        share: which parts this process makes, if others make the rest.
 
     Returns:
         `folder`, with `manifest.json`, `questions.parquet` and `parts/`. It is unfinished only if
-        `share.only` is set and other processes have parts left.
+        parts of other shares are missing.
     """
     for question in questions:
         check_scorable(question)  # before hours of answers that no metric could score
@@ -147,8 +146,7 @@ def carry_out(plan: Plan, folder: Path, progress: bool, share: Share = ALONE) ->
     # Only what is missing is made: that is all there is to resuming.
     missing = _find_missing(folder, manifest, share)
     asking = _plan_asking(questions, plan.answerer, plan.settings, manifest)
-    # Part -> the one after it, whose images are prepared meanwhile.
-    following = dict(pairwise(share.order(missing)))
+    numbers = share.take(missing)
     bar = tqdm(
         total=len(questions),
         initial=len(questions) - sum(_count(parts[index]) for index in missing),
@@ -157,9 +155,11 @@ def carry_out(plan: Plan, folder: Path, progress: bool, share: Share = ALONE) ->
         disable=not progress,
     )
     with bar, Lookahead(asking.make_ready) as ahead:
-        for index in share_out(folder, missing, share):
+        for place, index in enumerate(numbers):
             start = time.perf_counter()
-            ahead.expect(_list_images(asking, parts, index, following.get(index)))
+            # Those of the part that follows are prepared meanwhile.
+            soon = [group for one in numbers[place : place + 2] for group in parts[one]]
+            ahead.expect(asking.list_images(soon))
             contents = _make_part(asking, parts[index], plan.ask, bar, ahead)
             work = _note_work(index, parts[index], time.perf_counter() - start)
             write_part(Part(index, index, folder), manifest.run, contents, [work])
@@ -221,14 +221,6 @@ def _pick_scales(answerer: Answerer, settings: LabelSettings) -> tuple[int, ...]
     return tuple(sorted({check_scale(scale, answerer.scales) for scale in settings.scales}))
 
 
-def _list_images(
-    asking: Asking, parts: Sequence[Sequence[Group]], index: int, following: int | None
-) -> dict[str, str]:
-    """List the images of a part, then those of the part that probably follows."""
-    after = () if following is None else parts[following]
-    return asking.list_images([*parts[index], *after])
-
-
 def _make_part(
     asking: Asking, part: Sequence[Group], ask: Ask, bar: "tqdm[None]", ahead: Lookahead
 ) -> dict[str, bytes]:
@@ -261,8 +253,8 @@ def _find_missing(folder: Path, manifest: Manifest, share: Share) -> list[int]:
     """Tell which parts are missing; of those that are there, each process verifies its own."""
     present = list_parts(folder)
     for part in present:
-        # Reading all bytes takes long; together the processes still check every part.
-        if share.owns(part.first):
+        # Reading all bytes takes long; together the shares still check every part.
+        if share.take([part.first]):
             check_part(part, manifest.run)
     return missing_parts(present, manifest.n_parts)
 
@@ -282,7 +274,6 @@ def _finish_if_whole(folder: Path, manifest: Manifest) -> None:
     if missing_parts(list_parts(folder), manifest.n_parts):
         return
     # The manifest is the last to be written: a kill before it leaves a run to finish again.
-    drop_claims(folder)
     sweep(folder / PARTS, everything=True)
     finish_run(folder, manifest)
 

@@ -98,3 +98,26 @@ class LabelSettings:
             "losses": int(self.losses),
             "extras": ",".join(self.extras),
         }
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many processes label, and on which machines; what a field means is its help."""
+
+    workers: int = field(
+        default=1,
+        metadata={"help": "Processes that share the work, by Ray if not one.", "min": 1},
+    )
+    ray: str | None = field(
+        default=None,
+        metadata={"help": "Cluster of Ray, such as auto; else it is started on this machine."},
+    )
+    gpus_per_worker: float | None = field(
+        default=None,
+        metadata={"help": "GPUs of each, such as 0.5.  [default: 1 with --device cuda]", "min": 0},
+    )
+
+    @property
+    def need_ray(self) -> bool:
+        """Whether they are actors, and not this process."""
+        return self.workers > 1 or self.ray is not None

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labels.labelling.claims import PATIENCE, Claim, list_claims
 from labels.outcomes.manifest import read_manifest
 from labels.outcomes.parts import Work, list_parts, missing_parts, read_work
+
+PATIENCE = 3.0
+"""How many times as long as its parts usually took a process may be silent, to count as working."""
 
 
 @dataclass
@@ -25,8 +27,6 @@ class WorkerTally:
         questions: their questions.
         seconds: time it worked on them.
         last: when it finished its latest part [Unix time].
-        at: number of the part that it is working on, None if there is none.
-        silent: time since it last showed that it is alive [seconds]; None if it works on no part.
     """
 
     worker: str
@@ -35,18 +35,16 @@ class WorkerTally:
     questions: int = 0
     seconds: float = 0.0
     last: float = 0.0
-    at: int | None = None
-    silent: float | None = None
 
     @property
     def speed(self) -> float | None:
-        """Questions per second, all scales of each; None before the first part."""
+        """Questions per second, all scales of each; None if that took no time."""
         return self.questions / self.seconds if self.seconds else None
 
     @property
     def is_active(self) -> bool:
-        """Whether it is working on a part and still alive."""
-        return self.silent is not None and self.silent <= PATIENCE
+        """Whether its next part is still to be expected."""
+        return time.time() - self.last <= PATIENCE * self.seconds / self.parts
 
     def add(self, work: Work) -> None:
         """Count a part that it made."""
@@ -63,13 +61,16 @@ def read_status(folder: Path) -> dict[str, Any]:
     Returns:
         `source`, `run`, `finished`; `parts`, `images` and `questions`, each with `done` and `all`
         (`done` counts parts whose record names who made them); `missing` part numbers; `workers`
-        with their tallies and `speed` [questions per second]; and `seconds_left`, None if no worker
-        of known speed is active.
+        with their tallies and `speed` [questions per second]; and `seconds_left`, None if none of
+        them has made a part lately.
     """
     manifest = read_manifest(folder)
     parts = list_parts(folder)
-    work = [entry for part in parts for entry in read_work(part, manifest.run)]
-    workers = _tally(work, [] if manifest.finished else list_claims(folder))
+    tallies: dict[str, WorkerTally] = {}
+    for entry in (entry for part in parts for entry in read_work(part, manifest.run)):
+        name = str(entry["worker"])
+        tallies.setdefault(name, WorkerTally(name)).add(entry)
+    workers = [tallies[name] for name in sorted(tallies)]
     missing = missing_parts(parts, manifest.n_parts)
     done = {
         "images": sum(worker.images for worker in workers),
@@ -91,16 +92,3 @@ def read_status(folder: Path) -> dict[str, Any]:
         "workers": [{**asdict(worker), "speed": worker.speed} for worker in workers],
         "seconds_left": seconds_left if missing else 0.0,
     }
-
-
-def _tally(work: list[Work], claims: list[Claim]) -> list[WorkerTally]:
-    workers: dict[str, WorkerTally] = {}
-    for entry in work:
-        name = str(entry["worker"])
-        workers.setdefault(name, WorkerTally(name)).add(entry)
-    for claim in claims:
-        worker = workers.setdefault(claim.worker, WorkerTally(claim.worker))
-        worker.at = claim.part
-        # The clock of a shared folder may be ahead of ours.
-        worker.silent = round(max(0.0, time.time() - claim.touched), 3)
-    return sorted(workers.values(), key=lambda worker: worker.worker)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labels.labelling.sharing import hold
 from scripts.stages.label import LabelRequest
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def run_features(
     from labels.labelling.features import add_features, read_imported
 
     read_imported(folder)
-    questions = _match(folder, request)
-    return add_features(folder, questions, open_answerer(), request, progress)
+    with hold(folder):
+        questions = _match(folder, request)
+        return add_features(folder, questions, open_answerer(), request, progress)
 
 
 def _match(folder: Path, request: LabelRequest) -> "QuestionSet":

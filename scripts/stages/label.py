@@ -3,23 +3,25 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 from annotated_types import Interval
 
-from labels.labelling.settings import LabelSettings
+from labels.labelling.settings import LabelSettings, Workers
+from labels.labelling.sharing import ALONE, Share, hold
 from m3_backbone.files import check_output, write_atomically, write_json
 from m3_backbone.schemas import CLOSED, parse_saved, read_saved
 from m3_backbone.serialization import sha256, to_json
 
 if TYPE_CHECKING:
     from labels.labelling.answerer import Answerer
-    from labels.labelling.claims import Share
     from labels.questions import QuestionSet
 
 REQUEST = "request.json"
+ONE = Workers()
 
 BAD_ROWS = "bad_rows.txt"
 BAD_ROWS_TITLE = "# Rows that m3scale label could not use"
@@ -234,7 +236,8 @@ def run_label(
     open_answerer: Callable[[], "Answerer"],
     folder: Path,
     progress: bool,
-    share: "Share | None" = None,
+    share: Share = ALONE,
+    workers: Workers = ONE,
 ) -> Path:
     """Answer every question at every scale, or finish a run that was stopped.
 
@@ -243,27 +246,35 @@ def run_label(
         open_answerer: opens the model; called after the questions were checked.
         folder: the run's folder, new or begun.
         progress: whether to show a bar on stderr.
-        share: which parts this process labels; all if None.
+        share: which parts this process labels.
+        workers: who labels them; this process if there is one.
 
     Returns:
         The folder.
     """
-    from labels.labelling.claims import ALONE
+    from labels.labelling.actors import label_with_actors
     from labels.labelling.run import label
     from labels.outcomes.parts import check_folder
 
+    if workers.need_ray and find_spec("ray") is None:
+        raise ValueError("--workers needs Ray: pip install m3scale[ray], or .[ray] in a clone")
     start = time.perf_counter()
     _check_folder(folder, request.inputs())
     check_folder(folder)  # before the model is opened
-    questions = request.load_questions(lambda rows: write_bad_rows(folder, rows))
-    label(questions, open_answerer(), folder, request, progress, share or ALONE)
-    # One process writes it, so that the time is not added once for each.
-    if share is None or share.rank == 0:
-        write_request(folder, request, time.perf_counter() - start)
-        if questions.skipped:
-            write_bad_rows(folder, questions.skipped)
-        elif _is_list(folder / BAD_ROWS):
-            (folder / BAD_ROWS).unlink()  # of an earlier try; the rows are good now
+    with hold(folder, share):
+        questions = request.load_questions(lambda rows: write_bad_rows(folder, rows))
+        if workers.need_ray:
+            opening = request.load_questions, open_answerer
+            label_with_actors(questions, opening, folder, request, workers, progress)
+        else:
+            label(questions, open_answerer(), folder, request, progress, share)
+        # One process writes it, so that the time is not added once for each.
+        if share.rank == 0:
+            write_request(folder, request, time.perf_counter() - start)
+            if questions.skipped:
+                write_bad_rows(folder, questions.skipped)
+            elif _is_list(folder / BAD_ROWS):
+                (folder / BAD_ROWS).unlink()  # of an earlier try; the rows are good now
     return folder
 
 

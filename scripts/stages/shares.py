@@ -2,43 +2,40 @@
 
 import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from labels.labelling.sharing import Share
 from m3_backbone.files import write_json
 from scripts.stages.model import Opening
 from scripts.terminal.output import print_table
 
-if TYPE_CHECKING:
-    from labels.labelling.claims import Share
 
-
-def read_share(shard: str | None) -> "Share":
+def read_share(shard: str | None) -> Share:
     """Find out which parts of a run this process labels.
 
     Args:
-        shard: I/N to keep to the I-th of N shares, counted from 0; None to ask torchrun.
+        shard: I/N, the I-th of N shares, counted from 0; None to ask torchrun.
 
     Returns:
-        The share; under torchrun a process that is done helps the others.
+        The share.
 
     Raises:
         click.UsageError: if torchrun splits the work already.
         click.BadParameter: if `shard` is no such pair.
     """
-    from labels.labelling.claims import Share
-
     size = int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets these
     if shard is None:
         return Share(int(os.environ.get("RANK", "0")), size)
     if size > 1:
         raise click.UsageError("torchrun splits the work by itself: leave --shard out")
     number, _, count = shard.partition("/")
-    if not (number.isdecimal() and count.isdecimal()):
-        raise click.BadParameter(f"expected I/N such as 0/8, got {shard!r}", param_hint="--shard")
-    return Share(int(number), int(count), only=True)
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise click.BadParameter(f"expected I/N, 0/8 to 7/8, got {shard!r}", param_hint="--shard")
+    return Share(int(number), int(count))
 
 
 def take_device(opening: Opening) -> Opening:
@@ -64,7 +61,7 @@ def show_status(folder: Path, json_file: Path | None) -> None:
         done = status[name]["done"]
         total = status[name]["all"]
         click.echo(f"{name:<10}{done} of {total} ({100 * done / max(total, 1):.1f} %)")
-    header = ("worker", "parts", "questions", "questions/s", "at part", "last seen")
+    header = ("worker", "parts", "questions", "questions/s", "last part")
     print_table(header, [_describe_worker(worker) for worker in status["workers"]])
     click.echo(_describe_rest(status))
     if json_file:
@@ -72,14 +69,8 @@ def show_status(folder: Path, json_file: Path | None) -> None:
 
 
 def _describe_worker(worker: dict[str, Any]) -> list[object]:
-    silent = worker["silent"]
-    last = worker["last"]
-    if silent is not None:
-        last_seen: str | None = f"{silent:.0f} s ago"
-    else:
-        last_seen = _clock(last) if last else None
-    numbers = (worker[key] for key in ("parts", "questions", "speed", "at"))
-    return [worker["worker"], *numbers, last_seen]
+    last = datetime.fromtimestamp(worker["last"]).isoformat(" ", "seconds")
+    return [worker["worker"], worker["parts"], worker["questions"], worker["speed"], last]
 
 
 def _describe_rest(status: dict[str, Any]) -> str:
@@ -89,11 +80,5 @@ def _describe_rest(status: dict[str, Any]) -> str:
     seconds = status["seconds_left"]
     rest = f"{left} questions in {len(status['missing'])} parts are left"
     if seconds is None:
-        return f"{rest}; no process with a known speed is working: run m3scale label to go on"
+        return f"{rest}; no process has made one lately: run m3scale label to go on"
     return f"{rest}, about {seconds:.0f} s"
-
-
-def _clock(moment: float) -> str:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(moment).isoformat(" ", "seconds")

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from labels.labelling.claims import Share
 from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
+from labels.labelling.sharing import Share
 from labels.outcomes.parts import FEATURES
 from labels.outcomes.table import read_questions, read_table
 from labels.questions import Question, QuestionSet, image_fingerprint

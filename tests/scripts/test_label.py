@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from labels.labelling.sharing import hold
 from labels.outcomes.manifest import read_manifest
 from labels.outcomes.table import read_outcomes
 from scripts.cli import main
@@ -134,4 +135,35 @@ def test_vllm_refuses_states_before_the_model_is_opened(no_model, here):
     write_rows(here / "q.jsonl", 2, 0)
     asked = ("--source", "q.jsonl", "--out", "o", "--engine", "vllm", "--extra", "state")
     assert "state goes with the built-in engine" in refuse(*asked)
+    assert not (here / "o").exists()
+
+
+def test_workers_without_ray_are_told_what_to_install(no_model, here, monkeypatch):
+    monkeypatch.setattr("scripts.stages.label.find_spec", lambda name: None)
+    write_rows(here / "q.jsonl", 2, 0)
+    for asked in (("--workers", 2), ("--ray", "auto")):
+        message = refuse("--source", "q.jsonl", "--out", "o", *asked)
+        assert "needs Ray: pip install m3scale[ray]" in message
+    assert not (here / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--workers", 0), "0 is not in the range x>=1"),
+        (("--gpus-per-worker", 1), "--gpus-per-worker goes with --workers"),
+        (("--workers", 2, "--gpus-per-worker", "nan"), "expected a finite number, got nan"),
+        (("--workers", 2, "--shard", "0/2"), "leave --shard and torchrun out"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(no_model, here, asked, message):
+    write_rows(here / "q.jsonl", 2, 0)
+    assert message in refuse("--source", "q.jsonl", "--out", "o", *asked)
+
+
+def test_a_folder_that_is_being_labelled_is_refused_before_the_model_is_opened(no_model, here):
+    write_rows(here / "q.jsonl", 2, 0)
+    with hold(here / "o"):
+        message = refuse("--source", "q.jsonl", "--out", "o")
+    assert "another process labels into o: wait for it, or share the work by --workers" in message
     assert not (here / "o").exists()

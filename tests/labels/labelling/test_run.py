@@ -2,9 +2,6 @@
 
 import dataclasses
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -183,12 +180,7 @@ OLD_RUN = Path(__file__).parents[2] / "scripts" / "old_artefacts" / "interrupted
 
 def test_a_run_that_an_older_version_left_behind_goes_on(tmp_path, undisturbed, toy):
     folder = Path(shutil.copytree(OLD_RUN, tmp_path / "run"))
-    # Its process was lost on another machine; let it have been lost on this one.
-    lost = subprocess.Popen([sys.executable, "-c", ""])
-    lost.wait()
-    for claim in folder.rglob("*.claim"):
-        named = claim.read_text().replace("vm-15715", f"{socket.gethostname()}-{lost.pid}")
-        claim.write_text(named)
+    assert list(folder.rglob("*.claim"))  # that version's, which means nothing any more
     answerer = toy.Answerer()
     label(toy.make_questions(), answerer, folder, toy.small, progress=False)
     assert answerer.n_encoded == 3  # the first part, two images, is the old one

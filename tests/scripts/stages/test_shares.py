@@ -5,7 +5,7 @@ import json
 import click
 import pytest
 
-from labels.labelling.claims import Share
+from labels.labelling.sharing import Share
 from scripts.cli import main
 from scripts.stages.model import Opening
 from scripts.stages.shares import read_share, take_device
@@ -22,7 +22,7 @@ def folder(tmp_path, runner):
 
 def test_share_of_a_process(monkeypatch):
     assert read_share(None) == Share()
-    assert read_share("2/8") == Share(2, 8, only=True)
+    assert read_share("2/8") == Share(2, 8)
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("RANK", "3")
     assert read_share(None) == Share(3, 4)
@@ -30,9 +30,9 @@ def test_share_of_a_process(monkeypatch):
         read_share("2/8")
 
 
-@pytest.mark.parametrize("shard", ["3", "a/b", "1/", "-1/2"])
+@pytest.mark.parametrize("shard", ["3", "a/b", "1/", "-1/2", "2/2", "0/0"])
 def test_share_must_be_a_pair(shard):
-    with pytest.raises(click.BadParameter, match="expected I/N such as 0/8, got"):
+    with pytest.raises(click.BadParameter, match="expected I/N, 0/8 to 7/8, got"):
         read_share(shard)
 
 
@@ -66,7 +66,7 @@ def test_unfinished_runs_say_what_is_left_and_are_not_compacted(folder, runner):
     manifest.write_text(manifest.read_text().replace('"n_parts": 1', '"n_parts": 2'))
     manifest.write_text(manifest.read_text().replace('"finished": true', '"finished": false'))
     result = runner.invoke(main, ["label", "--status", str(folder)])
-    assert "2 questions in 1 parts are left; no process with a known speed" in result.stdout
+    assert "2 questions in 1 parts are left; no process has made one lately" in result.stdout
     result = runner.invoke(main, ["compact", "--outcomes", str(folder)])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "is not finished; run m3scale label again before" in result.stderr
