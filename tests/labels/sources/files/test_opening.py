@@ -21,7 +21,8 @@ generated = settings(derandomize=True, deadline=None, max_examples=40)
 texts = st.text(
     st.one_of(
         st.sampled_from("\n\r\t,;\"'\u2028\u2029\x85\x0b\ufeff\\"),
-        st.characters(exclude_categories=["Cs"]),
+        # The csv of Python 3.10 neither reads nor writes the character NUL.
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
     ),
     max_size=12,
 )
