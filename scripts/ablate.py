@@ -1,5 +1,6 @@
 """The command `m3scale ablate`: what each feature block is worth and costs."""
 
+import math
 from pathlib import Path
 
 import click
@@ -98,7 +99,9 @@ def main(
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")
     names = ("block", "columns", *gaps, "loss", "loss_low", "loss_high", "ms")
     full = result["full"]
-    click.echo(f"all blocks: gap closed {full[f'ogc_{budget:g}']:.3f}, {full['ms']:.3f} ms")
+    gap = full[f"ogc_{budget:g}"]
+    told = "there is no gap to close" if math.isnan(gap) else f"gap closed {gap:.3f}"
+    click.echo(f"all blocks: {told}, {full['ms']:.3f} ms")
     print_rows([{name: row[name] for name in names} for row in result["rows"]])
     unknown = ", ".join(name for name in extras if name not in costs)
     if unknown:

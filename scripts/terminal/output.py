@@ -19,7 +19,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
     Args:
         header: one title per column.
-        rows: one value per column; floats get four digits, None a dash.
+        rows: one value per column; floats get four digits, None and NaN a dash.
     """
     cells = [list(header), *([_format(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
@@ -41,7 +41,7 @@ def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _format(value: object) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN: there is no such number
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"

@@ -49,6 +49,8 @@ def test_ablate_compares_the_extras_of_both_splits(run, tmp_path):
     actual = invoke("ablate", "--run", run, *options)
     assert actual.exit_code == 0, (actual.output, actual.exc_info)
     assert "ms without measuring state: give --profile" in actual.stdout
+    assert actual.stdout.startswith("all blocks: there is no gap to close, ")  # of random weights
+    assert "nan" not in actual.stdout
     # A profile whose state takes a second outweighs everything else.
     profile = tmp_path / "profile.json"
     times = {"scales": {"1": {"total_ms": 3.0}}, "extras_ms": {"state": 1000.0}}
