@@ -78,12 +78,29 @@ def parse_json(text: str | bytes) -> Any:
         Its value.
 
     Raises:
-        ValueError: if it is no JSON, or nested deeper than a parser can follow.
+        ValueError: if it is no JSON, nested deeper than a parser can follow, or says two things
+            under one key.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_join_pairs)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deep") from error
+
+
+def _join_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs, of which `json` alone would silently keep the last of a key.
+
+    Raises:
+        ValueError: if a key has two values that differ.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        for key, one in pairs:
+            if one != value[key]:
+                raise ValueError(
+                    f"an object has the key {show(key)} twice: {show(one)} and {show(value[key])}"
+                )
+    return value
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

@@ -59,7 +59,8 @@ def match_questions(asked: Questions, source: Sequence[Question]) -> dict[str, Q
         Sample id -> its question, in the order of the source.
 
     Raises:
-        ValueError: if a sample is not in the source, or was asked something else.
+        ValueError: if a sample is not in the source, or was asked something else, or where the log
+            does not say what, about another image.
     """
     found = {one.sample_id: one for one in source if one.sample_id in asked}
     missing = [sample for sample in asked if sample not in found]
@@ -79,7 +80,28 @@ def match_questions(asked: Questions, source: Sequence[Question]) -> dict[str, Q
             f"{len(other)} of {len(asked)} samples are asked something else in the questions: "
             f"{'; '.join(other[:NAMED])}"
         )
+    _check_images(asked, found)
     return found
+
+
+def _check_images(asked: Questions, found: Questions) -> None:
+    """Refuse a source in another order, which fits by its row numbers alone.
+
+    Raises:
+        ValueError: if samples of one image, of which nothing but the number is known, have several.
+    """
+    first: dict[str, Question] = {}  # image of the log -> a question about it
+    for sample, question in found.items():
+        image = asked[sample].image_id
+        if asked[sample].question != sample or image.startswith(UNKNOWN_IMAGE):
+            continue
+        known = first.setdefault(image, question)
+        if known.image_id != question.image_id:
+            raise ValueError(
+                f"samples {known.sample_id!r} and {sample!r} are about one image, {show(image)}, "
+                "but have two in the questions; expected the questions that were asked, or another "
+                "column of sample ids: --column sample_id=COLUMN"
+            )
 
 
 def judge_rows(rows: Sequence[Record], questions: Questions) -> list[Record]:

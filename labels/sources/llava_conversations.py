@@ -3,12 +3,14 @@
 Only the entries are read here; images are opened when training needs them.
 """
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labels.sources.conversation_files import read_entries
+from m3_backbone.serialization import show
 
 IMAGE = "<image>"
 HUMAN, GPT = "human", "gpt"
@@ -163,8 +165,8 @@ def _find_images(named: Any, name: str, images: Path) -> tuple[Path, ...]:
             f"{name}: 'image' must be a file name or a list of them, got {named!r:.80}"
         )
     for one in listed:
-        if not (images / one).is_file():
+        if not os.path.isfile(images / one):  # noqa: PTH113 - Path's own raises for a long name
             raise FileNotFoundError(
-                f"{name}: no image file {one!r} in {images}; see --images and --skip-bad"
+                f"{name}: no image file {show(one)} in {images}; see --images and --skip-bad"
             )
     return tuple(images / one for one in listed)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from m3_backbone.hosts.anyres import Size
-from m3_backbone.hosts.config import StockModel
+from m3_backbone.hosts.config import StockConfig, StockModel
 from m3_backbone.hosts.host import Host
 from m3_backbone.images import check_image
 from m3_backbone.inference.execution import MemoryLimit, evaluating
@@ -101,7 +101,26 @@ def _prepare(
     model: StockModel, host: Host, image_processor: Any, image: Image.Image
 ) -> PreparedImage:
     pixels = host.prepare(model.config, image_processor, image).to(model.dtype)
+    _check_patches(model.config, pixels)
     return PreparedImage(pixels.pin_memory() if model.device.type == "cuda" else pixels, image.size)
+
+
+def _check_patches(config: StockConfig, pixels: Tensor) -> None:
+    """Refuse pixels [..., H, W] of another grid than the vision tower's.
+
+    Raises:
+        ValueError: if there are more or fewer patches on a side; pixels behind the last do not
+            count.
+    """
+    vision: Any = config.vision_config
+    height, width = pixels.shape[-2:]
+    side = vision.image_size
+    if {height // vision.patch_size, width // vision.patch_size} != {side // vision.patch_size}:
+        raise ValueError(
+            f"the image processor makes images of {width}x{height} pixels, the vision tower sees "
+            f"{side}x{side}: correct the size in the checkpoint's preprocessor_config.json or "
+            "processor_config.json"
+        )
 
 
 def _read_pixels(

@@ -23,3 +23,9 @@ def test_equal_values_give_equal_bytes():
 def test_what_is_no_json_is_a_value_error(text):
     with pytest.raises(ValueError, match="JSON|Expecting|decode"):
         parse_json(text)
+
+
+def test_a_key_that_says_two_things_is_refused():
+    assert parse_json('{"a": 1, "b": {"a": 2}, "a": 1}') == {"a": 1, "b": {"a": 2}}
+    with pytest.raises(ValueError, match="an object has the key 'a' twice: 'x' and 'y'"):
+        parse_json('[{"b": {"a": "x", "c": 1, "a": "y"}}]')

@@ -98,3 +98,25 @@ def test_a_table_is_joined_with_its_source_by_sample_id_or_refused(texts, data):
         found = match_questions(gather_questions(rows), source)
         assert found == {one.sample_id: one for one in source if one.sample_id in logged}
         assert list(found) == [one.sample_id for one in source if one.sample_id in logged]
+
+
+def test_row_numbers_alone_do_not_join_a_source_in_another_order():
+    def ask(order):
+        return [
+            Question(str(row), f"hash{image}", "Q", ("x",), "exact")
+            for row, image in enumerate(order)
+        ]
+
+    told = gather_questions(
+        [
+            {"sample_id": row, "scale": 9, "answer": "x", "image_id": image}
+            for row, image in enumerate(["a", "a", "b"])
+        ]
+    )
+    assert len(match_questions(told, ask("aab"))) == 3
+    assert len(match_questions(told, ask("aaa"))) == 3  # one picture under two names
+    with pytest.raises(ValueError, match="'0' and '1' are about one image, 'a', but have two in"):
+        match_questions(told, ask("baa"))
+    # What was asked tells more than a name of an image, which may be that of a whole data set.
+    sure = {sample: replace(one, question="q") for sample, one in told.items()}
+    assert len(match_questions(sure, ask("baa"))) == 3

@@ -188,3 +188,12 @@ def test_a_key_that_is_not_read_is_named(tmp_path_factory, drawn, key, inside, v
     path.write_text(json.dumps([one]))
     with pytest.raises(ValueError, match=f"entry 0 of .* the key '{key}' is not read here"):
         read_conversations(path, folder)
+
+
+def test_a_name_that_no_file_can_have_is_named_in_short(tmp_path):
+    turns = [{"from": "human", "value": "<image> a"}, {"from": "gpt", "value": "b"}]
+    path = tmp_path / "mix.json"
+    path.write_text(json.dumps([{"id": 1, "image": "iVBOR" * 1000, "conversations": turns}]))
+    with pytest.raises(FileNotFoundError, match=r"entry 0 .*\(id 1\): no image file 'iV") as caught:
+        read_conversations(path, tmp_path)
+    assert len(str(caught.value)) < 300 + len(str(tmp_path)) * 2

@@ -88,3 +88,12 @@ def test_an_opened_photo_is_turned_as_its_file_is(backbone, images, tmp_path):
         in_memory, from_file = backbone.encode([opened, load_image(tmp_path / "lying.jpg")])
         assert torch.equal(in_memory[576], from_file[576])
         assert torch.equal(backbone.encode([backbone.prepare(opened)])[0][576], from_file[576])
+
+
+@pytest.mark.parametrize("size", [{"height": 64, "width": 64}, {"shortest_edge": 96}])
+def test_pixels_of_another_grid_are_refused(backbone, tiny_llava, size):
+    processor = tiny_llava.image_processor()
+    processor.size = size
+    image = Image.new("RGB", (50, 80))
+    with pytest.raises(ValueError, match=r"makes images of \d+x\d+ pixels, the vision tower sees"):
+        encode_images(backbone.model, backbone._host, processor, [image], 1)
