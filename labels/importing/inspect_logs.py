@@ -9,7 +9,7 @@ from pathlib import Path
 from labels.cells import read_options, read_text, read_texts
 from labels.importing.cells import Record, read_count
 from labels.importing.lmms_eval import name_images
-from m3_backbone.serialization import one_line
+from m3_backbone.serialization import one_line, show
 
 ATTACHMENT = "attachment://"
 VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
@@ -17,6 +17,9 @@ VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 """Verdicts by word, in any case."""
+
+FINISHED = "success"
+"""Status of a log that has all of its samples."""
 
 ONLY_SCORE = "score"
 """Where early releases have the one score of a sample."""
@@ -60,8 +63,14 @@ def list_samples(log: Record, where: str) -> list[Record]:
         The samples, at least one.
 
     Raises:
-        ValueError: if the log has no samples, or one ended in an error.
+        ValueError: if the log has no samples, or one or all of it did not end well.
     """
+    status = log.get("status", FINISHED)
+    if status != FINISHED:
+        raise ValueError(
+            f"{where} (inspect-ai): the evaluation has status {show(status)}, expected "
+            f"{FINISHED!r}; finish it first: inspect eval-retry"
+        )
     samples = log.get("samples")
     if not isinstance(samples, list) or not samples:
         raise ValueError(f"{where}: the log of inspect-ai has no samples; it was cut to its header")

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from labels.importing.inspect_logs import list_samples
 from labels.importing.layouts import read_sample_log
 
 SAMPLE = {
@@ -83,3 +84,11 @@ def test_several_epochs_are_refused(tmp_path):
 def test_a_sample_that_ended_in_an_error_is_refused(tmp_path):
     with pytest.raises(ValueError, match="sample 1: it ended in an error; .* inspect eval-retry"):
         read_one(tmp_path, error={"message": "x"})
+
+
+@pytest.mark.parametrize("status", ["error", "cancelled", "started", None])
+def test_a_log_that_is_not_finished_is_refused(status):
+    samples = [{"id": 1}]
+    assert list_samples({"samples": samples, "status": "success"}, "a.json") == samples
+    with pytest.raises(ValueError, match=r"a\.json \(inspect-ai\): the evaluation has status"):
+        list_samples({"samples": samples, "status": status}, "a.json")
