@@ -157,7 +157,7 @@ def _pack_rows(draw: random.Random, rows: Any, kind: str) -> bytes:
             return bytes(table.encode("utf-8", "surrogatepass"))
         if kind == "parquet":
             return bytes(pd.DataFrame(rows).to_parquet())
-    except (ValueError, TypeError, OverflowError, AttributeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, AttributeError, RuntimeError):
         return text  # no table holds such a value
     return gzip.compress(text, mtime=0) if kind == "jsonl.gz" else text
 
