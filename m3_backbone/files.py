@@ -295,6 +295,8 @@ def _concerns(error: OSError, target: Path) -> bool:
 
 
 def _refuse_special(target: Path) -> None:
+    if not target.name:  # nothing stands beside it, where a stage could be
+        raise ValueError(f"{target} is the root of the file system: name a file or folder in it")
     if target.is_symlink():  # the real path of any other symlink is no symlink
         raise ValueError(f"{target} is a symlink that leads to itself: name a file or folder")
     if target.exists() and not (target.is_file() or target.is_dir()):

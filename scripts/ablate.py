@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from m3_backbone.files import write_json
 from m3_backbone.scales import EXTRAS
 from scripts.stages.cutting import Cutting, describe_cutting, note_cutting
 from scripts.stages.profile import profile_option, read_extras
@@ -24,6 +23,7 @@ from scripts.terminal.options import (
     split_option,
 )
 from scripts.terminal.output import print_rows
+from scripts.terminal.outputs import write_table
 
 
 @click.command(cls=OneLineCommand)
@@ -93,7 +93,7 @@ def main(
     result = ablate((train, known, None), settings, of_blocks)
     note = note_cutting(splits)
     if json_file:
-        write_json(json_file, {**result, **note})
+        write_table(json_file, {**result, **note})
     for line in describe_cutting(note):
         click.echo(line)
     gaps = (f"ogc_{budget:g}_without", f"ogc_{budget:g}_alone")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from m3_backbone.files import write_json
 from scripts.stages.ask import AskFiles, AskSettings, ask_files, print_answers
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, settings_options
+from scripts.terminal.outputs import write_table
 
 
 @click.command(cls=OneLineCommand)
@@ -45,5 +45,5 @@ def main(
         lambda: open_backbone(opening, engine=engine), router, files, questions, settings
     )
     if json_file:
-        write_json(json_file, rows)
+        write_table(json_file, rows)
     print_answers(rows, opening.model)

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from m3_backbone.files import write_json
 from scripts.stages.audit import audit, rerun_sample
 from scripts.stages.model import Opening, model_options
 from scripts.stages.splits import read_answered
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import Whole, json_option, outcomes_option
 from scripts.terminal.output import print_table
+from scripts.terminal.outputs import write_table
 
 LINES = {
     "oracle accuracy": "oracle_accuracy",
@@ -70,7 +70,7 @@ def main(
     elif rerun is not None:
         result["flips"] = flip_rates(table, rerun_sample(outcomes, rerun, opening))
     if json_file:
-        write_json(json_file, result)
+        write_table(json_file, result)
     _print(result)
 
 

@@ -10,7 +10,7 @@ import logging
 import click
 
 from scripts.terminal.errors import OneLineCommand, one_line_errors, stopped_by_signals
-from scripts.terminal.libraries import quieten_libraries
+from scripts.terminal.libraries import print_any_text, quieten_libraries
 
 COMMANDS = {
     "label": "Ask a model every question at every scale.",
@@ -88,6 +88,7 @@ def main(verbose: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     quieten_libraries(verbose)
+    print_any_text()
     # Ours alone, or the libraries would drown them.
     for package in ("m3_backbone", "labels", "predictor", "scripts"):
         logging.getLogger(package).setLevel(level)

@@ -37,7 +37,7 @@ from scripts.terminal.options import (
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
-from scripts.terminal.outputs import OutputFolder, check_file, check_folder, is_table
+from scripts.terminal.outputs import OutputFolder, check_file, check_folder, is_table, write_table
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -147,7 +147,7 @@ def main(
         demo.ask()
     results = demo.report(kind, seeds, studies)
     if json_file:
-        write_json(json_file, results)
+        write_table(json_file, results)
     for line in describe_cutting(results["meta"]):
         click.echo(line)
     print_headline(results)

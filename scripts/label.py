@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from labels.labelling.settings import Workers
-from m3_backbone.files import write_json
 from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.presets import add_columns, preset_option
@@ -15,7 +14,7 @@ from scripts.stages.shares import read_share, show_status, take_device
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, quiet_option, settings_options
 from scripts.terminal.output import print_rows, wants_progress
-from scripts.terminal.outputs import OutputFolder
+from scripts.terminal.outputs import OutputFolder, write_table
 
 
 @click.command(cls=OneLineCommand)
@@ -119,4 +118,4 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
     if json_file:
         questions = len(table.sample_ids)
         images = len(set(table.image_ids))
-        write_json(json_file, {"n_questions": questions, "n_images": images, "fixed": rows})
+        write_table(json_file, {"n_questions": questions, "n_images": images, "fixed": rows})

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from m3_backbone.files import write_json
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import Finite, json_option
 from scripts.terminal.output import print_table
+from scripts.terminal.outputs import write_table
 
 if TYPE_CHECKING:
     from labels.oracle import AlwaysWrong
@@ -86,7 +86,7 @@ def main(
             columns[name] = _measure(table, rows, always_wrong, price)
     if json_file:
         settings = {"always_wrong": always_wrong, "price": price}
-        write_json(json_file, {"settings": settings, "columns": columns, "image_notes": notes})
+        write_table(json_file, {"settings": settings, "columns": columns, "image_notes": notes})
     _print(columns)
     click.echo(f"\nA question that no scale answers: {always_wrong}. utility: {price:g} per token.")
     for name, note in notes.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from m3_backbone.files import write_json
 from predictor.report.folder import PAGE, is_markdown, list_own_files, read_results
 from scripts.stages.cutting import Cutting, describe_cutting
 from scripts.stages.model import Opening
@@ -28,7 +27,7 @@ from scripts.terminal.options import (
     studies_option,
 )
 from scripts.terminal.output import print_headline, training_bar, wants_progress
-from scripts.terminal.outputs import check_file, check_folder
+from scripts.terminal.outputs import check_file, check_folder, write_table
 
 
 def _write_markdown(
@@ -98,7 +97,7 @@ def main(
     with training_bar(wants_progress(quiet)) as progress:
         results = run_report(inputs, out, settings, progress, device)
     if json_file:
-        write_json(json_file, results)
+        write_table(json_file, results)
     for line in describe_cutting(results["meta"]):
         click.echo(line)
     print_headline(results)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from m3_backbone.files import write_json
 from m3_backbone.scales import EXTRAS
 from scripts.stages.cutting import Cutting, describe_cutting, pick_note
 from scripts.stages.profile import profile_option, read_profile
@@ -24,7 +23,7 @@ from scripts.terminal.options import (
     split_option,
 )
 from scripts.terminal.output import print_rows
-from scripts.terminal.outputs import check_folder
+from scripts.terminal.outputs import check_folder, write_table
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
@@ -135,7 +134,7 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
             "candidates": candidates,
             **pick_note(bundle.meta),
         }
-        write_json(json_file, content)
+        write_table(json_file, content)
     counted = " + ".join(str(bundle.meta[name]["questions"]) for name in ("train", "calibration"))
     size = f"{bundle.size_bytes() / 1e6:.2f} MB"
     for line in describe_cutting(bundle.meta):

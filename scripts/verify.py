@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from m3_backbone.files import write_json
 from scripts.stages.cutting import Cutting
 from scripts.stages.run_folder import SPLITS
 from scripts.stages.train import describe_certificate
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import LARGEST_SEED, Whole, json_option, split_option
 from scripts.terminal.output import print_rows
+from scripts.terminal.outputs import write_table
 
 
 @click.command(cls=OneLineCommand)
@@ -53,7 +53,7 @@ def main(
             check_certificate(certificate, raw, data)
     rows = [describe_certificate(certificate) for certificate in bundle.certificates]
     if json_file:
-        write_json(json_file, {"certified": rows, "proven_again": outcomes is not None})
+        write_table(json_file, {"certified": rows, "proven_again": outcomes is not None})
     proven = "proven again" if outcomes else "not proven again: give --outcomes for that"
     click.echo(f"files whole, {len(rows)} certificates {proven if rows else ''}".rstrip())
     print_rows(rows)

@@ -102,7 +102,10 @@ def _read_sheet(path: Path, data_only: bool) -> list[list[Any]]:
     import openpyxl
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=data_only)
-    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    sheet = book.worksheets[0]
+    # Or every row is filled up to the last cell of the sheet: 17 thousand million of one stray one.
+    sheet.reset_dimensions()
+    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     book.close()
     return rows
 

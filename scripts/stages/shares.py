@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from labels.labelling.sharing import Share
-from m3_backbone.files import write_json
 from scripts.stages.model import Opening
 from scripts.terminal.output import print_table
+from scripts.terminal.outputs import write_table
 
 
 def read_share(shard: str | None) -> Share:
@@ -65,7 +65,7 @@ def show_status(folder: Path, json_file: Path | None) -> None:
     print_table(header, [_describe_worker(worker) for worker in status["workers"]])
     click.echo(_describe_rest(status))
     if json_file:
-        write_json(json_file, status)
+        write_table(json_file, status)
 
 
 def _describe_worker(worker: dict[str, Any]) -> list[object]:

@@ -4,6 +4,7 @@ A warning of Pillow about a damaged photograph, of matplotlib about a letter wit
 transformers about a setting tells a user of a command nothing to act on.
 """
 
+import io
 import logging
 import os
 import sys
@@ -26,3 +27,9 @@ def quieten_libraries(verbose: bool) -> None:
     if not sys.stderr.isatty():
         # Our own bars say whether they are shown; this is for those that do not.
         os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def print_any_text() -> None:
+    """Let stdout show letters that its encoding lacks as escapes, as stderr does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a closed one is None
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -213,6 +213,8 @@ class Level(click.ParamType[tuple[float, float]]):
             alpha, delta = (float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"expected ALPHA,DELTA such as 0.02,0.1, got {value!r}", param, ctx)
+        if not (0 < alpha < 1 and 0 < delta < 1):  # nor are they NaN
+            self.fail(f"ALPHA and DELTA must lie between 0 and 1, got {value!r}", param, ctx)
         return alpha, delta
 
 

@@ -4,22 +4,23 @@ A file may replace what a command wrote before, and nothing else of a user's: th
 content. Folders are checked by what writes them; here they meet the command's inputs.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from m3_backbone.files import Owned, check_output
+from m3_backbone.files import Owned, check_output, write_json
 from m3_backbone.serialization import parse_json
 
 TABLES = (
     {"full", "rows"},  # ablate
-    {"question", "answer", "scale"},  # ask, a list of them
+    {"question", "answer", "scale", "visual_tokens"},  # ask, a list of them
     {"scales", "fixed", "always_right"},  # audit
     {"n_questions", "n_images", "fixed"},  # label
     {"parts", "workers", "missing"},  # label --status
-    {"settings", "columns"},  # oracle
+    {"settings", "columns", "image_notes"},  # oracle
     {"headline", "families", "router"},  # report and demo
     {"kind", "calibration", "certified"},  # train
     {"certified", "proven_again"},  # verify
@@ -62,6 +63,18 @@ def is_table(path: Path) -> bool:
     return measured or any(first.keys() >= form for form in TABLES)
 
 
+def write_table(path: Path, content: object) -> None:
+    """Write what a command prints as JSON.
+
+    Args:
+        path: the file. A ValueError says that it is something else by now: it may lie in the folder
+            that the command has just written, under the name of one of its files.
+        content: what `write_json` takes.
+    """
+    check_file(path, is_table)
+    write_json(path, content)
+
+
 def check_files(context: click.Context) -> None:
     """Check every `OutputFile` of a command.
 
@@ -73,6 +86,18 @@ def check_files(context: click.Context) -> None:
         path = context.params.get(one.name or "")
         if isinstance(one.type, OutputFile) and path is not None:
             check_file(path, one.type.is_own, _list_inputs(context, one))
+            _check_apart(path, context)
+
+
+def _check_apart(path: Path, context: click.Context) -> None:
+    """Refuse a file where the command is going to make a folder; in the folder it may lie."""
+    place = Path(os.path.realpath(path))
+    for one in context.command.params:
+        folder: Path | None = context.params.get(one.name or "")
+        if isinstance(one.type, OutputFolder) and folder is not None:
+            other = Path(os.path.realpath(folder))
+            if place == other or place in other.parents:
+                raise ValueError(f"{path} cannot be a file: {folder} is written as a folder")
 
 
 def check_file(path: Path, is_own: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:

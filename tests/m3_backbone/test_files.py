@@ -284,6 +284,9 @@ def test_outputs_are_refused_before_any_work(tmp_path, monkeypatch):
         check_output(source, [source])
     with pytest.raises(ValueError, match="is a folder: name a file"):
         check_output(tmp_path / "full")
+    for root in ("/", "//", "/.."):
+        with pytest.raises(ValueError, match="is the root of the file system: name"):
+            check_output(Path(root), owned=lambda _: ())
     with pytest.raises(ValueError, match="is a file: name a folder"):
         check_output(source, owned=refuse)
     with pytest.raises(ValueError, match="not ours"):

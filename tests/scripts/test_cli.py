@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from scripts.cli import COMMANDS, main, module_of
 
@@ -59,3 +60,16 @@ def test_no_command_shows_help(runner):
 
 def test_version(runner):
     assert runner.invoke(main, ["--version"]).output.startswith("m3scale, version 0.")
+
+
+def test_letters_that_stdout_lacks_are_shown_as_escapes(tmp_path):
+    table = tmp_path / "table.csv"
+    rows = [f"s{sample},{scale},a,1,i{sample},\u4e2d" for sample in (1, 2) for scale in (1, 9)]
+    header = "sample_id,scale,answer,score,image_id,group"
+    table.write_text("\n".join([header, *rows]), encoding="utf-8")
+    out = str(tmp_path / "labels")
+    latin = CliRunner(charset="iso-8859-1")
+    assert latin.invoke(main, ["import", "--table", str(table), "--out", out]).exit_code == 0
+    result = latin.invoke(main, ["oracle", "--outcomes", out, "--by", "group"])
+    assert result.exit_code == 0
+    assert "/\\u4e2d" in result.stdout

@@ -121,3 +121,12 @@ def test_scores_are_read_as_tables_write_them(text, score):
 def test_what_is_no_score_is_refused(text):
     with pytest.raises(ValueError, match=r"row 1: expected a score in \[0, 1\]"):
         read_score(text, "row 1")
+
+
+def test_a_stray_cell_far_away_costs_nothing(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["sample_id", "scale", "answer", "score"])
+    book.active["XFD1048576"] = "x"
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(ValueError, match="row 1: it has more cells than the table has columns"):
+        read_records(tmp_path / "t.xlsx")

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.outputs import OutputFile, OutputFolder, is_table
+from scripts.terminal.outputs import OutputFile, OutputFolder, is_table, write_table
 
 
 def make_command(ran):
@@ -24,7 +24,9 @@ def make_command(ran):
         (None, True),
         ("", True),
         ('{"certified": [], "proven_again": false, "more": 1}', True),
-        ('[{"question": "q", "answer": "a", "scale": 1}]', True),
+        ('[{"question": "q", "answer": "a", "scale": 1, "visual_tokens": 1}]', True),
+        ('[{"question": "q", "answer": "a", "scale": 1, "image": "0.png"}]', False),
+        ('{"settings": {"theme": "dark"}, "columns": ["x"]}', False),
         ('{"meta": {"command": "m3scale report", "hardware": "one"}}', True),
         ('{"meta": {"code_version": "1"}, "kind": "linear"}', False),
         ("[]", False),
@@ -54,3 +56,27 @@ def test_an_input_is_no_output_by_whatever_name(runner, tmp_path):
         assert (result.exit_code, ran) == (2, [])
         assert "is an input" in result.stderr
     assert runner.invoke(main, ["--out", str(tmp_path), "--json", str(table)]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "folder"), [("new", "new"), ("a", "a/b/c"), ("a/../new", "new"), ("link", "new")]
+)
+def test_a_file_is_not_asked_for_where_a_folder_will_be(runner, tmp_path, table, folder):
+    ran = []
+    (tmp_path / "link").symlink_to("new")
+    options = ["--json", str(tmp_path / table), "--out", str(tmp_path / folder)]
+    result = runner.invoke(make_command(ran), options)
+    assert (result.exit_code, ran) == (2, [])
+    assert "is written as a folder" in result.stderr
+    options[1] = f"{options[3]}/t"
+    assert runner.invoke(make_command(ran), options).exit_code == 0
+
+
+def test_a_table_replaces_no_file_that_the_command_has_made(tmp_path):
+    write_table(tmp_path / "t.json", {"certified": 0, "proven_again": 0})
+    write_table(tmp_path / "t.json", {"certified": 1, "proven_again": 0})
+    config = tmp_path / "config.json"
+    config.write_text('{"format_version": 1}')
+    with pytest.raises(ValueError, match="nothing that m3scale wrote"):
+        write_table(config, {"certified": 0, "proven_again": 0})
+    assert config.read_text() == '{"format_version": 1}'
