@@ -14,10 +14,14 @@ import numpy as np
 from annotated_types import Ge
 
 from m3_backbone.schemas import CLOSED, parse_saved
+from m3_backbone.serialization import show
 from predictor.data import FloatArray, IntArray
 
 # Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
 _TIE = 1e-12
+
+_LARGEST = 1e300
+"""Above it the product with a cost may be infinite; a whole number may even be no float."""
 
 RETRAIN = "train the router again"
 
@@ -91,9 +95,8 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
     array([0, 1])
     """
     p, c = _broadcast(probabilities, costs)
-    # Above it the product with a cost may be infinite; an int may even be no float.
-    if not 0 <= lam < 1e300:
-        raise ValueError(f"lambda must be a finite number >= 0, got {lam}")
+    if not 0 <= lam < _LARGEST:
+        raise ValueError(f"lambda must be a finite number >= 0, got {show(lam)}")
     utility = p - lam * c
     best = utility.max(axis=1, keepdims=True)
     tied = utility >= best - _TIE
@@ -207,6 +210,8 @@ def solve_lambdas(
 
 
 def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:
+    if not -_LARGEST < budget < _LARGEST:
+        raise ValueError(f"a budget must be a finite number, got {show(budget)}")
     # The slack forgives the rounding of a mean, so that "mean of 9" is met by always-9.
     affordable = np.flatnonzero(cost <= budget * (1 + 1e-9))
     if len(affordable) == 0:

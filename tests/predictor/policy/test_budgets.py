@@ -144,6 +144,12 @@ def test_table_refuses_too_small_a_budget(table):
         table.lambda_for_budget(0.9)
 
 
+@pytest.mark.parametrize("budget", [np.nan, np.inf, -np.inf, 10**400, -(10**400)])
+def test_table_refuses_a_budget_that_is_no_finite_number(table, budget):
+    with pytest.raises(ValueError, match="a budget must be a finite number, got"):
+        table.lambda_for_budget(budget)
+
+
 def test_table_survives_json(table):
     assert OperatingTable.from_dict(table.to_dict()) == table
 
