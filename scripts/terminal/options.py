@@ -393,4 +393,5 @@ outcomes_option = click.option(
 
 def seeds_option(default: int, text: str = "Trainings of each kind.") -> Decorator:
     """Make the option that says how often something is trained."""
-    return click.option("--seeds", default=default, show_default=True, type=Whole(1), help=text)
+    kind = Whole(1, most=100)  # more take hours and tell nothing new
+    return click.option("--seeds", default=default, show_default=True, type=kind, help=text)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import datasets
@@ -65,7 +66,7 @@ def test_what_is_there_is_never_looked_up(name, tmp_path, monkeypatch):
         open_source(name, None)
 
 
-@pytest.mark.parametrize("source", ["/", "~", "..", "."])
+@pytest.mark.parametrize("source", ["~", "..", "."])
 def test_a_large_folder_is_refused_without_a_search(source, tmp_path, monkeypatch):
     home = tmp_path / "home" / "here"
     home.mkdir(parents=True)
@@ -74,6 +75,13 @@ def test_a_large_folder_is_refused_without_a_search(source, tmp_path, monkeypatc
     start = time.perf_counter()
     with pytest.raises(ValueError, match="is no saved data set, and of its files none belongs"):
         open_source(source, None)
+    assert time.perf_counter() - start < 5
+
+
+def test_the_root_of_the_file_system_is_not_searched():
+    start = time.perf_counter()
+    with suppress(ValueError):  # a file that happens to lie there may be a data set
+        open_source("/", None)
     assert time.perf_counter() - start < 5
 
 

@@ -13,6 +13,7 @@ from scripts.terminal.options import (
     option_of,
     part_option,
     run_option,
+    seeds_option,
     settings_options,
 )
 
@@ -140,6 +141,18 @@ def test_counts_have_an_end(text):
     ) as error:
         Whole(0).convert(text, None, None)
     assert len(str(error.value.message)) < 100
+
+
+def test_no_command_trains_for_hours_by_a_slip(runner):
+    @click.command()
+    @seeds_option(3)
+    def command(seeds):
+        click.echo(seeds)
+
+    assert runner.invoke(command, ["--seeds", "100"]).output == "100\n"
+    refused = runner.invoke(command, ["--seeds", "1_000"])
+    assert refused.exit_code == 2
+    assert "1_000 is no whole number up to 100" in refused.output
 
 
 def test_numbers_and_counts_are_read():
