@@ -256,6 +256,8 @@ def print_answers(rows: Sequence[dict[str, Any]], model: str) -> None:
     from m3_backbone.checkpoints.card import read_trained_on
     from m3_backbone.checkpoints.loading import find_folder
 
+    unfamiliar = any(row.get("fell_back") for row in rows)
+    known = read_trained_on(find_folder(model)) if unfamiliar else ""
     for row in rows:
         click.echo(f"question   {row['question']}")
         click.echo(f"answer     {row['answer']}")
@@ -266,6 +268,6 @@ def print_answers(rows: Sequence[dict[str, Any]], model: str) -> None:
             click.echo(f"router     {row['router_ms']:.2f} ms")
         if row.get("fell_back"):
             click.echo("unfamiliar unlike what the router was trained on: the largest scale")
-            if known := read_trained_on(find_folder(model)):
+            if known:
                 click.echo(f"           the model was trained on {known}")
         click.echo("")
