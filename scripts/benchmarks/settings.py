@@ -42,19 +42,28 @@ class StepSettings:
 
 
 @dataclass(frozen=True)
-class LabelBenchSettings:
-    """The labelling that is timed."""
+class _Model:
+    """The model that answers."""
 
-    size: str = field(
-        default="mini",
-        metadata={"help": "Which model.", "choices": SIZES},
-    )
+    size: str = field(default="mini", metadata={"help": "Which model.", "choices": SIZES})
     device: str = field(default="cpu", metadata={"help": "Torch device."})
+
+
+@dataclass(frozen=True)
+class _SizedModel(_Model):
+    """The model that is timed, in a number format, perhaps with fewer layers."""
+
     dtype: str = field(
         default="float32",
         metadata={"help": "Number format of the model.", "choices": ("float32", "bfloat16")},
     )
     layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
+
+
+@dataclass(frozen=True)
+class LabelBenchSettings(_SizedModel):
+    """The labelling that is timed."""
+
     images: int = field(default=32, metadata={"help": "Images that are labelled.", "min": 1})
     plain_images: int = field(
         default=4, metadata={"help": "Of them, those that the plain loop is given.", "min": 1}
@@ -64,16 +73,9 @@ class LabelBenchSettings:
 
 
 @dataclass(frozen=True)
-class AdaptiveBenchSettings:
+class AdaptiveBenchSettings(_SizedModel):
     """The answering that is timed."""
 
-    size: str = field(default="mini", metadata={"help": "Which model.", "choices": SIZES})
-    device: str = field(default="cpu", metadata={"help": "Torch device."})
-    dtype: str = field(
-        default="float32",
-        metadata={"help": "Number format of the model.", "choices": ("float32", "bfloat16")},
-    )
-    layers: int = field(default=0, metadata={"help": LAYERS_HELP, "min": 0})
     questions: int = field(
         default=32, metadata={"help": "Questions, each about an image of its own.", "min": 1}
     )
@@ -83,11 +85,9 @@ class AdaptiveBenchSettings:
 
 
 @dataclass(frozen=True)
-class NumericsSettings:
+class NumericsSettings(_Model):
     """The answers that are compared."""
 
-    size: str = field(default="mini", metadata={"help": "Which model.", "choices": SIZES})
-    device: str = field(default="cpu", metadata={"help": "Torch device."})
     dtype: str = field(
         default="bfloat16",
         metadata={
