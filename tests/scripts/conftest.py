@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labels.outcomes.table import read_features, read_table
+
 HALF = [f"w{number}" for number in range(0, 128, 2)]
 """Accepted answers: half of what a random model says is right."""
 
@@ -41,3 +43,19 @@ def write_source():
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def check_same():
+    """A function that compares two runs: table but for the times, features, nothing hidden left."""
+
+    def check(whole, folder):
+        expected, actual = (read_table(one).drop(columns="wall_ms") for one in (whole, folder))
+        assert actual.equals(expected)
+        samples = sorted(set(expected["sample_id"]))
+        pairs = zip(read_features(whole, samples), read_features(folder, samples), strict=True)
+        for one, other in pairs:
+            assert np.array_equal(one, other)
+        assert not list(folder.rglob(".*"))
+
+    return check

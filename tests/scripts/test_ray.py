@@ -10,11 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from labels.outcomes.parts import list_parts
-from labels.outcomes.table import read_features, read_table
 from labels.scenes.benchmark import ask_questions, render_scene
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -59,17 +57,6 @@ def whole(tmp_path_factory, source):
     return folder
 
 
-def check_same(whole, folder):
-    expected, actual = (read_table(one).drop(columns="wall_ms") for one in (whole, folder))
-    assert actual.equals(expected)
-    samples = sorted(set(expected["sample_id"]))
-    for one, other in zip(
-        read_features(whole, samples), read_features(folder, samples), strict=True
-    ):
-        assert np.array_equal(one, other)
-    assert not [path for path in folder.rglob(".*")]
-
-
 def list_actors():
     """List the processes that are called as Ray calls the actors of a run."""
     commands = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline")}
@@ -89,7 +76,7 @@ def wait_for(condition, driver):
         time.sleep(0.05)
 
 
-def test_two_workers(source, whole, tmp_path):
+def test_two_workers(source, whole, tmp_path, check_same):
     folder, began = tmp_path / "run", time.monotonic()
     driver = start(source, folder, "--workers", "2")
     wait_for(lambda: list_parts(folder), driver)
@@ -102,7 +89,7 @@ def test_two_workers(source, whole, tmp_path):
     assert not list_actors()
 
 
-def test_a_worker_killed_again_and_again_changes_nothing(source, whole, tmp_path):
+def test_a_worker_killed_again_and_again_changes_nothing(source, whole, tmp_path, check_same):
     folder, draw, kills = tmp_path / "run", random.Random(0), 0
     driver = start(source, folder, "--workers", "2")
     wait_for(lambda: list_parts(folder), driver)
@@ -117,7 +104,7 @@ def test_a_worker_killed_again_and_again_changes_nothing(source, whole, tmp_path
     check_same(whole, folder)
 
 
-def test_a_driver_killed_three_times_changes_nothing(source, whole, tmp_path):
+def test_a_driver_killed_three_times_changes_nothing(source, whole, tmp_path, check_same):
     folder = tmp_path / "run"
     for least in (3, 9, 18):
         driver = start(source, folder, "--workers", "2")
@@ -129,7 +116,7 @@ def test_a_driver_killed_three_times_changes_nothing(source, whole, tmp_path):
     check_same(whole, folder)
 
 
-def test_two_shares_change_nothing(source, whole, tmp_path):
+def test_two_shares_change_nothing(source, whole, tmp_path, check_same):
     folder = tmp_path / "run"
     shares = [start(source, folder, "--shard", f"{rank}/2") for rank in (0, 1)]
     wait_for(lambda: len(list_parts(folder)) > 4, shares[1])
