@@ -17,13 +17,18 @@ from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, UNKNOWN_IMAGE, Question
 
 
-def guess_rates(questions: Sequence[Question]) -> NDArray[np.float64]:
+def guess_rates(questions: Sequence[Question], without_options: float = 0.0) -> NDArray[np.float64]:
     """Give the chance of picking a right option blindly.
 
+    Args:
+        questions: the questions [n].
+        without_options: the chance where a question has no options: 0 if it is open, NaN if it may
+            have some that were not imported.
+
     Returns:
-        Right options by options [n]; 1/2 for yes or no, 0 for an open question.
+        Right options by options [n]; 1/2 for yes or no.
     """
-    return np.array([_guess_rate(question) for question in questions])
+    return np.array([_guess_rate(question, without_options) for question in questions])
 
 
 def note_unknown_images(image_ids: Sequence[str] | NDArray[np.str_]) -> str:
@@ -110,10 +115,10 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
     }
 
 
-def _guess_rate(question: Question) -> float:
+def _guess_rate(question: Question, without_options: float) -> float:
     if question.choices:
         return len(right_options(question)) / sum(map(bool, question.choices))
-    return 0.5 if question.metric == "yes_no" else 0.0
+    return 0.5 if question.metric == "yes_no" else without_options
 
 
 def _pools(questions: Sequence[Question]) -> list[list[int]]:

@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-from scripts.stages.audit import audit, rerun_sample
+from scripts.stages.audit import NO_ROUTER, audit_folder, rerun_sample
 from scripts.stages.model import Opening, model_options
-from scripts.stages.splits import read_answered
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import Whole, json_option, outcomes_option
 from scripts.terminal.output import print_table
@@ -43,12 +42,19 @@ GROUP_COLUMNS = {
     metavar="IMAGES",
     help="Instead, ask this many images again in other batches; opens the model.",
 )
+@click.option(
+    "--kind",
+    default="boosted",
+    show_default=True,
+    help=f"Router that tells what features are good for, as in train, or {NO_ROUTER}.",
+)
 @model_options
 @json_option
 def main(
     outcomes: Path,
     again: Path | None,
     rerun: int | None,
+    kind: str,
     opening: Opening,
     json_file: Path | None,
 ) -> None:
@@ -57,18 +63,20 @@ def main(
     Example: m3scale audit --outcomes runs/demo/outcomes/test
 
     Shows unreadable answers, the score of guessing, questions that a larger scale gets wrong again,
-    which scale questions need, and what the best choice of scale gains over mixing fixed scales.
-    Needs no router, and a model only with --rerun.
+    which scale questions need, and what a choice of scale gains over mixing fixed scales: that of a
+    router trained on other images, or, of an imported table, what the outcomes alone can show.
+    Needs no saved router, and a model only with --rerun.
     """
     from labels.audit import flip_rates
     from labels.outcomes.table import read_outcomes
 
-    table, questions = read_answered(outcomes)
-    result = audit(table, questions)
+    result = audit_folder(outcomes, kind)
     if again is not None:
-        result["flips"] = flip_rates(table, read_outcomes(again))
+        result["flips"] = flip_rates(read_outcomes(outcomes), read_outcomes(again))
     elif rerun is not None:
-        result["flips"] = flip_rates(table, rerun_sample(outcomes, rerun, opening))
+        result["flips"] = flip_rates(
+            read_outcomes(outcomes), rerun_sample(outcomes, rerun, opening)
+        )
     if json_file:
         write_table(json_file, result)
     _print(result)
@@ -91,21 +99,21 @@ def _print(result: dict[str, Any]) -> None:
         columns["verdicts flip"] = result["flips"]["verdicts"]
     print_table(list(columns), zip(*columns.values(), strict=True))
     for name, key in LINES.items():
-        click.echo(f"{name:<44}{result[key]:.4g}")
+        click.echo(f"{name:<44}{_number(result[key])}")
     needed = result["granularity"]["tokens"]
     if needed is not None:
         click.echo(f"{'mean tokens that answerable questions need':<44}{needed:.4g}")
     if len(result["groups"]) > 1:
         click.echo()
         print_table(
-            ["group", "n", *GROUP_COLUMNS, "tokens needed", "stable gain", "verdict"],
+            ["group", "n", *GROUP_COLUMNS, "tokens needed", "gain", "verdict"],
             [
                 [
                     name,
                     group["n"],
                     *(group[key] for key in GROUP_COLUMNS.values()),
                     group["granularity"]["tokens"],
-                    group["stable"]["gain"],
+                    group["attainable"]["gain"],
                     group["verdict"],
                 ]
                 for name, group in result["groups"].items()
@@ -113,3 +121,7 @@ def _print(result: dict[str, Any]) -> None:
         )
     # In the same line as the verdict, whose interval it is about.
     click.echo(f"\n{result['sentence']} {result['image_note']}".rstrip())
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"

@@ -20,6 +20,7 @@ from predictor.report.wording import (
     head_budget,
     head_key,
     number,
+    pays,
     percent,
     points,
     span,
@@ -57,29 +58,23 @@ def build_document(results: Results) -> Document:
 
 def _lead(results: Results) -> str:
     meta = results.get("meta", {})
+    verdict = results.get("ladder", {}).get("sentence", "")
     return (
-        f"{meta.get('n_questions', results['headline']['n'])} test questions on "
+        f"{verdict} {meta.get('n_questions', results['headline']['n'])} test questions on "
         f"{meta.get('n_images', '?')} images, answered by the model at "
         f"{', '.join(str(scale) for scale in results['scales'])} visual tokens each. "
         f"Router trained with seeds {', '.join(str(seed) for seed in results.get('seeds', []))}."
-    )
+    ).lstrip()
 
 
 def _tiles(results: Results) -> list[Tile]:
     head = results["headline"]
-    key = head_key(results)
     target = head_budget(results)
     largest = results["scales"][-1]
-    interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
-    omniscient = head.get("of_omniscient")
-    share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
     # `points` turns the sign round, so the high end of the loss is the low end of the change.
     lost = span(points(head.get("parity_drop_high")), points(head.get("parity_drop_low")))
-    level = percent(results.get("settings", {}).get("level", 0.95), 0)
     return [
-        Tile(
-            f"Gap closed at {target} tokens", gap(head[key]), f"{level} interval {interval}{share}"
-        ),
+        _gain_tile(results),
         Tile(
             f"Accuracy at {target} tokens",
             percent(head.get("accuracy")),
@@ -105,6 +100,28 @@ def _tiles(results: Results) -> list[Tile]:
             f"{number(head.get('router_mb'), 2)} MB on disk",
         ),
     ]
+
+
+def _gain_tile(results: Results) -> Tile:
+    """Show the gap closed, or, where routing does not pay, what was gained in points."""
+    head = results["headline"]
+    key = head_key(results)
+    level = percent(results.get("settings", {}).get("level", 0.95), 0)
+    if not pays(results):
+        gained = results["ladder"].get("attainable", {})
+        # `points` turns a loss into a change, and what was gained is no loss.
+        low, value, high = (
+            points(None if gain is None else -gain)
+            for gain in map(gained.get, ("gain_low", "gain", "gain_high"))
+        )
+        return Tile(
+            "Gain over mixing fixed scales", value, f"points, 95 % interval {low} to {high}"
+        )
+    interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
+    omniscient = head.get("of_omniscient")
+    share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
+    title = f"Gap closed at {head_budget(results)} tokens"
+    return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 
 
 def _meta_table(results: Results) -> Table:

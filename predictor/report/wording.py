@@ -175,6 +175,11 @@ def head_key(results: Results) -> str:
     return f"ogc_{head_budget(results)}"
 
 
+def pays(results: Results) -> bool:
+    """Tell whether routing pays, or nobody has asked: only then is the gap closed a headline."""
+    return bool(results.get("ladder", {}).get("verdict", "worth") == "worth")
+
+
 def drawing(name: str) -> Drawing:
     """Give a figure's place in the report, with its title and caption."""
     return Drawing(name, *CAPTIONS[name])

@@ -163,7 +163,7 @@ class OracleSteps:
         base_scores: its score there [n].
         rows: the question each upgrade belongs to [m].
         cost: visual tokens the upgrade adds [m].
-        gain: score it adds [m].
+        gain: score it adds [m]; may be negative where it was chosen by other scores.
     """
 
     base_tokens: FloatArray
@@ -173,7 +173,9 @@ class OracleSteps:
     gain: FloatArray
 
 
-def oracle_steps(scores: npt.ArrayLike, tokens: npt.ArrayLike) -> OracleSteps:
+def oracle_steps(
+    scores: npt.ArrayLike, tokens: npt.ArrayLike, credited: npt.ArrayLike | None = None
+) -> OracleSteps:
     """Sort every useful upgrade of every question by score gained per visual token.
 
     A question's upgrades are the edges of its own concave hull, so a later edge never has a better
@@ -181,18 +183,20 @@ def oracle_steps(scores: npt.ArrayLike, tokens: npt.ArrayLike) -> OracleSteps:
     order does not depend on how often a question counts, so a bootstrap sorts once.
 
     Args:
-        scores: scores [n, s].
+        scores: scores by which it chooses [n, s].
         tokens: visual tokens [n, s] or [s].
+        credited: scores that the choices earn [n, s], where these are others.
 
     Returns:
         The starting point and the sorted upgrades.
     """
     score, cost = check_table(scores, tokens)
+    earned = score if credited is None else check_table(credited, tokens)[0]
     rows = np.arange(len(score))
     # lexsort goes by its last key first: the cheapest scale, the best of equals [n].
     at = np.lexsort((-score, cost), axis=1)[:, 0]
-    base = (cost[rows, at].copy(), score[rows, at].copy())
-    edges: list[tuple[IntArray, FloatArray, FloatArray]] = []
+    base = (cost[rows, at].copy(), earned[rows, at].copy())
+    edges: list[tuple[IntArray, FloatArray, FloatArray, FloatArray]] = []
     # A hull over s scales has at most s - 1 edges; one pass also for s = 1, which finds none.
     for _ in range(max(score.shape[1] - 1, 1)):
         more = cost - cost[rows, at][:, None]  # [n, s], beyond the scale reached so far
@@ -202,13 +206,14 @@ def oracle_steps(scores: npt.ArrayLike, tokens: npt.ArrayLike) -> OracleSteps:
         go = np.flatnonzero(useful.any(axis=1))  # questions not at their last corner yet
         # The steepest edge, and the longest of those on one line [n].
         to = np.lexsort((-more, -slope), axis=1)[:, 0]
-        edges.append((go, more[go, to[go]], gain[go, to[go]]))
+        won = earned[go, to[go]] - earned[go, at[go]]
+        edges.append((go, more[go, to[go]], slope[go, to[go]], won))
         at = np.where(useful.any(axis=1), to, at)
     # From one array per pass to one of all upgrades [m].
-    index, added, won = (np.concatenate(part) for part in zip(*edges, strict=True))
+    index, added, ratio, gained = (np.concatenate(part) for part in zip(*edges, strict=True))
     # Stable: of equal ratios the earlier pass comes first, so no question skips an edge.
-    order = np.argsort(-(won / added), kind="stable")
-    return OracleSteps(*base, rows=index[order], cost=added[order], gain=won[order])
+    order = np.argsort(-ratio, kind="stable")
+    return OracleSteps(*base, rows=index[order], cost=added[order], gain=gained[order])
 
 
 def oracle_at(scores: npt.ArrayLike, tokens: npt.ArrayLike, at: npt.ArrayLike) -> FloatArray:

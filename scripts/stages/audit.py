@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.stages.label import read_request
 from scripts.stages.model import Opening, open_backbone
+from scripts.stages.splits import read_answered, read_splits
 
 if TYPE_CHECKING:
     from labels.outcomes.table import OutcomeTable
@@ -65,8 +66,50 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
         return read_outcomes(label(sample, backbone, Path(scratch), again, progress=False))
 
 
-def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
-    """Audit a table, given with the question of each row, as a whole and group by group.
+NO_ROUTER = "none"
+"""Kind of router of an audit that goes by the outcomes alone."""
+
+
+def audit_folder(folder: Path, kind: str) -> dict[str, Any]:
+    """Audit a label folder; if it has features, by what a router trained on them gains.
+
+    Args:
+        folder: a finished label folder.
+        kind: kind of router that is trained by image folds, or `NO_ROUTER`.
+
+    Returns:
+        What the command prints, ready for JSON.
+    """
+    from labels.outcomes.manifest import IMPORTED, read_manifest
+    from predictor.routers.registry import router_class
+    from predictor.routing_metrics.verdict import FEWEST
+    from predictor.training.cross_routing import cross_predict
+    from predictor.training.train import TrainSettings
+
+    if kind != NO_ROUTER:
+        router_class(kind)  # an unknown one is refused before any work
+    table, questions = read_answered(folder)
+    if str(read_manifest(folder).settings.get("checkpoint")).startswith(IMPORTED):
+        return audit(table, questions, imported=True)
+    if kind == NO_ROUTER or len(set(table.image_ids.tolist())) < FEWEST:
+        return audit(table, questions)
+    [split] = read_splits([folder])
+    return audit(table, questions, cross_predict(split.data, TrainSettings(kind=kind)))
+
+
+def audit(
+    table: "OutcomeTable",
+    questions: "list[Question]",
+    predicted: "FloatArray | None" = None,
+    imported: bool = False,
+) -> dict[str, Any]:
+    """Audit a table as a whole and group by group.
+
+    Args:
+        table: the outcomes.
+        questions: the question of each row [n].
+        predicted: P(correct) by routers that have not seen the row's image [n, s].
+        imported: whether the outcomes were imported, and options perhaps left behind.
 
     Returns:
         What the command prints, ready for JSON.
@@ -76,15 +119,18 @@ def audit(table: "OutcomeTable", questions: "list[Question]") -> dict[str, Any]:
     from labels.audit import borrowed_scores, guess_rates, note_unknown_images
     from m3_backbone.serialization import json_ready
 
-    luck = guess_rates(questions), borrowed_scores(table, questions)  # [n], [draws, n, s]
+    rates = guess_rates(questions, float("nan") if imported else 0.0)  # [n]
+    luck = rates, borrowed_scores(table, questions)  # and [draws, n, s]
     names = sorted(set(table.groups.tolist()))
     rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
     result = {
         "scales": table.scales,
-        **_audit_rows(table, np.arange(len(questions)), *luck),
+        **_audit_rows(table, np.arange(len(questions)), *luck, predicted),
         "image_note": note_unknown_images(table.image_ids),
         "yes_no": _yes_no(table, questions),
-        "groups": {name: _audit_rows(table, rows, *luck) for name, rows in rows_of.items()},
+        "groups": {
+            name: _audit_rows(table, rows, *luck, predicted) for name, rows in rows_of.items()
+        },
     }
     return dict(json_ready(result, digits=7))
 
@@ -100,23 +146,35 @@ def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[dict[str
 
 
 def _audit_rows(
-    table: "OutcomeTable", rows: "IntArray", guesses: "FloatArray", borrowed: "FloatArray"
+    table: "OutcomeTable",
+    rows: "IntArray",
+    guesses: "FloatArray",
+    borrowed: "FloatArray",
+    predicted: "FloatArray | None",
 ) -> dict[str, Any]:
     import numpy as np
 
     from labels.oracle import granularity
     from predictor.routing_metrics.headroom import measure_headroom
     from predictor.routing_metrics.regressions import luck_floor
+    from predictor.routing_metrics.verdict import FEWEST
+    from predictor.training.cross_routing import choose_for_gain
 
+    scores, tokens, images = table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]
+    chosen = None
+    if predicted is not None and len(np.unique(images)) >= FEWEST:
+        chosen = choose_for_gain(predicted[rows], scores, tokens, images)
     readable = table.parse_ok[rows].mean(axis=0)  # [s]
+    rates = guesses[rows]  # NaN where options are unknown
+    known = not np.isnan(rates).any()
     return {
-        **measure_headroom(table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]),
-        "granularity": granularity(table.scores[rows], table.visual_tokens[rows], table.scales),
+        **measure_headroom(scores, tokens, images, chosen),
+        "granularity": granularity(scores, tokens, table.scales),
         "parse_failures": 1.0 - readable,
-        "guess_options": guesses[rows].mean(),  # [n] -> one number
+        "guess_options": rates.mean(),  # [n] -> one number
         # [draws, n, s] -> [s], per readable answer, since an unreadable one is no guess.
         "guess_answers": borrowed[:, rows].mean(axis=(0, 1)) / np.maximum(readable, 1e-9),
-        "floor_options": luck_floor(guesses[rows], len(table.scales)),
+        "floor_options": luck_floor(rates, len(table.scales)) if known else None,
         # [draws, n, s]: right by luck at any scale is enough for an oracle.
         "floor_answers": borrowed[:, rows].max(axis=2).mean(),
     }

@@ -290,8 +290,8 @@ def run_report(
     """
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import measure_router, run_experiment
+    from predictor.evaluation.sections.attainable import bound_gaps, judge_router
     from predictor.report.report import write_report
-    from predictor.routing_metrics.headroom import measure_headroom
     from predictor.training.tuning import count_tested
 
     bundle = RouterBundle.load(inputs.router)
@@ -305,7 +305,8 @@ def run_report(
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))
     budget = settings.evaluation.headline
-    results["ladder"] = measure_headroom(test.scores, test.tokens, test.image_ids)
+    results["ladder"] = judge_router(bundle, calibration, test)
+    results["attainable"] = bound_gaps(bundle, test, settings.evaluation.targets)
     results["gallery"], images = make_gallery(splits["test"], inputs.reported, bundle, budget)
     results["meta"].update(
         note_cutting([splits[name] for name in ("train", "calibration", "test")]),

@@ -57,17 +57,23 @@ def print_headline(results: dict[str, Any]) -> None:
     click.echo("")
     for name, text in describe_headline(results):
         click.echo(f"{name:<24}{text}")
+    if sentence := results.get("ladder", {}).get("sentence"):
+        click.echo(f"\n{sentence}")
 
 
 def describe_headline(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Give the headline of results.json as pairs of a name and its figure, a dash without one."""
+    from predictor.report.wording import pays
+
     head = results["headline"]
     target = f"{head.get('target', 72):g}"
     ogc = [head.get(f"ogc_{target}{end}") for end in ("", "_low", "_high")]
     parity = f"{_number(head['parity_tokens'], 1)} ({_share(head['parity_share'])} of all)"
     together, single = _number(head["router_ms"]), _number(head["router_ms_single"])
+    closed = f"{_number(ogc[0])} [{_number(ogc[1])}, {_number(ogc[2])}]"
     return [
-        (f"OGC at {target} tokens", f"{_number(ogc[0])} [{_number(ogc[1])}, {_number(ogc[2])}]"),
+        # A share of a gap that is next to nothing is no headline.
+        *([(f"OGC at {target} tokens", closed)] if pays(results) else []),
         ("tokens to parity", f"{parity}, accuracy lost {_share(head['parity_drop'])}"),
         ("regression rate", _share(head["regression_rate"])),
         (

@@ -266,5 +266,22 @@ def whole_results(results):
         "ladder": {
             "sentence": "Worth routing: 11 tokens per question can keep what 36 get.",
             "headroom": [{"tokens": 9.0, "hull": 0.43, "oracle": 0.6, "headroom": 0.17}],
+            "verdict": "worth",
+            "attainable": {"gain": 0.0412, "gain_low": -0.0013, "gain_high": 0.0567},
+        },
+        "attainable": {
+            "9": {
+                "tokens": 8.8,
+                "accuracy": 0.6123,
+                "hull": 0.5252,
+                "oracle": 0.7272,
+                "ogc_oracle": 0.4312,
+                "ceiling": 0.6464,
+                "ceiling_low": 0.6262,
+                "ceiling_high": 0.6666,
+                "ogc": 0.7187,
+                "ogc_low": 0.6111,
+                "ogc_high": 0.8222,
+            }
         },
     }

@@ -53,19 +53,36 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     folder = make_folder("useful", LADDER, empty={(4, 1), (4, 9)})
     text = invoke(runner, "audit", "--outcomes", folder, "--json", tmp_path / "a.json")
     assert text.splitlines()[0].split("  ")[0] == "scale"
-    assert text.splitlines()[-1].startswith(
-        "Worth routing: 153 tokens per question can keep the 1.0"
-    )
+    assert text.splitlines()[-1].startswith("Perhaps worth routing: the outcomes tell ")
+    assert "luck floor of the oracle, from the options  unknown\n" in text
     actual = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert actual["verdict"] == "worth"
+    assert actual["verdict"] == "possible"
     assert actual["parse_failures"] == [0.01, 0.01, 0, 0, 0]
     assert (actual["always_right"], actual["always_wrong"], actual["non_monotone"]) == (0.2, 0, 0)
     assert [actual["groups"][name]["n"] for name in ("g0", "g1")] == [50, 50]
     # All are asked for yes, so another question's answer is as good as one's own.
     assert actual["guess_answers"][4] == 1
-    assert actual["floor_options"] == 0
+    # An import has no options, so nobody knows what a guess is worth.
+    assert actual["floor_options"] is actual["guess_options"] is None
     assert actual["granularity"]["576"] == 0.2
     assert actual["groups"]["g0"]["granularity"]["tokens"] == 766 / 5
+
+
+def test_audit_refuses_an_unknown_router_before_work(make_folder, runner):
+    message = refuse(runner, "audit", "--outcomes", make_folder("some", LADDER), "--kind", "tree")
+    assert "router must be one of" in message
+
+
+def test_audit_goes_by_what_a_router_gains(make_folder):
+    table, questions = read_answered(make_folder("useful", LADDER))
+    knows, guesses = LADDER.astype(float), np.full(LADDER.shape, 0.5)
+    known, guessed = (audit(table, questions, predicted) for predicted in (knows, guesses))
+    # Who knows the outcomes gains what the oracle does.
+    assert known["verdict"] == "worth"
+    assert known["attainable"]["from"] == "router"
+    assert known["attainable"]["gain"] > 0.15
+    assert guessed["verdict"] == "small"
+    assert guessed["attainable"]["gain"] == 0
 
 
 def test_audit_gives_f1_of_yes(make_folder):

@@ -1,5 +1,7 @@
 """Chapters on the scales themselves: fixed scales, oracles, question families, headroom."""
 
+from collections.abc import Callable
+
 from labels.oracle import ORACLE_RULES
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Paragraph, Table
@@ -11,6 +13,7 @@ from predictor.report.wording import (
     head_key,
     number,
     percent,
+    span,
     titled,
     tokens_text,
 )
@@ -66,9 +69,18 @@ def granularity(results: Results) -> list[Block]:
     ladder = results.get("ladder")
     if not ladder:
         return [drawing("scales"), *needed]
-    text = f"{ladder['sentence']} Only answers that stay right at all larger scales count as gains."
-    title = "What a perfect choice gains over mixing fixed scales"
-    return [drawing("scales"), *needed, *titled(title, Paragraph(text), _headroom_table(ladder))]
+    title = "What a choice in hindsight gains over mixing fixed scales"
+    text = (
+        "The oracle chooses with all outcomes known, so it also gains by luck. A choice made "
+        "beforehand attains at least what is given here as attainable and less than the oracle; so "
+        "the share of the attainable gap that the router closes lies between the last two columns."
+    )
+    return [
+        drawing("scales"),
+        *needed,
+        *titled(title, Paragraph(ladder["sentence"]), _headroom_table(ladder)),
+        *titled("What of it luck may be", Paragraph(text), _luck_table(results)),
+    ]
 
 
 def _needed_table(results: Results) -> Table:
@@ -92,6 +104,37 @@ def _headroom_table(ladder: Results) -> Table:
         for point in ladder["headroom"]
     ]
     return Table(("mean cost", "mixing fixed scales", "oracle", "headroom"), rows)
+
+
+def _luck_table(results: Results) -> Table:
+    rows: list[Cells] = [
+        [
+            budget,
+            number(point["tokens"]),
+            percent(point["hull"]),
+            percent(point["accuracy"]),
+            Cell(percent(point["ceiling"]), _ends(point, "ceiling", percent)),
+            percent(point["oracle"]),
+            gap(point["ogc_oracle"]),
+            Cell(gap(point["ogc"]), _ends(point, "ogc", gap)),
+        ]
+        for budget, point in results.get("attainable", {}).items()
+    ]
+    head = (
+        "budget",
+        "mean tokens",
+        "mixing fixed scales",
+        "router",
+        "attainable, at least",
+        "oracle",
+        "gap closed, of the oracle's",
+        "gap closed, of the attainable",
+    )
+    return Table(head, rows)
+
+
+def _ends(point: Results, key: str, write: Callable[[float | None], str]) -> str:
+    return span(write(point.get(f"{key}_low")), write(point.get(f"{key}_high")))
 
 
 def families(results: Results) -> list[Block]:

@@ -269,3 +269,26 @@ def test_an_old_gallery_without_prices_has_no_explanation(results):
     for answer in results["gallery"][0]["scales"].values():
         del answer["net"]
     assert "Takes" not in read(make_page(results)).text("article")
+
+
+def test_the_report_opens_with_the_verdict(whole_results):
+    document = build_document(whole_results)
+    assert document.lead.startswith("Worth routing: 11 tokens per question can keep what 36 get. ")
+    assert document.tiles[0].name == "Gap closed at 9 tokens"
+
+
+@pytest.mark.parametrize("verdict", ["small", "luck", "undecided"])
+def test_where_routing_does_not_pay_no_gap_closed_is_a_headline(whole_results, verdict):
+    ladder = {**whole_results["ladder"], "verdict": verdict}
+    tile = build_document({**whole_results, "ladder": ladder}).tiles[0]
+    assert (tile.name, tile.value) == ("Gain over mixing fixed scales", "+4.1")
+    assert tile.below == "points, 95 % interval -0.1 to +5.7"
+
+
+def test_what_luck_may_be_is_told_with_its_bounds(whole_results):
+    text = read(make_page(whole_results)).text()
+    for figure in ("64.6 %", "62.6 % to 66.7 %", "0.43", "0.72", "0.61 to 0.82"):
+        assert figure in text
+    # An older results.json does not know it.
+    del whole_results["attainable"]
+    assert "What of it luck may be" not in read(make_page(whole_results)).text()

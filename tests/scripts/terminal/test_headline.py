@@ -38,6 +38,12 @@ def test_headline_without_a_gap_to_close():
     assert words["tokens to parity"] == "144.0 (- of all), accuracy lost 0.2 %"
 
 
+def test_a_share_of_next_to_nothing_is_no_headline():
+    assert "OGC at 72 tokens" not in dict(
+        describe_headline({**RESULTS, "ladder": {"verdict": "small"}})
+    )
+
+
 def test_table_puts_router_beside_fixed_scales(runner):
     @click.command()
     def show():

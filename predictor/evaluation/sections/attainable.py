@@ -1,0 +1,50 @@
+"""Whether routing pays, and how much of the oracle is luck: sections `ladder` and `attainable`.
+
+The saved router is judged at the operating point that gained most on the calibration split, so that
+no budget is picked on the test split, nor one that happens to be a bad one for the ladder.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from predictor.bundle.bundle import RouterBundle
+from predictor.data import Results, TrainData
+from predictor.evaluation.sweeps import route
+from predictor.policy.budgets import choose
+from predictor.routing_metrics.ceiling import measure_luck
+from predictor.routing_metrics.headroom import measure_headroom
+from predictor.training.cross_routing import most_gaining
+
+
+def judge_router(bundle: RouterBundle, calibration: TrainData, test: TrainData) -> Results:
+    """Judge whether routing pays.
+
+    Args:
+        bundle: the router.
+        calibration: the split that its operating table comes from.
+        test: rows to report.
+
+    Returns:
+        What `measure_headroom` gives.
+    """
+    lam = most_gaining(bundle.policy, calibration.scores, calibration.tokens)
+    probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
+    chosen = choose(probabilities, test.tokens, lam)
+    return measure_headroom(test.scores, test.tokens, test.image_ids, chosen)
+
+
+def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) -> Results:
+    """Bound what is attainable at each budget, and the share of it that the router attains.
+
+    Args:
+        bundle: the router.
+        test: rows to report; one answer per question and scale, so that luck can only be bounded.
+        budgets: mean visual tokens.
+
+    Returns:
+        Budget as text to what `measure_luck` gives.
+    """
+    chosen = np.column_stack([route(bundle, test, budget) for budget in budgets])  # [n, q]
+    measured = measure_luck(test.scores[:, None], test.tokens, test.image_ids, chosen)
+    return {f"{budget:g}": one for budget, one in zip(budgets, measured, strict=True)}

@@ -1,0 +1,166 @@
+"""What is attainable where luck has a part in every outcome, and the share of it that is attained.
+
+The oracle chooses after the dice have fallen, which nobody can. Here a choice knows at most the
+probabilities: of a table with repeats the *noise ceiling* estimates the best that this attains, and
+the cross-fitted oracle chooses by some repeats and is scored on the others, so that it is never
+above the ceiling but for chance. A table without repeats bounds what is attainable: it is at least
+what the classes of `luck.py` allow, and at most the oracle.
+
+Bias of the ceiling, from simulations (`python -m scripts.benchmarks.audit`): for outcomes that
+flip with 5 or 10 % it is within 0.03 from two repeats on; where probabilities are of every size it
+is too low, by up to 0.08 with two repeats and 0.05 with five.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from predictor.data import FloatArray, IntArray, NameArray, Results
+from predictor.routing_metrics.bootstrap import Resamples, draw_resamples, interval, mean_draws
+from predictor.routing_metrics.gap import (
+    gap_closed,
+    hull_at,
+    oracle_at,
+    oracle_from_steps,
+    oracle_steps,
+)
+from predictor.routing_metrics.luck import Classes, Patterns, climb, fit_classes, list_patterns
+
+DRAWS = 200
+
+REFIT = 50, 1e-7
+"""Rounds of EM in each draw, which starts at the fit of the whole table, and the least gain."""
+
+
+def attainable(
+    classes: Classes, patterns: Patterns, weights: FloatArray, at: FloatArray
+) -> FloatArray:
+    """Give the best accuracy of a choice that knows the class of each question, and no outcome.
+
+    Args:
+        classes: one set of classes.
+        patterns: rows of the table.
+        weights: how often each row counts [u].
+        at: mean visual tokens per question [q].
+
+    Returns:
+        Accuracy [q].
+    """
+    costs, owner = np.unique(patterns.tokens, axis=0, return_inverse=True)  # [g, s]
+    count = len(classes.share)
+    members = np.zeros((len(costs), count))
+    np.add.at(members, owner.ravel(), classes.weigh(patterns) * weights[:, None])
+    # One row for each class at each cost; mostly there is one cost.
+    right = np.tile(classes.right, (len(costs), 1))
+    steps = oracle_steps(right, np.repeat(costs, count, axis=0))
+    return oracle_from_steps(steps, members.ravel(), at)
+
+
+def cross_fitted(
+    outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray, at: FloatArray
+) -> FloatArray:
+    """Let an oracle choose by all repeats but one, and score it on that one, each in turn.
+
+    It takes the probabilities from classes that are fitted to what it may see: a question's own
+    repeats are too few to count on.
+
+    Args:
+        outcomes: scores [n, k, s].
+        tokens: visual tokens [n, s].
+        image_ids: image of each question [n].
+        at: mean visual tokens per question [q].
+
+    Returns:
+        Accuracy [q], the mean over the repeats.
+
+    Raises:
+        ValueError: if there is only one repeat.
+    """
+    repeats = outcomes.shape[1]
+    if repeats < 2:
+        raise ValueError(f"a cross-fitted oracle needs at least 2 repeats, got {repeats}")
+    reached = []
+    for held in range(repeats):
+        seen = list_patterns(np.delete(outcomes, held, axis=1), tokens)
+        classes = fit_classes(seen, image_ids)
+        expected = (classes.weigh(seen) @ classes.right)[seen.owner]  # [n, s]
+        steps = oracle_steps(expected, tokens, credited=outcomes[:, held])
+        reached.append(oracle_from_steps(steps, np.ones(len(outcomes)), at))
+    return np.asarray(np.mean(reached, axis=0))
+
+
+def measure_luck(
+    outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray, chosen: IntArray
+) -> list[Results]:
+    """Measure choices against what is attainable at their own cost.
+
+    Args:
+        outcomes: scores [n, k, s]; k is 1 for a table without repeats.
+        tokens: visual tokens [n, s].
+        image_ids: image of each question [n]; the bootstrap draws images.
+        chosen: index of the chosen scale, a column per choice [n, q].
+
+    Returns:
+        For each choice `tokens`, `accuracy`, `hull`, `oracle` (in hindsight, mean of the repeats),
+        `ceiling` and `ogc` against it with their intervals, `ogc_oracle` against the oracle, and
+        `repeats`; with repeats also `cross_fitted`. Without, the ceiling is a lower bound of what
+        is attainable, the oracle an upper one, and the true share lies between both OGC.
+    """
+    patterns = list_patterns(outcomes, tokens)
+    classes = fit_classes(patterns, image_ids)
+    means = outcomes.mean(axis=1)  # [n, s]
+    costs = np.broadcast_to(tokens, means.shape)
+    picked = [np.take_along_axis(table, chosen, axis=1) for table in (costs, means)]  # [n, q]
+    columns = np.hstack((costs, means, *picked))  # [n, 2s + 2q]
+    whole = _compare(columns.mean(axis=0), classes, patterns, patterns.shares)
+    draws = _draw(columns, classes, patterns, draw_resamples(image_ids, DRAWS))  # [r, 5, q]
+    found = dict(zip(MEASURED, whole, strict=True))
+    repeats = range(outcomes.shape[1])
+    oracles = [oracle_at(outcomes[:, one], tokens, found["tokens"]) for one in repeats]
+    found["oracle"] = np.mean(oracles, axis=0)
+    found["ogc_oracle"] = gap_closed(found["accuracy"], found["hull"], found["oracle"])
+    if len(repeats) > 1:
+        found["cross_fitted"] = cross_fitted(outcomes, tokens, image_ids, found["tokens"])
+    return [
+        {
+            "repeats": len(repeats),
+            "classes": len(classes.share),
+            **{name: float(values[column]) for name, values in found.items()},
+            **_ends("ceiling", draws[:, MEASURED.index("ceiling"), column]),
+            **_ends("ogc", draws[:, MEASURED.index("ogc"), column]),
+        }
+        for column in range(chosen.shape[1])
+    ]
+
+
+MEASURED: Final = ("tokens", "accuracy", "hull", "ceiling", "ogc")
+
+
+def _compare(
+    means: FloatArray, classes: Classes, patterns: Patterns, weights: FloatArray
+) -> FloatArray:
+    """Measure choices by the means of all columns [2s + 2q]; rows as in `MEASURED` [5, q]."""
+    s = patterns.counts.shape[1]
+    cost, score, at, accuracy = np.split(means, (s, 2 * s, (len(means) + 2 * s) // 2))
+    hull = hull_at(cost, score, at)
+    ceiling = np.maximum(attainable(classes, patterns, weights, at), hull)
+    if patterns.repeats == 1:
+        # A lower bound, and what was attained is attainable.
+        ceiling = np.maximum(ceiling, accuracy)
+    return np.stack((at, accuracy, hull, ceiling, gap_closed(accuracy, hull, ceiling)))
+
+
+def _draw(
+    columns: FloatArray, classes: Classes, patterns: Patterns, resamples: Resamples
+) -> FloatArray:
+    """Measure the same in every draw of images, the classes fitted anew [r, 5, q]."""
+    weights = patterns.weigh_draws(resamples)
+    refitted = climb(patterns, classes, weights, *REFIT)
+    means = mean_draws(resamples, columns)
+    drawn = zip(means, refitted, weights, strict=True)
+    return np.array([_compare(mean, one, patterns, weight) for mean, one, weight in drawn])
+
+
+def _ends(name: str, draws: FloatArray) -> Results:
+    low, high = interval(draws)
+    return {f"{name}_low": low, f"{name}_high": high}

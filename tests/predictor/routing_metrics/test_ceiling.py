@@ -1,0 +1,81 @@
+"""What is attainable under luck, against truths that the simulation knows."""
+
+import numpy as np
+import pytest
+
+from predictor.routing_metrics.ceiling import cross_fitted, measure_luck
+from predictor.routing_metrics.gap import hull_at, oracle_at
+
+TOKENS = np.array([1.0, 9.0, 36.0, 144.0, 576.0])
+N = 1200
+IMAGES = np.arange(N) // 3
+
+
+@pytest.fixture
+def need():
+    """The scale from which on each question is right [n]."""
+    return np.random.default_rng(0).choice(5, size=N, p=(0.5, 0.2, 0.15, 0.1, 0.05))
+
+
+def flip(need, rate, repeats):
+    """Outcomes of which a share is turned round, and the probabilities that this gives."""
+    right = np.arange(5) >= need[:, None]
+    random = np.random.default_rng(1)
+    turned = random.random((N, repeats, 5)) < rate
+    return (right[:, None] ^ turned).astype(float), np.where(right, 1 - rate, rate)
+
+
+def choose(need):
+    """A router that is wrong about every fifth question."""
+    return np.where(np.arange(N) % 5 == 0, 1, need)[:, None]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1])
+@pytest.mark.parametrize("repeats", [2, 4])
+def test_the_ceiling_is_what_knowing_the_probabilities_gives(need, rate, repeats):
+    outcomes, truth = flip(need, rate, repeats)
+    chosen = choose(need)
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, chosen)
+    at = np.array([measured["tokens"]])
+    ceiling = oracle_at(truth, TOKENS, at)[0]
+    assert measured["ceiling"] == pytest.approx(ceiling, abs=0.03)
+    assert measured["oracle"] > ceiling + 0.05  # what hindsight adds is more
+    assert measured["cross_fitted"] < ceiling + 0.02
+    assert measured["cross_fitted"] > measured["hull"]
+    hull = hull_at(TOKENS, truth.mean(axis=0), at)[0]
+    reached = np.take_along_axis(truth, chosen, axis=1).mean()
+    closed = (reached - hull) / (ceiling - hull)
+    assert measured["ogc_low"] <= closed <= measured["ogc_high"]
+    assert measured["ogc_oracle"] < min(closed, measured["ogc"]) - 0.05
+
+
+def test_without_repeats_both_bounds_hold(need):
+    outcomes, truth = flip(need, 0.1, 1)
+    chosen = choose(need)
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, chosen)
+    ceiling = oracle_at(truth, TOKENS, np.array([measured["tokens"]]))[0]
+    assert measured["hull"] < measured["ceiling"] < ceiling < measured["oracle"]
+    assert measured["ceiling"] >= measured["accuracy"]
+    assert measured["ogc_oracle"] < measured["ogc"] <= 1
+    assert "cross_fitted" not in measured
+
+
+def test_outcomes_without_luck_leave_the_oracle(need):
+    outcomes, _ = flip(need, 0.0, 3)
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, choose(need))
+    assert measured["ceiling"] == pytest.approx(measured["oracle"], abs=0.005)
+    assert measured["cross_fitted"] == pytest.approx(measured["oracle"], abs=0.005)
+
+
+def test_tokens_may_differ_between_questions(need):
+    # Images of two sizes: the ceiling knows which is which, as the oracle does.
+    outcomes, truth = flip(need, 0.05, 3)
+    tokens = np.where((np.arange(N) % 2 == 0)[:, None], TOKENS, 4 * TOKENS)
+    [measured] = measure_luck(outcomes, tokens, IMAGES, choose(need))
+    ceiling = oracle_at(truth, tokens, np.array([measured["tokens"]]))[0]
+    assert measured["ceiling"] == pytest.approx(ceiling, abs=0.03)
+
+
+def test_cross_fitting_needs_repeats():
+    with pytest.raises(ValueError, match="needs at least 2 repeats, got 1"):
+        cross_fitted(np.ones((4, 1, 5)), TOKENS, IMAGES[:4], np.array([9.0]))
