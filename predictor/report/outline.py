@@ -24,6 +24,7 @@ from predictor.report.wording import (
     percent,
     points,
     span,
+    verdict,
 )
 
 
@@ -58,9 +59,8 @@ def build_document(results: Results) -> Document:
 
 def _lead(results: Results) -> str:
     meta = results.get("meta", {})
-    verdict = results.get("ladder", {}).get("sentence", "")
     return (
-        f"{verdict} {meta.get('n_questions', results['headline']['n'])} test questions on "
+        f"{verdict(results)} {meta.get('n_questions', results['headline']['n'])} test questions on "
         f"{meta.get('n_images', '?')} images, answered by the model at "
         f"{', '.join(str(scale) for scale in results['scales'])} visual tokens each. "
         f"Router trained with seeds {', '.join(str(seed) for seed in results.get('seeds', []))}."

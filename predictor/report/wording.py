@@ -175,6 +175,12 @@ def head_key(results: Results) -> str:
     return f"ogc_{head_budget(results)}"
 
 
+def verdict(results: Results) -> str:
+    """Give the sentence on whether routing pays; older results, which judged by hindsight, none."""
+    ladder = results.get("ladder", {})
+    return str(ladder["sentence"]) if "attainable" in ladder else ""
+
+
 def pays(results: Results) -> bool:
     """Tell whether routing pays, or nobody has asked: only then is the gap closed a headline."""
     return bool(results.get("ladder", {}).get("verdict", "worth") == "worth")

@@ -78,7 +78,7 @@ def granularity(results: Results) -> list[Block]:
     return [
         drawing("scales"),
         *needed,
-        *titled(title, Paragraph(ladder["sentence"]), _headroom_table(ladder)),
+        *titled(title, _headroom_table(ladder)),
         *titled("What of it luck may be", Paragraph(text), _luck_table(results)),
     ]
 

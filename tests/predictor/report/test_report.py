@@ -275,6 +275,9 @@ def test_the_report_opens_with_the_verdict(whole_results):
     document = build_document(whole_results)
     assert document.lead.startswith("Worth routing: 11 tokens per question can keep what 36 get. ")
     assert document.tiles[0].name == "Gap closed at 9 tokens"
+    # Older results judged by hindsight.
+    old = {key: whole_results["ladder"][key] for key in ("sentence", "verdict", "headroom")}
+    assert build_document({**whole_results, "ladder": old}).lead.startswith("1234 test questions")
 
 
 @pytest.mark.parametrize("verdict", ["small", "luck", "undecided"])
