@@ -23,7 +23,7 @@ from scripts.terminal.outputs import OutputFile, is_table
     default=5,
     show_default=True,
     type=Whole(1),
-    help="Timed runs of each kind; the median counts.",
+    help="Rounds in which everything is timed once; the least time counts.",
 )
 @option_of(LabelSettings, "max_new_tokens")
 @click.option(
@@ -45,12 +45,13 @@ def main(
 
     Example: m3scale profile --out runs/mine/profile.json
 
-    Routers trained with it take budgets in milliseconds of this machine.
+    Routers trained with it take budgets in milliseconds of this machine: the total, made to never
+    fall with the number of tokens. Says if the machine was too busy to be timed.
     """
     import torch
 
     from labels.sources.loading import load_questions
-    from scripts.stages.profile import measure_profile
+    from scripts.stages.profile import measure_profile, read_profile
     from scripts.stages.provenance import describe_hardware
 
     questions = load_questions(source, limit=limit)
@@ -65,7 +66,10 @@ def main(
         **times,
     }
     write_json(out, profile)
-    header = ("scale", "prefill ms", "decode ms", "answer tokens", "total ms")
-    rows = [[scale, *parts.values()] for scale, parts in times["scales"].items()]
+    header = ("scale", "prefill ms", "decode ms", "answer tokens", "total ms", "cost ms")
+    costs = read_profile(out)
+    rows = [[scale, *parts.values(), costs[scale]] for scale, parts in times["scales"].items()]
     click.echo(f"encoding an image: {times['encode_ms']:.1f} ms")
     print_table(header, rows)
+    if times["note"]:
+        click.echo(times["note"])

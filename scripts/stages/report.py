@@ -13,7 +13,7 @@ from predictor.report.folder import PAGE, read_results
 from scripts.stages.cutting import Cutting, name_cutting, note_cutting
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
-from scripts.stages.profile import PROFILE_HELP, read_profile
+from scripts.stages.profile import PROFILE_HELP, read_note, read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
 from scripts.stages.run_folder import PARTS, SPLITS, RunFolder
 from scripts.stages.splits import LabelledSplit
@@ -304,6 +304,8 @@ def run_report(
     results = run_experiment(train, calibration, test, settings, progress)
     results["headline"].update(measure_router(bundle, test))
     results.update(_report_extras(bundle, splits, settings))
+    if inputs.profile is not None and "ms" in results["costs"]:
+        results["costs"]["ms"]["note"] = read_note(inputs.profile)
     budget = settings.evaluation.headline
     results["ladder"] = judge_router(bundle, calibration, test)
     results["attainable"] = bound_gaps(bundle, test, settings.evaluation.targets)
