@@ -1,0 +1,260 @@
+"""`python -m scripts.benchmarks.audit`: how often the audit is right where the truth is known.
+
+Tables on which no router can gain anything, tables on which features are worth 3 points, parts of
+labelled folders, and outcomes that luck turned round, for the noise ceiling.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.benchmarks.settings import write_measures
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import json_option
+from scripts.terminal.output import print_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from predictor.data import FloatArray, TrainData
+
+SCALES = (1, 9, 36, 144, 576)
+
+SHAPES = {
+    "steep": (0.40, 0.50, 0.57, 0.62, 0.65),
+    "steeper": (0.30, 0.42, 0.50, 0.57, 0.60),
+    "MMBench": (0.595, 0.631, 0.648, 0.664, 0.659),
+    "GQA": (0.526, 0.58, 0.603, 0.613, 0.619),
+    "flat": (0.65, 0.65, 0.65, 0.65, 0.65),
+}
+"""Accuracies of the fixed scales; the benchmarks' are roughly those of M3."""
+
+GAIN = 0.03
+"""What knowing the features gains over mixing fixed scales, where they are of use."""
+
+WIDTH = 8
+"""Width of the tokens of made-up features."""
+
+NEED = (0.53, 0.24, 0.12, 0.05, 0.05, 0.01)
+"""Share of the questions that need each scale, and of those that none gets right."""
+
+PER_IMAGE = 4
+"""Questions about an image."""
+
+
+@click.command(cls=OneLineCommand, context_settings={"show_default": True})
+@click.option("--tables", default=40, type=click.IntRange(1), help="Tables of each kind.")
+@click.option("--questions", default=4000, type=click.IntRange(200), help="Questions of each.")
+@click.option("--kind", default="linear", help="Router that the audit trains.")
+@click.option(
+    "--outcomes",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Label folder with features; the tables are random halves of its images.",
+)
+@json_option
+def main(
+    tables: int, questions: int, kind: str, outcomes: tuple[Path, ...], json_file: Path | None
+) -> None:
+    """Count the audit's verdicts on tables of known kinds, and compare the noise ceiling.
+
+    Example: python -m scripts.benchmarks.audit --tables 2 --questions 1000
+    """
+    verdicts = [
+        *(count_independent(name, tables, questions) for name in SHAPES),
+        *(count_features(name, 0.0, tables, questions, kind) for name in SHAPES),
+        *(count_features(name, GAIN, tables, questions, kind) for name in SHAPES),
+        *(count_halves(folder, tables, kind) for folder in outcomes),
+    ]
+    print_rows(verdicts)
+    click.echo("")
+    ceilings = [
+        compare_ceiling(rate, repeats, tables, questions)
+        for rate in (0.05, 0.1)
+        for repeats in (2, 3, 5)
+    ]
+    print_rows(ceilings)
+    settings = {"tables": tables, "questions": questions, "kind": kind}
+    write_measures(json_file, "audit", {**settings, "verdicts": verdicts, "ceilings": ceilings})
+
+
+def count_independent(name: str, tables: int, questions: int) -> dict[str, Any]:
+    """Count verdicts on the outcomes alone, where all questions have the same chances."""
+    import numpy as np
+
+    from predictor.routing_metrics.headroom import measure_headroom
+
+    verdicts = []
+    for seed in range(tables):
+        random = np.random.default_rng(seed)
+        scores = (random.random((questions, len(SCALES))) < SHAPES[name]).astype(float)
+        found = measure_headroom(scores, np.array(SCALES, float), np.arange(questions))
+        verdicts.append(found["verdict"])
+    return _count(f"{name}, independent, no features", verdicts)
+
+
+def count_features(
+    name: str, gain: float, tables: int, questions: int, kind: str
+) -> dict[str, Any]:
+    """Count verdicts where features are worth some gain, or nothing."""
+    import numpy as np
+
+    slope = find_slope(name, gain) if gain else 0.0
+    verdicts = []
+    for seed in range(tables):
+        random = np.random.default_rng(seed)
+        known = random.uniform(-1, 1, questions)
+        right = random.random((questions, len(SCALES))) < make_chances(name, slope, known)
+        verdicts.append(_judge(_make_data(known, right.astype(float), random), kind))
+    return _count(f"{name}, features worth {100 * gain:.0f} points", verdicts)
+
+
+def count_halves(folder: Path, tables: int, kind: str) -> dict[str, Any]:
+    """Count verdicts on random halves of the images of a label folder."""
+    import numpy as np
+
+    from scripts.stages.splits import read_splits
+
+    [split] = read_splits([folder])
+    images = np.unique(split.data.image_ids)
+    verdicts = []
+    for seed in range(tables):
+        half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+        rows = np.flatnonzero(np.isin(split.data.image_ids, half))
+        verdicts.append(_judge(split.data.take(rows), kind))
+    return _count(f"halves of {folder}", verdicts)
+
+
+def make_chances(name: str, slope: float, known: "FloatArray") -> "FloatArray":
+    """Give the chance of being right [n, s] of questions with a known number in [-1, 1] [n].
+
+    Questions with a large number do better at small scales, those with a small one at large ones.
+    """
+    import numpy as np
+
+    tilt = np.linspace(1, -1, len(SCALES))
+    return np.clip(np.array(SHAPES[name]) + slope * known[:, None] * tilt, 0.02, 0.98)
+
+
+def find_slope(name: str, gain: float) -> float:
+    """Find how much chances must depend on the known number for it to be worth a gain."""
+    import numpy as np
+    from scipy.optimize import brentq
+
+    from predictor.routing_metrics.gap import hull_at, oracle_at
+
+    known = np.linspace(-1, 1, 401)
+    costs = np.array(SCALES, float)
+    at = np.geomspace(costs[0], costs[-1], 60)
+
+    def excess(slope: float) -> float:
+        chances = make_chances(name, slope, known)
+        most = oracle_at(chances, costs, at) - hull_at(costs, chances.mean(axis=0), at)
+        return float(most.max()) - gain
+
+    return float(brentq(excess, 0.0, 1.0))
+
+
+def compare_ceiling(rate: float, repeats: int, tables: int, questions: int) -> dict[str, Any]:
+    """Compare the noise ceiling with what knowing the chances attains, where luck flips outcomes.
+
+    Args:
+        rate: share of the outcomes that are turned round.
+        repeats: how often each question is asked.
+        tables: how many tables.
+        questions: questions of each.
+    """
+    import numpy as np
+
+    found = np.array([_compare(rate, repeats, questions, seed) for seed in range(tables)])
+    ceiling, crossed, truth, closed, true_closed, inside = found.T
+    return {
+        "flipped": rate,
+        "repeats": repeats,
+        "true ceiling": float(truth.mean()),
+        "bias": float((ceiling - truth).mean()),
+        "largest error": float(np.abs(ceiling - truth).max()),
+        "cross-fitted, bias": float((crossed - truth).mean()),
+        "true OGC": float(true_closed.mean()),
+        "OGC": float(closed.mean()),
+        "inside its interval": float(inside.mean()),
+    }
+
+
+def _compare(rate: float, repeats: int, questions: int, seed: int) -> tuple[float, ...]:
+    import numpy as np
+
+    from predictor.routing_metrics.ceiling import measure_luck
+    from predictor.routing_metrics.gap import hull_at, oracle_at
+
+    random = np.random.default_rng(seed)
+    costs = np.array(SCALES, float)
+    need = random.choice(len(NEED), size=questions, p=NEED)
+    right = np.arange(len(SCALES)) >= need[:, None]
+    turned = random.random((questions, repeats, len(SCALES))) < rate
+    outcomes = (right[:, None] ^ turned).astype(float)
+    # A router that is a scale too low or too high for a third of the questions.
+    chosen = need.clip(max=len(SCALES) - 1) + random.integers(-1, 2, questions)
+    chosen = np.where(random.random(questions) < 0.5, chosen, need).clip(0, len(SCALES) - 1)
+    images = np.arange(questions) // PER_IMAGE
+    [found] = measure_luck(outcomes, costs, images, chosen[:, None])
+    chances = np.where(right, 1 - rate, rate)
+    at = np.array([found["tokens"]])
+    ceiling = oracle_at(chances, costs, at)[0]
+    hull = hull_at(costs, chances.mean(axis=0), at)[0]
+    reached = chances[np.arange(questions), chosen].mean()
+    closed = (reached - hull) / (ceiling - hull)
+    inside = found["ogc_low"] <= closed <= found["ogc_high"]
+    return found["ceiling"], found["cross_fitted"], ceiling, found["ogc"], closed, float(inside)
+
+
+def _judge(data: "TrainData", kind: str) -> str:
+    """Give the verdict on a table by what a router trained on its features gains."""
+    from predictor.routing_metrics.headroom import measure_headroom
+    from predictor.training.cross_routing import choose_for_gain, cross_predict
+    from predictor.training.train import TrainSettings
+
+    predicted = cross_predict(data, TrainSettings(kind=kind))
+    chosen = choose_for_gain(predicted, data.scores, data.tokens, data.image_ids)
+    found = measure_headroom(data.scores, data.tokens, data.image_ids, chosen)
+    return str(found["verdict"])
+
+
+def _make_data(known: "FloatArray", scores: "FloatArray", random: "np.random.Generator") -> Any:
+    """Make a table whose question embeddings show the known number under a little noise."""
+    import numpy as np
+
+    from predictor.data import TrainData
+
+    count = len(known)
+    question = 0.1 * random.normal(size=(count, WIDTH))
+    question[:, 0] += known
+    names = np.arange(count).astype(str)
+    return TrainData(
+        sample_ids=names,
+        image_ids=names,
+        groups=np.full(count, "made up"),
+        coarse=random.normal(size=(count, 10, WIDTH)).astype(np.float32),
+        question=question.astype(np.float32),
+        scores=scores,
+        tokens=np.tile(np.array(SCALES, float), (count, 1)),
+        scales=SCALES,
+    )
+
+
+def _count(name: str, verdicts: list[str]) -> dict[str, Any]:
+    counts = Counter(verdicts)
+    others = ", ".join(f"{one} {n}" for one, n in counts.most_common() if one != "worth")
+    return {
+        "tables": name,
+        "worth": counts["worth"],
+        "perhaps": counts["possible"],
+        "of": len(verdicts),
+        "others": others,
+    }
+
+
+if __name__ == "__main__":
+    main()
