@@ -245,7 +245,7 @@ class Demo:
 
     def train(self, kind: str) -> None:
         """Train a router of a kind."""
-        from predictor.evaluation.sections.certificates import feasible_levels
+        from predictor.evaluation.sections.certificates import feasible_claims
         from predictor.training.train import TrainSettings
         from predictor.training.tuning import AUTO, CANDIDATES, count_tested
 
@@ -257,8 +257,8 @@ class Demo:
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
             tested = count_tested(CANDIDATES if kind == AUTO else ())
-            levels = feasible_levels(calibration.data, tested)
-            settings = TrainSettings(kind=kind, certify=levels)
+            claims = feasible_claims(train.data, calibration.data, tested)
+            settings = TrainSettings(kind=kind, certify=claims)
             run_train(train, calibration, self.run.router, settings)
 
     def ask(self) -> None:

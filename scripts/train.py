@@ -9,11 +9,16 @@ from m3_backbone.scales import EXTRAS
 from scripts.stages.cutting import Cutting, describe_cutting, pick_note
 from scripts.stages.profile import profile_option, read_profile
 from scripts.stages.run_folder import PARTS
-from scripts.stages.train import check_kind, describe_certificate, run_train
+from scripts.stages.train import (
+    check_kind,
+    describe_certificate,
+    print_sentences,
+    run_train,
+)
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
     LARGEST_SEED,
-    Level,
+    CertifiedClaim,
     Whole,
     drop_option,
     json_option,
@@ -27,6 +32,7 @@ from scripts.terminal.outputs import check_folder, write_table
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
+    from predictor.policy.claims import Claim
 
 
 BUDGETS = (36, 72, 144)
@@ -62,10 +68,12 @@ BUDGETS = (36, 72, 144)
 )
 @click.option(
     "--certify",
-    type=Level(),
+    type=CertifiedClaim(),
     multiple=True,
-    help="Prove with confidence 1 - DELTA that routing breaks, on average over images, at most a "
-    "share ALPHA of an image's answers that the largest scale gets right; repeatable.",
+    metavar="[LOSS:]ALPHA,DELTA[,UNIT]",
+    help="Prove with confidence 1 - DELTA that a loss against always the largest scale is at most "
+    "ALPHA. LOSS: regression (the default), net or given-right. UNIT: question (the default), "
+    "image or family. Repeatable.",
 )
 @click.option(
     "--tune/--no-tune",
@@ -90,7 +98,7 @@ def main(
     out: Path,
     kind: str,
     seed: int,
-    certify: tuple[tuple[float, float], ...],
+    certify: "tuple[Claim, ...]",
     tune: bool,
     extras: tuple[str, ...],
     profile: Path | None,
@@ -140,8 +148,14 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
     for line in describe_cutting(bundle.meta):
         click.echo(line)
     click.echo(f"{bundle.router.kind} router, {counted} questions, {size}: {folder}")
+    if bundle.policy.paying not in (None, len(bundle.scales)):
+        click.echo(
+            f"budgets stop at scale {bundle.scales[bundle.policy.paying - 1]}: the calibration "
+            "split does not show that more tokens answer more"
+        )
     for table in (rows, candidates, proven):
         print_rows(table)
+    print_sentences(bundle.certificates)
 
 
 def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:

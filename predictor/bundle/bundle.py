@@ -5,30 +5,34 @@ parser sees it. The hash finds damage and mix-ups; it is no signature.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from m3_backbone.scales import EXTRAS
+from m3_backbone.schemas import CLOSED, parse_saved
 from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.card import write_card
 from predictor.bundle.folder import CONFIG, read_checked, write_router
 from predictor.data import NOTHING, TOKENS, UNITS, Extras, FloatArray
 from predictor.features.feature_map import FEATURE_VERSION, FeatureMap
 from predictor.features.outliers import DensityGate
-from predictor.policy.budgets import OperatingTable
+from predictor.policy.budgets import RETRAIN, OperatingTable
+from predictor.policy.candidates import Candidates
 from predictor.policy.certificates import Certificate
+from predictor.policy.claims import Claim
 from predictor.policy.prices import Price, PriceList
 from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
 from predictor.routers.registry import router_class
 from predictor.rows import Features
 
-FORMAT_VERSION = 3
-READABLE = tuple((version, FEATURE_VERSION) for version in (2, FORMAT_VERSION))
-"""Format and feature versions that are read; format 2 has LightGBM's text for trees."""
+FORMAT_VERSION = 4
+READABLE = tuple((version, FEATURE_VERSION) for version in (2, 3, FORMAT_VERSION))
+"""Format and feature versions that are read; format 2 has LightGBM's text for trees, and before 4
+certificates did not name their loss: they are not read."""
 
 CERTIFICATES = "certificates.json"
 GATE = "gate.npz"  # older routers have a weaker gate in density.npz, which is not read
@@ -37,6 +41,16 @@ CARD = "README.md"
 
 MOST_TOKENS, MOST_WIDTH = 4096, 65_536
 """Coarse tokens of an image and their width, beyond those of any model."""
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """A saved router's certificates and what they were chosen from."""
+
+    __pydantic_config__ = CLOSED
+
+    candidates: Candidates
+    certificates: tuple[Certificate, ...]
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class RouterBundle:
         certificates: proven bounds on what routing loses, on the calibration split.
         gate: tells what is unlike the training split.
         prices: what scales cost in other units than visual tokens, by unit.
+        candidates: the lambdas that certificates choose from; None in routers of older versions,
+            whose certificates are not used.
 
     A bundle that knows nothing but two mean scores; real ones come from `m3scale train`:
 
@@ -83,6 +99,7 @@ class RouterBundle:
     certificates: tuple[Certificate, ...] = ()
     gate: DensityGate | None = None
     prices: Mapping[str, PriceList] = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -134,7 +151,8 @@ class RouterBundle:
             budget: largest mean visual tokens per question.
 
         Returns:
-            Lambda, per visual token; 0 if the budget does not bind.
+            Lambda, per visual token; 0 if the budget does not bind. `price` also knows the scales
+            that a budget may buy.
         """
         return self.policy.lambda_for_budget(budget)
 
@@ -152,14 +170,15 @@ class RouterBundle:
             ValueError: if the router has no prices in that unit, or the budget is too small.
         """
         if unit == TOKENS:
-            return Price(self.lambda_for_budget(budget))
+            return Price(self.lambda_for_budget(budget), paying=self.policy.paying)
         if unit not in self.prices:
             known = ", ".join((TOKENS, *self.prices))
             raise ValueError(
                 f"the router has prices in {known}, not in {unit!r}; train it on labels that know "
                 "them, or with --profile"
             )
-        return Price(self.prices[unit].table.lambda_for_budget(budget), self.prices[unit])
+        table = self.prices[unit].table
+        return Price(table.lambda_for_budget(budget), self.prices[unit], table.paying)
 
     def price_for_drop(self, drop: float) -> Price:
         """Turn a largest loss of accuracy into a price.
@@ -167,26 +186,32 @@ class RouterBundle:
         Args:
             drop: loss against always the largest scale, on the calibration split.
         """
-        return Price(self.policy.lambda_for_drop(drop))
+        lam = self.policy.lambda_for_drop(drop)
+        # Where nothing that pays loses as little, all scales at no price.
+        return Price(0.0) if lam is None else Price(lam, paying=self.policy.paying)
 
-    def certificate(self, alpha: float, delta: float) -> Certificate:
-        """Find the certificate of a level.
+    def certificate(self, claim: Claim) -> Certificate:
+        """Find the certificate of a claim.
 
         Args:
-            alpha: bound on the risk.
-            delta: chance that the bound does not hold.
+            claim: what shall be certified.
 
         Raises:
-            ValueError: if the router was not certified at that level.
+            ValueError: if the router was not certified for it.
         """
-        levels = {(proven.alpha, proven.delta): proven for proven in self.certificates}
-        if (alpha, delta) not in levels:
-            known = " and ".join(f"{a:g},{d:g}" for a, d in levels) or "no level"
+        if self.candidates is None:
             raise ValueError(
-                f"the router is certified at {known}, not at {alpha:g},{delta:g}; "
-                f"run `m3scale train --certify {alpha:g},{delta:g}`"
+                "the router is of a version whose certificates did not say what they bound; "
+                f"{RETRAIN}: `m3scale train --certify {claim}`"
             )
-        return levels[alpha, delta]
+        for proven in self.certificates:
+            if proven.claim == claim:
+                return proven
+        known = " and ".join(str(proven.claim) for proven in self.certificates) or "nothing"
+        raise ValueError(
+            f"the router is certified for {known}, not for {claim}; "
+            f"run `m3scale train --certify {claim}`"
+        )
 
     def to_files(self) -> dict[str, bytes]:
         """Give the folder's content.
@@ -204,8 +229,9 @@ class RouterBundle:
             files[GATE] = self.gate.to_bytes()
         if self.prices:
             files[PRICES] = to_json({unit: p.to_dict() for unit, p in self.prices.items()})
-        if self.certificates:
-            files[CERTIFICATES] = to_json({"levels": [c.to_dict() for c in self.certificates]})
+        if self.candidates is not None:
+            proofs = Proofs(self.candidates, self.certificates)
+            files[CERTIFICATES] = to_json(asdict(proofs))
         config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "feature_version": FEATURE_VERSION,
@@ -252,15 +278,17 @@ class RouterBundle:
         config, files = read_checked(Path(folder), READABLE)
         scales = config.scales
         try:
+            proofs = _read_proofs(config.format_version, files)
             bundle = cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config.kind).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
                 policy=OperatingTable.from_dict(_read_object(files["policy.json"])),
                 meta=config.meta,
-                certificates=_read_certificates(files),
+                certificates=proofs.certificates if proofs else (),
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
                 prices=_read_prices(files, scales),
+                candidates=proofs.candidates if proofs else None,
             )
             bundle.try_out()
         except KeyError as error:
@@ -304,13 +332,13 @@ def _read_object(content: bytes) -> dict[str, Any]:
     return record
 
 
-def _read_certificates(files: Mapping[str, bytes]) -> tuple[Certificate, ...]:
-    if CERTIFICATES not in files:
-        return ()
-    levels = _read_object(files[CERTIFICATES])["levels"]
-    if not isinstance(levels, list) or not all(isinstance(level, dict) for level in levels):
-        raise ValueError(f"{CERTIFICATES} must hold a list of levels; train it again")
-    return tuple(map(Certificate.from_dict, levels))
+def _read_proofs(version: int, files: Mapping[str, bytes]) -> Proofs | None:
+    if version < FORMAT_VERSION or CERTIFICATES not in files:
+        return None
+    proofs = parse_saved(Proofs, files[CERTIFICATES], CERTIFICATES, RETRAIN)
+    if any(one.candidates != proofs.candidates.fingerprint for one in proofs.certificates):
+        raise ValueError(f"a certificate in {CERTIFICATES} is about other candidates; {RETRAIN}")
+    return proofs
 
 
 def _read_prices(files: Mapping[str, bytes], scales: tuple[int, ...]) -> dict[str, PriceList]:

@@ -88,16 +88,13 @@ def write_card(
     ]
     if certificates:
         rows = [
-            [f"{c.alpha:g}", f"{c.delta:g}", f"{c.tokens:.1f}", f"{c.risk:.4f}", str(c.images)]
-            for c in certificates
+            [f"`{one.claim}`", f"{one.tokens:.1f}", f"{one.risk:.4f}", str(one.images)]
+            for one in certificates
         ]
-        meaning = (
-            "With confidence 1 - delta, at most a share alpha of an image's questions, averaged "
-            "over images, is right at the largest scale and wrong as routed. `m3scale verify` "
-            "proves it again."
-        )
-        head = ("alpha", "delta", _quote(policy.unit), "observed share", "images")
-        sections += ["## Certificates", meaning, _table(head, rows)]
+        meanings = "\n".join(f"- `{one.claim}`: {one.sentence}" for one in certificates)
+        head = ("claim", _quote(policy.unit), "observed loss", "images")
+        again = "`m3scale verify` proves them again."
+        sections += ["## Certificates", meanings, again, _table(head, rows)]
     return "\n\n".join(sections) + "\n"
 
 

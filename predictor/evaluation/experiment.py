@@ -31,7 +31,6 @@ from predictor.evaluation.sections.kinds import TrainedKind, describe_kinds
 from predictor.evaluation.sections.transfer import leave_one_out
 from predictor.evaluation.sweeps import SweepSettings, choose_all, shuffle_run
 from predictor.policy.budgets import choose
-from predictor.policy.certificates import candidate_lambdas
 from predictor.routing_metrics.regressions import luck_floor
 from predictor.training.cross_validation import cross_choose, measure_gap
 from predictor.training.train import TrainSettings, fit_features, tune_settings
@@ -249,16 +248,14 @@ def _leave_out(
 
 
 def _study_certificates(bundle: RouterBundle, splits: Splits, tested: int) -> Results:
-    """Measure the certificates of one training."""
-    train, calibration, test = (
-        bundle.predict_raw(split.coarse, split.question, split.extras) for split in splits.in_order
+    """Measure certificates of one training, chosen from the candidates that its router carries."""
+    calibration, test = (
+        (bundle.predict_raw(split.coarse, split.question, split.extras), split)
+        for split in (splits.calibration, splits.test)
     )
-    return study_certificates(
-        (calibration, splits.calibration),
-        (test, splits.test),
-        candidate_lambdas(train, splits.train),
-        tested=tested,
-    )
+    if bundle.candidates is None:
+        return {}
+    return study_certificates(calibration, test, bundle.candidates, tested=tested)
 
 
 def _log_progress(name: str, done: int, total: int) -> None:

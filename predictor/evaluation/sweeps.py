@@ -10,6 +10,7 @@ from predictor.data import TOKENS, IntArray, TrainData
 from predictor.evaluation.methods import Estimate
 from predictor.evaluation.runs import SeedRun, Splits, Sweep
 from predictor.policy.budgets import choose, operating_table, solve_lambdas
+from predictor.policy.support import count_paying
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,18 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         settings: where lambda is solved.
         seed: the training's seed.
     """
-    curve, parity = _choose_unit(estimate, splits, settings, TOKENS)
+    known = splits.calibration
+    paying = count_paying(estimate.calibration, known.tokens, known.scores, known.image_ids)
+    curve, parity = _choose_unit(estimate, splits, settings, TOKENS, paying)
     return SeedRun(
         seed=seed,
         curve=curve,
-        at=_sweep(estimate, splits, TOKENS, settings.targets),
+        at=_sweep(estimate, splits, TOKENS, settings.targets, paying),
         parity=parity,
         probabilities=estimate.test,
         raw=estimate.raw,
         others={
-            unit: _choose_unit(estimate, splits, settings, unit)
+            unit: _choose_unit(estimate, splits, settings, unit, paying)
             for unit in splits.calibration.costs
             if unit in splits.test.costs
         },
@@ -54,14 +57,14 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
 
 
 def _choose_unit(
-    estimate: Estimate, splits: Splits, settings: SweepSettings, unit: str
+    estimate: Estimate, splits: Splits, settings: SweepSettings, unit: str, paying: int
 ) -> tuple[Sweep, Sweep]:
     """Give a curve over all budgets of a unit, and the parity point."""
     costs = splits.calibration.cost(unit)  # [n, s]
     lowest = float(costs.min(axis=1).mean())
     budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
     budgets[0] = lowest  # exactly, or rounding could put it out of reach
-    curve = _sweep(estimate, splits, unit, budgets.tolist())
+    curve = _sweep(estimate, splits, unit, budgets.tolist(), paying)
     return curve, _parity(estimate, splits, unit, settings.parity_slack)
 
 
@@ -71,7 +74,7 @@ def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
     Lambda is the one that its calibration split spent the budget with.
     """
     probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
-    return choose(probabilities, data.tokens, bundle.lambda_for_budget(budget))
+    return bundle.price(budget).choose(probabilities, data.tokens)
 
 
 def shuffle_run(run: SeedRun) -> SeedRun:
@@ -87,10 +90,16 @@ def shuffle_run(run: SeedRun) -> SeedRun:
     return SeedRun(run.seed, curve, at, parity)
 
 
-def _sweep(estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[float]) -> Sweep:
-    lambdas = solve_lambdas(estimate.calibration, splits.calibration.cost(unit), budgets)
-    costs = splits.test.cost(unit)
-    chosen = np.column_stack([choose(estimate.test, costs, lam) for lam in lambdas])  # [n, q]
+def _sweep(
+    estimate: Estimate, splits: Splits, unit: str, budgets: Sequence[float], paying: int
+) -> Sweep:
+    """Spend budgets on the scales that are shown to pay, which are the first ones."""
+    known, costs = (
+        split.cost(unit)[:, :paying] for split in (splits.calibration, splits.test)
+    )  # [n, paying] each
+    lambdas = solve_lambdas(estimate.calibration[:, :paying], known, budgets)
+    believed = estimate.test[:, :paying]
+    chosen = np.column_stack([choose(believed, costs, lam) for lam in lambdas])  # [n, q]
     return Sweep(tuple(budgets), np.array(lambdas), chosen)
 
 

@@ -40,6 +40,7 @@ class SavedTable:
     unit: str
     dearest: float | None = None
     questions: Annotated[int, Ge(0)] = 0
+    paying: Annotated[int, Ge(1)] | None = None
 
 
 class OperatingPoint(ABC):
@@ -112,8 +113,9 @@ def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     rows = np.arange(len(p))
     # Of several cheapest scales the most probable one [n].
     at = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf).argmax(axis=1)
-    slopes: list[FloatArray] = []
-    steps: list[FloatArray] = []
+    # Of a single scale there are no steps.
+    slopes: list[FloatArray] = [np.empty(0)]
+    steps: list[FloatArray] = [np.empty(0)]
     for _ in range(p.shape[1] - 1):
         extra = c - c[rows, at][:, None]  # [n, s], what each scale costs and gains beyond this one
         gain = p - p[rows, at][:, None]
@@ -232,6 +234,8 @@ class OperatingTable:
         unit: unit of the costs.
         largest_accuracy: mean score of always the largest scale; None in tables without it.
         questions: questions that were averaged over; 0 in tables that do not know it.
+        paying: scales, from the cheapest, that spending is shown to pay for, and that the table is
+            about; None for all.
     """
 
     lambdas: tuple[float, ...]
@@ -240,6 +244,7 @@ class OperatingTable:
     unit: str = "visual tokens"
     largest_accuracy: float | None = None
     questions: int = 0
+    paying: int | None = None
 
     def __post_init__(self) -> None:
         m = len(self.lambdas)
@@ -262,14 +267,14 @@ class OperatingTable:
         """
         return _within(np.array(self.lambdas), np.array(self.costs), budget)
 
-    def lambda_for_drop(self, drop: float) -> float:
+    def lambda_for_drop(self, drop: float) -> float | None:
         """Find the lambda of least cost whose accuracy stayed near that of the largest scale.
 
         Args:
             drop: largest loss of accuracy on the calibration split [share of questions].
 
         Returns:
-            Lambda; 0 if no lambda loses as little.
+            Lambda; None if no lambda loses as little.
 
         Raises:
             ValueError: if the drop is no share, or so small that the calibration split, or this
@@ -286,7 +291,7 @@ class OperatingTable:
             )
         enough = np.array(self.accuracies) >= self.largest_accuracy - drop - 1e-12
         # Lambdas fall and costs rise, so the first that is good enough is the cheapest.
-        return self.lambdas[int(enough.argmax())] if enough.any() else 0.0
+        return self.lambdas[int(enough.argmax())] if enough.any() else None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the table as JSON-ready values."""
@@ -310,6 +315,7 @@ class OperatingTable:
             saved.unit,
             saved.dearest,
             saved.questions,
+            saved.paying,
         )
 
 
@@ -319,6 +325,7 @@ def operating_table(
     scores: FloatArray,
     max_points: int = 400,
     unit: str = OperatingTable.unit,
+    paying: int | None = None,
 ) -> OperatingTable:
     """Record mean cost and accuracy along lambda on a calibration split.
 
@@ -328,6 +335,7 @@ def operating_table(
         scores: what each scale achieved [n, s].
         max_points: most rows of the table.
         unit: unit of the costs, as it is printed.
+        paying: scales, from the cheapest, that may be taken, see `support.py`; None for all.
 
     Raises:
         ValueError: if shapes disagree.
@@ -336,6 +344,8 @@ def operating_table(
     y = np.asarray(scores, np.float64)
     if y.shape != p.shape:
         raise ValueError(f"scores must have shape {p.shape}, got {y.shape}")
+    largest = float(y[:, -1].mean())
+    p, c = p[:, :paying], c[:, :paying]
     rows = np.arange(len(p))
     lambdas = lambda_path(p, c, max_points)
     picks = [choose(p, c, float(lam)) for lam in lambdas]
@@ -344,6 +354,7 @@ def operating_table(
         costs=tuple(float(c[rows, pick].mean()) for pick in picks),
         accuracies=tuple(float(y[rows, pick].mean()) for pick in picks),
         unit=unit,
-        largest_accuracy=float(y[:, -1].mean()),
+        largest_accuracy=largest,
         questions=len(y),
+        paying=paying,
     )

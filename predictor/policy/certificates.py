@@ -1,16 +1,16 @@
-"""A proven bound on what routing loses: fixed-sequence Learn-then-Test on regressions.
+"""A proven bound on what routing loses: fixed-sequence Learn-then-Test on a named loss.
 
-A regression is a question that the largest scale gets right and the routed one does not. The risk
-is the expected share of regressions among the questions of an image, images drawn at random: an
-image counts once, because its questions depend on each other and only images are exchangeable.
-With probability 1 - delta over the calibration images, the risk of the certified choice is at most
-alpha.
+With probability 1 - delta over the calibration images, the certified choice keeps its claim; see
+`claims.py` for what it is and what the sums over images are. Candidates are tested safest first
+until one cannot be shown to keep it. A claim on every family is kept where the worst one keeps it:
+each family is tested at the whole of delta, since a wrong choice has to slip through the test of
+the very family that it breaks.
 
-The choices that are tested may not depend on the images that test them. So lambda prices the
-router's own probabilities, before the calibration that was learnt on the same split, and the
-lambdas come from the training split.
+The router's own probabilities are priced, before the calibration that was learnt on the split that
+proves the claim, at the lambdas of `candidates.py`.
 
-Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequence testing.
+Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequence testing;
+    Berger 1982 (Technometrics 24.4) for the test that takes the largest of several p-values.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,10 @@ from annotated_types import Ge, Interval
 
 from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import FloatArray, IntArray, TrainData
-from predictor.policy.budgets import RETRAIN, Amount, OperatingPoint, choose, lambda_path
-from predictor.policy.risk_tests import RiskTest, image_means, images_needed
-from predictor.routing_metrics.regressions import regressed
+from predictor.policy.budgets import RETRAIN, Amount, OperatingPoint, choose
+from predictor.policy.candidates import Candidates
+from predictor.policy.claims import ALL, Claim, Counting, Losses
+from predictor.policy.risk_tests import images_needed, p_value
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,15 @@ class Certificate(OperatingPoint):
     """What was certified, and all that is needed to check it.
 
     Attributes:
-        alpha: bound on the risk [share of an image's questions].
-        delta: chance that the bound does not hold.
-        lam: the last lambda that passed; None means always the largest scale.
+        claim: what it claims.
+        lam: the last candidate that passed; None means always the largest scale.
         images: calibration images n.
         questions: questions about them.
         split: fingerprint of the calibration split.
-        lambdas: lambdas in the order of testing, up to the first that failed [m].
-        p_values: p-value of each [m].
-        risk: observed share of regressions with `lam`, averaged over images.
+        candidates: fingerprint of the candidates.
+        most: questions that an image counts as at most, where there is such a limit.
+        p_values: p-value of each candidate, up to the first that failed.
+        risk: observed loss with `lam`, that of the worst family where families are claimed.
         tokens: mean visual tokens per question with `lam`.
         tested: routers among which this one was picked on the same split; each could have been, so
             each p-value has to be below delta divided by their number.
@@ -48,18 +49,23 @@ class Certificate(OperatingPoint):
 
     __pydantic_config__ = CLOSED
 
-    alpha: Annotated[float, Interval(gt=0, lt=1)]
-    delta: Annotated[float, Interval(gt=0, lt=1)]
+    claim: Claim
     lam: Amount | None
     images: Annotated[int, Ge(1)]
     questions: Annotated[int, Ge(1)]
     split: str
-    lambdas: tuple[Amount, ...]
+    candidates: str
+    most: Annotated[int, Ge(1)] | None
     p_values: tuple[Annotated[float, Interval(ge=0, le=1)], ...]
-    risk: Annotated[float, Interval(ge=0, le=1)]
+    risk: Annotated[float, Interval(ge=-1, le=1)]
     tokens: Amount
     tested: Annotated[int, Ge(1)] = 1
     calibrated: ClassVar[bool] = False  # the calibration was learnt on the split that proves it
+
+    @property
+    def sentence(self) -> str:
+        """The claim in words."""
+        return self.claim.sentence(self.most)
 
     def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
         """Pick a scale for every row, as certified; see `OperatingPoint.choose`."""
@@ -91,116 +97,153 @@ def choose_at(probabilities: FloatArray, costs: FloatArray, lam: float | None) -
     return choose(probabilities, costs, lam)
 
 
-def image_losses(
-    probabilities: FloatArray, data: TrainData, lam: float | None
-) -> tuple[FloatArray, float]:
-    """Measure one lambda on a split.
+def worst_p_value(losses: Losses, claim: Claim, tested: int = 1) -> float:
+    """Test that a choice breaks a claim, in the family that seems to break it most.
 
     Args:
-        probabilities: the router's own P(correct) [n, s].
-        data: the split.
-        lam: price of a visual token; None for always the largest scale.
-
-    Returns:
-        Share of regressions of each image [i] and mean visual tokens per question.
+        losses: its losses.
+        claim: what is claimed.
+        tested: routers among which this one was picked on the same split.
     """
-    chosen = choose_at(probabilities, data.tokens, lam)
-    lost = regressed(data.scores, chosen).astype(np.float64)
-    spent = np.asarray(data.tokens, np.float64)[np.arange(len(data)), chosen]
-    return image_means(lost, data.image_ids), float(spent.mean())
+    excess = losses.excess(claim.alpha)
+    return float(p_value(excess, claim.bounds, claim.delta / tested).max())
 
 
-def fixed_sequence(losses: Iterable[FloatArray], test: RiskTest) -> list[float]:
-    """Test hypotheses in a fixed order until one cannot be rejected.
+def fixed_sequence(losses: Iterable[Losses], claim: Claim, tested: int = 1) -> list[float]:
+    """Test candidates in a fixed order until one cannot be shown to keep a claim.
 
     Args:
-        losses: losses of the images with each lambda, safest first, each [i].
-        test: what is tested, and at which level.
+        losses: losses with each candidate, safest first.
+        claim: what is claimed.
+        tested: routers among which this one was picked on the same split.
 
     Returns:
-        The p-values, the first above delta being the last.
+        The p-values, the first above delta / tested being the last.
     """
     p_values: list[float] = []
-    for row in losses:
-        p_values.append(test.p_value(row))
-        # Since the first failure ends it, each test may use the whole of delta.
-        if p_values[-1] > test.delta:
+    for of_candidate in losses:
+        p_values.append(worst_p_value(of_candidate, claim, tested))
+        # Since the first failure ends it, each test may use the whole level.
+        if p_values[-1] > claim.delta / tested:
             break
     return p_values
+
+
+def count_needed(
+    claim: Claim, data: TrainData, most: Mapping[str, int], tested: int = 1
+) -> tuple[str, int]:
+    """Count the images that a claim needs even if routing never loses anything.
+
+    Args:
+        claim: what is claimed.
+        data: the calibration split, whose images the needed ones are like.
+        most: questions that an image counts as at most, see `Candidates`.
+        tested: routers among which one is picked on this split.
+
+    Returns:
+        The family that needs most, `ALL` where they count together, and the images: no more than
+        the split has just if it has enough.
+
+    Raises:
+        ValueError: if no real number of images would do.
+    """
+    largest = np.full(len(data), data.scores.shape[1] - 1, np.int64)
+    counting = Counting.of(claim, data, most)
+    losses = Losses.of(claim, counting, data.scores, largest)
+    base = losses.base.mean(axis=-1)  # [g]
+    rarest = int(base.argmin())
+    name = counting.names[rarest]
+    if not base[rarest] > 0:
+        where = f"family {name!r}" if name else "the split"
+        raise ValueError(
+            f"{claim} cannot be certified: the largest scale gets no question of {where} right"
+        )
+    needed = images_needed(claim.alpha * float(base[rarest]), claim.bounds, claim.delta / tested)
+    # Images of unequal size prove a little less than equal ones.
+    if worst_p_value(losses, claim, tested) <= claim.delta / tested:
+        return name, min(needed, data.n_images)
+    return name, max(needed, data.n_images + 1)
+
+
+def check_size(claim: Claim, data: TrainData, most: Mapping[str, int], tested: int = 1) -> None:
+    """Refuse a calibration split with too few images; it takes what `count_needed` does.
+
+    Raises:
+        ValueError: if it has too few.
+    """
+    family, needed = count_needed(claim, data, most, tested)
+    if needed > data.n_images:
+        also = f" with as large a share of family {family!r}" if family != ALL else ""
+        raise ValueError(
+            f"certifying {claim} needs at least {needed} calibration images{also}, got "
+            f"{data.n_images}; label more or ask for less"
+        )
 
 
 def certify(
     probabilities: FloatArray,
     data: TrainData,
-    lambdas: FloatArray,
-    level: tuple[float, float],
+    candidates: Candidates,
+    claim: Claim,
     tested: int = 1,
 ) -> Certificate:
-    """Find the cheapest lambda whose risk is proven to be at most alpha.
+    """Find the cheapest candidate that is proven to keep a claim.
 
     Args:
         probabilities: the router's own P(correct) on the calibration split [n, s].
         data: the calibration split.
-        lambdas: rising lambdas that do not depend on this split [m].
-        level: alpha, the bound on the risk, and delta, the chance that it does not hold.
+        candidates: what may be chosen.
+        claim: what is claimed.
         tested: routers among which this one was picked on this split.
 
     Returns:
-        The certificate; with no lambda, if the first one fails already.
+        The certificate; with no lambda, if the first candidate fails already.
 
     Raises:
-        ValueError: if the split has too few images for the level.
+        ValueError: if the split has too few images for the claim, or the candidates come from it.
     """
-    alpha, delta = level
-    images = data.n_images
-    needed = images_needed(alpha, delta / tested, single=images == len(data))
-    if images < needed:
+    if candidates.split == data.fingerprint():
         raise ValueError(
-            f"certifying alpha {alpha:g} at delta {delta:g} needs at least {needed} calibration "
-            f"images, got {images}; label more or ask for less"
+            f"the candidates come from the calibration split {candidates.split}, so it can prove "
+            "nothing about them; make them from the training split"
         )
+    check_size(claim, data, candidates.most, tested)
+    counting = Counting.of(claim, data, candidates.most)
+
+    def measure(lam: float | None) -> Losses:
+        chosen = choose_at(probabilities, data.tokens, lam)
+        return Losses.of(claim, counting, data.scores, chosen)
+
     # Always the largest scale comes first; it loses nothing, and its p-value is the check above.
-    order = [float(lam) for lam in lambdas]
-    test = RiskTest(alpha, delta / tested, images, len(data))
-    p_values = fixed_sequence((image_losses(probabilities, data, lam)[0] for lam in order), test)
+    p_values = fixed_sequence(map(measure, candidates.lambdas), claim, tested)
     # All but the last one, which ended the sequence, unless every lambda passed.
-    passed = sum(p <= test.delta for p in p_values)
-    lam = order[passed - 1] if passed else None
-    losses, tokens = image_losses(probabilities, data, lam)
+    passed = sum(p <= claim.delta / tested for p in p_values)
+    lam = candidates.lambdas[passed - 1] if passed else None
+    chosen = choose_at(probabilities, data.tokens, lam)
+    spent = np.asarray(data.tokens, np.float64)[np.arange(len(data)), chosen]
     return Certificate(
-        alpha=alpha,
-        delta=delta,
+        claim=claim,
         lam=lam,
-        images=images,
+        images=data.n_images,
         questions=len(data),
         split=data.fingerprint(),
-        lambdas=tuple(order[: len(p_values)]),
+        candidates=candidates.fingerprint,
+        most=None if claim.unit == "image" else candidates.most[ALL],
         p_values=tuple(p_values),
-        risk=float(losses.mean()),
-        tokens=tokens,
+        risk=measure(lam).risk,
+        tokens=float(spent.mean()),
         tested=tested,
     )
 
 
-def candidate_lambdas(probabilities: FloatArray, train: TrainData, count: int = 200) -> FloatArray:
-    """List the lambdas to test, safest first, from what the router says of its training split.
-
-    Args:
-        probabilities: the router's own P(correct) on the training split [n, s].
-        train: the training split.
-        count: most lambdas.
-
-    Returns:
-        Rising lambdas [m], the first one 0.
-    """
-    return lambda_path(probabilities, train.tokens, count)[::-1]
-
-
-def check_certificate(certificate: Certificate, probabilities: FloatArray, data: TrainData) -> None:
+def check_certificate(
+    certificate: Certificate, candidates: Candidates, probabilities: FloatArray, data: TrainData
+) -> None:
     """Prove a certificate again.
 
     Args:
         certificate: what is to be checked.
+        candidates: the router's candidates.
         probabilities: the router's own P(correct) on the calibration split [n, s].
         data: the calibration split.
 
@@ -212,13 +255,12 @@ def check_certificate(certificate: Certificate, probabilities: FloatArray, data:
             f"the certificate was made with the calibration split {certificate.split}, these "
             f"outcomes are {data.fingerprint()}; give the folder the router was calibrated on"
         )
-    level = (certificate.alpha, certificate.delta)
-    lambdas = np.array(certificate.lambdas)
-    again = certify(probabilities, data, lambdas, level, certificate.tested)
+    again = certify(probabilities, data, candidates, certificate.claim, certificate.tested)
     both = zip(again.p_values, certificate.p_values, strict=False)
     apart = any(abs(new - old) > 1e-9 for new, old in both)
-    if apart or again.lambdas != certificate.lambdas or again.lam != certificate.lam:
+    facts = [(one.lam, one.candidates, one.most, len(one.p_values)) for one in (again, certificate)]
+    if apart or facts[0] != facts[1]:
         raise ValueError(
-            f"the certificate says lambda {certificate.lam} for alpha {certificate.alpha:g} and "
-            f"delta {certificate.delta:g}, the outcomes say {again.lam}; train the router again"
+            f"the certificate says lambda {certificate.lam} for {certificate.claim}, the outcomes "
+            f"say {again.lam}; {RETRAIN}"
         )

@@ -84,12 +84,15 @@ class PriceList:
         return cls(saved.tokens, saved.costs, OperatingTable.from_saved(saved.table))
 
 
-def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceList]:
+def list_prices(
+    probabilities: FloatArray, data: TrainData, paying: int | None = None
+) -> dict[str, PriceList]:
     """Make the price lists of a calibration split.
 
     Args:
         probabilities: calibrated P(correct) [n, s].
         data: the split.
+        paying: scales, from the cheapest, that may be taken, see `support.py`; None for all.
 
     Returns:
         Unit to its list, for every unit but tokens that the split knows.
@@ -101,7 +104,7 @@ def list_prices(probabilities: FloatArray, data: TrainData) -> dict[str, PriceLi
         # The list converts tokens before its own table can be made.
         bare = PriceList(tokens, costs, OperatingTable((0.0,), (0.0,), (0.0,)))
         priced = bare.price(np.asarray(data.tokens))
-        table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit])
+        table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit], paying=paying)
         lists[unit] = PriceList(tokens, costs, table)
     return lists
 
@@ -113,13 +116,15 @@ class Price(OperatingPoint):
     Attributes:
         lam: price of one unit.
         prices: the unit's list; None for visual tokens.
+        paying: scales, from the cheapest, that may be taken; None for all.
     """
 
     lam: float
     prices: PriceList | None = None
+    paying: int | None = None
     calibrated: ClassVar[bool] = True
 
     def choose(self, probabilities: FloatArray, tokens: FloatArray) -> IntArray:
         """Pick a scale for every row; see `OperatingPoint.choose`."""
         costs = tokens if self.prices is None else self.prices.price(tokens)
-        return choose(probabilities, costs, self.lam)
+        return choose(probabilities[:, : self.paying], costs[..., : self.paying], self.lam)

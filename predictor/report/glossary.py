@@ -83,8 +83,8 @@ def _comparisons(results: Results) -> dict[str, str]:
 _TRUST: Final = {
     "Certificates": (
         "Lambdas are tested in a fixed order, safest first, for as long as the calibration split "
-        "rejects that the share of regressions among an image's questions exceeds the bound "
-        "(Learn-then-Test; images are independent, their questions are not). Violation rate and "
+        "rejects that the loss exceeds the bound (Learn-then-Test; images are independent, their "
+        "questions are not; every lambda comes from the training split). Violation rate and "
         "cost are those over calibration splits drawn from all held-out images; the cheapest safe "
         "threshold is the cheapest lambda that keeps the bound on all of them. Re-split: the "
         "held-out images are split in two at random, one part certifies and the other tests. A "

@@ -13,8 +13,11 @@ from predictor.features.blocks import FeatureSettings
 from predictor.features.feature_map import FeatureMap
 from predictor.features.outliers import DensityGate, DensitySettings
 from predictor.policy.budgets import operating_table
-from predictor.policy.certificates import candidate_lambdas, certify
+from predictor.policy.candidates import list_candidates
+from predictor.policy.certificates import certify, check_size
+from predictor.policy.claims import Claim, count_most
 from predictor.policy.prices import list_prices
+from predictor.policy.support import count_paying
 from predictor.routers.base import Router
 from predictor.routers.blend import BlendRouter
 from predictor.routers.boosted import BoostedSettings
@@ -49,7 +52,7 @@ class TrainSettings:
         calibration: `platt` or `isotonic`.
         calibration_share: share of the training images that is held back for calibration when no
             calibration split is given.
-        certify: levels (alpha, delta) to certify on the calibration split.
+        certify: claims to certify on the calibration split.
         features: settings of the feature map.
         boosted: settings of the boosted router.
         linear: settings of the linear and the ordinal router.
@@ -64,7 +67,7 @@ class TrainSettings:
     seed: int = 0
     calibration: str = "platt"
     calibration_share: float = 0.25
-    certify: tuple[tuple[float, float], ...] = ()
+    certify: tuple[Claim, ...] = ()
     features: FeatureSettings = field(default_factory=FeatureSettings)
     boosted: BoostedSettings = field(default_factory=BoostedSettings)
     linear: LinearSettings = field(default_factory=LinearSettings)
@@ -99,6 +102,7 @@ def train_bundle(
         fit, held = split_by_image(train.image_ids, settings.calibration_share, settings.seed)
         train, calibration = train.take(fit), train.take(held)
     _check_splits(train, calibration)
+    _check_claims(train, calibration, settings)
     features, rows = fitted or fit_features(train, settings)
     settings, tried = _tune(settings, rows, train)
     # [calibration rows, d], on images that neither the features nor the router saw
@@ -107,19 +111,23 @@ def train_bundle(
     raw = router.predict_proba(known)
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
     calibrated = calibrator.transform(raw)
-    policy = operating_table(calibrated, calibration.tokens, calibration.scores)
-    prices = list_prices(calibrated, calibration)
+    outcomes = (calibration.tokens, calibration.scores)
+    paying = count_paying(calibrated, *outcomes, calibration.image_ids)
+    policy = operating_table(calibrated, *outcomes, paying=paying)
+    prices = list_prices(calibrated, calibration, paying)
     # Certificates test the router's own probabilities at lambdas of the training split: neither may
-    # depend on the split that proves them.
-    lambdas = candidate_lambdas(router.predict_proba(rows), train)
+    # depend on the split that proves them. Rows as the finished router makes them, so that whoever
+    # has the training outcomes can list the same lambdas.
+    own = router.predict_proba(features.transform(train.coarse, train.question, train.extras))
+    lambdas = list_candidates(own, train)
     tested = count_tested(candidates)
-    proven = tuple(certify(raw, calibration, lambdas, level, tested) for level in settings.certify)
+    proven = tuple(certify(raw, calibration, lambdas, claim, tested) for claim in settings.certify)
     _LOG.info("trained a %s router on %d rows of %d features", router.kind, *rows.shape)
     facts = _facts(train, calibration, settings)
     facts.update({"tuning": tried, "candidates": candidates})
     facts.update(meta or {})
     gate = DensityGate.fit(train, calibration, replace(settings.density, seed=settings.seed))
-    return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices)
+    return RouterBundle(features, router, calibrator, policy, facts, proven, gate, prices, lambdas)
 
 
 def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap, FloatArray]:
@@ -232,6 +240,14 @@ def _check_splits(train: TrainData, calibration: TrainData) -> None:
             f"train and calibration share {len(shared)} images (one is {min(shared)}); "
             "split by image, or leave them out of the later split with --drop-shared"
         )
+
+
+def _check_claims(train: TrainData, calibration: TrainData, settings: TrainSettings) -> None:
+    """Refuse claims that the calibration split is too small for, before anything is learnt."""
+    most = count_most(train) if settings.certify else {}
+    tested = count_tested(CANDIDATES if settings.kind == AUTO else ())
+    for claim in settings.certify:
+        check_size(claim, calibration, most, tested)
 
 
 def _facts(train: TrainData, calibration: TrainData, settings: TrainSettings) -> dict[str, Any]:

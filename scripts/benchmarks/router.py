@@ -54,7 +54,6 @@ def main(rows: int, routed: int, width: int, kind: str, tune: bool, json_file: P
 def _measure(
     train: "TrainData", calibration: "TrainData", routed: int, kind: str, tune: bool
 ) -> dict[str, Any]:
-    from predictor.policy.budgets import choose
     from predictor.training.train import TrainSettings, train_bundle
     from predictor.training.tuning import TuningSettings
 
@@ -67,9 +66,9 @@ def _measure(
     asked = calibration.take(_cycle(len(calibration), routed))
     features = bundle.features.transform(asked.coarse, asked.question, asked.extras)
     start = time.perf_counter()
-    lam = bundle.lambda_for_budget(72.0)
+    price = bundle.price(72.0)
     probabilities = bundle.calibrator.transform(bundle.router.predict_proba(features))
-    choose(probabilities, asked.tokens, lam)
+    price.choose(probabilities, asked.tokens)
     return {
         "kind": kind,
         "rows": len(train),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.terminal.options import Level
+from scripts.terminal.options import CertifiedClaim
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -96,11 +96,12 @@ class AskSettings:
             "calibration split."
         },
     )
-    certified: tuple[float, float] | None = field(
+    certified: Any = field(  # a `Claim`, whose module would be slow to import for --help
         default=None,
         metadata={
-            "help": "Instead of a budget, a level that the router was trained with --certify for.",
-            "type": Level(),
+            "help": "Instead of a budget, a claim that the router was trained with --certify for.",
+            "type": CertifiedClaim(),
+            "metavar": "[LOSS:]ALPHA,DELTA[,UNIT]",
         },
     )
     outlier: float | None = field(
@@ -135,7 +136,7 @@ class AskSettings:
         from predictor.policy.prices import Price
 
         if self.certified is not None:
-            return router.certificate(*self.certified)
+            return router.certificate(self.certified)
         if self.drop is not None:
             return router.price_for_drop(self.drop)
         if self.lam is not None:
@@ -227,13 +228,17 @@ def ask_router(
 
     Returns:
         Rows with question, answer, scale, visual tokens, probabilities, router_ms, fell_back and
-        unfamiliar.
+        unfamiliar; with a certificate also what is certified.
     """
+    from predictor.policy.certificates import Certificate
+
+    point = settings.operating_point(adaptive.router)
+    certified = {"certified": point.sentence} if isinstance(point, Certificate) else {}
     answers = adaptive.generate(
         # The same list each time: every question is about all images.
         [images] * len(questions),
         questions,
-        lam=settings.operating_point(adaptive.router),
+        lam=point,
         max_new_tokens=settings.max_new_tokens,
     )
     return [
@@ -246,6 +251,7 @@ def ask_router(
             "router_ms": answer.router_ms,
             "fell_back": answer.fell_back,
             "unfamiliar": answer.unfamiliar,
+            **certified,
         }
         for question, answer in zip(questions, answers, strict=True)
     ]
@@ -270,4 +276,6 @@ def print_answers(rows: Sequence[dict[str, Any]], model: str) -> None:
             click.echo("unfamiliar unlike what the router was trained on: the largest scale")
             if known:
                 click.echo(f"           the model was trained on {known}")
+        if "certified" in row:
+            click.echo(f"certified  {row['certified']}")
         click.echo("")

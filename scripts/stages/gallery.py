@@ -52,8 +52,7 @@ def make_gallery(
     )
     per_family = -(-GALLERY_SIZE // len(set(map(str, data.groups))))  # rounded up
     drawn = draw_rows(data, per_family)
-    lam = bundle.lambda_for_budget(budget)
-    rows = gallery_rows(data, texts, probabilities, lam, drawn)
+    rows = gallery_rows(data, texts, probabilities, bundle.price(budget), drawn)
     images = _load_images(folder, [str(data.image_ids[row]) for row in drawn])
     if images is None:
         return [], {}

@@ -1,5 +1,6 @@
 """The work of `m3scale train`: a router from labels, saved with its certificates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,17 @@ def is_trained(
 def describe_certificate(certificate: "Certificate") -> dict[str, Any]:
     """Give a certificate's row for the table; no lambda means always the largest scale."""
     return {
-        "alpha": certificate.alpha,
-        "delta": certificate.delta,
+        "certified": str(certificate.claim),
+        "alpha": certificate.claim.alpha,
+        "delta": certificate.claim.delta,
         "lambda": certificate.lam,
-        "regressions": certificate.risk,
+        "loss": certificate.risk,
         "tokens": certificate.tokens,
         "images": certificate.images,
     }
+
+
+def print_sentences(certificates: Sequence["Certificate"]) -> None:
+    """Print what each certificate says, in words."""
+    for certificate in certificates:
+        click.echo(f"{certificate.claim}: {certificate.sentence}")

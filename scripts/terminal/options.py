@@ -11,11 +11,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import click
 
 from scripts.terminal.outputs import OutputFile, OutputFolder, is_table
+
+if TYPE_CHECKING:
+    from predictor.policy.claims import Claim
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -200,22 +203,21 @@ def _read_pairs(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -
     return read_columns(pairs)
 
 
-class Level(click.ParamType[tuple[float, float]]):
-    """An option's value such as `0.02,0.1`: the bound alpha and the chance delta that it fails."""
+class CertifiedClaim(click.ParamType["Claim"]):
+    """An option's value such as `net:0.02,0.1`: a loss, its bound and the chance that it fails."""
 
-    name = "alpha,delta"
+    name = "claim"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
-        """Read the two numbers."""
+    ) -> "Claim":
+        """Read the claim."""
+        from predictor.policy.claims import Claim
+
         try:
-            alpha, delta = (float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"expected ALPHA,DELTA such as 0.02,0.1, got {value!r}", param, ctx)
-        if not (0 < alpha < 1 and 0 < delta < 1):  # nor are they NaN
-            self.fail(f"ALPHA and DELTA must lie between 0 and 1, got {value!r}", param, ctx)
-        return alpha, delta
+            return Claim.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 json_option = click.option(

@@ -16,6 +16,7 @@ from predictor.adaptive import AdaptiveM3
 from predictor.data import TrainData
 from predictor.policy.budgets import OperatingTable
 from predictor.policy.certificates import Certificate
+from predictor.policy.claims import Claim
 from predictor.policy.prices import Price, PriceList
 from predictor.training.train import TrainSettings, train_bundle
 
@@ -155,8 +156,9 @@ def test_a_certificate_prices_what_the_router_itself_believes(
     backbone, router, images, lam, expected
 ):
     # Raw, the last two questions are best at 1 token too; no lambda means always the largest.
-    facts = {"images": 200, "questions": 800, "split": "", "risk": 0.0, "tokens": 1.0}
-    proven = Certificate(0.02, 0.1, lam, lambdas=(), p_values=(), **facts)
+    facts = {"images": 200, "questions": 800, "split": "", "candidates": "", "most": None}
+    claim = Claim("regression", 0.02, 0.1)
+    proven = Certificate(claim, lam, **facts, p_values=(), risk=0.0, tokens=1.0)
     answers = AdaptiveM3(backbone, router).generate(images, QUESTIONS, lam=proven, max_new_tokens=1)
     assert scales_of(answers) == expected
     assert answers[1].probabilities[576] == 0.8

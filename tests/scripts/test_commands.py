@@ -121,28 +121,59 @@ def test_train_holds_a_share_back_without_a_calibration_split(run, tmp_path):
     assert "24 + 8 questions" in invoke("train", *outcomes, "--kind", "linear").stdout
 
 
-def test_a_certified_router_is_trained_verified_and_asked(run, tiny_model, tmp_path, runner):
-    out, table = tmp_path / "router", tmp_path / "t.json"
-    train = ("train", "--run", run, "--kind", "linear", "--out", out, "--certify", "0.4,0.3")
-    assert "alpha  delta" in invoke(*train, "--json", table).stdout
-    [row] = json.loads(table.read_text(encoding="utf-8"))["certified"]
+@pytest.fixture(scope="module")
+def certified(run, tmp_path_factory):
+    """A router with a certificate, and what `train` printed."""
+    out = tmp_path_factory.mktemp("certified") / "router"
+    claim = ("--certify", "0.4,0.3", "--json", out.parent / "t.json")
+    return out, invoke("train", "--run", run, "--kind", "linear", "--out", out, *claim).stdout
+
+
+SENTENCE = "With confidence 70 %, for images like those of the calibration split, at most 40 %"
+
+
+def test_a_certified_router_is_trained_and_verified(run, certified, tmp_path, runner):
+    out, output = certified
+    assert f"regression:0.4,0.3: {SENTENCE}" in output
+    [row] = json.loads((out.parent / "t.json").read_text(encoding="utf-8"))["certified"]
     assert (row["alpha"], row["delta"], row["images"]) == (0.4, 0.3, 8)
-    assert "not proven again" in invoke("verify", "--router", out).stdout
-    outcomes = ("--outcomes", run / "outcomes" / "calibration")
-    result = invoke("verify", "--router", out, *outcomes, "--json", table)
-    assert result.stdout.startswith("files whole, 1 certificates proven again\nalpha")
+    verify = ("verify", "--router", out)
+    assert "not proven again" in invoke(*verify).stdout
+    labels, table = run / "outcomes", tmp_path / "t.json"
+    verify = (*verify, "--outcomes", labels / "calibration")
+    output = invoke(*verify, "--json", table).stdout
+    assert output.startswith("files whole, 1 certificates proven again, where their lambdas come")
+    assert SENTENCE in output
     actual = json.loads(table.read_text(encoding="utf-8"))
-    assert actual == {"certified": [row], "proven_again": True}
+    assert actual == {"certified": [row], "proven_again": True, "candidates_proven": False}
+
+
+def test_verify_proves_where_the_lambdas_come_from(run, certified, runner):
+    verify, labels = ("verify", "--router", certified[0]), run / "outcomes"
+    train = ("--train-outcomes", labels / "router-train")
+    both = (*verify, "--outcomes", labels / "calibration")
+    output = invoke(*both, *train).stdout
+    assert "proven again, no lambda comes from the calibration split\n" in output
+    other = refuse(runner, *both, "--train-outcomes", labels / "test")
+    assert "give the folder that the router learnt from" in other
+    assert "need --outcomes" in refuse(runner, *verify, *train)
+    assert "give no more" in refuse(runner, *both, *train, "--split", "60/20/20")
+    other = ("--outcomes", labels / "test")
+    assert "was calibrated on" in refuse(runner, *verify, *other)
+
+
+def test_a_certified_router_is_asked(run, certified, tiny_model, runner):
     known = ("ask", "--image", run / "sources" / "test" / "0.png", "--model", tiny_model)
-    known = (*known, "--router", out, "what ?")
-    assert "P(correct)" in invoke(*known, "--certified", "0.4,0.3").stdout
+    known = (*known, "--router", certified[0], "what ?")
+    asked = invoke(*known, "--certified", "0.4,0.3").stdout
+    assert "P(correct)" in asked and f"certified  {SENTENCE}" in asked
     # Shares are at most 1, and nearly every one is below: this asks for the largest scale.
     strange = invoke(*known, "--budget", 1, "--outlier", 1).stdout
     assert ("unfamiliar" in strange) == ("scale      576 (" in strange)
+    assert "certified" not in strange
     assert "outlier share must lie in" in refuse(runner, *known, "--outlier", 2)
-    assert "certified at 0.4,0.3, not at" in refuse(runner, *known, "--certified", "0.1,0.3")
-    other = ("--outcomes", run / "outcomes" / "test")
-    assert "calibrated on" in refuse(runner, "verify", "--router", out, *other)
+    other = refuse(runner, *known, "--certified", "net:0.4,0.3")
+    assert "certified for regression:0.4,0.3, not for net:0.4,0.3" in other
 
 
 def test_verify_without_certificates_checks_the_files(run):
@@ -227,7 +258,7 @@ def test_report_refuses_a_router_of_other_outcomes(run, runner, tmp_path):
     ("command", "message"),
     [
         ("train --out r", "give --outcomes FOLDER, or --run FOLDER"),
-        ("train --run nowhere --certify 1", "expected ALPHA,DELTA such as 0.02,0.1, got '1'"),
+        ("train --run nowhere --certify 1", "expected [LOSS:]ALPHA,DELTA[,UNIT] such as"),
         ("train --run nowhere --certify nan,0.1", "must lie between 0 and 1, got 'nan,0.1'"),
         ("ask what --image x --certified 0.1,1", "must lie between 0 and 1, got '0.1,1'"),
         ("verify --router nowhere", "no router in nowhere"),

@@ -7,124 +7,190 @@ measure the risk. Beside them stands the cheapest lambda that is safe in truth, 
 know beforehand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, Results, TrainData
-from predictor.policy.certificates import certify, fixed_sequence, image_losses
-from predictor.policy.risk_tests import RiskTest, images_needed
+from predictor.policy.candidates import Candidates
+from predictor.policy.certificates import certify, choose_at, count_needed, fixed_sequence
+from predictor.policy.claims import ALL, Claim, Counting, Losses, count_most
 
-LEVELS = ((0.01, 0.05), (0.02, 0.1), (0.05, 0.05))
-"""Pairs of alpha and delta that a report shows."""
+CLAIMS = (
+    Claim("regression", 0.01, 0.05),
+    Claim("regression", 0.02, 0.1),
+    Claim("regression", 0.05, 0.05),
+    Claim("net", 0.01, 0.05),
+    Claim("net", 0.02, 0.05),
+    Claim("given-right", 0.05, 0.05),
+    Claim("regression", 0.1, 0.05, "family"),
+)
+"""What a report shows."""
 
 Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 
 
-def feasible_levels(data: TrainData, tested: int = 1) -> tuple[tuple[float, float], ...]:
-    """Pick those of `LEVELS` that a calibration split has enough images for.
+def feasible_claims(train: TrainData, calibration: TrainData, tested: int = 1) -> tuple[Claim, ...]:
+    """Pick those of `CLAIMS` that a calibration split has enough images for.
 
     Args:
-        data: the calibration split.
-        tested: routers among which one is picked on this split.
+        train: the training split.
+        calibration: the calibration split.
+        tested: routers among which one is picked on the calibration split.
     """
-    images = data.n_images
-    single = images == len(data)
-    return tuple(
-        (alpha, delta)
-        for alpha, delta in LEVELS
-        if images_needed(alpha, delta / tested, single) <= images
-    )
+    needed = _count_images(CLAIMS, calibration, count_most(train), tested)
+    return tuple(claim for claim, images in needed.items() if images <= calibration.n_images)
 
 
 def study_certificates(
     calibration: Split,
     test: Split,
-    lambdas: FloatArray,
-    levels: Sequence[tuple[float, float]] = LEVELS,
+    candidates: Candidates,
+    claims: Sequence[Claim] = CLAIMS,
     draws: int = 1000,
     tested: int = 1,
 ) -> Results:
-    """Measure certificates at several levels.
+    """Measure certificates of several claims.
 
     Args:
         calibration: the split that certifies.
         test: the split that is reported.
-        lambdas: rising lambdas, from neither split [m].
-        levels: pairs of alpha and delta.
+        candidates: what may be chosen.
+        claims: what is claimed.
         draws: calibration splits that are drawn, of either kind.
         tested: routers among which this one was picked on the calibration split.
 
     Returns:
-        Level to its measures; only `images` and `needed` where the images are too few.
+        Claim to its measures; only `images` and `needed` where the images are too few. Claims that
+        no number of images would prove are left out.
     """
     data = calibration[1]
-    images = data.n_images
-    known_losses, known_tokens = _measure_lambdas(calibration, lambdas)
-    losses, tokens = _measure_lambdas(test, lambdas)
-    risks = losses.mean(axis=1)  # [1 + m]
     section = {}
-    for alpha, delta in levels:
-        needed = images_needed(alpha, delta / tested, single=images == len(data))
-        level: Results = {"alpha": alpha, "delta": delta, "images": images, "needed": needed}
-        section[f"{alpha:g},{delta:g}"] = level
-        if images < needed:
+    for claim, needed in _count_images(claims, data, candidates.most, tested).items():
+        limit = None if claim.unit == "image" else candidates.most[ALL]
+        level: Results = {
+            "sentence": claim.sentence(limit),
+            "alpha": claim.alpha,
+            "delta": claim.delta,
+            "images": data.n_images,
+            "needed": needed,
+        }
+        section[str(claim)] = level
+        if needed > data.n_images:
             continue
-        certificate = certify(*calibration, lambdas, (alpha, delta), tested)
-        at = 0 if certificate.lam is None else 1 + lambdas.tolist().index(certificate.lam)
-        safe = tokens[risks <= alpha].min()
+        certificate = certify(*calibration, candidates, claim, tested)
+        at = 0 if certificate.lam is None else 1 + candidates.lambdas.index(certificate.lam)
+        counted = _Counted.of(claim, candidates, data)
+        known_losses, known_tokens = counted.measure(calibration)
+        losses, tokens = counted.measure(test)
+        risks = np.array([one.risk for one in losses])  # [1 + m]
+        safe = tokens[risks <= claim.alpha].min()
         level["lambda"] = certificate.lam
         level["risk"] = risks[at]
         level["tokens"] = tokens[at]
         level["safe_tokens"] = safe
         level["cost_ratio"] = tokens[at] / safe
-        risk_test = RiskTest(alpha, delta / tested, images, len(data))
-        level.update(
-            _draw_splits(
-                np.hstack((known_losses, losses)), (known_tokens + tokens) / 2, risk_test, draws
-            )
-        )
+        pooled = [known.join(new) for known, new in zip(known_losses, losses, strict=True)]
+        drawing = Drawing(claim, data.n_images, tested)
+        level.update(_draw_splits(pooled, (known_tokens + tokens) / 2, drawing, draws))
     return section
 
 
-def _measure_lambdas(split: Split, lambdas: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give losses of images [1 + m, i] and mean tokens [1 + m]: largest scale, then each lambda."""
-    measured = [image_losses(*split, lam) for lam in (None, *lambdas)]
-    losses, tokens = zip(*measured, strict=True)
-    return np.array(losses), np.array(tokens)
+def _count_images(
+    claims: Sequence[Claim], data: TrainData, most: Mapping[str, int], tested: int
+) -> dict[Claim, int]:
+    """Count the images that claims need; without those that no number of images would prove."""
+    needed = {}
+    for claim in claims:
+        # Such as a share of what the largest scale gets right, where it gets nothing right.
+        with suppress(ValueError):
+            needed[claim] = count_needed(claim, data, most, tested)[1]
+    return needed
 
 
-def _draw_splits(losses: FloatArray, tokens: FloatArray, test: RiskTest, draws: int) -> Results:
+@dataclass(frozen=True)
+class _Counted:
+    """A claim, the choices that may keep it, and the families that it is about."""
+
+    claim: Claim
+    candidates: Candidates
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, claim: Claim, candidates: Candidates, data: TrainData) -> "_Counted":
+        """Take the families of the calibration split, since a certificate is about no others."""
+        return cls(claim, candidates, Counting.of(claim, data, candidates.most).names)
+
+    def measure(self, split: Split) -> tuple[list[Losses], FloatArray]:
+        """Give losses and mean tokens [1 + m]: always the largest scale, then each candidate."""
+        probabilities, data = split
+        counting = Counting.of(self.claim, data, self.candidates.most, self.names)
+        tokens = np.asarray(data.tokens, np.float64)
+        choices = [
+            choose_at(probabilities, tokens, lam) for lam in (None, *self.candidates.lambdas)
+        ]
+        losses = [Losses.of(self.claim, counting, data.scores, chosen) for chosen in choices]
+        rows = np.arange(len(data))
+        return losses, np.array([tokens[rows, chosen].mean() for chosen in choices])
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is certified with splits that are drawn: a claim, from so many images.
+
+    Attributes:
+        claim: what is claimed.
+        images: images of a split.
+        tested: routers among which one was picked on the split.
+    """
+
+    claim: Claim
+    images: int
+    tested: int = 1
+
+    def certify(self, losses: Sequence[Losses], images: IntArray) -> int:
+        """Give the place of the last choice that images certify; 0, the largest scale, if none.
+
+        Args:
+            losses: losses of the choices on all images, the largest scale first.
+            images: numbers of the images that certify.
+        """
+        # The largest scale loses nothing; of the others as many passed as the number of the last.
+        drawn = (one.take(images) for one in losses[1:])
+        p_values = fixed_sequence(drawn, self.claim, self.tested)
+        return sum(p <= self.claim.delta / self.tested for p in p_values)
+
+
+def _draw_splits(
+    losses: Sequence[Losses], tokens: FloatArray, drawing: Drawing, draws: int
+) -> Results:
     """Certify on images drawn from all, whose mean risk is the truth, and on re-splits of all.
 
     Args:
-        losses: losses of the images of both splits [1 + m, i], as of `_measure_lambdas`.
+        losses: losses of the images of both splits, always the largest scale first [1 + m].
         tokens: mean tokens [1 + m].
-        test: the test of a certificate.
+        drawing: what is certified.
         draws: calibration splits, of either kind.
     """
-    risks = losses.mean(axis=1)  # [1 + m]
-    total = losses.shape[1]
+    alpha = drawing.claim.alpha
+    risks = np.array([one.risk for one in losses])
+    total = losses[0].lost.shape[-1]
     rng = np.random.default_rng(0)
-
-    def certified(images: IntArray) -> int:
-        """Give the row of the last lambda that the images certify; 0, largest scale, if none."""
-        # Row 0 is the largest scale, which loses nothing and needs no test.
-        p_values = fixed_sequence((of_lambda[images] for of_lambda in losses[1:]), test)
-        return sum(p <= test.delta for p in p_values)
-
     # With replacement: the images at hand stand for all there are.
-    drawn = np.array([certified(rng.integers(0, total, test.images)) for _ in range(draws)])
-    # The lambda that some images certify, on the images that are left.
+    drawn = np.array(
+        [drawing.certify(losses, rng.integers(0, total, drawing.images)) for _ in range(draws)]
+    )
+    # The candidate that some images certify, on the images that are left.
     violations = []
     for order in [rng.permutation(total) for _ in range(draws)]:
-        row = certified(order[: test.images])
-        # As many lambdas passed as the row's number; 0 is the largest scale.
-        violations.append(losses[row, order[test.images :]].mean() > test.alpha)
+        row = drawing.certify(losses, order[: drawing.images])
+        violations.append(losses[row].take(order[drawing.images :]).risk > alpha)
     return {
-        "drawn_violations": (risks[drawn] > test.alpha).mean(),
-        "drawn_cost_ratio": tokens[drawn].mean() / tokens[risks <= test.alpha].min(),
+        "drawn_violations": (risks[drawn] > alpha).mean(),
+        "drawn_cost_ratio": tokens[drawn].mean() / tokens[risks <= alpha].min(),
         "resplit_violations": np.mean(violations),
         "draws": draws,
     }

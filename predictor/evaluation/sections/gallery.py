@@ -11,7 +11,7 @@ import numpy as np
 
 from m3_backbone.serialization import short_hash
 from predictor.data import FloatArray, IntArray, NameArray, Results, TrainData
-from predictor.policy.budgets import choose
+from predictor.policy.prices import Price
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def gallery_rows(
     test: TrainData,
     texts: GalleryTexts,
     probabilities: FloatArray,
-    lam: float,
+    price: Price,
     rows: IntArray,
 ) -> list[Results]:
     """Make the `gallery` section of results.json, one dictionary per question.
@@ -62,7 +62,7 @@ def gallery_rows(
         test: the test split.
         texts: its words.
         probabilities: the router's P(correct) [n, s].
-        lam: price of a visual token that the scales are chosen with.
+        price: what the scales are chosen with, in visual tokens.
         rows: numbers of the questions to show.
 
     Raises:
@@ -71,8 +71,8 @@ def gallery_rows(
     shape = (len(test), len(test.scales))
     if np.shape(texts.answers) != shape or len(texts.questions) != len(test):
         raise ValueError(f"expected answers of shape {shape}, got {np.shape(texts.answers)}")
-    net = probabilities - lam * test.tokens  # [n, s], what the choice goes by
-    chosen = choose(probabilities, test.tokens, lam)  # [n]
+    net = probabilities - price.lam * test.tokens  # [n, s], what the choice goes by
+    chosen = price.choose(probabilities, test.tokens)  # [n]
     return [
         {
             "sample_id": str(test.sample_ids[row]),

@@ -68,19 +68,20 @@ def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData |
         outside: the split with unseen content, for which it does not, if there is one.
 
     Returns:
-        Alpha and delta to what `report_fallback` gives, by split.
+        Claim to what `report_fallback` gives, by split.
     """
     if bundle.gate is None:
         return {}
     section = {}
     for certificate in bundle.certificates:
-        alpha, delta = certificate.alpha, certificate.delta
-        level: Results = {"alpha": alpha, "delta": delta, "bound": 1.5 * alpha}
+        claim = certificate.claim
+        level: Results = {"alpha": claim.alpha, "delta": claim.delta, "bound": 1.5 * claim.alpha}
+        level["sentence"] = certificate.sentence
         for name, data in (("test", test), ("ood", outside)):
             if data is not None:
                 raw = bundle.predict_raw(data.coarse, data.question, data.extras)
                 level[name] = _compare(bundle.gate, data, certificate.choose(raw, data.tokens))
-        section[f"{alpha:g},{delta:g}"] = level
+        section[str(claim)] = level
     return section
 
 

@@ -43,9 +43,9 @@ def certificates(results: Results) -> list[Block]:
         return []
     draws = max(level.get("draws", 0) for level in results["certified"].values())
     text = (
-        "A certificate states with confidence 1 - delta that at most a share alpha of an image's "
-        "questions, averaged over images, is right at the largest scale and wrong as routed. The "
-        f"violation rate is counted over {draws} calibration splits that are drawn again."
+        "A certificate bounds a named loss, and holds for images like those of the calibration "
+        f"split. The violation rate is counted over {draws} calibration splits that are drawn "
+        "again."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -66,9 +66,9 @@ def _certified_table(results: Results) -> Table:
         images = f"needs {level['needed']} images, has {level['images']}"
         rows.append([Cell(_statement(level), images), *values])
     head = (
-        "certified regressions",
+        "certified",
         "mean tokens",
-        "regressions on the test split",
+        "loss on the test split",
         "tokens, cheapest safe threshold",
         "violation rate",
         "violation rate, re-split",
@@ -78,7 +78,11 @@ def _certified_table(results: Results) -> Table:
 
 
 def _statement(level: Results) -> str:
-    return f"at most {percent(level['alpha'], 0)}, confidence {percent(1 - level['delta'], 0)}"
+    if "sentence" in level:
+        return str(level["sentence"])
+    # Results of older versions: one loss, averaged over images.
+    least = percent(1 - level["delta"], 0)
+    return f"regressions of an image at most {percent(level['alpha'], 0)}, confidence {least}"
 
 
 def outside(results: Results) -> list[Block]:
@@ -153,7 +157,7 @@ def _safe_table(results: Results) -> Table:
                     ]
                 )
     head = (
-        "certified regressions",
+        "certified",
         "fell back",
         "regressions",
         "regressions allowed",

@@ -10,7 +10,9 @@ from m3_backbone.serialization import sha256, to_json
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import TrainData
 from predictor.features.feature_map import FeatureSettings
+from predictor.policy.candidates import check_candidates
 from predictor.policy.certificates import check_certificate
+from predictor.policy.claims import Claim
 from predictor.routers.boosted import BoostedSettings
 from predictor.routers.registry import ROUTERS
 from predictor.training.train import TrainSettings, train_bundle
@@ -246,20 +248,26 @@ def certified():
     """60 images: enough for a share of 0.1 at a chance of 0.1, and for 0.3."""
     boosted = BoostedSettings(trees=8, shared_trees=8, min_rows=10, threads=1)
     features = FeatureSettings(product_question=4)
-    levels = ((0.1, 0.1), (0.3, 0.1))
-    settings = TrainSettings("boosted", certify=levels, features=features, boosted=boosted)
+    claims = (Claim("regression", 0.1, 0.1), Claim("net", 0.3, 0.1, "image"))
+    settings = TrainSettings("boosted", certify=claims, features=features, boosted=boosted)
     return train_bundle(make_split(0), make_split(1), settings)
 
 
 def test_certificates_are_saved_and_can_be_proven_again(certified, tmp_path):
     loaded = RouterBundle.load(certified.save(tmp_path / "router"))
     assert loaded.certificates == certified.certificates
-    assert loaded.certificate(0.3, 0.1).lam >= loaded.certificate(0.1, 0.1).lam
+    assert loaded.candidates == certified.candidates
+    assert loaded.candidates.split == loaded.meta["train"]["fingerprint"]
+    loose, strict = Claim("net", 0.3, 0.1, "image"), Claim("regression", 0.1, 0.1)
+    assert loaded.certificate(loose).lam >= loaded.certificate(strict).lam
     calibration = make_split(1)
     raw = loaded.predict_raw(calibration.coarse, calibration.question)
     for certificate in loaded.certificates:
         assert certificate.split == loaded.meta["calibration"]["fingerprint"]
-        check_certificate(certificate, raw, calibration)
+        check_certificate(certificate, loaded.candidates, raw, calibration)
+    train = make_split(0)
+    own = loaded.predict_raw(train.coarse, train.question)
+    check_candidates(loaded.candidates, own, train, calibration)
 
 
 def test_raw_probabilities_become_calibrated_ones(certified):
@@ -276,10 +284,23 @@ def test_the_gate_is_saved(certified, tmp_path):
 
 
 def test_a_level_without_certificate_is_refused(bundle, certified):
-    with pytest.raises(ValueError, match=r"certified at 0.1,0.1 and 0.3,0.1, not at 0.2,0.1; run"):
-        certified.certificate(0.2, 0.1)
-    with pytest.raises(ValueError, match="certified at no level"):
-        bundle.certificate(0.2, 0.1)
+    known = "certified for regression:0.1,0.1 and net:0.3,0.1,image, not for net:0.2,0.1; run"
+    other = Claim("net", 0.2, 0.1)
+    with pytest.raises(ValueError, match=known):
+        certified.certificate(other)
+    with pytest.raises(ValueError, match="certified for nothing"):
+        bundle.certificate(other)
+    with pytest.raises(ValueError, match="train the router again: `m3scale train --certify net:0"):
+        dataclasses.replace(certified, candidates=None).certificate(other)
+
+
+def test_certificates_about_other_candidates_are_refused(certified, tmp_path):
+    [first, *_] = certified.certificates
+    mixed = dataclasses.replace(
+        certified, certificates=(dataclasses.replace(first, candidates="other"),)
+    )
+    with pytest.raises(ValueError, match="is about other candidates; train the router again"):
+        RouterBundle.load(mixed.save(tmp_path / "router"))
 
 
 @pytest.mark.parametrize("field", ["sha256", "kind", "scales", "meta", "feature_version"])

@@ -1,13 +1,15 @@
 from predictor.bundle.card import write_card
 from predictor.policy.budgets import OperatingTable
 from predictor.policy.certificates import Certificate
+from predictor.policy.claims import Claim
 
 POLICY = OperatingTable((1.0, 1e-3, 0.0), (1.0, 70.0, 576.0), (0.3, 0.6, 0.8))
 
 
 def test_the_card_names_facts_budgets_and_certificates():
     part = {"questions": 1571, "images": 200, "fingerprint": "f00"}
-    proven = Certificate(0.02, 0.1, 1e-4, 200, 1571, "f00", (0.0,), (0.05,), 0.0088, 214.3)
+    claim = Claim("net", 0.02, 0.1)
+    proven = Certificate(claim, 1e-4, 200, 1571, "f00", "f01", 12, (0.05,), 0.0088, 214.3)
     tried = [{"kind": "boosted", "ogc": 0.71249}, {"kind": "linear", "ogc": None}]
     meta = {"checkpoint": "abc", "train": part, "calibration": part, "candidates": tried}
     card = write_card("boosted", (1, 576), meta, POLICY, [proven])
@@ -20,7 +22,8 @@ def test_the_card_names_facts_budgets_and_certificates():
         # 576 / 8 = 72 buys the second row of the table, 576 / 16 = 36 only the first.
         "| 72 | 70.0 | 0.600 |",
         "| 36 | 1.0 | 0.300 |",
-        "| 0.02 | 0.1 | 214.3 | 0.0088 | 200 |",
+        "| `net:0.02,0.1` | 214.3 | 0.0088 | 200 |",
+        f"- `net:0.02,0.1`: {claim.sentence(12)}",
     ):
         assert line in card.splitlines()
 

@@ -12,6 +12,7 @@ from m3_backbone.serialization import sha256, to_json
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import TrainData
 from predictor.features.feature_map import FeatureSettings
+from predictor.policy.claims import Claim
 from predictor.routers.arrays import pack_arrays
 from predictor.routers.boosted import BoostedSettings
 from predictor.training.train import TrainSettings, train_bundle
@@ -45,10 +46,10 @@ def make_split(seed, n_images=40):
 def saved(request, tmp_path_factory):
     boosted = BoostedSettings(trees=4, shared_trees=4, min_rows=10)
     features = FeatureSettings(product_question=4)
-    levels = ((0.4, 0.3),)
+    claims = (Claim("regression", 0.4, 0.3),)
     method = "isotonic" if request.param == "linear" else "platt"
     settings = TrainSettings(
-        request.param, certify=levels, features=features, boosted=boosted, calibration=method
+        request.param, certify=claims, features=features, boosted=boosted, calibration=method
     )
     bundle = train_bundle(make_split(0), make_split(1), settings, {"checkpoint": "abc"})
     return bundle.save(tmp_path_factory.mktemp("saved") / "router")

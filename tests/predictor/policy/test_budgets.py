@@ -177,7 +177,7 @@ def test_the_cheapest_lambda_within_a_drop():
     assert table.lambda_for_drop(0.01) == 0.0
     assert table.lambda_for_drop(0.6) == 0.5
     above = OperatingTable((0.5,), (1.0,), (0.4,), "t", 0.9, 100)
-    assert above.lambda_for_drop(0.1) == 0.0
+    assert above.lambda_for_drop(0.1) is None
 
 
 def test_a_drop_that_the_split_cannot_tell_from_none_is_refused():

@@ -7,6 +7,7 @@ import pytest
 from predictor.data import TrainData
 from predictor.features.blocks import PICTURE, FeatureSettings
 from predictor.policy.budgets import choose, solve_lambda
+from predictor.policy.claims import Claim
 from predictor.routers.boosted import BoostedSettings
 from predictor.training.cross_validation import cross_choose, measure_gap
 from predictor.training.train import TrainSettings, train_bundle
@@ -154,7 +155,9 @@ def test_calibration_is_held_back_by_image_when_none_is_given(splits):
 
 def test_auto_keeps_what_wins_on_the_calibration_split(splits):
     train, calibration, test = splits
-    quick = replace(QUICK, boosted=replace(TREES, trees=5, shared_trees=5), certify=((0.3, 0.3),))
+    quick = replace(
+        QUICK, boosted=replace(TREES, trees=5, shared_trees=5), certify=(Claim("net", 0.3, 0.3),)
+    )
     actual = train_bundle(train, calibration, replace(quick, kind="auto"))
     table = actual.meta["candidates"]
     assert sorted(row["kind"] for row in table) == sorted(CANDIDATES)

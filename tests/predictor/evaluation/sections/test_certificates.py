@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 
 from predictor.data import TrainData
-from predictor.evaluation.sections.certificates import study_certificates
-from predictor.policy.certificates import certify, image_losses
+from predictor.evaluation.sections.certificates import (
+    CLAIMS,
+    feasible_claims,
+    study_certificates,
+)
+from predictor.policy.candidates import Candidates
+from predictor.policy.certificates import certify, choose_at
+from predictor.policy.claims import ALL, Claim
 
-LAMBDAS = np.array([0.0, 1e-3, 1e-2, 5e-2])
+LAMBDAS = (0.0, 1e-3, 1e-2, 5e-2)
+CANDIDATES = Candidates(LAMBDAS, "training", {ALL: 2})
+CLAIM = Claim("regression", 0.1, 0.1)
 
 
 def make_part(name, n_images, seed):
@@ -19,7 +27,7 @@ def make_part(name, n_images, seed):
     data = TrainData(
         sample_ids=np.array([f"{name}{k}" for k in range(n)]),
         image_ids=np.array([f"{name}{k // 2:04d}" for k in range(n)]),
-        groups=np.full(n, "g"),
+        groups=np.array(["even", "odd"] * n_images),
         coarse=np.zeros((n, 2, 1)),
         question=np.zeros((n, 1)),
         scores=np.column_stack([right, np.ones(n)]),
@@ -34,22 +42,55 @@ def parts():
     return make_part("c", 150, 0), make_part("t", 200, 1)
 
 
-def test_a_level_is_certified_and_measured_on_the_test_split(parts):
-    actual = study_certificates(*parts, LAMBDAS, [(0.1, 0.1)], draws=40)["0.1,0.1"]
-    expected = certify(*parts[0], LAMBDAS, (0.1, 0.1))
-    losses, tokens = image_losses(*parts[1], expected.lam)
-    assert (actual["lambda"], actual["risk"], actual["tokens"]) == (
-        expected.lam,
-        losses.mean(),
-        tokens,
-    )
-    every = [image_losses(*parts[1], lam) for lam in LAMBDAS]
-    assert actual["safe_tokens"] == min(spent for loss, spent in every if loss.mean() <= 0.1)
-    assert actual["cost_ratio"] == pytest.approx(tokens / actual["safe_tokens"])
+def measure(part, lam):
+    """Give the share of lost answers, the largest scale being always right, and mean tokens."""
+    probabilities, data = part
+    chosen = choose_at(probabilities, data.tokens, lam)
+    rows = np.arange(len(data))
+    return 1 - data.scores[rows, chosen].mean(), data.tokens[rows, chosen].mean()
+
+
+@pytest.mark.parametrize("loss", ["regression", "net", "given-right"])
+def test_a_claim_is_certified_and_measured_on_the_test_split(parts, loss):
+    claim = Claim(loss, 0.1, 0.1)
+    # Where the largest scale is always right all losses are the same; net is harder to prove.
+    [(name, actual)] = study_certificates(*parts, CANDIDATES, [claim], draws=40).items()
+    assert (name, actual["sentence"]) == (str(claim), claim.sentence(2))
+    expected = certify(*parts[0], CANDIDATES, claim)
+    risk, tokens = measure(parts[1], expected.lam)
+    assert actual["lambda"] == expected.lam
+    assert (actual["risk"], actual["tokens"]) == pytest.approx((risk, tokens))
+    every = [measure(parts[1], lam) for lam in (None, *LAMBDAS)]
+    safe = min(spent for lost, spent in every if lost <= 0.1)
+    assert actual["safe_tokens"] == pytest.approx(safe)
+    assert actual["cost_ratio"] == pytest.approx(tokens / safe)
     assert actual["drawn_violations"] <= 0.1 and actual["drawn_cost_ratio"] >= 1
     assert actual["resplit_violations"] <= 0.2 and actual["draws"] == 40
+    assert actual["needed"] <= 150 == actual["images"]
 
 
-def test_a_level_that_needs_more_images_is_only_named(parts):
-    actual = study_certificates(*parts, LAMBDAS, [(0.01, 0.05)])
-    assert actual == {"0.01,0.05": {"alpha": 0.01, "delta": 0.05, "images": 150, "needed": 314}}
+def test_families_are_measured_by_the_worst(parts):
+    claim = Claim("regression", 0.2, 0.1, "family")
+    [actual] = study_certificates(*parts, CANDIDATES, [claim], draws=5).values()
+    probabilities, data = parts[1]
+    each = [
+        measure((probabilities[rows], data.take(rows)), actual["lambda"])[0]
+        for rows in (np.arange(0, 400, 2), np.arange(1, 400, 2))
+    ]
+    assert actual["risk"] == pytest.approx(max(each))
+
+
+def test_a_claim_that_needs_more_images_is_only_named(parts):
+    claim = Claim("regression", 0.01, 0.05)
+    actual = study_certificates(*parts, CANDIDATES, [claim])
+    level = {"alpha": 0.01, "delta": 0.05, "images": 150, "needed": 314}
+    assert actual == {"regression:0.01,0.05": {"sentence": claim.sentence(2), **level}}
+
+
+def test_claims_that_the_images_suffice_for(parts):
+    actual = feasible_claims(parts[1][1], parts[0][1])
+    assert set(actual) < set(CLAIMS)
+    assert Claim("regression", 0.05, 0.05) in actual
+    assert Claim("regression", 0.01, 0.05) not in actual
+    # Tested at a quarter of delta it takes more.
+    assert len(feasible_claims(parts[1][1], parts[0][1], tested=40)) < len(actual)

@@ -5,6 +5,7 @@ import pytest
 
 from predictor.data import TrainData
 from predictor.evaluation.sections.gallery import GalleryTexts, draw_rows, file_name, gallery_rows
+from predictor.policy.prices import Price
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_rows_are_seeded_and_all_shown_where_asked_for(split):
 def test_a_row_holds_every_scale(split, texts):
     probabilities = np.tile([0.25, 0.75], (6, 1))
     # 0.25 - 1/64 against 0.75 - 9/64
-    actual = gallery_rows(split, texts, probabilities, 1 / 64, np.array([1]))
+    actual = gallery_rows(split, texts, probabilities, Price(1 / 64), np.array([1]))
     assert actual == [
         {
             "sample_id": "s1",
@@ -70,4 +71,4 @@ def test_file_names_are_plain_and_differ():
 def test_words_that_do_not_fit_are_refused(split, texts):
     wrong = GalleryTexts(texts.questions, texts.references, texts.answers[:, :1])
     with pytest.raises(ValueError, match=r"answers of shape \(6, 2\), got \(6, 1\)"):
-        gallery_rows(split, wrong, np.zeros((6, 2)), 0.0, np.array([0]))
+        gallery_rows(split, wrong, np.zeros((6, 2)), Price(0.0), np.array([0]))

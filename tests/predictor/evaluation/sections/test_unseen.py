@@ -4,6 +4,7 @@ import numpy as np
 
 from predictor.data import TrainData
 from predictor.evaluation.sections.unseen import report_fallback
+from predictor.policy.prices import Price
 
 
 class Gate:
@@ -25,7 +26,7 @@ def test_fallback_by_hand():
     bundle = SimpleNamespace(
         gate=Gate(),
         predict_proba=lambda *_: np.full((2, 2), 0.5),
-        lambda_for_budget=lambda budget: 0.1,
+        price=lambda budget: Price(0.1),
     )
     actual = report_fallback(bundle, data, 1.0)
     assert actual["without"] == {"tokens": 1, "accuracy": 0.5, "regression_rate": 0.5}
