@@ -6,8 +6,8 @@ this before anything is set aside for a test. No figure of a report comes from h
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray, NameArray, TrainData, image_folds
-from predictor.policy.budgets import OperatingTable, choose, operating_table
+from predictor.data import FloatArray, IntArray, TrainData, image_folds
+from predictor.policy.budgets import choose, operating_table
 from predictor.routing_metrics.gap import fixed_points, hull_at
 from predictor.training.train import TrainSettings, train_bundle
 
@@ -41,51 +41,20 @@ def cross_predict(
     return probabilities
 
 
-def choose_for_gain(
-    probabilities: FloatArray,
-    scores: FloatArray,
-    tokens: FloatArray,
-    image_ids: NameArray,
-    folds: int = FOLDS,
-) -> IntArray:
-    """Choose a scale for every question, at the lambda that gains most on other images.
+def choose_for_gain(probabilities: FloatArray, tokens: FloatArray) -> IntArray:
+    """Choose a scale for every question, at the lambda that promises most over fixed scales.
+
+    What is promised is by the probabilities themselves, so that no outcome has a say in what is
+    then scored on it; nor are the costs of the choices spread, as those of a lambda per fold are.
 
     Args:
-        probabilities: P(correct), predicted without the question's image [n, s].
-        scores: scores [n, s].
+        probabilities: P(correct) [n, s].
         tokens: visual tokens [n, s].
-        image_ids: image of each question [n].
-        folds: image folds, fewer where there are fewer images.
 
     Returns:
         Index of the chosen scale [n].
-
-    Raises:
-        ValueError: if there are fewer than two images.
     """
-    count = min(folds, len(np.unique(np.asarray(image_ids).astype(str))))
-    if count < 2:
-        raise ValueError(f"choosing on other images needs at least 2 images, got {count}")
-    fold = image_folds(image_ids, count, np.random.default_rng(0))
-    chosen: IntArray = np.empty(len(scores), np.int64)
-    for held in range(count):
-        out, rest = fold == held, fold != held
-        table = operating_table(probabilities[rest], tokens[rest], scores[rest], POINTS)
-        lam = most_gaining(table, scores[rest], tokens[rest])
-        chosen[out] = choose(probabilities[out], tokens[out], lam)
-    return chosen
-
-
-def most_gaining(table: OperatingTable, scores: FloatArray, tokens: FloatArray) -> float:
-    """Find the lambda at which choices gain most over mixing fixed scales.
-
-    Args:
-        table: what each lambda did on a split.
-        scores: the split's scores [n, s].
-        tokens: its visual tokens [n, s].
-
-    Returns:
-        Lambda, the largest of equals.
-    """
-    gains = table.accuracies - hull_at(*fixed_points(scores, tokens), np.array(table.costs))
-    return table.lambdas[int(gains.argmax())]
+    table = operating_table(probabilities, tokens, probabilities, POINTS)
+    hull = hull_at(*fixed_points(probabilities, tokens), np.array(table.costs))
+    best = int((np.array(table.accuracies) - hull).argmax())
+    return choose(probabilities, tokens, table.lambdas[best])

@@ -163,7 +163,7 @@ def _audit_rows(
     scores, tokens, images = table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]
     chosen = None
     if predicted is not None and len(np.unique(images)) >= FEWEST:
-        chosen = choose_for_gain(predicted[rows], scores, tokens, images)
+        chosen = choose_for_gain(predicted[rows], tokens)
     readable = table.parse_ok[rows].mean(axis=0)  # [s]
     rates = guesses[rows]  # NaN where options are unknown
     known = not np.isnan(rates).any()

@@ -307,7 +307,7 @@ def run_report(
     if inputs.profile is not None and "ms" in results["costs"]:
         results["costs"]["ms"]["note"] = read_note(inputs.profile)
     budget = settings.evaluation.headline
-    results["ladder"] = judge_router(bundle, calibration, test)
+    results["ladder"] = judge_router(bundle, test)
     results["attainable"] = bound_gaps(bundle, test, settings.evaluation.targets)
     results["gallery"], images = make_gallery(splits["test"], inputs.reported, bundle, budget)
     results["meta"].update(

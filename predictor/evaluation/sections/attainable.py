@@ -1,7 +1,7 @@
 """Whether routing pays, and how much of the oracle is luck: sections `ladder` and `attainable`.
 
-The saved router is judged at the operating point that gained most on the calibration split, so that
-no budget is picked on the test split, nor one that happens to be a bad one for the ladder.
+The saved router is judged at the operating point at which its own probabilities promise the most,
+so that no outcome of the test split has a say in it, and no budget that happens to be a bad one.
 """
 
 from collections.abc import Sequence
@@ -11,26 +11,23 @@ import numpy as np
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import Results, TrainData
 from predictor.evaluation.sweeps import route
-from predictor.policy.budgets import choose
 from predictor.routing_metrics.ceiling import measure_luck
 from predictor.routing_metrics.headroom import measure_headroom
-from predictor.training.cross_routing import most_gaining
+from predictor.training.cross_routing import choose_for_gain
 
 
-def judge_router(bundle: RouterBundle, calibration: TrainData, test: TrainData) -> Results:
+def judge_router(bundle: RouterBundle, test: TrainData) -> Results:
     """Judge whether routing pays.
 
     Args:
         bundle: the router.
-        calibration: the split that its operating table comes from.
         test: rows to report.
 
     Returns:
         What `measure_headroom` gives.
     """
-    lam = most_gaining(bundle.policy, calibration.scores, calibration.tokens)
     probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
-    chosen = choose(probabilities, test.tokens, lam)
+    chosen = choose_for_gain(probabilities, test.tokens)
     return measure_headroom(test.scores, test.tokens, test.image_ids, chosen)
 
 
