@@ -7,9 +7,9 @@ above the ceiling but for chance. A table without repeats bounds what is attaina
 what the classes of `luck.py` allow, and at most the oracle.
 
 Bias of the ceiling, from simulations (`python -m scripts.benchmarks.audit`): for outcomes that
-flip with 5 or 10 % it is about 0.015 too high with two repeats, at most 0.03, and right to 0.01 from
-three on; where probabilities are of every size it is too low, by up to 0.08 with two repeats and
-0.05 with five.
+flip with 5 or 10 % it is about 0.015 too high with two repeats, at most 0.03, and right to 0.01
+from three on; where probabilities are of every size it is too low, by up to 0.08 with two repeats
+and 0.05 with five.
 """
 
 from typing import Final
