@@ -219,7 +219,8 @@ def test_report_writes_page_and_results(run, tmp_path):
     result = invoke("report", "--run", run, "--seeds", 1, "--json", tmp_path / "r.json")
     lines = result.stdout.splitlines()
     assert lines[-1] == f"{'report':<24}{run / 'report' / 'index.html'}"
-    assert lines[-5].startswith("OGC at 72 tokens")
+    # Eight images do not show that routing pays, so there may be no gap closed to print.
+    assert any(line.startswith("tokens to parity") for line in lines[-6:])
     results = json.loads((run / "report" / "results.json").read_text(encoding="utf-8"))
     assert results == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     meta = results["meta"]

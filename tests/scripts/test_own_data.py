@@ -180,7 +180,7 @@ def test_a_run_with_one_folder_asks_for_the_split(made):
         ("report --outcomes a --router b", "--outcomes needs --split"),
         ("report --split 60/20/20 --test a --router b", "leave --test out"),
         ("ablate --split 60/20/20 --outcomes nowhere --calibration b", "leave --calibration out"),
-        ("verify --router a --split 60/20/20", "--split needs --outcomes"),
+        ("verify --router a --split 60/20/20", "--split and --train-outcomes need --outcomes"),
         ("demo --split 60/20/20", "--split needs --source"),
         ("demo --source a.jsonl --test-images 9", "--test-images is for the built-in benchmark"),
     ],
