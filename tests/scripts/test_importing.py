@@ -83,4 +83,4 @@ def test_what_unknown_images_cost_is_said_by_every_command(runner, tmp_path):
     known = import_outcomes([row | {"image_id": "i"} for row in rows], tmp_path / "known", "x")
     for command in ("audit", "oracle"):
         result = runner.invoke(main, [command, "--outcomes", str(known)])
-        assert "unknown" not in result.output
+        assert "Image unknown" not in result.output
