@@ -7,6 +7,7 @@
 #   make kills     every command that writes, killed and starved of disk at every moment
 #   make test-ray  the tests of Ray, in an environment of its own: some 20 minutes
 #   make test-vllm the tests of vLLM, on a CPU in an environment of its own: 6 GB, some 20 minutes
+#   make docs      the pages of docs/ as a site, in site/
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
 # Part of the tests:             make test TESTS='tests/labels tests/predictor'
@@ -27,10 +28,10 @@ $(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.t
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check fuzz kills test-ray test-vllm mini clean
+.PHONY: help install demo study test lint check fuzz kills test-ray test-vllm docs mini clean
 
 help:
-	@sed -n '2,11s/^# \{0,1\}//p' Makefile
+	@sed -n '2,12s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -129,6 +130,11 @@ mini: $(STAMP)
 	  --batch 4 --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
 	$(LADDER) --model runs/mini/last --json runs/mini/last.json
 
+# The pages of docs/ as a site, in site/; a link that leads nowhere is an error.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
+
 clean:
-	rm -rf .venv .venv-lowest .venv-newest .venv-ray .venv-vllm build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf site .venv .venv-lowest .venv-newest .venv-ray .venv-vllm build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

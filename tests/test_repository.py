@@ -1,6 +1,7 @@
-"""The rules of the house that a tool cannot check: layers, lengths, formats, README's tree."""
+"""The rules of the house that a tool cannot check: layers, lengths, formats, the tree."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -262,12 +263,12 @@ def test_tests_lie_where_their_sources_lie():
 
 
 def read_tree():
-    """The paths of README's tree: folders end in a slash, two spaces a level, a job after each."""
-    block = (ROOT / "README.md").read_text(encoding="utf-8").split("## The tree")[1].split("```")[1]
+    """The paths of the tree of the architecture: folders end in a slash, a job after each."""
+    block = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("```")[1]
     paths, folders = [], []
     for line in block.strip("\n").splitlines():
         entry, _, job = line.strip().partition(" ")
-        assert job.strip(), f"README's tree says nothing about {entry}"
+        assert job.strip(), f"the tree says nothing about {entry}"
         level = (len(line) - len(line.lstrip(" "))) // 2
         folders = [*folders[:level], entry]
         paths.append("".join(folders))
@@ -283,13 +284,13 @@ def list_files():
     return [path for path in listed.stdout.splitlines() if (ROOT / path).is_file()]
 
 
-def test_readme_tree_lists_only_what_is_there():
+def test_the_tree_lists_only_what_is_there():
     tree = read_tree()
     assert len(tree) == len(set(tree))
     assert not [path for path in tree if not list(ROOT.glob(path))]
 
 
-def test_readme_tree_lists_all_that_is_there():
+def test_the_tree_lists_all_that_is_there():
     tree = read_tree()
     # A folder that is not broken down in the tree stands for everything in it.
     whole = [
@@ -303,4 +304,21 @@ def test_readme_tree_lists_all_that_is_there():
         for path in list_files()
         if path not in listed and not any(path.startswith(folder) for folder in whole)
     ]
-    assert not missing, f"README's tree leaves out {missing}"
+    assert not missing, f"the tree leaves out {missing}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_what_is_there(page):
+    """Of pages outside docs/, whose links `make docs` checks."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]*)\)", text) if "://" not in link]
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path
+        assert target.is_file() or target.is_dir(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {
+                re.sub(r"[^a-z0-9 -]", "", t.lower()).replace(" ", "-") for t in titles
+            }

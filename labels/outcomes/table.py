@@ -43,7 +43,7 @@ class OutcomeTable:
         image_ids: content hash of each sample's image [n].
         groups: family or dataset of each sample [n].
         scales: visual tokens, ascending; the columns of the arrays below.
-        scores: what each answer is worth, in [0, 1] [n, s].
+        scores: what each answer is worth, from 0 to 1 [n, s].
         parse_ok: whether each answer could be read [n, s].
         visual_tokens: visual tokens that were really used [n, s].
         flops: cost of each answer, vision included [n, s].
