@@ -51,6 +51,8 @@ ALLOWED = {
     "labels": {"labels", *(f"m3_backbone.{name}" for name in GROUND)},
     "predictor": {"predictor", "labels.oracle", *(f"m3_backbone.{name}" for name in GROUND)},
     "predictor/adaptive.py": {"m3_backbone.backbone"},
+    # Settings alone, without torch.
+    "predictor/requests/request.py": {"m3_backbone.inference.sampling"},
     "scripts": set(PACKAGES),
 }
 
@@ -75,8 +77,8 @@ FLOORS = {
         {"routers", "routing_metrics"},
         {"features", "policy", "report"},
         {"bundle"},
-        {"training", "adaptive"},
-        {"evaluation"},
+        {"training", "requests"},
+        {"evaluation", "adaptive"},
     ),
     "scripts": (
         {"terminal"},

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from m3_backbone.backbone import M3Backbone
     from predictor.adaptive import AdaptiveM3
-    from predictor.bundle.bundle import RouterBundle
-    from predictor.policy.budgets import OperatingPoint
+    from predictor.requests.knobs import Knob
 
 BUDGET = 72  # visual tokens per question: one eighth of the most
 FRAMES = 8
@@ -131,17 +130,14 @@ class AskSettings:
         if self.unit != "tokens" and self.budget is None:
             raise ValueError("--unit goes with --budget: say how many")
 
-    def operating_point(self, router: "RouterBundle") -> "OperatingPoint":
-        """Find the operating point that `AdaptiveM3.generate` takes as `lam`."""
-        from predictor.policy.prices import Price
+    def knob(self) -> "Knob":
+        """Give the operating point as a request has it."""
+        from predictor.requests.knobs import Knob
 
-        if self.certified is not None:
-            return router.certificate(self.certified)
-        if self.drop is not None:
-            return router.price_for_drop(self.drop)
-        if self.lam is not None:
-            return Price(self.lam)
-        return router.price(BUDGET if self.budget is None else self.budget, self.unit)
+        given = {name: getattr(self, name) for name in ("drop", "certified", "lam", "scale")}
+        if not any(value is not None for value in given.values()):
+            return Knob(budget=BUDGET if self.budget is None else self.budget, unit=self.unit)
+        return Knob(**given)
 
 
 def ask_files(
@@ -232,7 +228,7 @@ def ask_router(
     """
     from predictor.policy.certificates import Certificate
 
-    point = settings.operating_point(adaptive.router)
+    point = settings.knob().operating_point(adaptive.router)
     certified = {"certified": point.sentence} if isinstance(point, Certificate) else {}
     answers = adaptive.generate(
         # The same list each time: every question is about all images.

@@ -1,0 +1,88 @@
+"""How an answer is generated: how long, how random, where it ends, and what is told of it.
+
+Settings alone: they are checked without torch, before any work.
+"""
+
+from dataclasses import dataclass
+
+from m3_backbone.serialization import show
+
+HOTTEST = 2.0
+"""Highest temperature; above it there is little left of a model."""
+
+LEAST_TOP_P = 1e-9
+"""Above 0, as at 0 no token would be left; the most probable one always is."""
+
+MOST_STOPS, LONGEST_STOP = 4, 256
+"""Texts that end an answer, and the characters of one."""
+
+MOST_TOP_LOGPROBS = 20
+
+SEEDS = 2**63
+"""Seeds are whole numbers of 64 bits with a sign."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is generated.
+
+    Attributes:
+        max_new_tokens: most tokens of the answer.
+        temperature: what the logits are divided by; 0 takes the most probable token each time.
+        top_p: only the most probable tokens that make up this share of the probability are drawn.
+        seed: with a temperature, the same seed gives the same answer, whatever is answered beside
+            it; None draws another each time.
+        stop: texts that end the answer, which is cut in front of the first one.
+        top_logprobs: tell the log-probability of each token, and those of so many of the most
+            probable ones in its place; None tells none.
+    """
+
+    max_new_tokens: int = 16
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range with a ValueError; `stop` may be one text, or a list."""
+        _check_whole("max_new_tokens", self.max_new_tokens, 1, None)
+        _check_number("temperature", self.temperature, 0, HOTTEST)
+        _check_number("top_p", self.top_p, LEAST_TOP_P, 1)
+        if self.seed is not None:
+            _check_whole("seed", self.seed, -SEEDS, SEEDS - 1)
+        if self.top_logprobs is not None:
+            _check_whole("top_logprobs", self.top_logprobs, 0, MOST_TOP_LOGPROBS)
+        object.__setattr__(self, "stop", _check_stops(self.stop))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the most probable tokens and their end is asked for."""
+        return self.temperature == 0 and not self.stop and self.top_logprobs is None
+
+
+def _check_whole(name: str, value: object, low: int, high: int | None) -> None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if low <= value and (high is None or value <= high):
+            return
+    wanted = f"at least {low}" if high is None else f"a whole number from {low} to {high}"
+    raise ValueError(f"{name} must be {wanted}, got {show(value)}")
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if low <= value <= high:  # not so for NaN
+            return
+    raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {show(value)}")
+
+
+def _check_stops(stop: object) -> tuple[str, ...]:
+    texts = [stop] if isinstance(stop, str) else stop
+    if not isinstance(texts, list | tuple) or len(texts) > MOST_STOPS:
+        raise ValueError(f"stop must be at most {MOST_STOPS} texts, got {show(stop)}")
+    for text in texts:
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_STOP:
+            raise ValueError(
+                f"each stop must be a text of 1 to {LONGEST_STOP} characters, got {show(text)}"
+            )
+    return tuple(texts)

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from m3_backbone.inference.sampling import Sampling
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from predictor.requests.turns import Turn
+
+PIXELS = np.full((20, 30, 3), 128, np.uint8)
+KNOB = Knob(budget=72)
+SHOWN, ASKED = Turn("user", "what?", (PIXELS,)), Turn("user", "and there?", (PIXELS, PIXELS))
+SAID, TOLD, UNSEEN = Turn("assistant", "red"), Turn("system", "be brief"), Turn("user", "why?")
+
+
+def test_one_question_about_one_image_or_several():
+    one = Request.about(PIXELS, "what?", KNOB)
+    assert (one.question, len(one.pictures), one.system) == ("what?", 1, None)
+    assert one.sampling == Sampling()
+    assert len(Request.about([PIXELS, PIXELS], "what?", KNOB, Sampling(3)).pictures) == 2
+
+
+def test_a_conversation_keeps_its_images_in_order():
+    chat = Request([TOLD, SHOWN, SAID, ASKED], KNOB)
+    assert chat.system == "be brief"
+    assert chat.question == "and there?"
+    assert chat.pictures == [*SHOWN.pictures, *ASKED.pictures]
+    assert isinstance(chat.turns, tuple)
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [(), (TOLD,), (SAID, SHOWN), (SHOWN, SAID), (SHOWN, UNSEEN), (SHOWN, SAID, TOLD, UNSEEN)],
+    ids=lambda turns: "-".join(turn.role for turn in turns),
+)
+def test_turns_in_another_order_are_refused(turns):
+    got = ", ".join(turn.role for turn in turns) or "no turn"
+    with pytest.raises(ValueError, match=f"^a conversation is maybe a system turn, .* got {got}$"):
+        Request(turns, KNOB)
+
+
+def test_without_an_image_there_is_nothing_to_choose():
+    with pytest.raises(ValueError, match="a request needs at least one image"):
+        Request((UNSEEN,), KNOB)
+    with pytest.raises(ValueError, match="a request needs at least one image"):
+        Request.about([], "what?", KNOB)
+
+
+def test_parts_of_another_type_are_refused():
+    with pytest.raises(ValueError, match="turns must be a list of Turn"):
+        Request("what?", KNOB)
+    with pytest.raises(ValueError, match="knob must be a Knob"):
+        Request((SHOWN,), 72)
+    with pytest.raises(ValueError, match="sampling must be a Sampling"):
+        Request((SHOWN,), KNOB, None)
