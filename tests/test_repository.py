@@ -84,6 +84,7 @@ FLOORS = {
         {"terminal"},
         {"finetuning"},
         {"stages"},
+        {"serving"},
         {*COMMANDS, "benchmarks"},
         {"cli"},
         {"fuzzing"},

@@ -41,6 +41,7 @@ class SavedTable:
     dearest: float | None = None
     questions: Annotated[int, Ge(0)] = 0
     paying: Annotated[int, Ge(1)] | None = None
+    shares: tuple[tuple[Amount, ...], ...] = ()
 
 
 class OperatingPoint(ABC):
@@ -236,6 +237,8 @@ class OperatingTable:
         questions: questions that were averaged over; 0 in tables that do not know it.
         paying: scales, from the cheapest, that spending is shown to pay for, and that the table is
             about; None for all.
+        shares: share of questions that each lambda sends to each scale, of `paying` ones [m, s];
+            empty in tables that do not know it.
     """
 
     lambdas: tuple[float, ...]
@@ -245,6 +248,7 @@ class OperatingTable:
     largest_accuracy: float | None = None
     questions: int = 0
     paying: int | None = None
+    shares: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         m = len(self.lambdas)
@@ -255,6 +259,18 @@ class OperatingTable:
         # Means of the same rows may differ by rounding.
         if np.any(np.diff(self.costs) < -1e-9 * max(self.costs)):
             raise ValueError("costs must rise")
+        if self.shares and len(self.shares) != m:
+            raise ValueError("shares must be one row for each lambda")
+
+    def shares_at(self, lam: float) -> tuple[float, ...]:
+        """Give the share of calibration questions at each scale [s]; empty if it is not known.
+
+        Args:
+            lam: price of a unit; of the table's the nearest one counts.
+        """
+        if not self.shares:
+            return ()
+        return self.shares[int(np.abs(np.array(self.lambdas) - lam).argmin())]
 
     def lambda_for_budget(self, budget: float) -> float:
         """Find the smallest recorded lambda whose mean cost stayed within a budget.
@@ -298,6 +314,7 @@ class OperatingTable:
         record = {name: value for name, value in asdict(self).items() if name != "largest_accuracy"}
         for name in ("lambdas", "costs", "accuracies"):
             record[name] = list(record[name])
+        record["shares"] = [list(row) for row in self.shares]
         return {**record, "dearest": self.largest_accuracy}
 
     @classmethod
@@ -316,6 +333,7 @@ class OperatingTable:
             saved.dearest,
             saved.questions,
             saved.paying,
+            saved.shares,
         )
 
 
@@ -357,4 +375,9 @@ def operating_table(
         largest_accuracy=largest,
         questions=len(y),
         paying=paying,
+        # Six digits tell a million questions apart.
+        shares=tuple(
+            tuple(np.round(np.bincount(pick, minlength=p.shape[1]) / len(p), 6).tolist())
+            for pick in picks
+        ),
     )

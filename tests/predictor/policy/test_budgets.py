@@ -127,6 +127,15 @@ def test_operating_table_records_cost_and_accuracy():
     assert table.costs == (1.0, 5.0, 9.0)
     assert table.accuracies == (0.5, 1.0, 0.5)
     assert table.lambdas[-1] == 0.0
+    assert table.shares == ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
+    assert table.shares_at(table.lambdas[1]) == table.shares_at(0.99 * table.lambdas[1])
+    assert table.shares_at(table.lambdas[1]) == (0.5, 0.5)
+    assert OperatingTable.from_dict(table.to_dict()) == table
+
+
+def test_an_old_table_knows_no_shares(table):
+    record = {name: value for name, value in table.to_dict().items() if name != "shares"}
+    assert OperatingTable.from_dict(record).shares_at(0.1) == ()
 
 
 def test_operating_table_needs_scores_of_the_same_shape():
@@ -164,6 +173,11 @@ def test_table_refuses_another_record(record):
 def test_table_columns_must_be_of_one_length(columns):
     with pytest.raises(ValueError, match="must be of one length"):
         OperatingTable(*columns)
+
+
+def test_table_shares_are_one_row_for_each_lambda():
+    with pytest.raises(ValueError, match="shares must be one row for each lambda"):
+        OperatingTable((0.0,), (1.0,), (0.5,), shares=((1.0,), (1.0,)))
 
 
 def test_table_lambdas_must_fall():

@@ -1,0 +1,91 @@
+"""From the body of a request to what `AdaptiveM3` is asked."""
+
+from m3_backbone.inference.sampling import Sampling
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from predictor.requests.turns import Role, Turn
+from scripts.serving.pictures import Pictures
+from scripts.serving.refusals import Refusal
+from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
+
+MOST_CHARACTERS = 400_000
+"""Text of a conversation; more has no place in any model, and takes long to cut into tokens."""
+
+
+class Conversations:
+    """Makes requests of bodies.
+
+    Attributes:
+        default: the operating point of requests that name none.
+    """
+
+    def __init__(
+        self, pictures: Pictures, default: Knob, most_images: int, most_new_tokens: int
+    ) -> None:
+        """Set the bounds.
+
+        Args:
+            pictures: opens the images.
+            default: the operating point of requests that name none.
+            most_images: most images of a conversation.
+            most_new_tokens: longest answer, and that of requests which name none.
+        """
+        self.default = default
+        self._pictures = pictures
+        self._most_images = most_images
+        self._most_new_tokens = most_new_tokens
+
+    async def read(self, body: ChatRequest) -> Request:
+        """Make a request; cheap checks come first, images last.
+
+        Args:
+            body: what the client sent.
+
+        Raises:
+            Refusal: if it is beyond a bound, or cannot be understood.
+        """
+        parts = [part for message in body.messages for part in message.content]
+        images = sum(isinstance(part, ImagePart) for part in parts)
+        if images > self._most_images:
+            raise Refusal(
+                400, f"got {images} images, {self._most_images} is most", None, "messages"
+            )
+        letters = sum(len(part.text) for part in parts if isinstance(part, TextPart))
+        if letters > MOST_CHARACTERS:
+            raise Refusal(400, f"the text has {letters} letters, {MOST_CHARACTERS} is most")
+        try:
+            knob = self.default if body.m3scale is None else read_knob(body.m3scale)
+            sampling = self._read_sampling(body)
+            turns = [await self._open(n, one) for n, one in enumerate(body.messages)]
+            return Request(tuple(turns), knob, sampling)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+
+    def _read_sampling(self, body: ChatRequest) -> Sampling:
+        asked = body.most_tokens
+        if asked is not None and asked > self._most_new_tokens:
+            raise ValueError(f"an answer may have {self._most_new_tokens} tokens, got {asked}")
+        return Sampling(
+            max_new_tokens=self._most_new_tokens if asked is None else asked,
+            temperature=body.temperature or 0.0,
+            top_p=1.0 if body.top_p is None else body.top_p,
+            seed=body.seed,
+            stop=tuple(body.stop or ()),
+            top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        )
+
+    async def _open(self, number: int, message: Message) -> Turn:
+        role: Role = "system" if message.role == "developer" else message.role
+        texts, pictures = [], []
+        for place, part in enumerate(message.content):
+            if isinstance(part, TextPart):
+                texts.append(part.text)
+            else:
+                name = f"messages.{number}.content.{place}.image_url"
+                pictures.append(await self._pictures.open(part.image_url.url, name))
+        return Turn(role, "\n".join(texts), tuple(pictures))
+
+
+def read_knob(asked: AskedKnob) -> Knob:
+    """Read the operating point of a request; what cannot be one raises the ValueError of `Knob`."""
+    return Knob(asked.budget, asked.unit, asked.drop, asked.certified, asked.lam, asked.scale)

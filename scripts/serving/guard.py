@@ -1,0 +1,129 @@
+"""What every request meets before anything of it is read: token, place, size and time."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scripts.serving.places import Places
+from scripts.serving.refusals import LEFT, Refusal
+
+OPEN = ("/healthz", "/readyz")
+"""Paths for whoever watches the process; they need no token."""
+
+BODY_SECONDS = 30.0
+"""Longest time for a body to arrive; a place is taken meanwhile."""
+
+
+class Guard:
+    """Middleware that lets in what may come in, and gives each chat request a place."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        places: Places,
+        most_bytes: int,
+        count: Callable[[int], None],
+        token: str | None = None,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        """Stand in front of an application.
+
+        Args:
+            app: the application.
+            places: one is kept for the whole time of a chat request.
+            most_bytes: largest body.
+            count: is told the status that each chat request ends with.
+            token: what clients must send; None if anybody may ask.
+            body_seconds: longest time for a body to arrive.
+        """
+        self.app = app
+        self._places = places
+        self._most_bytes = most_bytes
+        self._count = count
+        self._token = token
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._let_in(scope, receive, noting)
+        except asyncio.CancelledError:
+            # Only the server's end cancels a request: its time to finish is over.
+            if not status:
+                ending = Refusal(503, "the server is ending", "server_ending")
+                await ending.response()(scope, receive, noting)
+        except Refusal as refusal:
+            # Those that are raised further in are answered there.
+            await refusal.response()(scope, receive, noting)
+        finally:
+            if scope["method"] == "POST":
+                self._count(status or LEFT)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        self._check_token(headers)
+        self._check_length(headers)
+        limited = self._limit(receive)
+        if scope["method"] != "POST":
+            await self.app(scope, limited, send)
+            return
+        with self._places.take():
+            await self.app(scope, limited, send)
+
+    def _check_token(self, headers: Headers) -> None:
+        if self._token is None:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        # Bytes, as texts beyond ASCII cannot be compared in constant time.
+        same = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        if scheme.lower() != "bearer" or not same:
+            raise Refusal(
+                401,
+                "send the server's token as Authorization: Bearer TOKEN",
+                "invalid_api_key",
+                headers={"www-authenticate": "Bearer"},
+            )
+
+    def _check_length(self, headers: Headers) -> None:
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:20]) > self._most_bytes:
+            raise self._too_large()
+
+    def _limit(self, receive: Receive) -> Receive:
+        """Count what arrives, whether or not its length was named, and set a time for it."""
+        end = time.monotonic() + self._body_seconds
+        read, more = 0, True
+
+        async def limited() -> Message:
+            nonlocal read, more
+            if not more:  # what comes now is the client's leaving, for which there is no time
+                return await receive()
+            with anyio.move_on_after(max(0.0, end - time.monotonic())):
+                message = await receive()
+                read += len(message.get("body", b""))
+                more = bool(message.get("more_body"))
+                if read > self._most_bytes:
+                    raise self._too_large()
+                return message
+            raise Refusal(408, f"the body took longer than {self._body_seconds:g} s", "timeout")
+
+        return limited
+
+    def _too_large(self) -> Refusal:
+        limit = self._most_bytes / 1e6
+        return Refusal(413, f"the body may have {limit:g} MB at most", "request_too_large")

@@ -1,0 +1,84 @@
+"""From the address of an image in a request to the image, with every bound that there is."""
+
+import base64
+import binascii
+import os
+
+import anyio
+import anyio.to_thread
+from PIL import Image
+
+from m3_backbone.images import check_image, detach, open_image
+from scripts.serving.refusals import Refusal
+from scripts.serving.remote import RemoteImages
+
+
+class Pictures:
+    """Opens images, a few at a time, beside the event loop."""
+
+    def __init__(self, most_pixels: int, remote: RemoteImages) -> None:
+        """Set the bounds.
+
+        Args:
+            most_pixels: largest image.
+            remote: fetches what lies elsewhere.
+        """
+        self._most_pixels = most_pixels
+        self._remote = remote
+        # Each decoded image may be large, and more threads than cores decode none the faster.
+        self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    async def open(self, url: str, name: str) -> Image.Image:
+        """Open one image, upright and in 8-bit RGB.
+
+        Args:
+            url: `data:image/png;base64,...`, or an http(s) address where these are allowed.
+            name: the field of the request, for an error.
+
+        Raises:
+            Refusal: if it cannot be had, is no image, or is too large.
+        """
+        content = None if is_data(url) else await self._remote.fetch(url, name)
+        arguments = (url, content, name)
+        try:
+            return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
+        except ValueError as error:
+            raise Refusal(400, str(error), "invalid_image", name) from error
+
+    def _decode(self, url: str, content: bytes | None, name: str) -> Image.Image:
+        content = read_data(url, name) if content is None else content
+        with open_image(content, name) as image:
+            # Known from the file's head, before its pixels are decoded.
+            width, height = image.size
+            if width * height > self._most_pixels:
+                limit = self._most_pixels / 1e6
+                raise ValueError(f"{name} has {width}x{height} pixels, {limit:g} million is most")
+            return detach(check_image(image, name))
+
+
+def is_data(url: str) -> bool:
+    """Tell whether a URL holds the content itself."""
+    return url[:5].lower() == "data:"
+
+
+def read_data(url: str, name: str) -> bytes:
+    """Read the bytes that a data URI holds.
+
+    Args:
+        url: `data:`, a media type of images or none, `;base64,` and the content.
+        name: the field of the request, for an error.
+
+    Raises:
+        ValueError: if it is another kind of data URI, or damaged.
+
+    >>> read_data("data:image/gif;base64,R0lGODlh", "url")
+    b'GIF89a'
+    """
+    head, comma, content = url.partition(",")
+    media, *parameters = head[5:].lower().split(";")
+    if not comma or "base64" not in parameters or not (media.startswith("image/") or not media):
+        raise ValueError(f"{name}: expected data:image/...;base64,..., got {url[:40]!r}")
+    try:
+        return base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError) as error:  # ValueError: letters beyond ASCII
+        raise ValueError(f"{name}: its base64 is damaged: {error}") from error

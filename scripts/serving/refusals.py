@@ -1,0 +1,121 @@
+"""What the server says when it does not answer: the OpenAI API's form of an error."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from m3_backbone.serialization import show
+
+logger = logging.getLogger(__name__)
+
+LEFT = 499
+"""What is counted where nobody waits for the answer any more; no client sees it."""
+
+
+class Refusal(HTTPException):
+    """A request that is not answered, and why.
+
+    An HTTPException, which FastAPI lets through from wherever it is raised.
+
+    Attributes:
+        code: a word by which a program knows the reason.
+        param: the field of the request that it is about.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
+        self.code = code
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        """Give the body as the OpenAI API has it."""
+        return describe_error(self.status_code, self.detail, self.code, self.param)
+
+    def response(self) -> Response:
+        """Give the response."""
+        return write_json(self.body(), self.status_code, self.headers)
+
+
+def describe_error(
+    status: int, message: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """Describe an error as the OpenAI API does.
+
+    >>> describe_error(400, "n may only be 1", param="n")["error"]["type"]
+    'invalid_request_error'
+    """
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    kind = "rate_limit_error" if status == 429 else kind
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def write_json(
+    body: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Write a JSON response, in ASCII: a message may quote half a character of the client's."""
+    return Response(json.dumps(body), status, headers, "application/json")
+
+
+def handle_refusals(app: FastAPI) -> None:
+    """Let an application answer every error in this form."""
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        if isinstance(error, Refusal):
+            return error.response()
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = str(error.detail) if isinstance(error, HTTPException) else "the server failed"
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return write_json(describe_error(status, detail), status, headers)
+
+    async def refuse_form(_: Request, error: Exception) -> Response:
+        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        message, param = describe_problem(problems[0])
+        return write_json(describe_error(400, message, param=param), 400)
+
+    app.add_exception_handler(HTTPException, refuse)
+    app.add_exception_handler(RequestValidationError, refuse_form)
+    # A defect: uvicorn logs where it comes from.
+    app.add_exception_handler(Exception, refuse)
+
+
+WORDS = {"missing": "is missing", "extra_forbidden": "is not supported here"}
+"""Pydantic's name of a problem -> how a user would say it."""
+
+
+def describe_problem(problem: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Say what is wrong with a request, and with which field.
+
+    Args:
+        problem: what pydantic found, see `ValidationError.errors`.
+
+    Returns:
+        The message and the field's name; None if it is not about one field.
+
+    >>> describe_problem({"type": "extra_forbidden", "loc": ("body", "tools"), "msg": "-"})
+    ("'tools' is not supported here", 'tools')
+    """
+    place: Sequence[object] = problem["loc"][1:]
+    expected = problem["msg"][:1].lower() + problem["msg"][1:]
+    if problem["type"] == "json_invalid":
+        return f"the body is no JSON: {problem.get('ctx', {}).get('error', expected)}", None
+    if not place:
+        return "the body must be a JSON object, sent as content-type: application/json", None
+    # Behind the number of a content part pydantic names its type, which is no field.
+    steps = [one for i, one in enumerate(place) if list(place[:i])[-2:-1] != ["content"]]
+    field = ".".join(map(str, steps))
+    if problem["type"] in WORDS:
+        return f"{show(field)} {WORDS[problem['type']]}", field
+    return f"{show(field)}: {expected}, not {show(problem.get('input'))}", field

@@ -1,0 +1,139 @@
+"""Requests as the OpenAI API has them, as far as they are understood.
+
+Whatever else a request holds is refused by its name, but for what changes no answer.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+MOST_MESSAGES = 1000
+MOST_PARTS = 1000
+
+
+class Strict(BaseModel):
+    """Exact types, no other fields, and neither NaN nor infinities."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class TextPart(Strict):
+    """Words of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImageUrl(Strict):
+    """Where an image is: in the text itself (`data:image/png;base64,...`), or at an address."""
+
+    url: str
+    # How many tokens an image gets is the router's decision.
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(Strict):
+    """An image of a message."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
+def _as_parts(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _as_list(stop: Any) -> Any:
+    return [stop] if isinstance(stop, str) else stop
+
+
+class Message(Strict):
+    """One turn of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[
+        list[Part],
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+        Field(min_length=1, max_length=MOST_PARTS),
+    ]
+    name: str | None = None
+
+
+class AskedKnob(Strict):
+    """How the scale is chosen: just one of the five, and a unit beside a budget alone."""
+
+    budget: float | None = None
+    unit: Literal["tokens", "flops", "ms"] = "tokens"
+    drop: float | None = None
+    certified: str | None = None
+    lam: float | None = Field(default=None, alias="lambda")
+    scale: int | None = None
+
+
+class StreamOptions(Strict):
+    """What a stream of pieces holds beside them."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class ResponseFormat(Strict):
+    """Plain text is the only form of an answer."""
+
+    type: Literal["text"]
+
+
+class Unused(Strict):
+    """Fields of the OpenAI API that change no answer here, or whose one value changes none."""
+
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    service_tier: str | None = None
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    modalities: list[Literal["text"]] | None = None
+    response_format: ResponseFormat | None = None
+
+
+class ChatRequest(Unused):
+    """The body of /v1/chat/completions."""
+
+    model: str
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    n: Literal[1] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    # Bounds of these are those of `Sampling`.
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: Annotated[
+        list[str] | None,
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None),
+    ] = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    m3scale: AskedKnob | None = None
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "ChatRequest":
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options goes with stream")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs goes with logprobs")
+        if None not in (self.max_tokens, self.max_completion_tokens):
+            raise ValueError("give max_completion_tokens or max_tokens, not both")
+        return self
+
+    @property
+    def most_tokens(self) -> int | None:
+        """Give the longest answer that is asked for [tokens]."""
+        return self.max_completion_tokens if self.max_tokens is None else self.max_tokens

@@ -1,0 +1,100 @@
+"""What `m3scale serve` listens to, how much it takes, and what it may fetch."""
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.terminal.options import InputFile
+
+TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105 - the name of a variable, no secret
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Where the server listens and what it takes; what a field means is its help."""
+
+    host: str = field(
+        default="127.0.0.1",
+        metadata={"help": "Address to listen at; 0.0.0.0 lets other machines in."},
+    )
+    port: int = field(
+        default=8000, metadata={"help": "Port; 0 takes a free one.", "min": 0, "max": 65535}
+    )
+    name: str | None = field(
+        default=None,
+        metadata={"help": "What clients call the model.  [default: that of --model]"},
+    )
+    token_file: Path | None = field(
+        default=None,
+        metadata={
+            "help": "File of the token that clients must send as Authorization: Bearer.  "
+            f"[default: the variable {TOKEN_VARIABLE}, if it is set]",
+            "type": InputFile(),
+        },
+    )
+    most_requests: int = field(
+        default=64,
+        metadata={"help": "Requests in the house at once; more are told to wait.", "min": 1},
+    )
+    most_seconds: float = field(
+        default=120.0, metadata={"help": "Longest time for an answer.", "min": 0.001}
+    )
+    most_new_tokens: int = field(
+        default=256,
+        metadata={"help": "Longest answer, and that of requests which name none.", "min": 1},
+    )
+    most_body_mb: float = field(
+        default=20.0, metadata={"help": "Largest body of a request.", "min": 0.001}
+    )
+    most_images: int = field(
+        default=8, metadata={"help": "Most images of a conversation.", "min": 1}
+    )
+    most_megapixels: float = field(default=20.0, metadata={"help": "Largest image.", "min": 0.001})
+    remote_images: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "metavar": "HOST",
+            "help": "Fetch images from this host, such as images.example.org or *.example.org, "
+            "where a request names their address; never from private networks.  "
+            "[default: from none]",
+        },
+    )
+    grace_seconds: int = field(
+        default=60,
+        metadata={"help": "At SIGTERM, time to finish what was accepted.", "min": 0},
+    )
+
+    def read_token(self) -> str | None:
+        """Find the token that clients must send.
+
+        Returns:
+            The token; None if anybody may ask.
+
+        Raises:
+            ValueError: if it is empty, or no line of visible ASCII.
+        """
+        if self.token_file is not None:
+            token, origin = self.token_file.read_bytes().decode(errors="replace"), self.token_file
+        elif TOKEN_VARIABLE in os.environ:
+            token, origin = os.environ[TOKEN_VARIABLE], Path(TOKEN_VARIABLE)
+        else:
+            return None
+        token = token.strip()
+        if not token or not all("!" <= letter <= "~" for letter in token):
+            raise ValueError(f"{origin} must hold a token: one word of letters, digits and signs")
+        return token
+
+    def name_of(self, model: str) -> str:
+        """Give the name that clients call a model; of a folder the last part of its path."""
+        if self.name is not None:
+            return self.name
+        return Path(model).resolve().name if Path(model).is_dir() else model
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,125 @@
+"""What a request meets before it is read, asked over real sockets."""
+
+import socket
+import time
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from scripts.serving.guard import Guard
+from scripts.serving.places import Places
+from scripts.serving.refusals import handle_refusals
+
+TOKEN = "secret-word"
+ALLOWED = {"authorization": f"Bearer {TOKEN}"}
+
+
+async def count_bytes(request: Request):
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture(scope="module")
+def guarded(serving):
+    places, statuses = Places(2), []
+    routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/", "/healthz")]
+    app = Starlette(routes=routes)
+    handle_refusals(app)
+    app.add_middleware(
+        Guard,
+        places=places,
+        most_bytes=1000,
+        count=statuses.append,
+        token=TOKEN,
+        body_seconds=0.3,
+    )
+    with serving(app) as running:
+        running.places, running.statuses = places, statuses
+        yield running
+
+
+def post(guarded, content, **headers):
+    return httpx2.post(guarded.address, content=content, headers={**ALLOWED, **headers})
+
+
+def in_pieces(size):
+    for _ in range(size // 100):
+        yield b"x" * 100
+
+
+def test_a_body_within_the_limit_comes_through(guarded):
+    assert post(guarded, b"x" * 1000).text == "1000"
+    assert post(guarded, in_pieces(1000)).text == "1000"
+
+
+@pytest.mark.parametrize("content", [b"x" * 1001, in_pieces(1100)], ids=["named", "in pieces"])
+def test_a_larger_body_is_refused(guarded, content):
+    refused = post(guarded, content)
+    assert refused.status_code == 413
+    assert refused.json()["error"]["message"] == "the body may have 0.001 MB at most"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00e9", "Bearer"],
+)
+def test_the_token_is_asked_for(guarded, header):
+    headers = {} if header is None else {"authorization": header.encode("latin-1")}
+    refused = httpx2.get(guarded.address, headers=headers)
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert refused.json()["error"]["code"] == "invalid_api_key"
+    assert TOKEN not in refused.text
+
+
+def test_a_token_is_taken_whatever_the_case_of_its_scheme(guarded):
+    assert httpx2.get(guarded.address, headers={"authorization": f"bearer {TOKEN}"}).text == "0"
+
+
+def test_health_needs_no_token(guarded):
+    assert httpx2.get(f"{guarded.address}/healthz").text == "0"
+
+
+def begin_post(guarded, content):
+    """Send a part of a request, and leave the connection open."""
+    head = f"POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+    connection = socket.create_connection(("127.0.0.1", guarded.port))
+    connection.sendall(f"{head}content-length: 10\r\n\r\n{content}".encode())
+    return connection
+
+
+def test_a_body_that_does_not_come_gives_up_its_place(guarded):
+    with begin_post(guarded, "half") as slow:
+        assert b"408" in slow.recv(1000)
+    wait_until(lambda: guarded.places.taken == 0)
+
+
+def test_who_finds_no_place_is_told_so_and_who_leaves_makes_room(guarded):
+    with begin_post(guarded, ""), begin_post(guarded, ""):
+        wait_until(lambda: guarded.places.taken == 2)
+        refused = post(guarded, b"x")
+        assert refused.status_code == 429
+        assert refused.json()["error"]["type"] == "rate_limit_error"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        # Looking on takes no place.
+        assert httpx2.get(guarded.address, headers=ALLOWED).status_code == 200
+    wait_until(lambda: guarded.places.taken == 0)
+    assert post(guarded, b"x").text == "1"
+
+
+def test_every_post_is_counted(guarded):
+    guarded.statuses.clear()
+    post(guarded, b"x")
+    post(guarded, b"x" * 2000)
+    httpx2.post(guarded.address)
+    assert guarded.statuses == [200, 413, 401]
+
+
+def wait_until(is_so, seconds=5):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -1,0 +1,75 @@
+"""Images of requests: opened within bounds, or refused in one line."""
+
+import asyncio
+import base64
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from scripts.serving.pictures import Pictures
+from scripts.serving.refusals import Refusal
+from scripts.serving.remote import RemoteImages
+
+
+def open_one(url, most_pixels=10_000):
+    pictures = Pictures(most_pixels, RemoteImages([], 1000))
+    return asyncio.run(pictures.open(url, "messages.0.content.1.image_url"))
+
+
+def write_url(image, kind="PNG"):
+    file = io.BytesIO()
+    image.save(file, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def test_an_image_is_opened_upright_and_in_rgb():
+    image = Image.new("L", (40, 20), 200)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    image.save(file, "PNG", exif=exif)
+    url = f"DATA:Image/PNG;name=x;base64,{base64.b64encode(file.getvalue()).decode()}"
+    opened = open_one(url)
+    assert (opened.mode, opened.size) == ("RGB", (20, 40))
+
+
+def write_bomb(width, height):
+    """A PNG of a few bytes that says it is huge."""
+
+    def chunk(name, content):
+        body = name + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(10_000)))
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (write_url(Image.new("RGB", (101, 100))), "has 101x100 pixels, 0.01 million is most"),
+        (write_bomb(10_000, 10_000), "has 10000x10000 pixels"),
+        (write_bomb(2**31 - 1, 2**31 - 1), "pixels"),
+        (write_bomb(90, 90), "damaged or cut short"),
+        (write_url(Image.new("RGB", (4, 4))), "each side must be at least 8"),
+        (write_url(Image.new("RGB", (64, 64)))[:-30] + "====", "damaged"),
+        ("data:image/png;base64,####", "its base64 is damaged"),
+        ("data:image/png;base64,\u00e9", "its base64 is damaged"),
+        ("data:image/png;base64,", "is not an image"),
+        ("data:image/png,rawbytes", "expected data:image/...;base64"),
+        ("data:text/html;base64,PGI+", "expected data:image/...;base64"),
+        ("data:", "expected data:image/...;base64"),
+        ("http://8.8.8.8/x.png", "images are not fetched here"),
+        ("file:///etc/passwd", "images are not fetched here"),
+    ],
+)  # fmt: skip
+def test_what_is_no_image_within_bounds_is_refused(url, why):
+    with pytest.raises(Refusal, match=why) as caught:
+        open_one(url)
+    assert caught.value.status_code == 400
+    assert caught.value.param == "messages.0.content.1.image_url"
+    assert "\n" not in caught.value.detail
