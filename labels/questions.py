@@ -93,6 +93,28 @@ class Question:
             )
 
 
+@dataclass(frozen=True)
+class Wordings:
+    """Other words for questions, that ask the same.
+
+    Attributes:
+        reword: question and number of its repeat, from 1 on -> the text; its own where there is no
+            other.
+        name: what they are, for manifests.
+    """
+
+    reword: Callable[[Question, int], str]
+    name: str
+
+
+def keep_words(question: Question, repeat: int) -> str:
+    """Ask every repeat in the question's own words."""
+    return question.question
+
+
+OWN_WORDS = Wordings(keep_words, "")
+
+
 class QuestionSet(Sequence[Question]):
     """Questions in a fixed order, with lazy access to their images.
 
@@ -102,6 +124,7 @@ class QuestionSet(Sequence[Question]):
         load_image: image_id -> RGB image; called each time an image is needed, nothing is kept.
         joined: image_id of a question about several images -> ids of these, in their order.
         skipped: what was wrong with each row of the source that was left out.
+        wordings: other words for the questions, for repeats.
 
     Raises:
         ValueError: if there is no question, or two share a sample id.
@@ -114,9 +137,11 @@ class QuestionSet(Sequence[Question]):
         load_image: ImageLoader,
         joined: Joined = NOT_JOINED,
         skipped: tuple[str, ...] = (),
+        wordings: Wordings = OWN_WORDS,
     ) -> None:
         self.name = name
         self.skipped = skipped
+        self.wordings = wordings
         self._questions = tuple(questions)
         self._load_image = load_image
         self._joined = joined
@@ -177,7 +202,15 @@ class QuestionSet(Sequence[Question]):
 
     def exchange(self, questions: Iterable[Question]) -> "QuestionSet":
         """Take other questions about the same images, such as some of these."""
-        return QuestionSet(self.name, questions, self._load_image, self._joined, self.skipped)
+        return self._copy(questions, self.wordings)
+
+    def with_wordings(self, wordings: Wordings) -> "QuestionSet":
+        """Take other words for the same questions."""
+        return self._copy(self._questions, wordings)
+
+    def _copy(self, questions: Iterable[Question], wordings: Wordings) -> "QuestionSet":
+        load, joined = self._load_image, self._joined
+        return QuestionSet(self.name, questions, load, joined, self.skipped, wordings)
 
     def by_image(self) -> list[list[Question]]:
         """Gather the questions of each distinct image, images in order of first appearance."""

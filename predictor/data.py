@@ -59,6 +59,8 @@ class TrainData:
         lengths: characters of each question [n]; for a control.
         costs: what each scale costs in other units than tokens, by name in `UNITS` [n, s].
         extras: features of the optional blocks, by block [n, width].
+        repeats: scores of each question, asked k times under what should change nothing [n, k, s],
+            those in `scores` first; None where it was asked once.
     """
 
     sample_ids: NameArray
@@ -75,12 +77,13 @@ class TrainData:
     lengths: FloatArray | None = None
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
     extras: Extras = field(default_factory=dict)
+    repeats: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()
         if list(self.scales) != sorted(set(self.scales)):
             raise ValueError(f"scales must be ascending and distinct, got {self.scales}")
-        if not np.all((self.scores >= 0) & (self.scores <= 1)):
+        if not np.all((self.outcomes >= 0) & (self.outcomes <= 1)):
             raise ValueError("scores must lie in [0, 1] and not be NaN")
         numbers = {name: getattr(self, name) for name in ("coarse", "question", "tokens")}
         for name, values in {**numbers, **self.costs, **self.extras}.items():
@@ -98,7 +101,12 @@ class TrainData:
             "scores": (n, s),
             "tokens": (n, s),
         }
-        extras = {"meta": (n, len(self.meta_names)), "confidence": (n, s), "lengths": (n,)}
+        extras: dict[str, tuple[int | None, ...]] = {
+            "meta": (n, len(self.meta_names)),
+            "confidence": (n, s),
+            "lengths": (n,),
+            "repeats": (n, None, s),
+        }
         wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
         values = {name: getattr(self, name) for name in wanted}
         values.update(self.costs)
@@ -122,12 +130,27 @@ class TrainData:
     def take(self, rows: IntArray) -> "TrainData":
         """Keep the rows of these numbers [k], in their order."""
         names = ("sample_ids", "image_ids", "groups", "scores", "tokens")
-        given = [k for k in ("meta", "confidence", "lengths") if getattr(self, k) is not None]
+        optional = ("meta", "confidence", "lengths", "repeats")
+        given = [k for k in optional if getattr(self, k) is not None]
         costs = {unit: values[rows] for unit, values in self.costs.items()}
         extras = {block: pick_rows(values, rows) for block, values in self.extras.items()}
         parts = {name: getattr(self, name)[rows] for name in (*names, *given)}
         parts.update({k: pick_rows(getattr(self, k), rows) for k in ("coarse", "question")})
         return replace(self, **parts, costs=costs, extras=extras)
+
+    @property
+    def outcomes(self) -> FloatArray:
+        """Scores of all repeats [n, k, s]; k is 1 where each question was asked once."""
+        return self.scores[:, None] if self.repeats is None else self.repeats
+
+    @property
+    def targets(self) -> FloatArray:
+        """What a router learns: the mean of the repeats, which has the least luck in it [n, s].
+
+        Everything else, from calibration to the report, goes by `scores`, the questions as they
+        stand: those are what will be asked.
+        """
+        return self.scores if self.repeats is None else self.repeats.mean(axis=1)
 
     def cost(self, unit: str) -> FloatArray:
         """Give what each scale costs.
@@ -153,7 +176,8 @@ class TrainData:
             First 16 hex digits of a SHA-256.
         """
         names = "\n".join(str(name) for name in self.sample_ids).encode()
-        scores = np.ascontiguousarray(self.scores, dtype="<f8").tobytes()
+        # Of a table without repeats those of `scores`, as ever.
+        scores = np.ascontiguousarray(self.outcomes, dtype="<f8").tobytes()
         scales = repr(tuple(int(scale) for scale in self.scales)).encode()
         return sha256(names + scores + scales)[:16]
 

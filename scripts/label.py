@@ -55,7 +55,8 @@ def main(
     A source needs the columns image, question and answers; metric, choices, group and sample_id are
     optional. A preset brings all that for a known benchmark. All rows are checked before the model
     is opened. An image may be a list of images: the question is about all of them, and costs the
-    sum of their tokens. A run that was stopped goes on where it was; a finished one is left as it
+    sum of their tokens. --repeats K shows how much of the outcomes is luck, for K times the work.
+    A run that was stopped goes on where it was; a finished one is left as it
     is. --workers splits the work over processes, here or on a cluster; so do --shard in a job array
     and torchrun --nproc-per-node N -m scripts.cli label.
     """
@@ -112,6 +113,16 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
         for column, scale in enumerate(table.scales)
     ]
     click.echo(f"{len(table.sample_ids)} questions, {len(set(table.image_ids))} images: {folder}")
+    if table.repeats is not None:
+        # Of each scale, over all repeats; the table shows the questions as they stand.
+        for column, row in enumerate(rows):
+            scores = table.repeats[:, :, column]
+            row["repeated"] = float(scores.mean())
+            row["changed"] = float((scores.max(axis=1) != scores.min(axis=1)).mean())
+        click.echo(
+            f"asked {table.repeats.shape[1]} times; repeated: accuracy over all; changed: "
+            "questions whose score differs"
+        )
     print_rows(rows)
     if skipped := read_manifest(folder).settings.get("skipped"):
         click.echo(f"{skipped} rows could not be used and were left out: {folder / BAD_ROWS}")

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from predictor.policy.claims import Claim
 
 
-BUDGETS = (36, 72, 144)
-
-
 @click.command(cls=OneLineCommand)
 @run_option
 @split_option
@@ -131,7 +128,7 @@ def main(
 
 
 def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) -> None:
-    rows = [row for budget in BUDGETS if (row := _describe_budget(bundle, budget))]
+    rows = [_describe_budget(bundle, budget) for budget in bundle.meta["budgets"]]
     candidates = bundle.meta["candidates"]
     proven = [describe_certificate(certificate) for certificate in bundle.certificates]
     if json_file:
@@ -158,10 +155,8 @@ def _print_router(bundle: "RouterBundle", folder: Path, json_file: Path | None) 
     print_sentences(bundle.certificates)
 
 
-def _describe_budget(bundle: "RouterBundle", budget: int) -> dict[str, float]:
+def _describe_budget(bundle: "RouterBundle", budget: float) -> dict[str, float]:
     table = bundle.policy
-    if budget < min(table.costs):
-        return {}  # a ladder whose smallest scale costs more
     lam = bundle.lambda_for_budget(budget)
     row = table.lambdas.index(lam)
     return {

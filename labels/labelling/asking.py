@@ -118,13 +118,30 @@ def ask_images(
         One row per question and scale, in the order of the questions, and their features.
     """
     batch = _make_batch(asking, groups, known, take)
+    return _ask(asking, batch), _make_features(asking, batch)
+
+
+def ask_rows(asking: Asking, groups: Sequence[Group]) -> list[dict[str, Value]]:
+    """Ask a batch of images all their questions at all scales, and give no features.
+
+    Args:
+        asking: how to ask.
+        groups: the questions, grouped by image id.
+
+    Returns:
+        One row per question and scale, in the order of the questions.
+    """
+    return _ask(asking, _make_batch(asking, groups, None, None))
+
+
+def _ask(asking: Asking, batch: "_Batch") -> list[dict[str, Value]]:
     answers = {scale: _answer(asking, batch, scale) for scale in asking.scales}
     # [n], question by question
     largest = answers[max(asking.scales)]
     # For data without answers, what the largest scale says is right.
     questions = [
         settle_reference(question, answer.text)
-        for question, answer in zip(_flatten(groups), largest, strict=True)
+        for question, answer in zip(_flatten(batch.groups), largest, strict=True)
     ]
     vision_flops = [sum(image.flops for image in images) for images in batch.images]
     # Question by question, all scales of each [n * s].
@@ -135,7 +152,7 @@ def ask_images(
     ]
     if asking.settings.losses:
         _add_losses(asking, batch, questions, rows)
-    return rows, _make_features(asking, batch)
+    return rows
 
 
 Take = Callable[[str, str], Ready]
@@ -278,6 +295,7 @@ def _make_row(
         "wall_ms": float(answer.wall_ms),
         "batch_size": answer.batch_size,
         "batch_shape": answer.batch_shape,
+        "repeat": 0,
         **asking.stamp,
     }
 

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from labels.labelling.answerer import Answerer
 from labels.labelling.asking import Ask, Asking, EncodedImage, Group, ask_images
 from labels.labelling.prefetch import Lookahead
+from labels.labelling.repeating import ask_repeatedly
 from labels.labelling.settings import LabelSettings
 from labels.labelling.sharing import ALONE, Share
 from labels.metrics.registry import check_scorable
@@ -85,7 +86,8 @@ def label(
     """
     for question in questions:
         check_scorable(question)  # before hours of answers that no metric could score
-    return carry_out(Plan(questions, answerer, settings), folder, progress, share)
+    ask = ask_images if settings.repeats == 1 else ask_repeatedly(questions.wordings)
+    return carry_out(Plan(questions, answerer, settings, ask), folder, progress, share)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ def _plan_run(
         "scales": list(_pick_scales(answerer, settings)),
         CODE_VERSION: package_version(),
     }
+    if settings.repeats > 1:
+        chosen["wordings"] = questions.wordings.name
     if questions.skipped:
         # Named only where there are some, so that other runs keep their id.
         chosen["skipped"] = len(questions.skipped)

@@ -69,6 +69,23 @@ class LabelSettings:
         },
     )
 
+    repeats: int = field(
+        default=1,
+        metadata={
+            "help": "Times that each question is asked at each scale, to tell what of its outcomes "
+            "is luck: first as it stands, then in other words, about the image less a few pixels, "
+            "in other batches. Takes so many times as long.",
+            "min": 1,
+        },
+    )
+    jitter: int = field(
+        default=2,
+        metadata={
+            "help": "Pixels that repeats cut off the edges of an image, across and down.",
+            "min": 0,
+        },
+    )
+
     def __post_init__(self) -> None:
         """Refuse what cannot be.
 
@@ -86,11 +103,16 @@ class LabelSettings:
     def to_manifest(self) -> dict[str, Setting]:
         """Give the settings as a manifest has them: switches as 0 or 1, extras as one string.
 
+        What repeats are made of is named only where there are some, so that other runs keep their
+        id.
+
         >>> settings = LabelSettings(scales=(1, 9), first_token=True).to_manifest()
         >>> settings["scales"], settings["first_token"], settings["max_new_tokens"]
         ([1, 9], 1, 16)
         """
         values = {one.name: getattr(self, one.name) for one in fields(LabelSettings)}
+        if self.repeats == 1:
+            del values["repeats"], values["jitter"]
         return {
             **values,
             "scales": list(self.scales),

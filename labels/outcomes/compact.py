@@ -77,7 +77,7 @@ def _join(folder: Path, parts: Sequence[Part], manifest: Manifest) -> None:
         features.append(unpack_features(read_part(part, manifest.run, FEATURES)))
         work += read_work(part, manifest.run)
     contents = {
-        TABLE: pack_table(pa.concat_tables(tables)),
+        TABLE: pack_table(pa.concat_tables(tables, promote_options="default")),
         FEATURES: pack_features(join_features(features)),
     }
     joined = Part(parts[0].first, parts[-1].last, folder)

@@ -41,6 +41,7 @@ OUTCOME_TYPES: dict[str, pa.DataType] = {
     "checkpoint": pa.string(),
     "prompt_id": pa.string(),
     "code_version": pa.string(),
+    "repeat": pa.int32(),  # not in tables of older versions, null in imported ones: 0
 }
 
 QUESTION_TYPES: dict[str, pa.DataType] = {

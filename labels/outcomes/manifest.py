@@ -36,8 +36,11 @@ UNNAMED: dict[str, Setting] = {
     "extras": "",
     "skipped": 0,
     "skipped_rows": "",
+    "repeats": 1,
+    "jitter": 0,
+    "wordings": "",
 }
-"""Settings whose manifest does not name them: of older runs, and of runs without bad rows."""
+"""Settings whose manifest does not name them: of older runs, and of runs that do without."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ are verified first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class OutcomeTable:
         meta: facts about each sample that no router may see [n].
         losses: mean negative log-likelihood of the reference answer [n, s], in nats; None if it was
             not measured.
+        repeats: scores of all repeats, those in `scores` first [n, k, s]; None if each question was
+            asked once.
     """
 
     sample_ids: NDArray[np.str_]
@@ -70,6 +72,7 @@ class OutcomeTable:
     wall_ms: NDArray[np.float64]
     meta: list[Meta]
     losses: NDArray[np.float64] | None = None
+    repeats: NDArray[np.float64] | None = None
 
 
 def read_outcomes(folder: Path) -> OutcomeTable:
@@ -80,13 +83,20 @@ def read_outcomes(folder: Path) -> OutcomeTable:
 
 
 def read_table(folder: Path) -> pd.DataFrame:
-    """Read a finished run as written: one row per sample and scale, columns `OUTCOME_COLUMNS`."""
+    """Read a finished run as written, columns `OUTCOME_COLUMNS`.
+
+    Returns:
+        One row per sample, scale and repeat, which is 0 throughout in tables of older versions.
+    """
     manifest = _read_finished(folder)
     tables = [
         pq.read_table(pa.BufferReader(read_part(part, manifest.run, TABLE)))
         for part in list_whole(folder, manifest)
     ]
-    return pa.concat_tables(tables).to_pandas()
+    # Parts of older versions lack the last column, and imported ones its values.
+    frame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    repeats = frame["repeat"].fillna(0) if "repeat" in frame else np.zeros(len(frame))
+    return frame.assign(repeat=repeats.astype(np.int32))
 
 
 def read_questions(folder: Path) -> list[Question]:
@@ -203,18 +213,44 @@ def list_whole(folder: Path, manifest: Manifest) -> list[Part]:
 
 
 def wide_table(frame: pd.DataFrame, metas: Mapping[str, Meta] | None = None) -> OutcomeTable:
-    """Turn one row per sample and scale into one row per sample.
+    """Turn one row per sample, scale and repeat into one row per sample.
 
     Args:
         frame: columns `OUTCOME_COLUMNS`, rows in any order.
         metas: facts about samples by sample id.
 
     Returns:
-        The table; samples in the order of their first row, scales ascending.
+        The table, of the questions as they stand, which are repeat 0; samples in the order of their
+        first row, scales ascending. A ValueError says that there are no rows, or that a sample
+        lacks a scale or has it twice, in any repeat.
+    """
+    if "repeat" not in frame:
+        return _widen(frame, metas)
+    of_row = frame["repeat"].to_numpy(np.int64)
+    numbers = np.unique(of_row)
+    table = _widen(frame[of_row == 0], metas)
+    if len(numbers) == 1:
+        return table
+    again = [_list_scores(frame[of_row == number], table, int(number)) for number in numbers[1:]]
+    return replace(table, repeats=np.stack([table.scores, *again], axis=1))
+
+
+def _list_scores(frame: pd.DataFrame, table: OutcomeTable, repeat: int) -> NDArray[np.float64]:
+    """Give the scores [n, s] of a repeat, in the order of the table.
 
     Raises:
-        ValueError: if there are no rows, or a sample lacks a scale or has it twice.
+        ValueError: if it has other samples or scales.
     """
+    other = _widen(frame, None)
+    place = {name: row for row, name in enumerate(other.sample_ids.tolist())}
+    if other.scales != table.scales or place.keys() != set(table.sample_ids.tolist()):
+        raise ValueError(
+            f"repeat {repeat} of the outcome table has other samples or scales than the first"
+        )
+    return other.scores[[place[name] for name in table.sample_ids.tolist()]]
+
+
+def _widen(frame: pd.DataFrame, metas: Mapping[str, Meta] | None) -> OutcomeTable:
     if not len(frame):
         raise ValueError("the outcome table has no rows")
     # Numbers of samples in order of appearance, and of scales in ascending order [n * s].

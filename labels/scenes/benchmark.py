@@ -9,12 +9,19 @@ that are not.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image
 
-from labels.questions import LETTERS, Question, QuestionSet, format_question, image_fingerprint
+from labels.questions import (
+    LETTERS,
+    Question,
+    QuestionSet,
+    Wordings,
+    format_question,
+    image_fingerprint,
+)
 from labels.scenes.descriptions import describe_scene
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw, public_name
 from labels.scenes.items import Scene
@@ -22,6 +29,7 @@ from labels.scenes.questions import Draft, ask_scene, word_question
 from labels.scenes.splits import (
     DESCRIPTION_STREAM,
     QUESTION_STREAM,
+    REPEAT_STREAM,
     draw_image,
     make_scene,
     open_stream,
@@ -31,6 +39,9 @@ from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, REPHRASED
 from labels.scenes.wide.wording import word_draft
 
 Random = np.random.Generator
+
+WORDING_TRIES = 8
+"""Draws of another wording of a question."""
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
@@ -93,6 +104,59 @@ def ask_questions(
     ]
 
 
+@lru_cache(maxsize=16)
+def list_drafts(split: str, index: int, seed: int, draw: Draw) -> tuple[Draft, ...]:
+    """List what is asked about a scene, without words."""
+    scene = make_scene(split, index, seed, draw)
+    random = open_stream(split, index, seed, QUESTION_STREAM, draw)
+    return tuple(ask_scene(scene, random, draw, draw.questions_per_image, split == TRAINING))
+
+
+def find_draft(question: Question, draw: Draw) -> tuple[Scene, Draft] | None:
+    """Find what a question of the benchmark is about.
+
+    Args:
+        question: the question.
+        draw: the draw that its set names.
+
+    Returns:
+        The scene and the draft; None if the question is not of this draw, or of an older generator.
+    """
+    split, *numbers = question.sample_id.rsplit("-", 3)
+    if split not in draw.splits or len(numbers) != 3 or not all(map(str.isdigit, numbers)):
+        return None
+    seed, index, place = map(int, numbers)
+    scene, drafts = make_scene(split, index, seed, draw), list_drafts(split, index, seed, draw)
+    if place >= len(drafts) or describe_draft(drafts[place], scene) != dict(question.meta):
+        return None
+    return scene, drafts[place]
+
+
+def reword(question: Question, repeat: int, rephrased: bool, draw: Draw) -> str:
+    """Phrase a question of the benchmark in other words of its split.
+
+    Args:
+        question: the question.
+        repeat: which of its other wordings, from 1 on.
+        rephrased: whether the split's words are those that are held out of training.
+        draw: the draw that it is of.
+
+    Returns:
+        The text; the question's own where there is no other.
+    """
+    found = find_draft(question, draw)
+    if found is None:
+        return question.question
+    split, *numbers = question.sample_id.rsplit("-", 3)
+    seed, index, place = map(int, numbers)
+    random = open_stream(split, index, seed, REPEAT_STREAM + repeat - 1, draw)
+    word = choose_wording(split, rephrased, draw)
+    # Drawn anew until it is another one; questions of an image take different draws.
+    texts = [word(found[1], random) for _ in range(WORDING_TRIES * (place + 1))]
+    others = [text for text in texts[WORDING_TRIES * place :] if text != question.question]
+    return others[0] if others else question.question
+
+
 def render_scene(split: str, index: int, seed: int = 0, draw: Draw = SCENES_V2) -> Image.Image:
     """Draw scene number `index` of a split as an RGB image of 192 x 192 pixels."""
     return draw_image(make_scene(split, index, seed, draw), split, index, seed, draw)
@@ -139,7 +203,10 @@ def load_scenes(
 
     words = f":{REPHRASED}" if rephrased else ""
     return QuestionSet(
-        f"{public_name(draw)}:{split}:{seed}:{n_images}{words}", questions, load_image
+        f"{public_name(draw)}:{split}:{seed}:{n_images}{words}",
+        questions,
+        load_image,
+        wordings=Wordings(partial(reword, rephrased=rephrased, draw=draw), "templates"),
     )
 
 

@@ -21,6 +21,9 @@ PIXEL_STREAM = 1
 QUESTION_STREAM = 2
 DESCRIPTION_STREAM = 3
 
+REPEAT_STREAM = 4
+"""Of the first repeat of questions; each further one has the next."""
+
 
 def open_stream(
     split: str, index: int, seed: int, stream: int, draw: Draw = SCENES_V2

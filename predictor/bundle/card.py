@@ -8,6 +8,7 @@ from typing import Any
 
 from predictor.policy.budgets import OperatingTable
 from predictor.policy.certificates import Certificate
+from predictor.policy.shares import pick_headline, share_budgets
 
 FRONT_MATTER = """---
 library_name: m3scale
@@ -34,9 +35,6 @@ print(answer.text, answer.visual_tokens)
 
 LONGEST = 80
 """Characters of a name that are shown."""
-
-BUDGET_SHARES = (16, 8, 4)
-"""Budgets that are listed, as divisors of the largest mean cost."""
 
 
 def write_card(
@@ -73,6 +71,8 @@ def write_card(
             f"- cut out of one data set, outcomes {_quote(split.get('outcomes'))}: "
             f"{_quote(split.get('percent'))} percent, seed {_quote(split.get('seed'))}"
         )
+    # Older routers do not name the budgets of their ladder.
+    budgets = meta.get("budgets") or share_budgets(min(policy.costs), max(policy.costs))
     sections = [
         FRONT_MATTER,
         "# A router of m3scale",
@@ -80,11 +80,11 @@ def write_card(
         "checkpoint and to questions like those of its splits; elsewhere its figures do not hold.",
         "\n".join(facts),
         "## Use",
-        USE.replace("BUDGET", f"{max(policy.costs) / BUDGET_SHARES[1]:.0f}"),
+        USE.replace("BUDGET", f"{pick_headline(budgets):g}"),
         "## On the calibration split",
         "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
         "a test split.",
-        _table(("budget", _quote(policy.unit), "accuracy"), _list_budgets(policy)),
+        _table(("budget", _quote(policy.unit), "accuracy"), _list_budgets(policy, budgets)),
     ]
     if certificates:
         rows = [
@@ -105,17 +105,12 @@ def _quote(text: object) -> str:
     return f"`{shown}`"
 
 
-def _list_budgets(policy: OperatingTable) -> list[list[str]]:
-    """List some budgets, and what they gave; those below the cheapest cost are left out."""
+def _list_budgets(policy: OperatingTable, budgets: Sequence[float]) -> list[list[str]]:
+    """List budgets, and what they gave."""
     rows = []
-    for share in BUDGET_SHARES:
-        budget = max(policy.costs) / share
-        # A budget below the cheapest scale has no lambda.
-        if budget >= min(policy.costs):
-            at = policy.lambdas.index(policy.lambda_for_budget(budget))
-            rows.append(
-                [f"{budget:.0f}", f"{policy.costs[at]:.1f}", f"{policy.accuracies[at]:.3f}"]
-            )
+    for budget in budgets:
+        at = policy.lambdas.index(policy.lambda_for_budget(budget))
+        rows.append([f"{budget:g}", f"{policy.costs[at]:.1f}", f"{policy.accuracies[at]:.3f}"])
     return rows
 
 

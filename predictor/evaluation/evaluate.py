@@ -7,6 +7,7 @@ and picks no threshold: every choice arrives made, its lambda solved on the cali
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from predictor.evaluation.sections.metrics import (
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.routing_metrics.bootstrap import interval
+from predictor.routing_metrics.mixing import Mixture
 
 
 def evaluate(
@@ -103,18 +105,20 @@ def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Cu
 
 
 def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) -> Results:
-    """Measure a router at one of the budgets of the settings, over all seeds and one by one."""
+    """Measure a router that spends a budget exactly, over all seeds and one by one."""
     level = prepared.settings.level
-    chosen = np.column_stack([run.at.chosen[:, column] for run in runs])  # [n, seeds]
-    point = prepared.points(chosen)  # arrays [1, seeds]
-    drawn = prepared.draws(chosen)  # arrays [r, seeds]
-    lost, won = measure_rates(prepared.test.scores, chosen)  # [seeds], [seeds]
+    mixed = _join(runs, column)
+    point = prepared.points(mixed)  # arrays [1, seeds]
+    drawn = prepared.draws(mixed)  # arrays [r, seeds]
+    lost, won = mixed.average(partial(measure_rates, prepared.test.scores))  # [seeds], [seeds]
     low, high = interval(drawn.ogc, level)
     accuracy_low, accuracy_high = interval(drawn.accuracy, level)
+    solved = np.column_stack([run.at.chosen[:, column] for run in runs])  # [n, seeds]
     lambdas = [float(run.at.lambdas[column]) for run in runs]
     return {
         "target": prepared.settings.targets[column],
         "lambda": np.mean(lambdas),
+        "solved": _describe_solved(prepared, solved),
         "tokens": point.tokens.mean(),
         "accuracy": point.accuracy.mean(),
         "accuracy_low": accuracy_low,
@@ -126,8 +130,8 @@ def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) ->
         "ogc_high": high,
         "regression_rate": lost.mean(),
         "rescue_rate": won.mean(),
-        **describe_waste(prepared.test, chosen),
-        "histogram": index_shares(chosen.ravel(), prepared.test.scales),
+        **describe_waste(prepared.test, solved),
+        "histogram": index_shares(solved.ravel(), prepared.test.scales),
         "per_seed": [
             {
                 "seed": run.seed,
@@ -143,6 +147,24 @@ def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) ->
     }
 
 
+def _join(runs: Sequence[SeedRun], column: int) -> Mixture:
+    """Put what is compared at one of the budgets beside each other, a column per training."""
+    return Mixture.join([run.compared.column(column) for run in runs])
+
+
+def _describe_solved(prepared: PreparedSplit, chosen: IntArray) -> Results:
+    """Measure choices [n, seeds] at the lambda that the calibration split solved for a budget."""
+    point = prepared.points(Mixture.plain(chosen))
+    lost, won = measure_rates(prepared.test.scores, chosen)
+    return {
+        "tokens": point.tokens.mean(),
+        "accuracy": point.accuracy.mean(),
+        "ogc": _mean_known(point.ogc)[0],
+        "regression_rate": lost.mean(),
+        "rescue_rate": won.mean(),
+    }
+
+
 def _mean_known(draws: FloatArray) -> FloatArray:
     """Average draws [r, q] over q, leaving out what does not exist; NaN where nothing does."""
     # Not np.nanmean, which warns where nothing exists.
@@ -155,10 +177,7 @@ def _mean_known(draws: FloatArray) -> FloatArray:
 def _compare(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
     """Compare every other method with the router at the headline budget, in the same resamples."""
     column = prepared.settings.headline_column
-    chosen = {
-        name: np.column_stack([run.at.chosen[:, column] for run in of_name])  # [n, seeds]
-        for name, of_name in runs.items()
-    }
+    chosen = {name: _join(of_name, column) for name, of_name in runs.items()}
     router = chosen.pop("router")
     # Mean over seeds first, so that methods with different numbers of seeds can be paired.
     ogc = float(_mean_known(prepared.points(router).ogc)[0])
@@ -166,7 +185,7 @@ def _compare(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
     return {name: _behind(prepared, ogc, ogc_draws, other) for name, other in chosen.items()}
 
 
-def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: IntArray) -> Results:
+def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: Mixture) -> Results:
     """Measure a method, and how far its gap closed (OGC) is behind that of the router."""
     level = prepared.settings.level
     key = prepared.settings.headline_key
@@ -195,6 +214,7 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
     return {
         "n": len(prepared.test),
         "target": prepared.settings.headline,
+        "share": prepared.settings.headline / prepared.test.tokens[:, -1].mean(),
         key: at["ogc"],
         f"{key}_low": at["ogc_low"],
         f"{key}_high": at["ogc_high"],
@@ -203,25 +223,43 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
         "regression_rate": at["regression_rate"],
         "rescue_rate": at["rescue_rate"],
         "of_omniscient": at["ogc"] / limit if limit else None,
+        "above_omniscient": _list_above(routers),
     }
+
+
+def _list_above(routers: Mapping[str, Results]) -> list[float]:
+    """List the budgets at which the router closes more of the gap than what is called its limit."""
+    if "omniscient" not in routers:
+        return []
+    limits = routers["omniscient"]["at"]
+    return [
+        float(point["target"])
+        for key, point in routers["router"]["at"].items()
+        if point["ogc"] > limits[key]["ogc"]  # never where one of them does not exist, NaN
+    ]
+
+
+PARITY = (
+    *("parity_tokens", "parity_tokens_low", "parity_tokens_high", "parity_share"),
+    *("parity_accuracy", "parity_drop", "parity_drop_low", "parity_drop_high"),
+)
+"""What the headline says of the parity point; nothing where none is established."""
 
 
 def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
     settings = prepared.settings
     parity = measure_parity(prepared, [run.parity for run in runs])
+    beside = {
+        "accuracy_dearest": parity.largest,
+        # The slack forgives the rounding of a mean.
+        "parity_tokens_curve": find_cost(curve, parity.largest - settings.parity_drop - 1e-12),
+        "parity_established": parity.established,
+    }
+    if not parity.established:
+        return {**beside, **dict.fromkeys(PARITY)}
     # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
     tokens_low, tokens_high = interval(parity.cost_draws, settings.level)
     drop_low, drop_high = interval(parity.drop_draws, settings.level)
-    return {
-        "accuracy_dearest": parity.largest,
-        "parity_tokens": parity.cost,
-        "parity_tokens_low": tokens_low,
-        "parity_tokens_high": tokens_high,
-        "parity_share": parity.share,
-        "parity_accuracy": parity.accuracy,
-        "parity_drop": parity.drop,
-        "parity_drop_low": drop_low,
-        "parity_drop_high": drop_high,
-        # The slack forgives the rounding of a mean.
-        "parity_tokens_curve": find_cost(curve, parity.largest - settings.parity_drop - 1e-12),
-    }
+    tokens = (parity.cost, tokens_low, tokens_high)
+    values = (*tokens, parity.share, parity.accuracy, parity.drop, drop_low, drop_high)
+    return {**beside, **dict(zip(PARITY, values, strict=True))}

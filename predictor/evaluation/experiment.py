@@ -16,7 +16,9 @@ import numpy as np
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import OPTIONS, Results, TrainData
 from predictor.evaluation.evaluate import evaluate
+from predictor.evaluation.limit import tune_limit
 from predictor.evaluation.methods import (
+    LIMIT,
     ROUTER,
     list_kinds,
     list_methods,
@@ -54,10 +56,8 @@ class ExperimentSettings:
     Attributes:
         seeds: one training of everything for each.
         train: the router's settings; the baselines differ in one thing each.
-        evaluation: what is reported.
+        evaluation: what is reported; what suits the ladder of scales if it is None.
         curve_points: budgets on a router's curve, evenly spread on a logarithmic axis.
-        parity_slack: loss of accuracy that the parity point may show on the calibration split;
-            half of what counts as parity on the test split, because it is chosen there.
         studies: whether every kind of router is trained, and blocks and families are left out in
             turn: dozens of trainings.
         tested: kinds of router among which this one was picked on the calibration split.
@@ -66,12 +66,15 @@ class ExperimentSettings:
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     train: TrainSettings = field(default_factory=TrainSettings)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    evaluation: EvaluationSettings | None = None
     curve_points: int = 48
-    parity_slack: float = 0.0025
     studies: bool = True
     tested: int = 1
     jobs: int = 2
+
+    def evaluate_on(self, calibration: TrainData) -> EvaluationSettings:
+        """Give what is reported of routers that are calibrated on a split."""
+        return self.evaluation or EvaluationSettings.for_ladder(calibration)
 
 
 def run_experiment(
@@ -103,20 +106,22 @@ def run_experiment(
             f"{settings.seeds} and {settings.jobs} jobs"
         )
     splits = Splits(train, calibration, test)
+    evaluation = settings.evaluate_on(calibration)
     start = time.perf_counter()
     plans = _plan_all(splits, settings)
     trained = _train_all(splits, plans, settings, progress or _log_progress)
     done = time.perf_counter()
     runs = {name: [one.run for one in trainings] for name, trainings in trained.items()}
     runs["shuffled_routing"] = [shuffle_run(run) for run in runs[ROUTER]]
-    results = evaluate(test, runs, settings.evaluation)
+    results = evaluate(test, runs, evaluation)
     kinds = _list_kinds(trained, plans, test)
-    results["zoo"] = describe_kinds(test, kinds, results, settings.evaluation)
+    results["zoo"] = describe_kinds(test, kinds, results, evaluation)
     results["headline"].update(kinds[0].measured)
-    results["settings"].update(router=settings.train.kind, parity_slack=settings.parity_slack)
+    results["settings"].update(router=settings.train.kind)
     results["luck_floor"] = _guess(test)
-    results["cascade"] = describe_cascade(calibration, test, settings.evaluation.targets)
-    if bundle := trained[ROUTER][0].bundle:
+    results["cascade"] = describe_cascade(calibration, test, evaluation.targets)
+    enough = min(calibration.n_images, test.n_images) >= evaluation.fewest
+    if enough and (bundle := trained[ROUTER][0].bundle):
         results["certified"] = _study_certificates(bundle, splits, settings.tested)
     evaluated = time.perf_counter()
     if settings.studies:
@@ -161,7 +166,8 @@ def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSe
         tuned = list(pool.map(lambda plan: tune_settings(splits.train, plan), plans))
     of_kinds = dict(zip(kinds, tuned, strict=True))
     names = list_methods(splits, base.kind, settings.studies)
-    # Baselines and controls are trained like the router, whatever they see.
+    # Baselines and controls are trained like the router, whatever they see; the limit by its own.
+    of_kinds[LIMIT] = tune_limit(splits, base)
     return {name: of_kinds.get(name, of_kinds[ROUTER]) for name in names}
 
 
@@ -174,8 +180,8 @@ def _train_all(
     """Train every method with every seed."""
     methods = list_methods(splits, settings.train.kind, settings.studies)
     kinds = [ROUTER, *list_kinds(settings.train.kind, settings.studies)]
-    evaluation = settings.evaluation
-    at = SweepSettings(evaluation.targets, settings.curve_points, settings.parity_slack)
+    evaluation = settings.evaluate_on(splits.calibration)
+    at = SweepSettings(evaluation.targets, settings.curve_points, evaluation.parity_drop)
     # All kinds of router of a seed share the same feature rows, which are made once.
     fitted = {
         seed: fit_features(splits.train, replace(plans[ROUTER], seed=seed))
@@ -236,11 +242,12 @@ def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
     """Leave every feature block out, and every family."""
-    budget = experiment.evaluation.headline
+    evaluation = experiment.evaluate_on(splits.calibration)
+    budget = evaluation.headline
     jobs = experiment.jobs
     seeds = min(len(experiment.seeds), ABLATION_SEEDS)
     of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
-    usual = run.at.chosen[:, experiment.evaluation.headline_column]
+    usual = run.at.chosen[:, evaluation.headline_column]
     return {
         "ablation": ablate(splits.in_order, settings, of_blocks),
         "leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs),

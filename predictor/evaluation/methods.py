@@ -4,13 +4,14 @@ Every method is a function from the splits to P(correct) on the calibration and 
 so that all of them are treated alike afterwards. None of them chooses a scale.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import FloatArray, NameArray, TrainData
+from predictor.data import FloatArray, TrainData
+from predictor.evaluation.limit import predict_limit
 from predictor.evaluation.runs import Splits
 from predictor.features.blocks import PICTURE
 from predictor.features.feature_map import FeatureMap
@@ -45,6 +46,9 @@ OTHER_LOSSES = {"mlp_rank": "rank", "mlp_cost": "cost"}
 
 ROUTER = "router"
 """Name of the method that a report is about."""
+
+LIMIT = "omniscient"
+"""Name of the method that knows what no router may."""
 
 
 def list_kinds(kind: str, every: bool = True) -> list[str]:
@@ -96,7 +100,7 @@ def list_methods(splits: Splits, kind: str = "boosted", every: bool = True) -> d
         methods["length_only"] = _train_on_length
     # The limit: it knows what no router may.
     if splits.test.meta is not None:
-        methods["omniscient"] = _train_omniscient
+        methods[LIMIT] = lambda s, t: Estimate(*predict_limit(s, t))
     return methods
 
 
@@ -129,31 +133,27 @@ def _train_on_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str,
 def _shuffle_labels(splits: Splits, seed: int) -> Splits:
     """Give every row of training and calibration another row's outcomes; the test keeps its own."""
     rng = np.random.default_rng(seed)
-    train, calibration = (
+
+    def shuffle(split: TrainData) -> TrainData:
         # Within each split, so that every scale keeps its accuracy there.
-        replace(split, scores=split.scores[rng.permutation(len(split))])
-        for split in (splits.train, splits.calibration)
-    )
-    return Splits(train, calibration, splits.test)
+        order = rng.permutation(len(split))
+        repeats = None if split.repeats is None else split.repeats[order]
+        return replace(split, scores=split.scores[order], repeats=repeats)
+
+    return Splits(shuffle(splits.train), shuffle(splits.calibration), splits.test)
 
 
 def _train_on_family(splits: Splits, _: TrainSettings) -> Estimate:
     """Know the question's family and nothing else: P(correct) is the family's mean."""
     train = splits.train
     groups = np.asarray(train.groups).astype(str)
-    means = {name: train.scores[groups == name].mean(axis=0) for name in set(groups.tolist())}
-    overall = train.scores.mean(axis=0)  # [s], for a family that training does not have
+    means = {name: train.targets[groups == name].mean(axis=0) for name in set(groups.tolist())}
+    overall = train.targets.mean(axis=0)  # [s], for a family that training does not have
     calibration, test = (
         np.stack([means.get(str(name), overall) for name in split.groups])  # [n, s]
         for split in (splits.calibration, splits.test)
     )
     return Estimate(calibration, test)
-
-
-def _train_omniscient(splits: Splits, settings: TrainSettings) -> Estimate:
-    """Know what no router may: the family and the metadata, such as the size of what is asked."""
-    families = sorted(set(np.asarray(splits.train.groups).astype(str).tolist()))
-    return _train_on_rows(splits, settings, lambda split: _metadata_rows(split, families))
 
 
 def _train_on_length(splits: Splits, settings: TrainSettings) -> Estimate:
@@ -173,8 +173,7 @@ def _train_on_rows(
     """Train the default trees on features [n, d] that are not those of a router."""
     train, calibration, test = (make_rows(split) for split in splits.in_order)  # [n, width] each
     boosted = replace(settings.boosted, seed=settings.seed)
-    # Trees for all of these: metadata has NaN where a number does not apply.
-    router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.scores)
+    router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.targets)
     raw = router.predict_proba(calibration)
     calibrator = Calibrator(splits.train.scales, settings.calibration)
     calibrator.fit(raw, splits.calibration.scores)
@@ -183,10 +182,3 @@ def _train_on_rows(
 
 def _lengths(split: TrainData) -> FloatArray:
     return np.zeros(len(split)) if split.lengths is None else split.lengths
-
-
-def _metadata_rows(split: TrainData, families: Sequence[str]) -> FloatArray:
-    groups: NameArray = np.asarray(split.groups).astype(str)
-    one_hot = (groups[:, None] == np.array(families)[None]).astype(np.float64)  # [n, families]
-    meta = np.empty((len(split), 0)) if split.meta is None else split.meta  # [n, m]
-    return np.hstack((one_hot, meta))

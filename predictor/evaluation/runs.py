@@ -6,7 +6,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from predictor.data import FloatArray, IntArray, TrainData
+from predictor.policy.shares import pick_headline, share_budgets
 from predictor.routing_metrics.bootstrap import (
     ChoiceDraws,
     Resamples,
@@ -15,6 +18,8 @@ from predictor.routing_metrics.bootstrap import (
     only_once,
 )
 from predictor.routing_metrics.gap import OracleSteps, oracle_steps
+from predictor.routing_metrics.mixing import Mixture
+from predictor.routing_metrics.verdict import FEWEST
 
 
 @dataclass(frozen=True)
@@ -56,20 +61,29 @@ class EvaluationSettings:
     """What is reported.
 
     Attributes:
-        targets: mean budgets at which routers are compared [visual tokens].
+        targets: mean costs at which all contestants are compared [visual tokens].
         headline: the one of them that makes the headline [visual tokens].
         n_resamples: bootstrap draws.
         level: share of the draws inside an interval.
         seed: seed of the draws.
         parity_drop: largest loss of accuracy that still counts as parity [share of questions].
+        fewest: images below which nothing is said of quality.
     """
 
-    targets: tuple[float, ...] = (36.0, 72.0, 144.0)
-    headline: float = 72.0
+    targets: tuple[float, ...]
+    headline: float
     n_resamples: int = 1000
     level: float = 0.95
     seed: int = 0
     parity_drop: float = 0.005
+    fewest: int = FEWEST
+
+    @classmethod
+    def for_ladder(cls, calibration: TrainData) -> "EvaluationSettings":
+        """Take the budgets that suit the scales of a calibration split."""
+        fixed = np.asarray(calibration.tokens, np.float64).mean(axis=0)  # [s]
+        budgets = share_budgets(float(fixed.min()), float(fixed[-1]))
+        return cls(budgets, pick_headline(budgets))
 
     def __post_init__(self) -> None:
         """Check that the headline is one of the targets.
@@ -101,11 +115,13 @@ class Sweep:
         budgets: mean budgets on the calibration split [q], in the sweep's unit.
         lambdas: price of one unit that was solved for each [q].
         chosen: index of the chosen scale of every test question [n, q].
+        established: whether the calibration split shows what the sweep is for.
     """
 
     budgets: tuple[float, ...]
     lambdas: FloatArray
     chosen: IntArray
+    established: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,7 @@ class SeedRun:
         curve: a sweep of budgets, for drawing.
         at: the budgets of `EvaluationSettings.targets`, in that order.
         parity: the one budget at which the calibration split shows no loss of accuracy.
+        equal: the same budgets, spent exactly on the test split; None where `at` spends them.
         probabilities: P(correct) on the test split [n, s], if its calibration is to be measured.
         raw: the same before calibration.
         others: curve and parity with lambda solved in other units than visual tokens.
@@ -126,9 +143,15 @@ class SeedRun:
     curve: Sweep
     at: Sweep
     parity: Sweep
+    equal: Mixture | None = None
     probabilities: FloatArray | None = None
     raw: FloatArray | None = None
     others: Mapping[str, tuple[Sweep, Sweep]] = field(default_factory=dict)
+
+    @property
+    def compared(self) -> Mixture:
+        """What is compared at each of the targets."""
+        return Mixture.plain(self.at.chosen) if self.equal is None else self.equal
 
 
 @dataclass(frozen=True)
@@ -167,10 +190,10 @@ class PreparedSplit:
         priced = replace(self.test, tokens=self.test.cost(unit), costs={})
         return replace(self, test=priced, steps=oracle_steps(priced.scores, priced.tokens))
 
-    def points(self, chosen: IntArray) -> ChoiceDraws:
-        """Measure choices [n, q] on the split as it is, arrays [1, q]."""
+    def points(self, chosen: Mixture) -> ChoiceDraws:
+        """Measure choices of q columns on the split as it is, arrays [1, q]."""
         return choice_draws(self.once, self.test.scores, self.test.tokens, chosen, self.steps)
 
-    def draws(self, chosen: IntArray) -> ChoiceDraws:
-        """Measure choices [n, q] in every resample, arrays [r, q]."""
+    def draws(self, chosen: Mixture) -> ChoiceDraws:
+        """Measure choices of q columns in every resample, arrays [r, q]."""
         return choice_draws(self.resamples, self.test.scores, self.test.tokens, chosen, self.steps)

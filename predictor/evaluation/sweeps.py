@@ -1,4 +1,8 @@
-"""From P(correct) to choices on the test split, every lambda solved on the calibration split."""
+"""From P(correct) to choices on the test split, every lambda solved on the calibration split.
+
+But for the comparison at equal cost: there the costs of the test split, and nothing else of it,
+decide where each contestant stops.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +13,10 @@ from predictor.bundle.bundle import RouterBundle
 from predictor.data import TOKENS, IntArray, TrainData
 from predictor.evaluation.methods import Estimate
 from predictor.evaluation.runs import SeedRun, Splits, Sweep
-from predictor.policy.budgets import choose, operating_table, solve_lambdas
+from predictor.policy.budgets import choose, operating_points, solve_lambdas
+from predictor.policy.parity import find_parity
 from predictor.policy.support import count_paying
+from predictor.routing_metrics.mixing import Mixture
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,13 @@ class SweepSettings:
     Attributes:
         targets: mean budgets to compare at [visual tokens].
         curve_points: budgets on the curve, evenly spread on a logarithmic axis.
-        parity_slack: loss of accuracy against the largest scale that the parity point may show on
-            the calibration split [share of questions].
+        parity_drop: loss of accuracy against the largest scale that still counts as parity
+            [share of questions].
     """
 
     targets: tuple[float, ...]
     curve_points: int
-    parity_slack: float
+    parity_drop: float
 
 
 def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed: int) -> SeedRun:
@@ -46,6 +52,7 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         curve=curve,
         at=_sweep(estimate, splits, TOKENS, settings.targets, paying),
         parity=parity,
+        equal=_mix(estimate, splits, settings.targets, paying),
         probabilities=estimate.test,
         raw=estimate.raw,
         others={
@@ -65,7 +72,7 @@ def _choose_unit(
     budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
     budgets[0] = lowest  # exactly, or rounding could put it out of reach
     curve = _sweep(estimate, splits, unit, budgets.tolist(), paying)
-    return curve, _parity(estimate, splits, unit, settings.parity_slack)
+    return curve, _parity(estimate, splits, unit, settings.parity_drop, paying)
 
 
 def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
@@ -87,7 +94,7 @@ def shuffle_run(run: SeedRun) -> SeedRun:
     curve, at, parity = (
         replace(sweep, chosen=sweep.chosen[order]) for sweep in (run.curve, run.at, run.parity)
     )
-    return SeedRun(run.seed, curve, at, parity)
+    return SeedRun(run.seed, curve, at, parity, run.compared.take(order))
 
 
 def _sweep(
@@ -103,21 +110,34 @@ def _sweep(
     return Sweep(tuple(budgets), np.array(lambdas), chosen)
 
 
-def _parity(estimate: Estimate, splits: Splits, unit: str, slack: float) -> Sweep:
-    """Find the cheapest lambda that loses nothing on the calibration split.
+def _mix(estimate: Estimate, splits: Splits, budgets: Sequence[float], paying: int) -> Mixture:
+    """Spend budgets exactly on the test split, by a coin between two neighbouring behaviours.
 
-    Where there is none, every question gets the largest scale, as a careful user would do.
+    A budget beyond all that pays is left over in part.
     """
-    scores = splits.calibration.scores
-    costs = splits.calibration.cost(unit)
-    table = operating_table(estimate.calibration, costs, scores)
-    # 1e-12 forgives the rounding of a mean.
-    enough = float(np.mean(scores[:, -1])) - slack - 1e-12
-    good = np.flatnonzero(np.array(table.accuracies) >= enough)  # cheapest first
-    # No lambda loses so little: always the largest scale [n, 1].
-    if len(good) == 0:
-        always = np.full((len(splits.test), 1), len(splits.test.scales) - 1, np.int64)
-        return Sweep((float(np.mean(costs[:, -1])),), np.array([np.nan]), always)
-    lam = table.lambdas[good[0]]
-    chosen = choose(estimate.test, splits.test.cost(unit), lam)[:, None]
-    return Sweep((table.costs[good[0]],), np.array([lam]), chosen)
+    believed, costs = estimate.test[:, :paying], splits.test.cost(TOKENS)[:, :paying]
+    lambdas, spent = operating_points(believed, costs)
+    # The last behaviour within each budget, and the next one, if there are any.
+    below = np.clip(np.searchsorted(spent, budgets, "right") - 1, 0, len(spent) - 1)
+    above = np.minimum(below + 1, len(spent) - 1)
+    first, second = (
+        np.column_stack([choose(believed, costs, float(lambdas[k])) for k in at])
+        for at in (below, above)
+    )
+    low, high = (
+        np.take_along_axis(costs, chosen, axis=1).mean(axis=0) for chosen in (first, second)
+    )
+    step = high - low
+    share = np.where(step > 0, (np.array(budgets) - low) / np.where(step > 0, step, 1.0), 0.0)
+    return Mixture(first, second, share.clip(0.0, 1.0))
+
+
+def _parity(estimate: Estimate, splits: Splits, unit: str, tolerance: float, paying: int) -> Sweep:
+    """Take the cheapest lambda that is shown on the calibration split to lose no accuracy."""
+    known = splits.calibration
+    point = find_parity(
+        estimate.calibration, known.cost(unit), known.scores, known.image_ids, tolerance, paying
+    )
+    costs = splits.test.cost(unit)[:, :paying]
+    chosen = choose(estimate.test[:, :paying], costs, point.lam)[:, None]
+    return Sweep((point.cost,), np.array([point.lam]), chosen, point.established)

@@ -130,8 +130,17 @@ def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, Flo
     return np.concatenate(slopes)[order], np.concatenate(steps)[order], c.min(axis=1)
 
 
-def _operating_points(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give every distinct behaviour as (lambda, mean cost): lambda falls, mean cost rises."""
+def operating_points(probabilities: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give every distinct behaviour.
+
+    Args:
+        probabilities: P(correct) [n, s].
+        costs: cost of every scale, [s] or [n, s].
+
+    Returns:
+        Falling lambdas and rising mean costs, both [m].
+    """
+    p, c = _broadcast(probabilities, costs)
     slopes, steps, cheapest = _upgrades(p, c)
     if len(slopes) == 0:
         return np.zeros(1), np.array([cheapest.mean()])
@@ -164,7 +173,7 @@ def lambda_path(probabilities: FloatArray, costs: FloatArray, max_points: int = 
     """
     if max_points < 2:
         raise ValueError(f"max_points must be at least 2, got {max_points}")
-    lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
+    lambdas, cost = operating_points(probabilities, costs)
     if len(lambdas) <= max_points:
         return lambdas
     # Evenly in the logarithm, as budgets are chosen: 36, 72, 144.
@@ -208,7 +217,7 @@ def solve_lambdas(
     Returns:
         Lambdas [q].
     """
-    lambdas, cost = _operating_points(*_broadcast(probabilities, costs))
+    lambdas, cost = operating_points(probabilities, costs)
     return [_within(lambdas, cost, budget) for budget in budgets]
 
 

@@ -169,6 +169,7 @@ class Document:
         facts: what identifies it, may be empty.
         tiles: the headline, the most important number first.
         sections: all the rest.
+        banner: a warning above all else, may be empty.
     """
 
     title: str
@@ -176,3 +177,4 @@ class Document:
     facts: str
     tiles: Sequence[Tile]
     sections: Sequence[Section]
+    banner: str = ""

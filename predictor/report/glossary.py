@@ -18,8 +18,8 @@ def _measures(results: Results) -> dict[str, str]:
     largest = results["scales"][-1]
     return {
         "Gap closed (OGC)": (
-            "(router - hull) / (oracle - hull), all three at the router's own mean cost on the "
-            "test split. 0 is no better than mixing fixed scales at random, 1 is the oracle; it "
+            "(router - hull) / (oracle - hull), all three at the same mean cost on the test split. "
+            "0 is no better than mixing fixed scales at random, 1 is the oracle; it "
             "can be negative. Where hull and oracle meet it is undefined."
         ),
         "Hull of fixed scales": (
@@ -32,10 +32,12 @@ def _measures(results: Results) -> dict[str, str]:
             "can be above it."
         ),
         "Tokens to parity": (
-            "Mean test cost of the cheapest operating point that loses at most "
-            f"{percent(settings.get('parity_slack'), 2)} on the calibration split against always "
-            f"{largest} tokens. The loss beside it is measured on the test split, where at most "
-            f"{percent(settings.get('parity_drop'))} counts as parity."
+            "Mean test cost of the cheapest operating point that is shown on the calibration split "
+            f"to lose less than {percent(settings.get('parity_drop'))} against always {largest} "
+            "tokens: points are tried from the dearest down until the upper end of the loss, at "
+            "95 % confidence over images, reaches that; scales that are not shown to pay are not "
+            "taken. Interval and loss are those of the test split and the trainings. Not "
+            "established: no point is shown to."
         ),
         "Regressions and rescues": (
             f"Regressions (negative flips) are the share of all questions that are right at "
@@ -55,9 +57,12 @@ def _comparisons(results: Results) -> dict[str, str]:
             "moves the mean a lot, so it is always printed."
         ),
         "Omniscient router": (
-            "The same trees, which also see the question family and the metadata of the generator, "
-            "such as the size in pixels of what is asked about. What it still misses is luck, "
-            "noise and what the metadata does not say."
+            "Trees that see the question family and the metadata instead of features: of built-in "
+            "scenes the size and place of what is asked about, how it lies to the cells that "
+            "tokens pool, its neighbours there and its contrast. They are tuned like the router "
+            "and learn from all labelled images but those of the fold they predict. What they "
+            "still miss is luck, noise and what the metadata does not say; a router above them is "
+            "flagged."
         ),
         "Shuffled labels": (
             "The router trained and calibrated on the outcomes of other questions. A value clearly "

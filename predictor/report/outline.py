@@ -16,10 +16,13 @@ from predictor.report.document import Block, Document, Section, Table, Tile
 from predictor.report.folder import TITLE
 from predictor.report.glossary import explanation
 from predictor.report.wording import (
+    above_limit,
+    banner,
     gap,
     head_budget,
     head_key,
     number,
+    parity_text,
     pays,
     percent,
     points,
@@ -54,6 +57,7 @@ def build_document(results: Results) -> Document:
         facts="; ".join(facts),
         tiles=_tiles(results),
         sections=[Section(*section) for section in sections if section[2]],
+        banner=banner(results),
     )
 
 
@@ -71,8 +75,6 @@ def _tiles(results: Results) -> list[Tile]:
     head = results["headline"]
     target = head_budget(results)
     largest = results["scales"][-1]
-    # `points` turns the sign round, so the high end of the loss is the low end of the change.
-    lost = span(points(head.get("parity_drop_high")), points(head.get("parity_drop_low")))
     return [
         _gain_tile(results),
         Tile(
@@ -81,12 +83,7 @@ def _tiles(results: Results) -> list[Tile]:
             f"{number(head.get('tokens'))} tokens used; always {largest} tokens: "
             f"{percent(head.get('accuracy_dearest'))}",
         ),
-        Tile(
-            "Tokens to parity",
-            number(head.get("parity_tokens"), 0),
-            f"{percent(head.get('parity_share'))} of the largest scale; accuracy "
-            f"{points(head.get('parity_drop'))} points ({lost})",
-        ),
+        _parity_tile(results),
         Tile(
             f"Regressions at {target} tokens",
             percent(head.get("regression_rate")),
@@ -100,6 +97,28 @@ def _tiles(results: Results) -> list[Tile]:
             f"{number(head.get('router_mb'), 2)} MB on disk",
         ),
     ]
+
+
+def _parity_tile(results: Results) -> Tile:
+    """Show the tokens to parity, or that the data cannot say."""
+    head = results["headline"]
+    if head.get("parity_established") is False:
+        drop = percent(results.get("settings", {}).get("parity_drop"))
+        return Tile(
+            "Tokens to parity",
+            parity_text("", established=False),
+            f"these splits do not show any choice to lose less than {drop} of the answers",
+        )
+    ends = (number(head.get(f"parity_tokens_{end}"), 0) for end in ("low", "high"))
+    between = span(*ends)
+    # `points` turns the sign round, so the high end of the loss is the low end of the change.
+    lost = span(points(head.get("parity_drop_high")), points(head.get("parity_drop_low")))
+    return Tile(
+        "Tokens to parity",
+        number(head.get("parity_tokens"), 0),
+        f"{f'{between}; ' if between else ''}{percent(head.get('parity_share'))} of the largest "
+        f"scale; accuracy {points(head.get('parity_drop'))} points ({lost})",
+    )
 
 
 def _gain_tile(results: Results) -> Tile:
@@ -120,6 +139,8 @@ def _gain_tile(results: Results) -> Tile:
     interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
     omniscient = head.get("of_omniscient")
     share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
+    if above_limit(results):
+        share = "; above the omniscient router, which is no limit here"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

@@ -15,7 +15,7 @@ CAPTIONS: Final = {
     "accuracy": (
         "Accuracy against visual tokens",
         "Accuracy against mean visual tokens per question. Blue: the router at all operating "
-        "points, averaged over seeds; circles are the reported budgets, with intervals. Random "
+        "points, averaged over seeds; circles are the compared budgets, with intervals. Random "
         "mixing of fixed scales reaches the thin solid line without a router; nothing can lie "
         "above the dotted line.",
     ),
@@ -31,9 +31,9 @@ CAPTIONS: Final = {
     ),
     "gap": (
         "Share of the gap that each method closes",
-        "How much of the distance from the hull to the oracle each method closes at its own mean "
-        "cost, with intervals. Filled: the router, and the omniscient router as its limit. "
-        "Hollow: baselines and controls.",
+        "How much of the distance from the hull to the oracle each method closes, with intervals. "
+        "Filled: the router, and the omniscient router as its limit. Hollow: baselines and "
+        "controls.",
     ),
     "zoo": (
         "Share of the gap that each kind of router closes",
@@ -69,7 +69,10 @@ METHODS: Final = {
     "image_only": ("image only", "the router without the question"),
     "family_only": ("family only", "sees the question family, nothing else"),
     "shuffled_labels": ("shuffled labels", "control: trained on other questions' labels"),
-    "omniscient": ("omniscient", "limit: also sees the family and the size of what is asked about"),
+    "omniscient": (
+        "omniscient",
+        "limit: sees family, size and place of what is asked about",
+    ),
 }
 """Name of a method in results.json to its name in the report and what it is."""
 
@@ -184,6 +187,41 @@ def verdict(results: Results) -> str:
 def pays(results: Results) -> bool:
     """Tell whether routing pays, or nobody has asked: only then is the gap closed a headline."""
     return bool(results.get("ladder", {}).get("verdict", "worth") == "worth")
+
+
+def banner(results: Results) -> str:
+    """Say that splits are too small to say anything of quality; nothing where they are not."""
+    fewest = results.get("settings", {}).get("fewest", 0)
+    splits = results.get("meta", {}).get("splits", {})
+    few = [
+        f"{splits[name]['images']} images in the {name} split"
+        for name in ("calibration", "test")
+        if splits.get(name, {}).get("images", fewest) < fewest
+    ]
+    if not few:
+        return ""
+    return (
+        f"Too few images: {' and '.join(few)}, at least {fewest} are needed. No figure here says "
+        "how good the router is."
+    )
+
+
+def above_limit(results: Results) -> str:
+    """Flag a router that is above what is called its limit; nothing where it is not."""
+    above = results.get("headline", {}).get("above_omniscient")
+    if not above:
+        return ""
+    budgets = ", ".join(f"{budget:g}" for budget in above)
+    return (
+        f"At {budgets} tokens the router closes more of the gap than the omniscient router: what "
+        "that one knows of the questions is less than what the features tell, so it is no limit "
+        "there."
+    )
+
+
+def parity_text(value: str, established: bool | None) -> str:
+    """Write a parity point, or that there is none; older results do not say, None."""
+    return "not established" if established is False else value
 
 
 def drawing(name: str) -> Drawing:

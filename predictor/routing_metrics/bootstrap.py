@@ -19,6 +19,7 @@ from predictor.routing_metrics.gap import (
     hull_at,
     oracle_from_steps,
 )
+from predictor.routing_metrics.mixing import Mixture
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def choice_draws(
     resamples: Resamples,
     scores: FloatArray,
     tokens: FloatArray,
-    chosen: IntArray,
+    chosen: Mixture,
     steps: OracleSteps,
 ) -> ChoiceDraws:
     """Measure choices against the hull and the oracle, draw by draw.
@@ -135,16 +136,15 @@ def choice_draws(
         resamples: the draws.
         scores: scores [n, s].
         tokens: visual tokens [n, s].
-        chosen: index of the chosen scale, a column per choice [n, q].
+        chosen: choices of n questions, a column for each of q.
         steps: `oracle_steps(scores, tokens)`.
 
     Returns:
         The draws of all choices.
     """
     score, cost = check_table(scores, tokens)
-    n_scales, n_choices = score.shape[1], chosen.shape[1]
-    routed_cost = np.take_along_axis(cost, chosen, axis=1)  # [n, q]
-    routed_score = np.take_along_axis(score, chosen, axis=1)
+    routed_cost, routed_score = chosen.pick(cost), chosen.pick(score)  # [n, q] each
+    n_scales, n_choices = score.shape[1], routed_cost.shape[1]
     # One pass over the draws for all four tables.
     means = mean_draws(resamples, np.hstack((cost, score, routed_cost, routed_score)))
     ends = np.cumsum((n_scales, n_scales, n_choices))

@@ -7,6 +7,8 @@ import logging
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import FloatArray, TrainData, split_by_image
 from predictor.features.blocks import FeatureSettings
@@ -17,6 +19,7 @@ from predictor.policy.candidates import list_candidates
 from predictor.policy.certificates import certify, check_size
 from predictor.policy.claims import Claim, count_most
 from predictor.policy.prices import list_prices
+from predictor.policy.shares import share_budgets
 from predictor.policy.support import count_paying
 from predictor.routers.base import Router
 from predictor.routers.blend import BlendRouter
@@ -141,7 +144,7 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
         The map and the rows to train on [n, d].
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
-    inputs = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
+    inputs = (train.coarse, train.question, train.targets, train.image_ids, train.extras)
     return features, features.fit_transform(*inputs)
 
 
@@ -169,7 +172,7 @@ def _fit(
     rows, data = train
 
     def fit(kind: str) -> Router:
-        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.scores)
+        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.targets)
 
     if settings.kind != AUTO:
         return fit(settings.kind), []
@@ -198,7 +201,7 @@ def _tune(
 def _tune_one(
     settings: TrainSettings, rows: FloatArray, train: TrainData, tuning: TuningSettings
 ) -> tuple[TrainSettings, list[Tried]]:
-    table = (rows, train.scores, train.image_ids)
+    table = (rows, train.targets, train.image_ids)
 
     def build(change: Change) -> Router:
         return _build(_change(settings, change), train.scales)
@@ -256,7 +259,13 @@ def _facts(train: TrainData, calibration: TrainData, settings: TrainSettings) ->
         "settings": asdict(settings),
         "train": _split_facts(train),
         "calibration": _split_facts(calibration),
+        "budgets": _list_budgets(calibration),
     }
+
+
+def _list_budgets(calibration: TrainData) -> list[float]:
+    fixed = np.asarray(calibration.tokens, np.float64).mean(axis=0)  # [s]
+    return list(share_budgets(float(fixed.min()), float(fixed[-1])))
 
 
 def _split_facts(split: TrainData) -> dict[str, Any]:

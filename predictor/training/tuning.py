@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from predictor.data import FloatArray, IntArray, NameArray, TrainData, image_folds
+from predictor.policy.shares import pick_headline, share_budgets
 from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
 from predictor.training.cross_validation import cross_choose, measure_gap
@@ -24,7 +25,6 @@ CANDIDATES = ("boosted", "blend", "mlp", "linear")
 """What is compared; of equals the earlier is kept."""
 
 _PARTS = {AUTO: ("boosted", "mlp", "linear"), "blend": ("boosted", "mlp")}
-_BUDGET_SHARE = 8
 
 Change = dict[str, Any]
 """Fields of a router's settings to their values."""
@@ -193,8 +193,8 @@ def pick_router(
         The router, and the table of candidates, best first: kind, budget, gap closed. A split
         without a gap leaves the first candidate.
     """
-    budget = float(data.tokens[:, -1].mean()) / _BUDGET_SHARE
-    budget = max(budget, float(data.tokens[:, 0].mean()))
+    fixed = np.asarray(data.tokens, np.float64).mean(axis=0)  # [s]
+    budget = pick_headline(share_budgets(float(fixed[0]), float(fixed[-1])))
     table: list[dict[str, Any]] = []
     for kind, router in routers.items():
         raw = router.predict_proba(rows)

@@ -84,6 +84,14 @@ class LabelRequest(LabelSettings):
         default=False,
         metadata={"help": "Leave out rows that cannot be used, and list them in the run's folder."},
     )
+    paraphrases: str | None = field(
+        default=None,
+        metadata={
+            "help": "File with other words for repeats, a JSON object a line: sample_id or "
+            "question, and paraphrases, a list. The built-in benchmark has its own.",
+            "type": click.Path(exists=True, dir_okay=False),
+        },
+    )
     image_folder: str | None = field(
         default=None,
         metadata={
@@ -104,9 +112,14 @@ class LabelRequest(LabelSettings):
         self, list_bad: Callable[[Sequence[str]], Path] | None = None
     ) -> "QuestionSet":
         """Load the questions and check their images; `list_bad` is that of `Reading`."""
+        from labels.labelling.paraphrases import add_paraphrases
         from labels.sources.loading import Reading, load_questions
 
-        return load_questions(
+        if self.paraphrases and self.repeats == 1:
+            raise ValueError(
+                "--paraphrases needs --repeats, at least 2: the first is asked as it is"
+            )
+        questions = load_questions(
             self.source,
             split=self.split,
             limit=self.limit,
@@ -121,10 +134,13 @@ class LabelRequest(LabelSettings):
                 list_bad=list_bad,
             ),
         )
+        if self.paraphrases:
+            return add_paraphrases(questions, Path(self.paraphrases))
+        return questions
 
     def inputs(self) -> list[Path]:
         """List the files and folders that are read, of those that are named by a path."""
-        named = (self.source, self.image_folder, self.answers)
+        named = (self.source, self.image_folder, self.answers, self.paraphrases)
         paths = (Path(one).expanduser() for one in named if one)
         return [path for path in paths if path.exists()]
 

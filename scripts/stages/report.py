@@ -16,12 +16,13 @@ from scripts.stages.label import read_seconds
 from scripts.stages.profile import PROFILE_HELP, read_note, read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
 from scripts.stages.run_folder import PARTS, SPLITS, RunFolder
-from scripts.stages.splits import LabelledSplit
+from scripts.stages.splits import LabelledSplit, add_geometry
 from scripts.terminal.options import WHOLE
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import ExperimentSettings, Progress
+    from predictor.evaluation.runs import EvaluationSettings
     from predictor.training.train import TrainSettings
 
 
@@ -43,7 +44,7 @@ def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "Experi
 
 
 def _report_extras(
-    bundle: "RouterBundle", splits: dict[str, LabelledSplit], settings: "ExperimentSettings"
+    bundle: "RouterBundle", splits: dict[str, LabelledSplit], evaluation: "EvaluationSettings"
 ) -> dict[str, Any]:
     """Give the sections about content and words that the router has not seen."""
     from predictor.evaluation.sections.transfer import rephrase
@@ -54,13 +55,13 @@ def _report_extras(
     )
     from predictor.evaluation.sweeps import route
 
-    budget = settings.evaluation.headline
+    budget = evaluation.headline
     test = splits["test"].data
     sections: dict[str, Any] = {"fallback": report_fallback(bundle, test, budget)}
     outside = splits[OUT_OF_DISTRIBUTION].data if OUT_OF_DISTRIBUTION in splits else None
     if outside is not None:
         chosen = route(bundle, outside, budget)
-        sections["ood"] = report_outside(outside, chosen, settings.evaluation)
+        sections["ood"] = report_outside(outside, chosen, evaluation)
         sections["fallback_ood"] = report_fallback(bundle, outside, budget)
     sections["fallback_certified"] = report_certified(bundle, test, outside)
     if REPHRASED in splits:
@@ -299,17 +300,20 @@ def run_report(
     check_router(bundle, inputs.router, splits)
     tested = count_tested(bundle.meta.get("candidates", ()))
     settings = replace(settings, train=read_settings(bundle, settings.train), tested=tested)
-    train, calibration, test = (splits[name].data for name in ("train", "calibration", "test"))
+    names = ("train", "calibration", "test")
+    train, calibration, test = (one.data for one in add_geometry([splits[k] for k in names]))
     # First what is trained anew for every seed, then what only the saved router can show.
     results = run_experiment(train, calibration, test, settings, progress)
     results["headline"].update(measure_router(bundle, test))
-    results.update(_report_extras(bundle, splits, settings))
+    evaluation = settings.evaluate_on(calibration)
+    results.update(_report_extras(bundle, splits, evaluation))
     if inputs.profile is not None and "ms" in results["costs"]:
         results["costs"]["ms"]["note"] = read_note(inputs.profile)
-    budget = settings.evaluation.headline
     results["ladder"] = judge_router(bundle, test)
-    results["attainable"] = bound_gaps(bundle, test, settings.evaluation.targets)
-    results["gallery"], images = make_gallery(splits["test"], inputs.reported, bundle, budget)
+    results["attainable"] = bound_gaps(bundle, test, evaluation.targets)
+    results["gallery"], images = make_gallery(
+        splits["test"], inputs.reported, bundle, evaluation.headline
+    )
     results["meta"].update(
         note_cutting([splits[name] for name in ("train", "calibration", "test")]),
         checkpoint=splits["test"].checkpoint,

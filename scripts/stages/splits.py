@@ -23,6 +23,7 @@ class LabelledSplit:
         questions: the question of each row [n].
         answers: what the model said at each scale [n, s], text.
         checkpoint: fingerprint of the model that was labelled.
+        source: name of the question set.
         origin: how it became what it is, if it is not a whole folder; JSON-ready.
     """
 
@@ -30,6 +31,7 @@ class LabelledSplit:
     questions: "list[Question]"
     answers: "NameArray"
     checkpoint: str
+    source: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def take(self, rows: "IntArray", origin: Mapping[str, Any]) -> "LabelledSplit":
@@ -64,6 +66,7 @@ def read_splits(
             questions=asked,
             answers=table.answers,
             checkpoint=_read_checkpoint(folder),
+            source=_read_source(folder),
         )
         for folder, (table, asked) in zip(folders, answered, strict=True)
     ]
@@ -96,6 +99,42 @@ def _read_checkpoint(folder: Path) -> str:
     return str(read_manifest(folder).settings["checkpoint"])
 
 
+def _read_source(folder: Path) -> str:
+    from labels.outcomes.manifest import read_manifest
+
+    return read_manifest(folder).source
+
+
+def add_geometry(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
+    """Add to the metadata what scenes know of the things that are asked about.
+
+    Only a report needs it, for the omniscient router; it takes a moment.
+
+    Args:
+        splits: splits of one run.
+
+    Returns:
+        The splits, with the same further columns; as they are where no scene is known.
+    """
+    import numpy as np
+
+    from labels.scenes.geometry import describe_samples, name_facts
+
+    described = [describe_samples(split.source, split.questions) for split in splits]
+    names = name_facts(described)
+    if not names:
+        return list(splits)
+    known = []
+    for split, facts in zip(splits, described, strict=True):
+        rows = [[one.get(name, np.nan) for name in names] for one in facts]
+        added = np.array(rows, np.float32).reshape(-1, len(names))  # [n, names]
+        old = np.empty((len(added), 0)) if split.data.meta is None else split.data.meta
+        every = (*split.data.meta_names, *names)
+        data = replace(split.data, meta=np.hstack((old, added)), meta_names=every)
+        known.append(replace(split, data=data))
+    return known
+
+
 def _make_data(
     folder: Path,
     table: "OutcomeTable",
@@ -124,6 +163,7 @@ def _make_data(
         lengths=np.array([len(asked.question) for asked in questions], np.float64),
         costs=_list_costs(table, profile),
         extras=read_extras(folder, table.sample_ids),
+        repeats=table.repeats,
     )
 
 

@@ -50,6 +50,8 @@ def _format(value: object) -> str:
 
 def print_headline(results: dict[str, Any]) -> None:
     """Print every fixed scale and the router's budgets, then the headline, from results.json."""
+    from predictor.report.wording import banner
+
     router = results["router"]["at"]
     rows = [[f"fixed {k}", v["tokens"], v["accuracy"], None] for k, v in results["fixed"].items()]
     rows += [[f"router {k}", v["tokens"], v["accuracy"], v["ogc"]] for k, v in router.items()]
@@ -57,13 +59,14 @@ def print_headline(results: dict[str, Any]) -> None:
     click.echo("")
     for name, text in describe_headline(results):
         click.echo(f"{name:<24}{text}")
-    if sentence := results.get("ladder", {}).get("sentence"):
-        click.echo(f"\n{sentence}")
+    for sentence in (results.get("ladder", {}).get("sentence"), banner(results)):
+        if sentence:
+            click.echo(f"\n{sentence}")
 
 
 def describe_headline(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Give the headline of results.json as pairs of a name and its figure, a dash without one."""
-    from predictor.report.wording import pays
+    from predictor.report.wording import parity_text, pays
 
     head = results["headline"]
     target = f"{head.get('target', 72):g}"
@@ -74,7 +77,13 @@ def describe_headline(results: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         # A share of a gap that is next to nothing is no headline.
         *([(f"OGC at {target} tokens", closed)] if pays(results) else []),
-        ("tokens to parity", f"{parity}, accuracy lost {_share(head['parity_drop'])}"),
+        (
+            "tokens to parity",
+            parity_text(
+                f"{parity}, accuracy lost {_share(head['parity_drop'])}",
+                head.get("parity_established"),
+            ),
+        ),
         ("regression rate", _share(head["regression_rate"])),
         (
             "router",

@@ -220,7 +220,8 @@ def test_report_writes_page_and_results(run, tmp_path):
     lines = result.stdout.splitlines()
     assert lines[-1] == f"{'report':<24}{run / 'report' / 'index.html'}"
     # Eight images do not show that routing pays, so there may be no gap closed to print.
-    assert any(line.startswith("tokens to parity") for line in lines[-6:])
+    assert any(line.startswith("tokens to parity   ") for line in lines[-8:])
+    assert lines[-2].startswith("Too few images: 8 images in the calibration split")
     results = json.loads((run / "report" / "results.json").read_text(encoding="utf-8"))
     assert results == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     meta = results["meta"]

@@ -167,3 +167,29 @@ def test_a_folder_that_is_being_labelled_is_refused_before_the_model_is_opened(n
         message = refuse("--source", "q.jsonl", "--out", "o")
     assert "another process labels into o: wait for it, or share the work by --workers" in message
     assert not (here / "o").exists()
+
+
+def test_questions_are_asked_again_in_the_words_of_a_file(tiny_model, here, write_source):
+    source = write_source(here / "own", 3, seed=0)
+    words = here / "words.jsonl"
+    words.write_text(json.dumps({"question": "what ?", "paraphrases": ["which ?", "where ?"]}))
+    asked = ("--source", source, "--out", "o", "--model", tiny_model, *SHORT)
+    again = (*asked, "--repeats", 3, "--paraphrases", words)
+    result = call(*again)
+    assert result.exit_code == 0, result.output
+    assert "asked 3 times" in result.stdout and "changed" in result.stdout
+    assert read_outcomes(here / "o").repeats.shape == (6, 3, 1)
+    # As it stands is as it stands; a finished run is left, and another way to repeat is refused.
+    assert call(*again).exit_code == 0
+    assert "repeats is 3 there but 1 now" in refuse(*asked)
+    assert "jitter is 2 there but 1 now" in refuse(*again, "--jitter", 1)
+    words.write_text(json.dumps({"question": "where ?", "paraphrases": ["what ?"]}))
+    assert "wordings is" in refuse(*again)
+
+
+def test_paraphrases_without_repeats_are_refused(no_model, here, write_source):
+    source = write_source(here / "own", 1, seed=0)
+    words = here / "words.jsonl"
+    words.write_text(json.dumps({"question": "what ?", "paraphrases": ["which ?"]}))
+    given = ("--source", source, "--out", "o", "--paraphrases", words)
+    assert "--paraphrases needs --repeats, at least 2" in refuse(*given)

@@ -36,12 +36,12 @@ def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) 
 
     Args:
         bundle: the router.
-        test: rows to report; one answer per question and scale, so that luck can only be bounded.
+        test: rows to report; where each question was asked once, luck can only be bounded.
         budgets: mean visual tokens.
 
     Returns:
         Budget as text to what `measure_luck` gives.
     """
     chosen = np.column_stack([route(bundle, test, budget) for budget in budgets])  # [n, q]
-    measured = measure_luck(test.scores[:, None], test.tokens, test.image_ids, chosen)
+    measured = measure_luck(test.outcomes, test.tokens, test.image_ids, chosen)
     return {f"{budget:g}": one for budget, one in zip(budgets, measured, strict=True)}

@@ -1,7 +1,8 @@
 """The confidence cascade: answer at the cheapest scale, go up while the answer is unsure.
 
 The baseline that needs no router. Every scale that it ran is counted, so some questions cost more
-than the largest scale alone. Its threshold is solved on the calibration split.
+than the largest scale alone. Its threshold is solved on the calibration split; at the budgets where
+all contestants are compared, two neighbouring thresholds are mixed so that it spends just as much.
 """
 
 from collections.abc import Sequence
@@ -77,28 +78,51 @@ def describe_cascade(
     if known is None or confidence is None:
         return None
 
-    def measure(budget: float) -> Results:
+    def measure(budget: float, spend: bool = False) -> Results:
         threshold = solve_threshold(known, calibration.tokens, budget)
-        last, paid = run_cascade(confidence, test.tokens, threshold)
-        return {"target": budget, "threshold": threshold, **_measure(test, last, paid)}
+        runs = _bracket(confidence, test.tokens, budget) if spend else (threshold, threshold)
+        both = [_follow(test, confidence, one) for one in runs]
+        return {"target": budget, "threshold": threshold, **_measure(test, both, budget)}
 
     # From always the cheapest scale to a run of all scales.
     largest = np.cumsum(calibration.tokens, axis=1)[:, -1].mean()
     budgets = np.geomspace(calibration.tokens[:, 0].mean(), largest, points)
     return {
         "curve": [measure(budget) for budget in budgets],
-        "at": {f"{target:g}": measure(target) for target in targets},
+        "at": {f"{target:g}": measure(target, spend=True) for target in targets},
     }
 
 
-def _measure(test: TrainData, last: IntArray, paid: FloatArray) -> Results:
-    accuracy = test.scores[np.arange(len(test)), last].mean()
-    at = np.array([paid.mean()])
+def _bracket(confidence: FloatArray, tokens: FloatArray, budget: float) -> tuple[float, float]:
+    """Find the two neighbouring thresholds between whose costs on a split a budget lies."""
+    low = solve_threshold(confidence, tokens, budget)
+    higher = confidence[confidence > low]
+    return low, float(higher.min()) if len(higher) else low
+
+
+def _follow(
+    test: TrainData, confidence: FloatArray, threshold: float
+) -> tuple[FloatArray, FloatArray]:
+    """Give scores [n] and the tokens of all scales that ran [n] at a threshold."""
+    last, paid = run_cascade(confidence, test.tokens, threshold)
+    return np.asarray(test.scores, np.float64)[np.arange(len(test)), last], paid
+
+
+def _measure(
+    test: TrainData, both: Sequence[tuple[FloatArray, FloatArray]], budget: float
+) -> Results:
+    """Measure two runs, mixed so that they spend a budget if they can."""
+    (low_accuracy, low), (high_accuracy, high) = (
+        (scores.mean(), paid.mean()) for scores, paid in both
+    )
+    share = float(np.clip((budget - low) / (high - low), 0, 1)) if high > low else 0.0
+    at = np.array([low + share * (high - low)])
+    accuracy = np.array([low_accuracy + share * (high_accuracy - low_accuracy)])
     hull = hull_at(*fixed_points(test.scores, test.tokens), at)
     oracle = oracle_at(test.scores, test.tokens, at)
     return {
         "tokens": at[0],
-        "tokens_p95": np.quantile(paid, 0.95),
-        "accuracy": accuracy,
-        "ogc": gap_closed(np.array([accuracy]), hull, oracle)[0],
+        "tokens_p95": np.quantile(both[0][1], 0.95),
+        "accuracy": accuracy[0],
+        "ogc": gap_closed(accuracy, hull, oracle)[0],
     }

@@ -67,6 +67,8 @@ class Parity:
         largest: mean score of always the largest scale.
         cost_draws: cost in every resample, a column per training [r, q].
         drop_draws: drop in every resample [r, q].
+        established: whether every training's point is shown to be as good as the largest scale,
+            and the split is large enough to measure it.
     """
 
     cost: float
@@ -75,6 +77,7 @@ class Parity:
     largest: float
     cost_draws: FloatArray
     drop_draws: FloatArray
+    established: bool
 
     @property
     def drop(self) -> float:
@@ -98,6 +101,8 @@ def measure_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Parity:
         largest=float(largest.mean()),
         cost_draws=cost_draws,
         drop_draws=largest_draws - score_draws,
+        established=all(sweep.established for sweep in sweeps)
+        and test.n_images >= prepared.settings.fewest,
     )
 
 

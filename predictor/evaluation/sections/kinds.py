@@ -63,11 +63,6 @@ def _describe(
     control = {} if is_default else results["controls"][kind.name]
     headline = router["at"][f"{evaluation.headline:g}"]
     key = evaluation.headline_key
-    # At the parity point, mean of the trainings.
-    rows = np.arange(len(test))
-    picks = [run.parity.chosen[:, 0] for run in kind.runs]
-    tokens = float(np.mean([test.tokens[rows, pick].mean() for pick in picks]))
-    accuracy = float(np.mean([test.scores[rows, pick].mean() for pick in picks]))
     return {
         "name": kind.settings.kind if is_default else kind.name.replace("_", " "),
         "kind": kind.settings.kind,
@@ -80,13 +75,25 @@ def _describe(
         "behind_router_low": control.get("behind_router_low"),
         "behind_router_high": control.get("behind_router_high"),
         f"calibration_{key}": float(np.mean(kind.gaps)),
-        "parity_tokens": tokens,
-        "parity_share": tokens / float(test.tokens[:, -1].mean()),
-        "parity_drop": float(test.scores[:, -1].mean()) - accuracy,
+        **_describe_parity(test, kind, evaluation.fewest),
         **kind.measured,
         "train_s": kind.seconds,
         "settings": _own_settings(kind.settings),
     }
+
+
+def _describe_parity(test: TrainData, kind: TrainedKind, fewest: int) -> Results:
+    """Measure the parity point, mean of the trainings; nothing where it is not established."""
+    names = ("parity_tokens", "parity_share", "parity_drop")
+    if test.n_images < fewest or not all(run.parity.established for run in kind.runs):
+        return dict.fromkeys(names)
+    rows = np.arange(len(test))
+    picks = [run.parity.chosen[:, 0] for run in kind.runs]
+    tokens = float(np.mean([test.tokens[rows, pick].mean() for pick in picks]))
+    accuracy = float(np.mean([test.scores[rows, pick].mean() for pick in picks]))
+    share = tokens / float(test.tokens[:, -1].mean())
+    lost = float(test.scores[:, -1].mean()) - accuracy
+    return dict(zip(names, (tokens, share, lost), strict=True))
 
 
 def _own_settings(settings: TrainSettings) -> Results:

@@ -12,6 +12,7 @@ from predictor.evaluation.sweeps import route
 from predictor.features.outliers import DensityGate
 from predictor.routing_metrics.bootstrap import interval
 from predictor.routing_metrics.gap import fixed_points
+from predictor.routing_metrics.mixing import Mixture
 from predictor.routing_metrics.regressions import regressed
 
 OUTLIER = 0.01
@@ -27,8 +28,9 @@ def report_outside(data: TrainData, chosen: IntArray, settings: EvaluationSettin
         settings: what is reported.
     """
     prepared = PreparedSplit.prepare(data, settings)
-    point = prepared.points(chosen[:, None])  # arrays [1, 1]
-    low, high = interval(prepared.draws(chosen[:, None]).ogc, settings.level)
+    routed = Mixture.plain(chosen[:, None])
+    point = prepared.points(routed)  # arrays [1, 1]
+    low, high = interval(prepared.draws(routed).ogc, settings.level)
     tokens, accuracy = fixed_points(data.scores, data.tokens)  # [s], [s]
     return {
         "n": len(data),

@@ -8,6 +8,7 @@ from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Folded, Heading, Paragraph, Table
 from predictor.report.wording import (
     COST_CAPTION,
+    above_limit,
     accuracy_cell,
     describe_method,
     drawing,
@@ -15,6 +16,7 @@ from predictor.report.wording import (
     gap_cell,
     head_budget,
     number,
+    parity_text,
     percent,
     points,
     short,
@@ -48,7 +50,7 @@ def _costs_table(costs: Results) -> Table:
             [
                 cost["unit"],
                 short(largest["cost"]),
-                Cell(short(parity.get("cost")), interval),
+                Cell(parity_text(short(parity.get("cost")), parity.get("established")), interval),
                 percent(parity.get("share")),
                 points(parity.get("drop")),
             ]
@@ -60,20 +62,38 @@ def compared(results: Results) -> list[Block]:
     """Show router, baselines, controls and limit at the headline's budget."""
     level = percent(results.get("settings", {}).get("level", 0.95), 0)
     text = (
-        f"Lambda, the price of a token, is solved on the calibration split for a mean of "
-        f"{head_budget(results)} visual tokens and then fixed; the cost on the test split is in "
-        f"the table. The {level} interval of a number stands with it. Controls are routers that "
-        "should do badly: if one of them does not, information about the test outcomes leaks into "
-        "training."
+        f"{_tell_cost(results)} The {level} interval of a number stands with it. Controls are "
+        "routers that should do badly: if one of them does not, information about the test "
+        "outcomes leaks into training."
     )
+    flag = above_limit(results)
     return [
         Paragraph(text),
+        *([Paragraph(flag)] if flag else []),
         _compared_table(results),
         drawing("gap"),
         Heading("The router at each reported budget"),
         _budgets_table(results),
         Folded("Each training by itself", _seeds_table(results)),
     ]
+
+
+def _tell_cost(results: Results) -> str:
+    """Tell what those that are compared cost."""
+    budget = head_budget(results)
+    share = results["headline"].get("share")
+    if share is None:
+        # Results of older versions.
+        return (
+            "Lambda, the price of a token, is solved on the calibration split for a mean of "
+            f"{budget} visual tokens and then fixed; the cost on the test split is in the table."
+        )
+    return (
+        f"All spend {budget} visual tokens per question on the test split, {percent(share)} of the "
+        "largest scale, or less where no more pays: a coin decides between two neighbouring "
+        "operating points of each, by their costs and by no outcome. What the lambda of the "
+        "calibration split gives stands in the table of budgets."
+    )
 
 
 def _compared_table(results: Results) -> Table:
@@ -120,6 +140,7 @@ def _budgets_table(results: Results) -> Table:
             gap_cell(point),
             percent(point["regression_rate"]),
             percent(point["rescue_rate"]),
+            _solved_cell(point.get("solved")),
         ]
         for point in at.values()
     ]
@@ -132,8 +153,15 @@ def _budgets_table(results: Results) -> Table:
         "gap closed",
         "regressions",
         "rescues",
+        "tokens at the lambda of the calibration split",
     )
     return Table(head, rows, strong=list(at).index(head_budget(results)))
+
+
+def _solved_cell(solved: Results | None) -> Cell | str:
+    if solved is None:
+        return ""  # of older versions, whose row is all solved
+    return Cell(number(solved["tokens"]), f"accuracy {percent(solved['accuracy'])}")
 
 
 def _seeds_table(results: Results) -> Table:

@@ -1,6 +1,7 @@
 """The built-in benchmark: deterministic, split by image, answered from what is drawn."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from labels.scenes.benchmark import (
     ask_questions,
     conversation,
     expected_text,
+    find_draft,
     load_scenes,
     render_scene,
+    reword,
 )
 from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
 from labels.scenes.descriptions import describe_scene
@@ -179,3 +182,24 @@ def test_numbers_of_a_list_are_the_digits_drawn_beside_their_pictogram():
                 assert {d.row for d in digits} == {only(scene, name).row}
                 asked += 1
     assert asked > 20
+
+
+@pytest.mark.parametrize("name", ["scenes-v1", "scenes-v2"])
+def test_other_words_ask_the_same_and_are_always_the_same(name):
+    draw = DRAWS[name]
+    other = same = 0
+    for index in range(10):
+        for question in ask_questions("test", index, draw.questions_per_image, draw=draw):
+            texts = [reword(question, repeat, False, draw) for repeat in (1, 2, 3)]
+            assert texts == [reword(question, repeat, False, draw) for repeat in (1, 2, 3)]
+            [(_, draft)] = [find_draft(question, draw)]
+            forms = {form.format(**draft.slots) for form in TEMPLATES[draft.template][0]}
+            assert {question.question, *texts} <= forms
+            other += sum(text != question.question for text in texts)
+            same += sum(text == question.question for text in texts)
+    assert same == 0 and other > 100
+
+
+def test_words_of_other_data_stay():
+    question = replace(ask_questions("test", 0, 1)[0], sample_id="mine")
+    assert reword(question, 1, False, SCENES_V2) == question.question

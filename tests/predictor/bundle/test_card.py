@@ -32,7 +32,7 @@ def test_without_certificates_there_is_no_such_section():
     flat = OperatingTable((0.0,), (36.0,), (0.5,))
     card = write_card("linear", (36,), {}, flat, [])
     assert "Certificates" not in card and "? questions" in card
-    assert card.count("|") == 8  # a head and a rule, no budget below the only cost
+    assert card.count("|") == 12  # a head, a rule and the only cost
 
 
 def test_names_do_no_harm_to_markdown():

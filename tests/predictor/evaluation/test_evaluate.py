@@ -1,6 +1,7 @@
 """Results of four questions and two trainings, every number worked by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from predictor.evaluation.evaluate import evaluate
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.evaluation.sections.unseen import report_outside
+from predictor.routing_metrics.mixing import Mixture
 
-SETTINGS = EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=50)
+SETTINGS = EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=50, fewest=2)
 # Right everywhere, from 9 on, at 36 only, never.
 SCORES = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=float)
 
@@ -137,6 +139,76 @@ def test_a_control_that_is_the_router_is_not_behind_it(test_split, runs):
     control = measure(test_split, twice)["controls"]["linear"]
     behind = [control[f"behind_router{end}"] for end in ("", "_low", "_high")]
     assert behind == [0, 0, 0]
+
+
+def test_all_are_compared_at_exactly_the_budget(test_split):
+    """Between always 1 token and the choice of 3 tokens, and from there on to that of 11.75."""
+    cheap, good, best = ([0, 0, 0, 0], [0, 1, 0, 0], [0, 1, 2, 0])
+    solved = make_run(0, [good, best])
+    pairs = np.array([good, best]).T, np.array([best, best]).T
+    runs = {
+        "router": [replace(solved, equal=Mixture(*pairs, np.array([6 / 8.75, 0.0])))],
+        "linear": [
+            replace(solved, equal=Mixture(np.array([cheap, good]).T, *pairs[1:], np.ones(2)))
+        ],
+    }
+    results = measure(test_split, runs)
+    at = results["router"]["at"]["9"]
+    # 3 + 6 tokens: 6 / 8.75 of the way from 2/4 to 3/4 right.
+    assert at["tokens"] == 9
+    assert at["accuracy"] == pytest.approx(0.5 + 0.25 * 6 / 8.75)
+    # What the lambda of the calibration split gives stands beside it.
+    assert (at["solved"]["tokens"], at["solved"]["accuracy"]) == (3, 0.5)
+    # Lost against 36 tokens: the third question, but for those that the coin sends on.
+    assert at["regression_rate"] == pytest.approx((1 - 6 / 8.75) / 4)
+    assert at["solved"]["regression_rate"] == 1 / 4
+    head = results["headline"]
+    assert (head["tokens"], head["share"]) == (9, 0.25)
+    assert results["controls"]["linear"]["tokens"] == 11.75
+
+
+def test_a_router_above_its_limit_is_flagged(test_split, runs):
+    """Seed 0 is the oracle; the other one closes nothing at the second budget."""
+    above = measure(test_split, {"router": runs[:1], "omniscient": runs[1:]})["headline"]
+    assert above["above_omniscient"] == [18]  # at the first budget the limit has no gap to close
+    alike = measure(test_split, {"router": runs[:1], "omniscient": runs[:1]})["headline"]
+    assert alike["above_omniscient"] == [] and alike["of_omniscient"] == 1
+
+
+def test_where_parity_is_not_established_no_figure_of_it_is_given(test_split, runs):
+    unsure = replace(runs[0], parity=replace(runs[0].parity, established=False))
+    results = measure(test_split, {"router": [unsure]})
+    head = results["headline"]
+    assert head["parity_established"] is False and head["parity_tokens"] is None
+    assert head["parity_drop"] is None and head["accuracy_dearest"] == 0.75
+    assert results["costs"]["tokens"]["parity"]["cost"] is None
+    sure = measure(test_split, {"router": runs[:1]})
+    assert sure["headline"]["parity_established"] is True
+    assert sure["costs"]["tokens"]["parity"]["established"] is True
+
+
+@pytest.mark.parametrize(
+    ("scales", "budgets"),
+    [
+        # A video of 40 frames, two scales, five crops, PaliGemma's ladder, and one scale.
+        ((40, 360, 1440, 5760, 23040), (1440, 2880, 5760)),
+        ((144, 576), (171, 198, 252)),
+        ((5, 45, 180, 720, 2880), (180, 360, 720)),
+        ((16, 64, 256), (31, 46, 76)),
+        ((256,), (256,)),
+    ],
+)
+def test_budgets_suit_the_ladder(test_split, scales, budgets):
+    width = len(scales)
+    ladder = replace(
+        test_split,
+        scores=np.ones((4, width)),
+        tokens=np.tile(np.array(scales, float), (4, 1)),
+        scales=scales,
+    )
+    settings = EvaluationSettings.for_ladder(ladder)
+    assert settings.targets == budgets
+    assert settings.headline == budgets[min(1, len(budgets) - 1)]
 
 
 def test_families_and_histograms(test_split, runs):

@@ -25,7 +25,7 @@ KINDS = ["blend", "constant", "linear", "mlp", "knn", "ordinal", "mlp_rank", "ml
 SETTINGS = ExperimentSettings(
     seeds=(0, 1),
     train=FAST,
-    evaluation=EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=100),
+    evaluation=EvaluationSettings((9.0, 18.0), 9.0, n_resamples=100, parity_drop=0.03),
     curve_points=8,
 )
 
@@ -64,7 +64,7 @@ def make_world(n_images, seed, first):
 
 @pytest.fixture(scope="module")
 def splits():
-    return make_world(100, 1, "train"), make_world(40, 2, "cal"), make_world(40, 3, "test")
+    return make_world(100, 1, "train"), make_world(60, 2, "cal"), make_world(60, 3, "test")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_perfect_confidence_makes_a_cascade_that_pays_for_every_step(outcome):
 
 
 def test_certificates_that_need_more_images_are_named(outcome):
-    level = {"alpha": 0.05, "delta": 0.05, "images": 40, "needed": 62}
+    level = {"alpha": 0.05, "delta": 0.05, "images": 60, "needed": 62}
     actual = outcome[0]["certified"]["regression:0.05,0.05"]
     assert {name: actual[name] for name in level} == level
 
@@ -129,7 +129,7 @@ def test_results_are_json_with_the_stable_keys(outcome, splits):
     assert wanted <= set(results)
     head = {"ogc_9", "ogc_9_low", "ogc_9_high", "parity_tokens", "parity_share", "regression_rate"}
     assert head | {"router_ms", "router_mb", "n"} <= set(results["headline"])
-    assert results["meta"]["n_questions"] == 160 and results["meta"]["n_images"] == 40
+    assert results["meta"]["n_questions"] == 240 and results["meta"]["n_images"] == 60
     assert results["meta"]["splits"]["train"]["fingerprint"] == splits[0].fingerprint()
     timings = {"train_router_s", "train_all_s", "evaluate_s", "studies_s"}
     assert set(results["meta"]["timings"]) == timings
@@ -189,7 +189,7 @@ def test_without_metadata_there_is_no_omniscient_router(splits):
 
 def test_the_test_split_may_share_no_image(splits):
     train, calibration, test = splits
-    with pytest.raises(ValueError, match="shares 40 images"):
+    with pytest.raises(ValueError, match="shares 60 images"):
         run_experiment(train, calibration, replace(test, image_ids=calibration.image_ids))
 
 
@@ -213,7 +213,7 @@ def test_test_scores_do_not_reach_any_choice(splits):
     """Other test outcomes, same choices: nothing is solved or picked on the test split."""
     train, calibration, test = splits
     other = replace(test, scores=1.0 - test.scores)
-    at = SweepSettings(targets=(9.0,), curve_points=4, parity_slack=0.0)
+    at = SweepSettings(targets=(9.0,), curve_points=4, parity_drop=0.005)
     actual = []
     for part in (test, other):
         all_three = Splits(train, calibration, part)
@@ -225,15 +225,29 @@ def test_test_scores_do_not_reach_any_choice(splits):
         np.testing.assert_array_equal(first.lambdas, second.lambdas)
 
 
-def test_no_parity_on_calibration_means_the_largest_scale(splits):
+def test_parity_that_is_not_shown_is_not_established(splits):
     """A router that believes in the cheapest scale only never gets there."""
     all_three = Splits(*splits)
-    belief = np.tile([0.9, 0.1, 0.1], (160, 1))
-    at = SweepSettings(targets=(9.0,), curve_points=4, parity_slack=0.0)
+    belief = np.tile([0.9, 0.1, 0.1], (240, 1))
+    at = SweepSettings(targets=(9.0,), curve_points=4, parity_drop=0.005)
     run = choose_all(Estimate(belief, belief), all_three, at, seed=0)
-    assert run.parity.chosen.ravel().tolist() == [2] * 160
-    assert run.parity.budgets == (36.0,) and np.isnan(run.parity.lambdas[0])
+    assert not run.parity.established
     assert (run.at.chosen == 0).all()
+
+
+def test_every_contestant_spends_the_budget_exactly(splits):
+    """Also one that knows two kinds of questions only, and so jumps over the budget."""
+    all_three = Splits(*splits)
+    rng = np.random.default_rng(0)
+    for sharp in (False, True):
+        belief = [np.sort(rng.random((len(split), 3)), axis=1) for split in splits[1:]]
+        if sharp:
+            belief = [
+                np.where(rows[:, :1] < 0.3, (0.1, 0.5, 0.9), (0.9, 0.91, 0.92)) for rows in belief
+            ]
+        at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
+        run = choose_all(Estimate(*belief), all_three, at, seed=0)
+        np.testing.assert_allclose(run.compared.pick(splits[2].tokens).mean(axis=0), (9.0, 18.0))
 
 
 def test_measure_router(splits):

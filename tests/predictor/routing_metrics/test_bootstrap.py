@@ -15,6 +15,7 @@ from predictor.routing_metrics.bootstrap import (
     oracle_draws,
 )
 from predictor.routing_metrics.gap import fixed_points, gap_closed, hull_at, oracle_at, oracle_steps
+from predictor.routing_metrics.mixing import Mixture
 
 SCALES = np.array([1.0, 9.0, 36.0])
 
@@ -53,7 +54,7 @@ def test_a_draw_equals_the_metrics_on_the_repeated_rows(table):
     draws = draw_resamples(images, 7, seed=3)
     steps = oracle_steps(scores, tokens)
     chosen = np.random.default_rng(0).integers(0, 3, (60, 2))
-    actual = choice_draws(draws, scores, tokens, chosen, steps)
+    actual = choice_draws(draws, scores, tokens, Mixture.plain(chosen), steps)
     for row, weights in enumerate(draws.weights):
         rows = np.repeat(np.arange(60), weights[draws.image_of_row].astype(int))
         fixed = fixed_points(scores[rows], tokens[rows])
@@ -75,7 +76,7 @@ def test_only_once_gives_the_point_estimates(table):
     scores, tokens, images = table
     steps = oracle_steps(scores, tokens)
     chosen = np.zeros((60, 1), int)
-    actual = choice_draws(only_once(images), scores, tokens, chosen, steps)
+    actual = choice_draws(only_once(images), scores, tokens, Mixture.plain(chosen), steps)
     assert actual.tokens[0, 0] == 1
     assert actual.accuracy[0, 0] == pytest.approx(scores[:, 0].mean())
     assert actual.hull[0, 0] == pytest.approx(scores[:, 0].mean())
@@ -86,7 +87,8 @@ def test_pairing_cancels_what_two_choices_share(table):
     scores, tokens, images = table
     draws, steps = draw_resamples(images, 200), oracle_steps(scores, tokens)
     chosen = np.random.default_rng(0).integers(0, 3, (60, 1))
-    actual = choice_draws(draws, scores, tokens, np.hstack((chosen, chosen)), steps)
+    twice = Mixture.plain(np.hstack((chosen, chosen)))
+    actual = choice_draws(draws, scores, tokens, twice, steps)
     assert np.ptp(actual.accuracy[:, 0]) > 0.1
     np.testing.assert_array_equal(actual.accuracy[:, 0], actual.accuracy[:, 1])
     np.testing.assert_array_equal(actual.ogc[:, 0], actual.ogc[:, 1])
@@ -132,5 +134,5 @@ def test_it_is_fast_enough_for_a_report():
     chosen = rng.integers(0, 5, (2500, 54))
     start = time.process_time()
     draws = draw_resamples(np.arange(2500) // 8, 1000)
-    choice_draws(draws, scores, tokens, chosen, oracle_steps(scores, tokens))
+    choice_draws(draws, scores, tokens, Mixture.plain(chosen), oracle_steps(scores, tokens))
     assert time.process_time() - start < 5

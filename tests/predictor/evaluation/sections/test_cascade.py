@@ -49,8 +49,18 @@ def test_the_section_by_hand(data):
 
 def test_thresholds_come_from_the_calibration_split(data):
     unsure = replace(data, confidence=SURE - 5)
-    actual = describe_cascade(data, unsure, (25.75,))["at"]["25.75"]
-    assert (actual["threshold"], actual["tokens"]) == (-0.1, 46)
+    section = describe_cascade(data, unsure, (25.75,))
+    # The last point of the curve is the budget of a run of all scales: 46 tokens.
+    assert section["curve"][-1]["tokens"] == 46
+    assert [point["tokens"] for point in section["curve"]] == [46] * 25
+    assert section["at"]["25.75"]["threshold"] == -0.1
+
+
+def test_it_is_compared_at_exactly_the_budget(data):
+    """From 1 token for all, 1/4 right, to 25.75 tokens, 3/4 right."""
+    actual = describe_cascade(data, data, (10.0,))["at"]["10"]
+    assert actual["tokens"] == 10
+    assert actual["accuracy"] == pytest.approx(0.25 + 0.5 * 9 / 24.75)
 
 
 def test_without_confidence_there_is_no_cascade(data):

@@ -1,5 +1,7 @@
 """Curves and parity points of four questions, every number worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def prepared():
         scales=(1, 9, 36),
         costs={"ms": np.tile([10.0, 11.0, 40.0], (4, 1))},
     )
-    return PreparedSplit.prepare(data, EvaluationSettings(n_resamples=20))
+    return PreparedSplit.prepare(data, EvaluationSettings((9.0,), 9.0, n_resamples=20, fewest=2))
 
 
 def sweep(*columns):
@@ -55,6 +57,15 @@ def test_parity_is_measured_beside_the_largest_scale(prepared):
     # A column per training: always 36 tokens loses nothing in any resample.
     assert parity.cost_draws.shape == parity.drop_draws.shape == (20, 2)
     assert np.all(parity.cost_draws == [9, 36]) and np.all(parity.drop_draws[:, 1] == 0)
+    assert parity.established
+
+
+@pytest.mark.parametrize(("shown", "fewest"), [(False, 2), (True, 3)])
+def test_parity_is_not_established_where_nothing_shows_it(prepared, shown, fewest):
+    """One training shows none on its calibration split; or two test images are too few."""
+    small = replace(prepared, settings=replace(prepared.settings, fewest=fewest))
+    sweeps = [sweep([1, 1, 1, 1]), replace(sweep([2, 2, 2, 2]), established=shown)]
+    assert not measure_parity(small, sweeps).established
 
 
 def test_the_cost_of_an_accuracy_lies_between_two_points():

@@ -1,0 +1,154 @@
+"""Questions that are asked several times: what changes, what does not, and what is written."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labels.labelling.repeating import cut_edges
+from labels.labelling.run import label
+from labels.outcomes.compact import compact
+from labels.outcomes.manifest import read_manifest
+from labels.outcomes.parts import TABLE, part_path
+from labels.outcomes.table import read_features, read_outcomes, read_table, wide_table
+from labels.questions import REFERENCE, QuestionSet, Wordings
+
+pytestmark = pytest.mark.usefixtures("skip_waiting_for_the_disk")
+
+OTHER = Wordings(lambda question, repeat: f"Again {repeat}: {question.question}", "again")
+
+
+@pytest.fixture
+def thrice(toy):
+    return replace(toy.small, repeats=3)
+
+
+def make_questions(toy):
+    return toy.make_questions().with_wordings(OTHER)
+
+
+class Recorder:
+    """Hands everything on to an answerer, and notes what it was asked."""
+
+    def __init__(self, answerer):
+        self.answerer = answerer
+        self.asked = []
+        self.sizes = []
+
+    def __getattr__(self, name):
+        return getattr(self.answerer, name)
+
+    def answer_images(self, pyramids, questions, scale, **settings):
+        self.asked += [(scale, text) for texts in questions for text in texts]
+        self.sizes.append(len(pyramids))
+        return self.answerer.answer_images(pyramids, questions, scale, **settings)
+
+
+def test_every_repeat_has_its_rows_and_the_first_is_the_run_without(tmp_path, toy, thrice):
+    plain = label(toy.make_questions(), toy.Answerer(), tmp_path / "one", toy.small, False)
+    folder = label(make_questions(toy), toy.Answerer(), tmp_path / "run", thrice, False)
+    rows = read_table(folder)
+    assert rows.groupby("repeat").size().tolist() == [15 * 3] * 3
+    first = rows[rows["repeat"] == 0].drop(columns="wall_ms").reset_index(drop=True)
+    assert first.drop(columns="prompt_id").equals(
+        read_table(plain).drop(columns=["wall_ms", "prompt_id"])
+    )
+    table, once = read_outcomes(folder), read_outcomes(plain)
+    assert table.repeats.shape == (15, 3, 3) and once.repeats is None
+    np.testing.assert_array_equal(table.repeats[:, 0], table.scores)
+    np.testing.assert_array_equal(table.scores, once.scores)
+    # Features are those of the questions as they stand.
+    for ours, theirs in zip(
+        read_features(folder, table.sample_ids), read_features(plain, table.sample_ids), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_repeats_are_asked_in_other_words_and_smaller_batches(tmp_path, toy, thrice):
+    answerer = Recorder(toy.Answerer())
+    label(make_questions(toy), answerer, tmp_path / "run", thrice, False)
+    asked = {text for _, text in answerer.asked}
+    own = {question.question for question in toy.make_questions()}
+    assert asked == own | {f"Again {k}: {text}" for k in (1, 2) for text in own}
+    # Each scale of each repeat once.
+    assert len(answerer.asked) == 15 * 3 * 3
+    # Two images at first, then one at a time; the last part has one image.
+    assert answerer.sizes == [*([2] * 3 + [1] * 12) * 2, *[1] * 9]
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_repeats(tmp_path, toy, thrice):
+    whole = label(make_questions(toy), toy.Answerer(), tmp_path / "whole", thrice, False)
+    folder = label(make_questions(toy), toy.Answerer(), tmp_path / "run", thrice, False)
+    part_path(folder, 1, TABLE).unlink()
+    label(make_questions(toy), toy.Answerer(), folder, thrice, False)
+    toy.check_same(folder, toy.read_all(whole))
+    compact(folder)
+    before, after = read_outcomes(whole), read_outcomes(folder)
+    np.testing.assert_array_equal(before.repeats, after.repeats)
+
+
+def test_what_repeats_are_made_of_is_refused_with_the_difference(tmp_path, toy, thrice):
+    folder = label(make_questions(toy), toy.Answerer(), tmp_path / "run", thrice, False)
+    assert read_manifest(folder).settings["wordings"] == "again"
+    for settings, questions, message in (
+        (replace(thrice, repeats=2), make_questions(toy), "repeats is 3 there but 2 now"),
+        (replace(thrice, jitter=4), make_questions(toy), "jitter is 2 there but 4 now"),
+        (thrice, toy.make_questions(), "wordings is 'again' there but '' now"),
+        (toy.small, make_questions(toy), "repeats is 3 there but 1 now"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            label(questions, toy.Answerer(), folder, settings, False)
+
+
+def test_without_repeats_a_run_keeps_its_id(tmp_path, toy):
+    settings = toy.small.to_manifest()
+    assert not {"repeats", "jitter"} & settings.keys()
+    folder = label(make_questions(toy), toy.Answerer(), tmp_path / "run", toy.small, False)
+    assert "wordings" not in read_manifest(folder).settings
+
+
+def test_without_answers_the_first_answer_of_the_largest_scale_stays_right(tmp_path, toy, thrice):
+    """A model whose answer depends on the words: what is right must not move with it."""
+
+    class Fickle(toy.Answerer):
+        def answer(self, shade, text, scale, started, together):
+            answer = super().answer(shade, text, scale, started, together)
+            answer.text = "again" if text.startswith("Again") else "first"
+            return answer
+
+    plain = toy.make_questions()
+    bare = [replace(question, answers=(), metric=REFERENCE) for question in plain]
+    questions = QuestionSet("bare", bare, plain.image, wordings=OTHER)
+    table = read_outcomes(label(questions, Fickle(), tmp_path / "run", thrice, False))
+    assert (table.repeats[:, 0] == 1).all() and (table.repeats[:, 1:] == 0).all()
+
+
+def test_a_repeat_that_is_not_whole_is_told(tmp_path, toy, thrice):
+    rows = read_table(label(make_questions(toy), toy.Answerer(), tmp_path / "run", thrice, False))
+    lacking = rows[(rows["repeat"] < 2) | (rows["sample_id"] != "q0-0")]
+    with pytest.raises(ValueError, match="repeat 2 of the outcome table has other samples"):
+        wide_table(lacking)
+    twice = rows[~((rows["repeat"] == 1) & (rows["scale"] == 9) & (rows["sample_id"] == "q0-0"))]
+    with pytest.raises(ValueError, match="'q0-0' does not have each of the scales"):
+        wide_table(twice)
+
+
+def test_edges_are_cut_by_a_few_pixels_and_always_the_same():
+    image = Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))
+    cuts = [np.asarray(cut_edges(image, 2, f"i:{k}")) for k in range(150)]
+    assert {cut.shape for cut in cuts} == {(62, 62)}
+    whole = np.asarray(image)
+    starts = {
+        (left, top)
+        for left in range(3)
+        for top in range(3)
+        for cut in cuts
+        if np.array_equal(cut, whole[top : top + 62, left : left + 62])
+    }
+    assert len(starts) == 9
+    again = np.asarray(cut_edges(image, 2, "i:7"))
+    assert np.array_equal(again, cuts[7])
+    small = Image.new("RGB", (31, 64))
+    assert cut_edges(small, 2, "i:1") is small
+    assert cut_edges(image, 0, "i:1").size == (64, 64)
