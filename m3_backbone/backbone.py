@@ -7,6 +7,7 @@ here, once. What cannot be answered is a ValueError or FileNotFoundError of one 
 
 from collections.abc import AsyncIterator, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from m3_backbone.checkpoints.loading import find_folder, open_checkpoint
 from m3_backbone.checkpoints.placement import DeviceMap, name_numbers
 from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.hosts import config
-from m3_backbone.hosts.anyres import count_crops
+from m3_backbone.hosts.anyres import count_crops, count_visual_tokens
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.inference.answers import Answer
+from m3_backbone.inference.asked import Asked, Prompted
 from m3_backbone.inference.batching import TOKEN_BUDGET
+from m3_backbone.inference.conversations import Chat
 from m3_backbone.inference.encoding import (
     PreparedImage,
     check_images,
@@ -39,6 +42,7 @@ from m3_backbone.inference.encoding import (
 )
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import MemoryLimit
+from m3_backbone.inference.listening import Listener
 from m3_backbone.inference.pyramids import (
     Pyramids,
     build_pyramids,
@@ -54,13 +58,14 @@ from m3_backbone.inference.router_inputs import (
     measure_image,
     read_prompt_states,
 )
+from m3_backbone.inference.sampling import Sampling
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
 from m3_backbone.vllm_plugin.engine import VllmEngine, check_vllm
 from m3_backbone.vllm_plugin.process import VllmProcess
 
 # Whoever calls M3Backbone finds here the types of what it takes and gives.
-__all__ = ["Answer", "M3Backbone", "Pyramid", "Pyramids"]
+__all__ = ["Answer", "Asked", "Chat", "Listener", "M3Backbone", "Pyramid", "Pyramids"]
 
 BUILT_IN = "built-in"
 ENGINES = (BUILT_IN, "vllm")
@@ -151,8 +156,7 @@ class M3Backbone:
             pooling: how tokens become fewer; M3 models are trained with `average`.
             vision_tower: the CLIP model of an official checkpoint that only names its tower.
             template: chat template instead of the checkpoint's: `llava-1.5`, `vicuna_v1`, a file.
-            engine: what answers, one of `ENGINES`; vllm starts vLLM on the language model, and
-                only what lies before it is opened here.
+            engine: one of `ENGINES`; of a model for vllm the language model is not opened here.
 
         Raises:
             ValueError: if there is no such engine, or it cannot open the checkpoint in this way.
@@ -203,6 +207,11 @@ class M3Backbone:
         return self._engine.gives_states
 
     @property
+    def batches(self) -> bool:
+        """Tell whether `answer_soon` reads together what it is asked at the same time."""
+        return self._engine.batches
+
+    @property
     def vision_flops(self) -> float:
         """Count encoding one image crop [FLOPs]; the same at every scale."""
         return flops.vision_flops(self.vision_shape)
@@ -225,14 +234,12 @@ class M3Backbone:
     ) -> list[Pyramid]:
         """Encode images and pool their tokens to every scale.
 
-        The vision tower sees each distinct image once; equal images share one pyramid.
+        The vision tower sees each distinct image once. Gives one pyramid per image, in the caller's
+        order; equal images share one.
 
         Args:
             images: PIL images of any mode, or what `prepare` made of them.
             batch_size: images (or crops, if the model cuts images) in one pass of the tower.
-
-        Returns:
-            One pyramid per image, in the caller's order.
         """
         checked = check_images(images)
         tokens = encode_images(
@@ -257,7 +264,8 @@ class M3Backbone:
     ) -> list[Answer]:
         """Answer one question per image, each at its own scale.
 
-        Rows of one scale are batched together; batching does not change an answer (in float32).
+        Rows of one scale are batched together; batching does not change an answer (in float32), and
+        answers are in the caller's order.
 
         Args:
             pyramids: what `encode` gave, one per question; or several per question, such as the
@@ -266,29 +274,34 @@ class M3Backbone:
             scales: one scale for all, or one per question; of several images each has it.
             max_new_tokens: most tokens of an answer.
             batch_size: answers in one batch.
-
-        Returns:
-            Answers in the caller's order.
         """
         chosen = check_scales(scales, self.scales, len(questions))
         check_length("pyramids", pyramids, len(questions))
-        features = self._take_tokens(pyramids, chosen)
-        prompts = self._engine.tokenize(questions, list(map(len, features)), max_new_tokens)
-        return self._engine.answer_each(prompts, features, chosen, max_new_tokens, batch_size)
+        sampling = Sampling(max_new_tokens)
+        rows = zip(pyramids, questions, chosen, strict=True)
+        asked = [Asked(Chat.about(text), [one], scale, sampling) for one, text, scale in rows]
+        return self.answer(asked, batch_size)
 
-    def stream(
-        self, pyramids: Pyramids, question: str, scale: int, *, max_new_tokens: int = 16
-    ) -> AsyncIterator[str | Answer]:
-        """Answer one question, arguments as for `generate`, beside what else an event loop does.
+    def answer(self, asked: Sequence[Asked], batch_size: int = 32) -> list[Answer]:
+        """Answer conversations, each at its own scale and in its own way; see `generate`."""
+        return self._engine.answer_each([self._prompt(one) for one in asked], batch_size)
 
-        Returns:
-            Gives pieces of the answer's text (the built-in engine gives all at once), then the
-            answer.
-        """
-        scale = check_scale(scale, self.scales)
-        [tokens] = self._take_tokens([pyramids], [scale])
-        [prompt] = self._engine.tokenize([question], [len(tokens)], max_new_tokens)
-        return self._engine.stream(prompt, tokens, scale, max_new_tokens)
+    async def answer_soon(self, asked: Asked) -> Answer:
+        """Answer one conversation beside what else an event loop does."""
+        return await self._engine.answer_soon(self._prompt(asked))
+
+    def stream(self, asked: Asked) -> AsyncIterator[str | Answer]:
+        """Give pieces of one answer's text as they come, then the answer; inside an event loop."""
+        listener = Listener()
+        return listener.listen(self.answer_soon(replace(asked, listener=listener)))
+
+    def count_room(self, chat: Chat, max_new_tokens: int) -> int:
+        """Count the visual tokens that a conversation has room for beside its text and answer."""
+        return self._engine.count_room(chat, max_new_tokens)
+
+    def count_visual(self, image: Image.Image | PreparedImage, scale: int) -> int:
+        """Count the visual tokens of an image, or a few more of one in crops that are shrunk."""
+        return count_visual_tokens(image.size, check_scale(scale, self.scales), self.layout)
 
     def answer_images(
         self,
@@ -300,11 +313,11 @@ class M3Backbone:
         token_budget: int = TOKEN_BUDGET,
         closing: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[list[Answer]]:
-        """Answer many questions per image at one scale, batched.
+        """Answer many questions per image at one scale, batched; the answers are `generate`'s.
 
         The prompt's beginning, visual tokens included, is read once per image and shared by its
-        questions. A batch that memory cannot hold is halved, and so are those after it. The answers
-        are those of `generate` (in float32).
+        questions. A batch that memory cannot hold is halved, and so are those after it. Gives the
+        answers of each image, in the order of its questions.
 
         Args:
             pyramids: what `encode` gave, one (or several, see `generate`) for each group.
@@ -314,9 +327,6 @@ class M3Backbone:
             token_budget: tokens of a batch, answers and padding included.
             closing: for each question of each image, words that are the whole answer if it begins
                 with one of them.
-
-        Returns:
-            Answers of each image, in the order of its questions.
         """
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
@@ -340,11 +350,8 @@ class M3Backbone:
     def coarse_tokens(self, pyramids: Sequence[Pyramids]) -> NDArray[np.float32]:
         """Join the base crop's tokens at the two smallest scales, the router's view of an image.
 
-        Args:
-            pyramids: what `encode` gave, one per question; or several, whose mean is taken.
-
-        Returns:
-            Tokens [n, t, D] with the smallest scale first; t is 10 for scales 1 and 9.
+        Of several images the mean is taken. Gives tokens [n, t, D] with the smallest scale first; t
+        is 10 for scales 1 and 9.
         """
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
 
@@ -353,15 +360,8 @@ class M3Backbone:
     ) -> NDArray[np.float32]:
         """Read each prompt at the second smallest scale, up to where its answer would begin.
 
-        That is 9 tokens where scales start 1, 9: a router does better with it than with 1, for a
-        third more time.
-
-        Args:
-            pyramids: what `encode` gave, one (or several) per question.
-            questions: what is asked.
-
-        Returns:
-            The last layer's hidden state at the last place of each prompt [n, D].
+        A router does better with it than with the smallest, for a third more time. Gives the last
+        layer's hidden state at the last place of each prompt [n, D].
         """
         check_length("pyramids", pyramids, len(questions))
         features = self._take_tokens(pyramids, [self.scales[:2][-1]] * len(pyramids))
@@ -378,22 +378,22 @@ class M3Backbone:
         answers: Sequence[str],
         scale: int,
     ) -> list[float]:
-        """Measure the negative log-likelihood of given answers at one scale.
+        """Measure the negative log-likelihood of the answer given to each question at one scale.
 
-        Args:
-            pyramids: what `encode` gave, one (or several) per question.
-            questions: what is asked.
-            answers: the answer to each question.
-            scale: visual tokens per image crop.
-
-        Returns:
-            Mean over the tokens of each answer and its end [nats], in the caller's order.
+        Gives the mean over the tokens of each answer and its end [nats], in the caller's order.
         """
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
         check_length("answers", answers, len(questions))
         features = self._take_tokens(pyramids, [scale] * len(pyramids))
         return reference_losses(self._engine, questions, answers, features)
+
+    def _prompt(self, asked: Asked) -> Prompted:
+        check_scale(asked.scale, self.scales)
+        tokens = asked.take_tokens(self.layout is None)
+        counts = list(map(len, tokens))
+        limit = asked.sampling.max_new_tokens
+        return Prompted.of(asked, self._engine.tokenize_chat(asked.chat, counts, limit), tokens)
 
     def _take_tokens(self, pyramids: Sequence[Pyramids], scales: Sequence[int]) -> list[Tensor]:
         fixed = self.layout is None

@@ -2,67 +2,58 @@
 
 Encodes each image once, asks the router which scale each question needs, and answers once. It
 neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
+What is asked, and how a choice is told, is in `predictor/requests/`.
 """
 
-import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from m3_backbone.backbone import BUILT_IN, Answer, M3Backbone, Pyramids
-from m3_backbone.half import to_half
+from m3_backbone.backbone import BUILT_IN, Answer, Listener, M3Backbone
+from m3_backbone.inference.sampling import Sampling
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
-from predictor.data import TOKENS, FloatArray
+from predictor.data import TOKENS
 from predictor.policy.budgets import OperatingPoint
-from predictor.policy.prices import Price
+from predictor.requests.decisions import Decision, DecisionLog
+from predictor.requests.gathering import Gatherer
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from predictor.requests.routing import Checked, RequestRouter, Routed
+from predictor.requests.turns import ImageSource
 
-Images: TypeAlias = Image.Image | list[Image.Image] | tuple[Image.Image, ...]
+Images: TypeAlias = ImageSource | Sequence[ImageSource]
 """What one question is about: one image, or several such as the frames of a video."""
+
+BATCH = 32
+"""Requests that are encoded, routed or answered together at most."""
+
+Waiting: TypeAlias = tuple[Routed, Listener | None]
+"""A request that waits for its answer, and who hears it."""
 
 _LOG = logging.getLogger(__name__)
 
-OUTLIER = 0.02
-"""Share of inputs like the calibration split's that are taken for unfamiliar, by default."""
 
-RouterInputs: TypeAlias = tuple[FloatArray, FloatArray, dict[str, FloatArray]]
-"""Coarse tokens [n, t, D], question embeddings [n, D] and extra blocks by name [n, width]."""
-
-
-@dataclass(frozen=True)
-class AdaptiveAnswer:
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveAnswer(Decision):
     """An answer and how its scale came about.
 
     Attributes:
         text: the answer.
-        scale: visual tokens per image crop that were chosen.
-        visual_tokens: visual tokens that were read.
-        probabilities: the router's P(correct) at each scale.
-        router_ms: time of routing one question of this call, features included [ms].
         answer: the model's answer with all its numbers.
-        fell_back: whether image or question were too unlike the training split, so that the
-            largest scale was taken instead of the router's.
     """
 
     text: str
-    scale: int
-    visual_tokens: int
-    probabilities: dict[int, float]
-    router_ms: float
     answer: Answer
-    fell_back: bool = False
 
     @property
-    def unfamiliar(self) -> bool:
-        """Whether the router did not know its way; another name of `fell_back`."""
-        return self.fell_back
+    def decision(self) -> Decision:
+        """What is kept of it, without the words."""
+        return Decision(**{one.name: getattr(self, one.name) for one in fields(Decision)})
 
 
 class AdaptiveM3:
@@ -73,10 +64,16 @@ class AdaptiveM3:
         router: the router.
         outlier: what is farther out than all but this share of the calibration split is answered
             at the largest scale.
+        log: where decisions are kept, if anywhere.
     """
 
     def __init__(
-        self, backbone: M3Backbone, router: RouterBundle, *, outlier: float | None = None
+        self,
+        backbone: M3Backbone,
+        router: RouterBundle,
+        *,
+        outlier: float | None = None,
+        log: str | Path | DecisionLog | None = None,
     ) -> None:
         """Join a model and its router.
 
@@ -85,39 +82,19 @@ class AdaptiveM3:
             router: the router.
             outlier: share of the calibration split beyond which a question is too unlike it for
                 the router; 0 never is. `OUTLIER` if left out, where the router can tell. The mean
-                budget then holds for the rest.
-
-        Raises:
-            ValueError: if the router was trained for another checkpoint, for other scales or on
-                states of prompts that the model's engine does not give, or it cannot tell what is
-                unlike its training split and `outlier` is not 0.
+                budget then holds for the rest. A router that does not fit the model raises the
+                ValueError of `RequestRouter`.
+            log: a file that gets a line for each answer, see `DecisionLog`.
         """
-        trained_for = router.meta.get("checkpoint")
-        if trained_for != backbone.fingerprint:
-            raise ValueError(
-                f"the router was trained for checkpoint {trained_for!r}, the model is "
-                f"{backbone.fingerprint!r}: label and train with this model"
-            )
-        if not set(router.scales) <= set(backbone.scales):
-            raise ValueError(
-                f"the router chooses among scales {router.scales}, the model has {backbone.scales}"
-            )
-        if "state" in router.extras and not backbone.gives_states:
-            raise ValueError(
-                "this router reads the model's state at the end of a prompt, which vLLM does not "
-                "give: use the built-in engine, or train without --extra state"
-            )
-        if outlier and router.gate is None:
-            raise ValueError(
-                "this router has no density gate; train it again, or leave out outlier"
-            )
-        if outlier is None:
-            outlier = OUTLIER if router.gate is not None else 0.0
-        if router.gate is None:
-            _LOG.warning("this router cannot tell unfamiliar inputs; train it again if it should")
-        self.outlier = outlier
+        self._router = RequestRouter(backbone, router, outlier)
+        self.outlier = self._router.outlier
         self.backbone = backbone
         self.router = router
+        self.log = DecisionLog(log) if isinstance(log, str | Path) else log
+        self._turn = threading.Lock()
+        worker = ThreadPoolExecutor(1, "adaptive")
+        self._routing = Gatherer(self._route, worker, BATCH)
+        self._answering = Gatherer(self._answer, worker, BATCH, _find_kind)
 
     @classmethod
     def from_pretrained(  # noqa: PLR0913 - all ways of opening, each by its name
@@ -132,6 +109,8 @@ class AdaptiveM3:
         vision_tower: str | Path | None = None,
         template: str | None = None,
         engine: str = BUILT_IN,
+        outlier: float | None = None,
+        log: str | Path | DecisionLog | None = None,
     ) -> "AdaptiveM3":
         """Open a checkpoint and a saved router.
 
@@ -146,6 +125,8 @@ class AdaptiveM3:
             vision_tower: see `M3Backbone.from_pretrained`, as for what follows.
             template: a chat template for a checkpoint that brings none.
             engine: what answers, `built-in` or `vllm`.
+            outlier: see `AdaptiveM3`, as for what follows.
+            log: where decisions are kept.
 
         Returns:
             Model and router, ready to answer.
@@ -162,7 +143,7 @@ class AdaptiveM3:
             template=template,
             engine=engine,
         )
-        return cls(backbone, bundle)
+        return cls(backbone, bundle, outlier=outlier, log=log)
 
     def generate(  # noqa: PLR0913 - the unit belongs to the budget and is given beside it
         self,
@@ -203,167 +184,119 @@ class AdaptiveM3:
         """
         if sum(given is not None for given in (budget, lam, scales)) != 1:
             raise ValueError("give just one of budget, lam and scales")
-        if unit != TOKENS and budget is None:
-            raise ValueError("unit goes with budget: say how many")
         if len(images) != len(questions):
             raise ValueError(f"got {len(images)} images for {len(questions)} questions")
-        if not questions:
-            return []
-        # Before the model runs, so that a budget that is refused costs no time.
-        point = self._find_point(budget, unit, lam)
-        routed = self._route(images, questions, point, scales)
-        answers = self.backbone.generate(
-            routed.pyramids, questions, routed.scales, max_new_tokens=max_new_tokens
-        )
-        return [routed.describe(answer, row) for row, answer in enumerate(answers)]
+        count = len(questions)
+        if scales is None:
+            knobs = [Knob(budget=budget, unit=unit, lam=lam)] * count
+        else:
+            knobs = [Knob(scale=scale, unit=unit) for scale in _spread(scales, count)]
+        sampling = Sampling(max_new_tokens)
+        for number, shown in enumerate(images):
+            if isinstance(shown, list | tuple) and not shown:
+                raise ValueError(f"question {number} needs at least one image, got an empty list")
+        rows = zip(images, questions, knobs, strict=True)
+        return self.answer([Request.about(*row, sampling) for row in rows])
 
-    async def stream(
-        self,
-        images: Images,
-        question: str,
-        *,
-        lam: float | OperatingPoint,
-        max_new_tokens: int = 16,
-    ) -> AsyncIterator[str | AdaptiveAnswer]:
-        """Answer one question piece by piece, beside whatever else an event loop does.
+    def check(self, request: Request) -> None:
+        """Refuse a request that cannot be answered, before any work, with a ValueError."""
+        self._router.check(request)
+
+    def answer(self, requests: Sequence[Request]) -> list[AdaptiveAnswer]:
+        """Answer requests in one batch, each with its own knob, scale and sampling.
 
         Args:
-            images: a PIL image, or a list of several.
-            question: what is asked.
-            lam: price of one visual token, or operating point, as in `generate`.
-            max_new_tokens: longest answer [tokens].
+            requests: the requests; all are checked before the first is answered.
+
+        Returns:
+            Answers in the caller's order.
+        """
+        checked = [self._router.check(request) for request in requests]
+        return self._answer([(routed, None) for routed in self._route(checked)]) if checked else []
+
+    async def stream(self, request: Request) -> AsyncIterator[str | AdaptiveAnswer]:
+        """Answer a request piece by piece; many tasks of event loops may do so at once.
+
+        With the built-in engine what is asked at the same time is encoded and routed together, and
+        answered together where the scale is the same; vLLM gathers by itself.
+
+        Args:
+            request: the request.
 
         Yields:
-            Pieces of the answer's text as they come, all at once from the built-in engine, and at
-            last the whole answer.
+            Pieces of the answer's text as they come, and at last the whole answer. Who stops
+            listening early should close the iterator: a request that is not begun is dropped then,
+            and an answer ends.
         """
-        point = self._find_point(None, TOKENS, lam)
-        routed = await asyncio.to_thread(self._route, [images], [question], point, None)
-        [pyramids], [scale] = routed.pyramids, routed.scales
-        pieces = self.backbone.stream(pyramids, question, scale, max_new_tokens=max_new_tokens)
-        async for piece in pieces:
-            yield piece if isinstance(piece, str) else routed.describe(piece, 0)
+        checked = self._router.check(request)
+        listener = Listener()
+        async for piece in listener.listen(self._answer_soon(checked, listener)):
+            yield piece
 
-    def _route(
-        self,
-        images: Sequence[Images],
-        questions: Sequence[str],
-        point: OperatingPoint,
-        scales: Sequence[int] | int | None,
-    ) -> "_Routed":
-        pyramids = self._encode(images)
-        start = time.perf_counter()
-        inputs = self._read_inputs(images, pyramids, questions)
-        probabilities = self.router.predict_proba(*inputs)  # [n, s]
-        outside = np.zeros(len(questions), np.bool_)
-        if scales is None:
-            outside = self._find_outside(inputs)
-            believed = probabilities if point.calibrated else self.router.predict_raw(*inputs)
-            chosen = point.choose(believed, self._costs(pyramids))  # [n]
-            chosen = np.where(outside, len(self.router.scales) - 1, chosen)
-            scales = [self.router.scales[column] for column in chosen]
-        elif isinstance(scales, int):
-            scales = [scales] * len(questions)
-        router_ms = 1000 * (time.perf_counter() - start) / len(questions)
-        ladder = self.router.scales
-        return _Routed(pyramids, scales, ladder, probabilities, outside, router_ms)
+    async def _answer_soon(self, checked: Checked, listener: Listener) -> AdaptiveAnswer:
+        routed = await self._routing.give(checked)
+        if not self.backbone.batches:
+            return await self._answering.give((routed, listener))
+        return self._note(routed, await self.backbone.answer_soon(routed.ask(listener)))
 
-    def _find_point(
-        self, budget: float | None, unit: str, lam: float | OperatingPoint | None
-    ) -> OperatingPoint:
-        if budget is not None:
-            return self.router.price(budget, unit)
-        return lam if isinstance(lam, OperatingPoint) else Price(lam or 0.0)
+    def _route(self, checked: Sequence[Checked]) -> list[Routed]:
+        with self._turn:
+            return self._router.route(checked)
 
-    def _read_inputs(
-        self, images: Sequence[Images], pyramids: Sequence[Pyramids], questions: Sequence[str]
-    ) -> RouterInputs:
-        """Read what the router looks at, rounded as labelling stores it."""
-        coarse = _as_labelled(self.backbone.coarse_tokens(pyramids), "coarse tokens")
-        question = _as_labelled(self.backbone.question_embedding(questions), "question embeddings")
-        extras = {}
-        if "pixels" in self.router.extras:
-            groups = _group(images)
-            # By identity: an image that several questions share is measured once.
-            distinct = {id(image): image for group in groups for image in group}
-            measured = {key: self.backbone.image_statistics(one) for key, one in distinct.items()}
-            # Of several images the mean, as of their coarse tokens.
-            rows = [np.mean([measured[id(image)] for image in group], axis=0) for group in groups]
-            extras["pixels"] = _as_labelled(np.stack(rows), "image statistics")
-        if "state" in self.router.extras:
-            states = self.backbone.prompt_states(pyramids, questions)
-            extras["state"] = _as_labelled(states, "prompt states")
-        return coarse, question, extras
+    def _answer(self, waiting: Sequence[Waiting]) -> list[AdaptiveAnswer]:
+        with self._turn:
+            answers = self.backbone.answer([routed.ask(listener) for routed, listener in waiting])
+        return [self._note(routed, one) for (routed, _), one in zip(waiting, answers, strict=True)]
 
-    def _encode(self, images: Sequence[Images]) -> list[Pyramids]:
-        groups = _group(images)
-        for number, group in enumerate(groups):
-            if not group:
-                raise ValueError(f"question {number} needs at least one image, got an empty list")
-        # One flat batch for the model, dealt out to the questions in the same order.
-        pyramids = iter(self.backbone.encode([image for group in groups for image in group]))
-        return [
-            next(pyramids) if len(group) == 1 else [next(pyramids) for _ in group]
-            for group in groups
-        ]
-
-    def _costs(self, pyramids: Sequence[Pyramids]) -> FloatArray:
-        # What a scale costs depends on how many images there are, and on the image where a model
-        # cuts images into crops.
-        groups = [[one] if isinstance(one, dict) else one for one in pyramids]
-        return np.array(
-            [
-                [sum(len(pyramid[scale]) for pyramid in group) for scale in self.router.scales]
-                for group in groups
-            ],
-            np.float64,
-        )  # [n, s]
-
-    def _find_outside(self, inputs: RouterInputs) -> NDArray[np.bool_]:
-        coarse, question, _ = inputs
-        if not self.outlier or self.router.gate is None:
-            return np.zeros(len(question), np.bool_)
-        return self.router.gate.find_outside(coarse, question, self.outlier)
+    def _note(self, routed: Routed, answer: Answer) -> AdaptiveAnswer:
+        told = _describe(routed, answer)
+        if self.log is not None:
+            try:
+                self.log.append(told.decision)
+            except OSError as error:  # the answer is there, and not to be lost with its line
+                _LOG.error("%s", error)
+        return told
 
 
-@dataclass(frozen=True)
-class _Routed:
-    """Questions whose scales are chosen.
+def _describe(routed: Routed, answer: Answer) -> AdaptiveAnswer:
+    request = routed.request
+    return AdaptiveAnswer(
+        text=answer.text,
+        answer=answer,
+        scale=routed.scale,
+        reason=routed.reason,
+        probabilities=routed.probabilities,
+        knob=request.knob.to_dict(),
+        images=len(request.pictures),
+        turns=len(request.turns),
+        visual_tokens=answer.visual_tokens,
+        prompt_tokens=answer.prompt_tokens,
+        output_tokens=answer.output_tokens,
+        finish_reason=answer.finish_reason,
+        encode_ms=routed.encode_ms,
+        router_ms=routed.router_ms,
+        generate_ms=answer.wall_ms,
+    )
 
-    Attributes:
-        pyramids: tokens of the image or images of each question.
-        scales: the scale of each question.
-        ladder: the router's scales, ascending.
-        probabilities: its P(correct) at each of them [n, s].
-        outside: which questions were too unusual for it [n].
-        router_ms: time per question [ms].
+
+def _find_kind(waiting: Waiting) -> tuple[int, int]:
+    """Tell which requests are answered together: of one scale, and nearly as long at most.
+
+    All answers of a batch are whole when the longest is.
     """
-
-    pyramids: Sequence[Pyramids]
-    scales: Sequence[int]
-    ladder: Sequence[int]
-    probabilities: FloatArray
-    outside: NDArray[np.bool_]
-    router_ms: float
-
-    def describe(self, answer: Answer, row: int) -> AdaptiveAnswer:
-        """Tell how the answer to question number `row` came about."""
-        return AdaptiveAnswer(
-            text=answer.text,
-            scale=answer.scale,
-            visual_tokens=answer.visual_tokens,
-            probabilities=dict(zip(self.ladder, self.probabilities[row].tolist(), strict=True)),
-            router_ms=self.router_ms,
-            answer=answer,
-            fell_back=bool(self.outside[row]),
-        )
+    routed, _ = waiting
+    return routed.scale, routed.request.sampling.max_new_tokens.bit_length()
 
 
-def _group(images: Sequence[Images]) -> list[list[Image.Image]]:
-    """Give the images of each question, one or several."""
-    return [list(one) if isinstance(one, list | tuple) else [one] for one in images]
+def _spread(scales: Any, count: int) -> list[Any]:
+    """Give one scale a question: one for all, or a list of as many.
 
-
-def _as_labelled(features: FloatArray, what: str) -> FloatArray:
-    # The router was trained on what labelling stores.
-    return to_half(features, what).astype(np.float32)
+    Raises:
+        ValueError: if the list is longer or shorter.
+    """
+    if not isinstance(scales, Iterable) or isinstance(scales, str):
+        return [scales] * count
+    listed = list(scales)
+    if len(listed) != count:
+        raise ValueError(f"expected as many scales as questions: {count}, got {len(listed)}")
+    return listed

@@ -50,9 +50,10 @@ ALLOWED = {
     "m3_backbone": {"m3_backbone"},
     "labels": {"labels", *(f"m3_backbone.{name}" for name in GROUND)},
     "predictor": {"predictor", "labels.oracle", *(f"m3_backbone.{name}" for name in GROUND)},
-    "predictor/adaptive.py": {"m3_backbone.backbone"},
+    "predictor/adaptive.py": {"m3_backbone.backbone", "m3_backbone.inference.sampling"},
     # Settings alone, without torch.
     "predictor/requests/request.py": {"m3_backbone.inference.sampling"},
+    "predictor/requests/routing.py": {"m3_backbone.backbone"},
     "scripts": set(PACKAGES),
 }
 

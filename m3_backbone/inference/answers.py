@@ -7,23 +7,45 @@ from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.inference.prompts import TokenizedPrompt
 
+STOP, LENGTH = "stop", "length"
+"""Why an answer ended: it came to its end or to a stop text, or it was as long as it may be."""
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A token and its log-probability [nats], before any temperature.
+
+    Attributes:
+        token_id: its id.
+        text: what it says by itself; an end says nothing.
+        logprob: log-probability; those of a place add up to 1.
+        top: the most probable tokens of its place, the first one first.
+    """
+
+    token_id: int
+    text: str
+    logprob: float
+    top: tuple["TokenLogprob", ...] = ()
+
 
 @dataclass(frozen=True)
 class Answer:
-    """One greedy answer.
+    """One answer.
 
     Attributes:
-        text: the answer without special tokens and without space around it.
+        text: the answer without special tokens and without space around it, cut where it stops.
         token_ids: generated ids, the end token included if it came.
         scale: visual tokens per image crop.
         visual_tokens: visual tokens that were read.
         prompt_tokens: all tokens that were read, text and visual, without padding.
         output_tokens: tokens that were generated, the end token included.
         mean_logprob: mean log-probability of the generated tokens [nats].
-        first_margin: log-probability of the first token minus that of the runner-up [nats].
+        first_margin: log-probability of the best first token minus that of the runner-up [nats].
         wall_ms: time of the batch divided by its answers, without encoding the image [ms].
         batch_size: answers of the batch.
         batch_shape: its rows x answers per row x tokens read per row, such as 4x3x180.
+        finish_reason: `STOP` or `LENGTH`.
+        logprobs: each generated token, if that was asked for.
     """
 
     text: str
@@ -37,6 +59,8 @@ class Answer:
     wall_ms: float
     batch_size: int
     batch_shape: str
+    finish_reason: str
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +70,18 @@ class Generated:
     Attributes:
         token_ids: generated ids, the end token included if it came.
         logprob: summed log-probability of them [nats].
-        margin: log-probability of the first token minus that of the runner-up [nats].
+        margin: log-probability of the best first token minus that of the runner-up [nats].
+        stopped: whether the answer came to its end.
+        text: what it says, if that is not all that the ids say.
+        logprobs: each token, if that was asked for.
     """
 
     token_ids: Sequence[int]
     logprob: float
     margin: float
+    stopped: bool
+    text: str | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,7 @@ def build_answer(
     """
     ids = tuple(generated.token_ids)
     return Answer(
-        text=read_text(ids, tokenizer),
+        text=read_text(ids, tokenizer) if generated.text is None else generated.text,
         token_ids=ids,
         scale=scale,
         visual_tokens=visual,
@@ -100,9 +130,16 @@ def build_answer(
         wall_ms=facts.wall_ms,
         batch_size=facts.size,
         batch_shape="x".join(map(str, facts.shape)),
+        finish_reason=STOP if generated.stopped else LENGTH,
+        logprobs=generated.logprobs,
     )
 
 
 def read_text(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
     """Give the text of generated ids, without special tokens and without space around it."""
-    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+    return read_whole(ids, tokenizer).strip()
+
+
+def read_whole(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """Give the text of generated ids without special tokens."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -1,14 +1,15 @@
-"""A greedy loop over the stock model's forward, for many answers per row.
+"""The loop over the stock model's forward, for many answers per row.
 
 A row of the batch is one key-value cache; the answers that share it are its slots. Each cached
 position belongs to one slot, to all of them (`SHARED`: the prompt's beginning) or to none
 (`NOBODY`: padding), and a slot sees what is its own or shared. Plain batches have one slot per row.
 
-This is not `transformers.generate`: there is no sampling, no beam and no penalty, and rows that
-have finished leave the batch.
+This is not `transformers.generate`: there is no beam and no penalty, rows that have finished leave
+the batch, and each answer may draw its tokens, or end, in its own way (`speaking.py`).
 """
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import DynamicCache
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Generated
+from m3_backbone.inference.speaking import Speaker
 
 SHARED = -1
 NOBODY = -2
@@ -46,24 +48,26 @@ class DecodeState:
 
 
 @dataclass(frozen=True)
-class GreedyOutput:
+class DecodeOutput:
     """What the loop produced, on the CPU.
 
     Attributes:
         token_ids: generated ids, 0 behind an answer's end [R, Q, T].
         lengths: generated tokens, the end token included [R, Q].
         logprob: summed log-probability of the generated tokens [R, Q].
-        margin: top-1 minus top-2 log-probability of the first token [R, Q].
+        margin: top-1 minus top-2 log-probability at the first token [R, Q].
+        stopped: whether an end came [R, Q].
     """
 
     token_ids: Tensor
     lengths: Tensor
     logprob: Tensor
     margin: Tensor
+    stopped: Tensor
 
     def split(self) -> list[list[Generated]]:
         """Give what each slot of each row generated."""
-        columns = (self.token_ids, self.lengths, self.logprob, self.margin)
+        columns = (self.token_ids, self.lengths, self.logprob, self.margin, self.stopped)
         return [
             [Generated(ids[:length], *numbers) for ids, length, *numbers in zip(*row, strict=True)]
             for row in zip(*(column.tolist() for column in columns), strict=True)
@@ -80,44 +84,60 @@ class _Record:
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.logprob = torch.zeros(shape, device=device)
         self.margin = torch.zeros(shape, device=device)
+        self.stopped = torch.zeros(shape, dtype=torch.bool, device=device)
 
-    def add(self, rows: Tensor, slots: Tensor, live: Tensor, logits: Tensor) -> Tensor:
-        """Note the best token of each slot [r, q] that is live [r, q], of rows [r, 1].
+    def add(
+        self, rows: Tensor, slots: Tensor, live: Tensor, logprobs: Tensor, tokens: Tensor
+    ) -> None:
+        """Note the token [r, q] of each slot [r, q] that is live [r, q], of rows [r, 1].
 
-        r and q are what the batch still holds of its R rows and Q slots. Gives the best token by
-        the logits [r, q, V] of every slot, live or not [r, q].
+        r and q are what the batch still holds of its R rows and Q slots; log-probabilities are
+        [r, q, V].
         """
-        # In float32: in half precision small gaps between tokens would be rounded away.
-        logprobs = logits.float().log_softmax(-1)  # [r, q, V]
-        best = logprobs.argmax(-1)  # [r, q]
         top = logprobs.topk(2, dim=-1).values  # [r, q, 2]
+        said = logprobs.gather(-1, tokens[..., None])[..., 0]  # [r, q]
         # From here on one entry for each live slot.
         rows = rows.expand_as(slots)[live]
         slots = slots[live]
         step = self.lengths[rows, slots]
-        self.token_ids[rows, slots, step] = best[live]
+        self.token_ids[rows, slots, step] = tokens[live]
         self.lengths[rows, slots] = step + 1
         # No (row, slot) pair occurs twice, so that += on indices loses nothing.
-        self.logprob[rows, slots] += top[..., 0][live]
+        self.logprob[rows, slots] += said[live]
         first = step == 0  # the margin is that of an answer's first token
         self.margin[rows[first], slots[first]] = (top[..., 0] - top[..., 1])[live][first]
-        return best
 
-    def finish(self) -> GreedyOutput:
-        return GreedyOutput(
-            self.token_ids.cpu(), self.lengths.cpu(), self.logprob.cpu(), self.margin.cpu()
+    def stop(self, rows: Tensor, slots: Tensor, ended: Tensor) -> None:
+        """Note slots whose answers came to their end, arguments as for `add`."""
+        self.stopped[rows.expand_as(slots)[ended], slots[ended]] = True
+
+    def finish(self) -> DecodeOutput:
+        return DecodeOutput(
+            self.token_ids.cpu(),
+            self.lengths.cpu(),
+            self.logprob.cpu(),
+            self.margin.cpu(),
+            self.stopped.cpu(),
         )
 
 
-def decode_greedily(
+def decode(
     model: StockModel,
     state: DecodeState,
     eos_ids: tuple[int, ...],
     max_new_tokens: int,
-) -> GreedyOutput:
-    """Generate the most probable token of every active slot until it ends.
+    speakers: Sequence[Speaker | None] = (),
+) -> DecodeOutput:
+    """Generate tokens for every active slot until it ends: the most probable ones.
 
     The state, the batch after its prompts were read, is used up by this call.
+
+    Args:
+        model: the stock model.
+        state: where the batch stands.
+        eos_ids: tokens that end an answer.
+        max_new_tokens: most tokens of an answer.
+        speakers: for rows of one slot, who chooses otherwise; None for whom nobody does.
 
     Raises:
         ValueError: if the model gives no numbers for the first token.
@@ -136,12 +156,17 @@ def decode_greedily(
     logits = state.logits
     # `slots` and `live` [R, q] shrink with the batch; `row_ids` keeps each row's first number.
     for step in range(max_new_tokens):
-        best = record.add(row_ids, slots, live, suppress_tokens(model, logits))
+        # In float32: in half precision small gaps between tokens would be rounded away.
+        logprobs = suppress_tokens(model, logits).float().log_softmax(-1)  # [r, q, V]
+        best = logprobs.argmax(-1)  # [r, q]
+        cut = _let_speak(speakers, row_ids, live, logprobs, best)
+        record.add(row_ids, slots, live, logprobs, best)
         ended = torch.isin(best, ends)
         if step == 0 and state.closing is not None:
             # best [R, Q, 1] against closing [R, Q, n]
             ended |= (best[..., None] == state.closing).any(-1)
-        state.active.scatter_(1, slots, live & ~ended)
+        record.stop(row_ids, slots, live & ended)
+        state.active.scatter_(1, slots, live & ~ended & ~cut)
         # The last token is noted but never read: its key and value would serve nobody.
         if step + 1 == max_new_tokens or not bool(state.active.any()):
             break
@@ -153,6 +178,26 @@ def decode_greedily(
         slots, live = _pick_slots(state.active)
         logits = _step(model, state, tokens.gather(1, slots), slots, live)
     return record.finish()
+
+
+def _let_speak(
+    speakers: Sequence[Speaker | None], rows: Tensor, live: Tensor, logprobs: Tensor, best: Tensor
+) -> Tensor:
+    """Put the tokens of rows that have a speaker into `best`, other arguments as `_Record.add`.
+
+    Returns:
+        Whether the answer ends with the token even if that is no end [r, q].
+    """
+    cut = torch.zeros_like(live)
+    if not speakers:
+        return cut
+    # These rows have one slot.
+    facts = (rows[:, 0].tolist(), live[:, 0].tolist(), best[:, 0].tolist())
+    for place, (row, is_live, token) in enumerate(zip(*facts, strict=True)):
+        speaker = speakers[row]
+        if speaker is not None and is_live:
+            best[place, 0], cut[place, 0] = speaker.say(token, logprobs[place, 0])
+    return cut
 
 
 def cache_arguments(model: StockModel, cache: DynamicCache) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Scales are given, not chosen, here; users call it through `M3Backbone`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -17,6 +17,7 @@ from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Answer, BatchFacts, build_answer
+from m3_backbone.inference.asked import Prompted
 from m3_backbone.inference.batching import (
     Pays,
     Row,
@@ -26,7 +27,8 @@ from m3_backbone.inference.batching import (
     sharing_pays,
     split_batches,
 )
-from m3_backbone.inference.decoding import DecodeState, decode_greedily
+from m3_backbone.inference.conversations import Chat, tokenize_chat
+from m3_backbone.inference.decoding import DecodeState, decode
 from m3_backbone.inference.execution import MemoryLimit, evaluating
 from m3_backbone.inference.prefill import (
     can_pack,
@@ -36,10 +38,12 @@ from m3_backbone.inference.prefill import (
     read_last_states,
 )
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder, TokenizedPrompt
+from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.speaking import Speaker
 
 
 class AnswerEngine:
-    """Reads prompts with the stock model and decodes greedily.
+    """Reads prompts with the stock model and answers them.
 
     Attributes:
         model: the stock model.
@@ -48,9 +52,11 @@ class AnswerEngine:
         eos_ids: tokens that end an answer.
         pad_id: token that fills up short rows.
         gives_states: whether `read_states` can be asked.
+        batches: whether it reads together what it is asked at the same time.
     """
 
     gives_states = True
+    batches = False
 
     def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Join a stock model and its tokenizer."""
@@ -87,15 +93,40 @@ class AnswerEngine:
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
         prompts = [self.prompts.tokenize(question) for question in questions]
-        limit = self.model.config.get_text_config().max_position_embeddings
         for question, prompt, count in zip(questions, prompts, visual, strict=True):
-            needed = prompt.text_tokens() + count + max_new_tokens
-            if needed > limit:
-                raise ValueError(
-                    f"the question needs {needed} tokens with image and answer, the model has "
-                    f"{limit}: shorten {question[:60]!r}"
-                )
+            self._check_room(question, prompt, count + max_new_tokens)
         return prompts
+
+    def tokenize_chat(
+        self, chat: Chat, visual: Sequence[int], max_new_tokens: int
+    ) -> TokenizedPrompt:
+        """Tokenize a conversation and check that its answer has room.
+
+        Args:
+            chat: the conversation.
+            visual: visual tokens at each of its places of images.
+            max_new_tokens: most tokens of the answer.
+        """
+        prompt = tokenize_chat(self.prompts, chat, visual)
+        self._check_room(chat.turns[-1][1], prompt, sum(visual) + max_new_tokens)
+        return prompt
+
+    def count_room(self, chat: Chat, max_new_tokens: int) -> int:
+        """Count the visual tokens that a conversation has room for; may be below 0."""
+        text = tokenize_chat(self.prompts, chat, [0] * chat.places).text_tokens()
+        return self._limit - text - max_new_tokens
+
+    @property
+    def _limit(self) -> int:
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+    def _check_room(self, question: str, prompt: TokenizedPrompt, more: int) -> None:
+        needed = prompt.text_tokens() + more
+        if needed > self._limit:
+            raise ValueError(
+                f"the question needs {needed} tokens with image and answer, the model has "
+                f"{self._limit}: shorten {question[:60]!r}"
+            )
 
     def close(self, prompt: TokenizedPrompt, words: Sequence[str]) -> TokenizedPrompt:
         """Let an answer end with its first token if that is one of some words.
@@ -113,77 +144,44 @@ class AnswerEngine:
             self._ids[word] = whole[-1] if whole[:-1] == question else None
         return self._ids[word]
 
-    def answer_each(
-        self,
-        prompts: Sequence[TokenizedPrompt],
-        features: Sequence[Tensor],
-        scales: Sequence[int],
-        max_new_tokens: int,
-        batch_size: int,
-    ) -> list[Answer]:
+    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
         """Answer prompts at scales of their own, in batches of one scale.
 
         Args:
-            prompts: the prompts.
-            features: visual tokens of each prompt [n_visual, D].
-            scales: visual tokens per image crop of each prompt.
-            max_new_tokens: most tokens of an answer.
-            batch_size: most answers of a batch.
+            asked: the prompts and how to answer each.
+            batch_size: most answers of a batch; one that memory cannot hold is halved.
 
         Raises:
             ValueError: if `batch_size` is below 1.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        lengths = [p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True)]
+        scales, lengths = [one.scale for one in asked], [one.length for one in asked]
         answers: dict[int, Answer] = {}
         # Answers come back by length; their numbers put them in the caller's order again.
         for part in split_batches(scales, lengths, batch_size):
-            batch = self.answer_rows(
-                [prompts[i] for i in part],
-                [features[i] for i in part],
-                scales[part[0]],
-                max_new_tokens,
+            batch = [asked[i] for i in part]
+            answers.update(
+                zip(part, self._memory.run(batch, _measure, self.answer_rows), strict=True)
             )
-            answers.update(zip(part, batch, strict=True))
-        return [answers[i] for i in range(len(prompts))]
+        return [answers[i] for i in range(len(asked))]
 
-    async def stream(
-        self, prompt: TokenizedPrompt, tokens: Tensor, scale: int, max_new_tokens: int
-    ) -> AsyncIterator[str | Answer]:
-        """Answer one prompt without keeping the event loop.
+    async def answer_soon(self, asked: Prompted) -> Answer:
+        """Answer one prompt without keeping the event loop."""
+        [answer] = await asyncio.to_thread(self.answer_each, [asked], 1)
+        return answer
 
-        Args:
-            prompt: the prompt.
-            tokens: its visual tokens [n_visual, D].
-            scale: visual tokens per image crop.
-            max_new_tokens: most tokens of an answer.
-
-        Yields:
-            Pieces of the answer's text, here all of it, and at last the answer.
-        """
-        arguments = ([prompt], [tokens], [scale], max_new_tokens, 1)
-        [answer] = await asyncio.to_thread(self.answer_each, *arguments)
-        yield answer.text
-        yield answer
-
-    def answer_rows(
-        self,
-        prompts: Sequence[TokenizedPrompt],
-        features: Sequence[Tensor],
-        scale: int,
-        max_new_tokens: int,
-    ) -> list[Answer]:
+    def answer_rows(self, asked: Sequence[Prompted]) -> list[Answer]:
         """Answer one prompt per row, all of one scale, in one padded batch; see `answer_each`."""
         image_id = self.prompts.image_token_id
-        visual = [len(tokens) for tokens in features]
-        ids = [prompt.with_image(image_id, n) for prompt, n in zip(prompts, visual, strict=True)]
+        features = [one.features for one in asked]
+        ids = [one.prompt.with_image(image_id, len(one.features)) for one in asked]
+        longest = max(one.sampling.max_new_tokens for one in asked)
+        speakers = [self._find_speaker(one, longest) for one in asked]
         answers = self._run(
             lambda: prefill_padded(self.model, self.host, ids, features, self.pad_id),
-            [[prompt] for prompt in prompts],
-            scale,
-            visual,
-            max_new_tokens,
+            [[one] for one in asked],
+            speakers if any(speakers) else (),
         )
         return [row[0] for row in answers]
 
@@ -212,14 +210,20 @@ class AnswerEngine:
         if token_budget < 1:
             raise ValueError(f"token_budget must be at least 1, got {token_budget}")
 
+        sampling = Sampling(max_new_tokens)
+
         def work(batch: Sequence[Row]) -> list[list[Answer]]:
-            row_prompts = [[prompts[row.image][place] for place in row.places] for row in batch]
-            row_features = [features[row.image] for row in batch]
+            rows = [
+                [
+                    Prompted(prompts[row.image][i], features[row.image], scale, sampling)
+                    for i in row.places
+                ]
+                for row in batch
+            ]
             if batch[0].packed:
-                return self._answer_packed(row_prompts, row_features, scale, max_new_tokens)
+                return self._answer_packed(rows)
             # A row that is not packed holds one question.
-            single = [prompt for [prompt] in row_prompts]
-            return [[one] for one in self.answer_rows(single, row_features, scale, max_new_tokens)]
+            return [[one] for one in self.answer_rows([one for [one] in rows])]
 
         if not self.can_group(prompts):
             pays = _never
@@ -274,63 +278,73 @@ class AnswerEngine:
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
         return alike and can_pack(self.model, self.host)
 
-    def _answer_packed(
-        self,
-        prompts: Sequence[Sequence[TokenizedPrompt]],
-        features: Sequence[Tensor],
-        scale: int,
-        max_new_tokens: int,
-    ) -> list[list[Answer]]:
-        visual = [len(tokens) for tokens in features]
+    def _answer_packed(self, asked: Sequence[Sequence[Prompted]]) -> list[list[Answer]]:
+        features = [row[0].features for row in asked]
         # `can_group` sees to it that prompts begin alike, `fill_batches` that images are as long.
-        beginning = [*prompts[0][0].before, *[self.prompts.image_token_id] * visual[0]]
-        endings = [[prompt.after for prompt in row] for row in prompts]
+        marks = [self.prompts.image_token_id] * len(features[0])
+        beginning = [*asked[0][0].prompt.before, *marks]
+        endings = [[one.prompt.after for one in row] for row in asked]
         return self._run(
             lambda: prefill_packed(
                 self.model, self.host, beginning, features, endings, self.pad_id
             ),
-            prompts,
-            scale,
-            visual,
-            max_new_tokens,
+            asked,
         )
+
+    def _find_speaker(self, asked: Prompted, longest: int) -> Speaker | None:
+        """Give an answer somebody to say it, unless it is as plain and long as the loop's own."""
+        sampling, listener = asked.sampling, asked.listener
+        if sampling.is_plain and listener is None and sampling.max_new_tokens == longest:
+            return None
+        return Speaker(sampling, self._tokenizer, listener)
 
     def _run(
         self,
         prefill: Callable[[], DecodeState],
-        prompts: Sequence[Sequence[TokenizedPrompt]],
-        scale: int,
-        visual: Sequence[int],
-        max_new_tokens: int,
+        asked: Sequence[Sequence[Prompted]],
+        speakers: Sequence[Speaker | None] = (),
     ) -> list[list[Answer]]:
+        """Read rows of prompts and answer them; rows with speakers hold one prompt."""
         start = time.perf_counter()
+        longest = max(one.sampling.max_new_tokens for row in asked for one in row)
         with evaluating(self.model):
             state = prefill()
-            state.closing = _gather_closing(prompts).to(state.active.device)
+            state.closing = _gather_closing(asked).to(state.active.device)
             rows, slots = state.active.shape
             shape = (rows, slots, state.owner.shape[1])
-            output = decode_greedily(self.model, state, self.eos_ids, max_new_tokens)
-        count = sum(map(len, prompts))
+            output = decode(self.model, state, self.eos_ids, longest, speakers)
+        count = sum(map(len, asked))
         facts = BatchFacts(1000 * (time.perf_counter() - start) / count, count, shape)
+        said = output.split()
+        for row, speaker in zip(said, speakers, strict=False):
+            row[0] = row[0] if speaker is None else speaker.finish(row[0])
         # A row that holds fewer prompts than others has slots to spare.
         return [
             [
-                build_answer(said, prompt, scale, tokens, facts, self._tokenizer)
-                for said, prompt in zip(row, row_prompts, strict=False)
+                build_answer(
+                    one, asking.prompt, asking.scale, len(asking.features), facts, self._tokenizer
+                )
+                for one, asking in zip(row, row_asked, strict=False)
             ]
-            for row, row_prompts, tokens in zip(output.split(), prompts, visual, strict=True)
+            for row, row_asked in zip(said, asked, strict=True)
         ]
 
 
-def _gather_closing(prompts: Sequence[Sequence[TokenizedPrompt]]) -> Tensor:
+def _measure(batch: Sequence[Prompted]) -> int:
+    """Count the tokens in the cache of a batch, padding included."""
+    return len(batch) * max(one.size for one in batch)
+
+
+def _gather_closing(asked: Sequence[Sequence[Prompted]]) -> Tensor:
     """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
-    slots = max(map(len, prompts))
-    width = max((len(prompt.closing) for row in prompts for prompt in row), default=0)
+    slots = max(map(len, asked))
+    width = max((len(one.prompt.closing) for row in asked for one in row), default=0)
     # -1 is no token's id, so it ends no answer.
-    table = torch.full((len(prompts), slots, width), -1)
-    for row, row_prompts in enumerate(prompts):
-        for slot, prompt in enumerate(row_prompts):
-            table[row, slot, : len(prompt.closing)] = torch.tensor(prompt.closing, dtype=torch.long)
+    table = torch.full((len(asked), slots, width), -1)
+    for row, row_asked in enumerate(asked):
+        for slot, one in enumerate(row_asked):
+            closing = one.prompt.closing
+            table[row, slot, : len(closing)] = torch.tensor(closing, dtype=torch.long)
     return table
 
 

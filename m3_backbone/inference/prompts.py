@@ -16,6 +16,9 @@ from m3_backbone.hosts.templates import WAY_OUT
 
 IGNORED = -100
 
+Message = dict[str, Any]
+"""A message as chat templates take it: role and content."""
+
 Turn = tuple[int, str, str]
 """One turn of a conversation: number of images, the question, its answer.
 
@@ -25,29 +28,44 @@ The images stand in front of the question, but for those whose markers the quest
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """Token ids of a prompt on either side of its image.
+    """Token ids of a prompt on either side of its images.
 
     Attributes:
-        before: ids up to the image.
-        after: ids behind the image.
+        before: ids up to the first place of images.
+        after: ids behind the last one.
         closing: ids that are the whole answer if it begins with one of them.
+        between: of a conversation that shows images in several places: for each place but the last,
+            its visual tokens and the ids up to the next one.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
     closing: tuple[int, ...] = ()
+    between: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def text_tokens(self) -> int:
-        """Count the tokens before and behind the image."""
-        return len(self.before) + len(self.after)
+        """Count the tokens around the images."""
+        return len(self.before) + len(self.after) + sum(len(ids) for _, ids in self.between)
 
-    def with_image(self, image_token_id: int, scale: int) -> list[int]:
-        """Give the whole prompt's ids, with a place holder for each of `scale` visual tokens.
+    def places(self, visual: int) -> list[int]:
+        """Spread all visual tokens over the places of images: the tokens of each."""
+        earlier = [count for count, _ in self.between]
+        return [*earlier, visual - sum(earlier)]
 
-        >>> TokenizedPrompt(before=(1, 5), after=(7, 8)).with_image(3, scale=4)
+    def with_image(self, image_token_id: int, visual: int) -> list[int]:
+        """Give the whole prompt's ids, with a place holder for each of `visual` visual tokens.
+
+        >>> TokenizedPrompt(before=(1, 5), after=(7, 8)).with_image(3, visual=4)
         [1, 5, 3, 3, 3, 3, 7, 8]
+        >>> TokenizedPrompt((1,), (8,), between=((1, (6, 7)),)).with_image(3, visual=3)
+        [1, 3, 6, 7, 3, 3, 8]
         """
-        return [*self.before, *[image_token_id] * scale, *self.after]
+        ids = list(self.before)
+        texts = [*(text for _, text in self.between), self.after]
+        for count, text in zip(self.places(visual), texts, strict=True):
+            ids += [image_token_id] * count
+            ids += text
+        return ids
 
 
 class PromptBuilder:
@@ -92,40 +110,30 @@ class PromptBuilder:
             )
         return prompt
 
-    def check_question(self, question: str) -> None:
-        """Refuse a question that no prompt can be made of.
+    def check_question(self, question: str, name: str = "question") -> None:
+        """Refuse a question that no prompt can be made of, or another text by its `name`.
 
         Raises:
             ValueError: if it is empty, no text of whole characters, or holds the image marker.
         """
         if not isinstance(question, str) or not question.strip():
-            raise ValueError(f"the question is empty: expected some text, got {question!r}")
+            raise ValueError(f"the {name} is empty: expected some text, got {question!r}")
         if any("\ud800" <= letter <= "\udfff" for letter in question):
             # Half a character: bytes that are not UTF-8, or text that was cut in one.
-            raise ValueError(f"the question is no whole text, write it as UTF-8: {question!r}")
+            raise ValueError(f"the {name} is no whole text, write it as UTF-8: {question!r}")
         if self.image_marker in question:
             raise ValueError(
-                f"the question holds the image marker {self.image_marker!r}, which the prompt adds "
+                f"the {name} holds the image marker {self.image_marker!r}, which the prompt adds "
                 f"itself: {question!r}"
             )
 
     def tokenize(self, question: str, answer: str | None = None) -> TokenizedPrompt:
-        """Tokenize the prompt of a question, with an answer behind it if one is given.
-
-        Raises:
-            ValueError: if the question is refused or the tokenizer splits the image marker.
-        """
+        """Tokenize the prompt of a question, with an answer behind it if one is given."""
         prompt = self.render(question)
         if answer is not None:
             prompt = f"{prompt} {answer}"
-        ids = self._split(prompt, self.adds_start(prompt))
-        if ids.count(self.image_token_id) != 1:
-            raise ValueError(
-                f"the tokenizer must keep {self.image_marker!r} as one token "
-                f"{self.image_token_id}, it gave {ids}"
-            )
-        place = ids.index(self.image_token_id)
-        return TokenizedPrompt(before=tuple(ids[:place]), after=tuple(ids[place + 1 :]))
+        before, after = self.split_at_images(prompt, 1)
+        return TokenizedPrompt(before, after)
 
     def question_ids(self, questions: Sequence[str]) -> list[list[int]]:
         """Tokenize questions alone, without template and special tokens; no list of ids is empty.
@@ -141,13 +149,37 @@ class PromptBuilder:
                 raise ValueError(f"the tokenizer finds no token in the question {question!r}")
         return ids
 
+    def split_at_images(self, prompt: str, images: int) -> list[tuple[int, ...]]:
+        """Tokenize a prompt with image markers: the ids around each.
+
+        Raises:
+            ValueError: if it holds another number of markers, or the tokenizer splits them.
+        """
+        ids = self._split(prompt, self.adds_start(prompt))
+        if ids.count(self.image_token_id) != images:
+            raise ValueError(
+                f"the tokenizer must keep {self.image_marker!r} as one token "
+                f"{self.image_token_id}, it gave {ids}"
+            )
+        parts: list[tuple[int, ...]] = []
+        for _ in range(images):
+            place = ids.index(self.image_token_id)
+            parts.append(tuple(ids[:place]))
+            ids = ids[place + 1 :]
+        return [*parts, tuple(ids)]
+
     def _split(self, text: str, special: bool) -> list[int]:
         with third_party("the tokenizer cannot read the question"):
             return list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
-    def apply_template(self, turns: Sequence[Turn]) -> str:
-        """Write a conversation of one turn or more, up to where its last answer starts."""
-        messages: list[dict[str, Any]] = []
+    def apply_template(self, turns: Sequence[Turn], lead: Sequence[Message] = ()) -> str:
+        """Write a conversation of one turn or more, up to where its last answer starts.
+
+        Args:
+            turns: the turns.
+            lead: messages that stand in front of them, such as that of a system.
+        """
+        messages = list(lead)
         for images, question, answer in turns:
             # Images first, as LLaVA is trained. Without images a marker is a part of the text.
             front = max(images - question.count(self.image_marker), 0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from m3_backbone.hosts.anyres import Size
+from m3_backbone.inference.conversations import render_turns
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder, Turn
 
 Labelled = tuple[list[int], list[int]]
@@ -57,38 +58,6 @@ class ConversationText:
         for one, label in zip(*row, strict=True):
             places += [(one, label, 1)] * (next(counts) if one == self.image_token_id else 1)
         return places
-
-
-def render_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> tuple[str, list[range]]:
-    """Write a conversation, the token that ends an answer behind each, whatever the template does.
-
-    Returns:
-        The text, and the characters of each answer with the space before and the end behind it.
-
-    Raises:
-        ValueError: if the template does not keep an answer, or what stood before it.
-    """
-    end = str(prompts.tokenizer.eos_token)
-    text = ""
-    written = ""  # by the template, with the answers so far
-    answers = []
-    # Turn by turn, since only so is it known where the template puts each answer.
-    for count in range(1, len(turns) + 1):
-        prompt = prompts.apply_template(turns[:count])
-        if not prompt.startswith(written):
-            raise ValueError(
-                f"the chat template must go on behind each answer: expected {written!r} and more, "
-                f"got {prompt!r}"
-            )
-        # What stands between two answers: the template's own end is put there only once.
-        link = prompt[len(written) :]
-        text += link.removeprefix(end).lstrip(" ") if written else link
-        # The space is part of the answer: SentencePiece joins it to the first word.
-        answer = f" {turns[count - 1][2]}"
-        written = prompt + answer
-        answers.append(range(len(text), len(text) + len(answer) + len(end)))
-        text += answer + end
-    return text, answers
 
 
 def spell_marker(prompts: PromptBuilder) -> list[int]:

@@ -4,28 +4,37 @@ Tower, projector and table of embeddings stay in this process, which makes the f
 too; vLLM gets pooled tokens and loads the language model alone.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.checkpoints.official.config import read_config
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.inference.answers import (
+    STOP,
     Answer,
     BatchFacts,
     Generated,
+    TokenLogprob,
     build_answer,
-    read_text,
 )
+from m3_backbone.inference.asked import Prompted
 from m3_backbone.inference.batching import Pays, sharing_pays
 from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.listening import Following
 from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.speaking import describe_token
 from m3_backbone.vllm_plugin.process import VllmProcess
 from m3_backbone.vllm_plugin.registration import MODELS
 
@@ -36,6 +45,7 @@ class VllmEngine(AnswerEngine):
     """Reads prompts with vLLM, which batches and shares what prompts have in common by itself."""
 
     gives_states = False
+    batches = True
 
     def __init__(
         self, model: StockModel, tokenizer: PreTrainedTokenizerBase, process: VllmProcess
@@ -57,32 +67,22 @@ class VllmEngine(AnswerEngine):
 
         return f"vllm-{vllm.__version__}"
 
-    def answer_each(
-        self,
-        prompts: Sequence[TokenizedPrompt],
-        features: Sequence[Tensor],
-        scales: Sequence[int],
-        max_new_tokens: int,
-        batch_size: int,
-    ) -> list[Answer]:
+    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
         """Answer prompts at scales of their own in one batch; `batch_size` is vLLM's to choose."""
-        requests = self._requests([self._mark(prompt) for prompt in prompts], features)
         start = time.perf_counter()
-        outputs = self._process.read(requests, self._options(max_new_tokens))
-        facts = self._measure(start, prompts, features)
-        return [
-            build_answer(
-                _take_generated(output.outputs[0], prompt),
-                prompt,
-                scale,
-                len(tokens),
-                facts,
-                self._tokenizer,
-            )
-            for output, prompt, tokens, scale in zip(
-                outputs, prompts, features, scales, strict=True
-            )
-        ]
+
+        async def follow_all() -> list[Generated]:
+            return await asyncio.gather(*map(self._follow, asked))
+
+        generated = self._process.run(follow_all()).result()
+        facts = _measure(start, asked)
+        return [self._build(*pair, facts) for pair in zip(generated, asked, strict=True)]
+
+    async def answer_soon(self, asked: Prompted) -> Answer:
+        """Answer one prompt beside all others that vLLM is reading; who cancels it ends it."""
+        start = time.perf_counter()
+        generated = await asyncio.wrap_future(self._process.run(self._follow(asked)))
+        return self._build(generated, asked, _measure(start, [asked]))
 
     def answer_groups(
         self,
@@ -94,9 +94,10 @@ class VllmEngine(AnswerEngine):
         pays: Pays = sharing_pays,
     ) -> list[list[Answer]]:
         """Answer several prompts per image in one batch; its size is vLLM's to choose."""
-        flat = [prompt for group in prompts for prompt in group]
-        tokens = [one for one, group in zip(features, prompts, strict=True) for _ in group]
-        answers = iter(self.answer_each(flat, tokens, [scale] * len(flat), max_new_tokens, 1))
+        sampling = Sampling(max_new_tokens)
+        rows = zip(prompts, features, strict=True)
+        flat = [Prompted(one, seen, scale, sampling) for group, seen in rows for one in group]
+        answers = iter(self.answer_each(flat, 1))
         return [[next(answers) for _ in group] for group in prompts]
 
     def score_rows(
@@ -109,8 +110,9 @@ class VllmEngine(AnswerEngine):
             place = row.index(marker)
             # One marker for all visual tokens; the last label is scored, so it is read as well.
             ids.append([*row[: place + 1], *row[place + len(tokens) :], labels[-1]])
-        options = {"max_tokens": 1, "prompt_logprobs": 0}
-        outputs = self._process.read(self._requests(ids, features), options)
+        options = {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 0}
+        requests = [_request(row, [tokens]) for row, tokens in zip(ids, features, strict=True)]
+        outputs = self._process.read(requests, options)
         losses = []
         for output, (_, labels) in zip(outputs, rows, strict=True):
             places = output.prompt_logprobs[-len(labels) :]
@@ -129,55 +131,77 @@ class VllmEngine(AnswerEngine):
             "the built-in engine"
         )
 
-    async def stream(
-        self, prompt: TokenizedPrompt, tokens: Tensor, scale: int, max_new_tokens: int
-    ) -> AsyncIterator[str | Answer]:
-        """Give the words of an answer as they come, then the answer; see `AnswerEngine.stream`."""
-        start = time.perf_counter()
-        [request] = self._requests([self._mark(prompt)], [tokens])
-        said, last = "", None
-        async for output in self._process.stream(request, self._options(max_new_tokens)):
-            last = output.outputs[0]
-            text = read_text(last.token_ids, self._tokenizer)
-            # A letter may take several tokens.
-            if len(text) > len(said) and (output.finished or not text.endswith("\ufffd")):
-                yield text[len(said) :]
-                said = text
-        facts = self._measure(start, [prompt], [tokens])
-        generated = _take_generated(last, prompt)
-        yield build_answer(generated, prompt, scale, len(tokens), facts, self._tokenizer)
+    async def _follow(self, asked: Prompted) -> Generated:
+        """Let vLLM answer, in its event loop, up to a stop text or until nobody listens."""
+        following = Following(self._tokenizer, asked.sampling.stop, asked.listener)
+        outputs = self._process.follow(self._request(asked), self._options(asked.sampling))
+        last: Any = None
+        async with aclosing(outputs):
+            async for output in outputs:
+                last = output.outputs[0]
+                if following.follow(last.token_ids):
+                    break
+        generated = _take_generated(last, asked)
+        logprobs = None
+        if asked.sampling.top_logprobs is not None:
+            pairs = zip(generated.token_ids, last.logprobs, strict=False)
+            most = asked.sampling.top_logprobs
+            logprobs = tuple(self._describe(token, place, most) for token, place in pairs)
+        text = following.text if following.stopped else None
+        stopped = generated.stopped or following.stopped
+        return replace(generated, stopped=stopped, text=text, logprobs=logprobs)
 
-    def _options(self, max_new_tokens: int) -> dict[str, Any]:
-        return {"max_tokens": max_new_tokens, "logprobs": 2, "stop_token_ids": [*self.eos_ids]}
+    def _describe(self, token: int, place: dict[int, Any], most: int) -> TokenLogprob:
+        known = {one: float(entry.logprob) for one, entry in place.items()}
+        top = sorted(known, key=lambda one: -known[one])[:most]
+        return describe_token(token, known, top, self._tokenizer)
 
-    def _mark(self, prompt: TokenizedPrompt) -> list[int]:
-        # One marker, in whose place vLLM puts all visual tokens.
-        return prompt.with_image(self.prompts.image_token_id, 1)
+    def _options(self, sampling: Sampling) -> dict[str, Any]:
+        return {
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            # Two at least, for the margin between them.
+            "logprobs": max(2, sampling.top_logprobs or 0),
+            "stop_token_ids": [*self.eos_ids],
+        }
 
-    def _requests(self, ids: Sequence[list[int]], features: Sequence[Tensor]) -> list[Any]:
-        return [
-            {"prompt_token_ids": row, "multi_modal_data": {"image": tokens[None].cpu()}}
-            for row, tokens in zip(ids, features, strict=True)
-        ]
+    def _request(self, asked: Prompted) -> Any:
+        prompt = asked.prompt
+        counts = prompt.places(len(asked.features))
+        places: tuple[Tensor, ...] = torch.split(asked.features, counts)
+        # One marker a place, where vLLM puts all of its visual tokens.
+        marked = replace(prompt, between=tuple((1, text) for _, text in prompt.between))
+        return _request(marked.with_image(self.prompts.image_token_id, len(places)), places)
 
-    def _measure(
-        self, start: float, prompts: Sequence[TokenizedPrompt], features: Sequence[Tensor]
-    ) -> BatchFacts:
-        """Describe a batch that was begun at `start`."""
-        count = len(prompts)
-        wall_ms = 1000 * (time.perf_counter() - start) / max(count, 1)
-        lengths = (p.text_tokens() + len(f) for p, f in zip(prompts, features, strict=True))
-        return BatchFacts(wall_ms, count, (count, 1, max(lengths, default=0)))
+    def _build(self, generated: Generated, asked: Prompted, facts: BatchFacts) -> Answer:
+        visual = len(asked.features)
+        return build_answer(generated, asked.prompt, asked.scale, visual, facts, self._tokenizer)
 
 
-def _take_generated(output: Any, prompt: TokenizedPrompt) -> Generated:
+def _request(ids: list[int], places: Sequence[Tensor]) -> Any:
+    """Make what vLLM takes of ids and the visual tokens [n_visual, D] of each marker in them."""
+    return {"prompt_token_ids": ids, "multi_modal_data": {"image": [one.cpu() for one in places]}}
+
+
+def _measure(start: float, asked: Sequence[Prompted]) -> BatchFacts:
+    """Describe a batch that was begun at `start`."""
+    count = len(asked)
+    wall_ms = 1000 * (time.perf_counter() - start) / max(count, 1)
+    return BatchFacts(wall_ms, count, (count, 1, max((one.length for one in asked), default=0)))
+
+
+def _take_generated(output: Any, asked: Prompted) -> Generated:
     """Take ids and log-probabilities from what vLLM gives, up to a closing first token."""
     ids = output.token_ids
-    if ids[0] in prompt.closing:
+    closed = ids[0] in asked.prompt.closing
+    if closed:
         ids = ids[:1]
     first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
     chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
-    return Generated(ids, sum(chosen), first[0] - first[1])
+    stopped = closed or output.finish_reason == STOP
+    return Generated(ids, sum(chosen), first[0] - first[1], stopped)
 
 
 def check_vllm(folder: Path, is_placed: bool = False) -> None:

@@ -7,12 +7,16 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from m3_backbone.foreign import third_party
+
+T = TypeVar("T")
 
 BLOCK = 32
 """Tokens of a block of vLLM's cache on a CPU: with its default, 128, few images share a block."""
@@ -43,6 +47,10 @@ class VllmProcess:
         engine.shutdown()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
+    def run(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Do work in vLLM's event loop; the future's `result` waits for it, `cancel` ends it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def read(self, requests: Sequence[Any], options: dict[str, Any]) -> list[Any]:
         """Read prompts to their ends.
 
@@ -57,52 +65,33 @@ class VllmProcess:
         async def read_all() -> list[Any]:
             return await asyncio.gather(*(self._read(one, options) for one in requests))
 
-        with third_party("vLLM gave no answer"):
-            return asyncio.run_coroutine_threadsafe(read_all(), self._loop).result()
+        return self.run(read_all()).result()
 
-    async def stream(self, request: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
-        """Read a prompt, from any event loop.
+    async def follow(self, request: Any, options: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        """Read a prompt, in vLLM's event loop.
 
         Args:
             request: the prompt.
             options: those of vLLM's sampling.
 
         Yields:
-            What there is of its answer so far, whenever there is more. Who stops listening ends
+            What there is of its answer so far, whenever there is more. Who closes the iterator ends
             the answer.
         """
-        there: asyncio.Queue[Any] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
+        from vllm import SamplingParams
 
-        async def pass_on() -> None:
-            try:
-                async for output in self._answer(request, options):
-                    loop.call_soon_threadsafe(there.put_nowait, output)
-            finally:
-                loop.call_soon_threadsafe(there.put_nowait, None)
-
-        task = asyncio.run_coroutine_threadsafe(pass_on(), self._loop)
-        try:
-            while (output := await there.get()) is not None:
-                yield output
-            await asyncio.wrap_future(task)  # raises what ended the answer
-        finally:
-            task.cancel()
+        sampling = SamplingParams(detokenize=False, **options)
+        answer = self._engine.generate(request, sampling, str(next(self._numbers)))
+        with third_party("vLLM gave no answer"):
+            async with aclosing(answer):
+                async for output in answer:
+                    yield output
 
     async def _read(self, request: Any, options: dict[str, Any]) -> Any:
         last = None
-        async for output in self._answer(request, options):
+        async for output in self.follow(request, options):
             last = output
         return last
-
-    def _answer(self, request: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(temperature=0, detokenize=False, **options)
-        answer: AsyncIterator[Any] = self._engine.generate(
-            request, sampling, str(next(self._numbers))
-        )
-        return answer
 
 
 def _start(folder: Path, dtype: str, changes: Mapping[str, Any]) -> Any:

@@ -57,13 +57,14 @@ class Turn:
 
 
 def _check_text(role: Role, text: object) -> None:
+    name = {USER: "question", ASSISTANT: "answer"}.get(role, "system turn")
     if not isinstance(text, str):
-        raise ValueError(f"the text of a turn must be text, got {show(text)}")
+        raise ValueError(f"the {name} must be text, got {show(text)}")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError(f"the text of a turn is no whole text, write it as UTF-8: {show(text)}")
+        raise ValueError(f"the {name} is no whole text, write it as UTF-8: {show(text)}")
     # A model may have said nothing.
     if role != ASSISTANT and not text.strip():
-        raise ValueError(f"the text of the {role} is empty: expected some words")
+        raise ValueError(f"the {name} is empty: expected some text, got {show(text)}")
 
 
 def open_image(source: ImageSource, name: str) -> Image.Image:

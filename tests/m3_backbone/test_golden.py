@@ -17,7 +17,7 @@ from m3_backbone.checkpoints.official.opening import open_image_processor, open_
 from m3_backbone.checkpoints.official.weights import to_official_name
 from m3_backbone.hosts.host import find_host, list_outputs
 from m3_backbone.hosts.suppressed import suppress_tokens
-from m3_backbone.inference.decoding import decode_greedily
+from m3_backbone.inference.decoding import decode
 from m3_backbone.inference.encoding import encode_images
 from m3_backbone.inference.prefill import prefill_packed, prefill_padded
 from m3_backbone.inference.prompts import IGNORED
@@ -134,7 +134,7 @@ def check_answers(golden, state, i, scale):
     expected = golden.outputs[f"prompt_logits_{scale}"][i]
     for logits in state.logits.flatten(0, 1)[:, : golden.rows]:
         close(logits, expected, 3e-5)
-    actual = decode_greedily(golden.model, state, (), 8).token_ids.flatten(0, 1)
+    actual = decode(golden.model, state, (), 8).token_ids.flatten(0, 1)
     for ids in actual.tolist():
         assert ids == golden.outputs[f"gen_{scale}"][i].tolist()
 
@@ -152,7 +152,7 @@ def test_prompts_and_greedy_ids_side_by_side(golden, scale):
             strict=True,
         ):
             close(logits, expected, 3e-5)
-        actual = decode_greedily(golden.model, state, (), 8).token_ids[:, 0]
+        actual = decode(golden.model, state, (), 8).token_ids[:, 0]
     assert actual.tolist() == golden.outputs[f"gen_{scale}"].tolist()
 
 

@@ -1,4 +1,3 @@
-import asyncio
 import dataclasses
 
 import numpy as np
@@ -205,19 +204,6 @@ def test_answers_are_those_of_the_backbone_at_the_chosen_scales(backbone, router
         assert (answer.text, answer.visual_tokens) == (expected.text, expected.visual_tokens)
         assert answer.probabilities == dict(zip(TOKEN_SCALES, row.tolist(), strict=True))
         assert answer.router_ms > 0
-
-
-def test_a_stream_ends_with_what_generate_answers(backbone, router, images):
-    [expected, *_] = AdaptiveM3(backbone, router).generate(images, QUESTIONS, lam=1e-3)
-
-    async def listen():
-        stream = AdaptiveM3(backbone, router).stream(images[0], QUESTIONS[0], lam=1e-3)
-        return [piece async for piece in stream]
-
-    *pieces, answer = asyncio.run(listen())
-    assert "".join(pieces) == answer.text == expected.text
-    assert (answer.scale, answer.probabilities) == (expected.scale, expected.probabilities)
-    assert answer.answer.token_ids == expected.answer.token_ids
 
 
 def test_a_router_of_states_needs_an_engine_that_gives_them(backbone, monkeypatch):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from m3_backbone.inference.decoding import SHARED, DecodeState, additive_mask, decode_greedily
+from m3_backbone.inference.decoding import SHARED, DecodeState, additive_mask, decode
 
 VOCAB = 10
 
@@ -46,8 +46,8 @@ def start(first_tokens):
     )
 
 
-def decode(first_tokens, eos_ids, max_new_tokens):
-    output = decode_greedily(Counter(), start(first_tokens), eos_ids, max_new_tokens)
+def decode_ids(first_tokens, eos_ids, max_new_tokens):
+    output = decode(Counter(), start(first_tokens), eos_ids, max_new_tokens)
     return [
         [ids[:length].tolist() for ids, length in zip(row, lengths, strict=True)]
         for row, lengths in zip(output.token_ids, output.lengths.tolist(), strict=True)
@@ -55,27 +55,27 @@ def decode(first_tokens, eos_ids, max_new_tokens):
 
 
 def test_every_slot_goes_on_to_its_own_end():
-    assert decode([[5, 8], [7, 2]], (9,), 4) == [
+    assert decode_ids([[5, 8], [7, 2]], (9,), 4) == [
         [[5, 6, 7, 8], [8, 9]],
         [[7, 8, 9], [2, 3, 4, 5]],
     ]
 
 
 def test_any_of_several_ends_will_do():
-    assert decode([[5], [1]], (9, 3), 6) == [[[5, 6, 7, 8, 9]], [[1, 2, 3]]]
+    assert decode_ids([[5], [1]], (9, 3), 6) == [[[5, 6, 7, 8, 9]], [[1, 2, 3]]]
 
 
 def test_without_an_end_the_limit_holds():
-    assert decode([[8]], (), 4) == [[[8, 9, 0, 1]]]
+    assert decode_ids([[8]], (), 4) == [[[8, 9, 0, 1]]]
 
 
 def test_an_absent_slot_says_nothing():
-    assert decode([[5, -1], [-1, -1]], (7,), 9) == [[[5, 6, 7], []], [[], []]]
+    assert decode_ids([[5, -1], [-1, -1]], (7,), 9) == [[[5, 6, 7], []], [[], []]]
 
 
 def test_finished_rows_and_slots_are_not_read_again():
     model = Counter()
-    decode_greedily(model, start([[8, 8], [8, 8], [8, 4], [8, 8]]), (9,), 4)
+    decode(model, start([[8, 8], [8, 8], [8, 4], [8, 8]]), (9,), 4)
     # The first step reads all of them; then one slot of one row is left.
     assert [tuple(read.shape) for read in model.read] == [(4, 2), (1, 1), (1, 1)]
     assert [read[-1, 0].item() for read in model.read[1:]] == [5, 6]
@@ -83,7 +83,7 @@ def test_finished_rows_and_slots_are_not_read_again():
 
 def test_the_cache_keeps_the_rows_that_go_on():
     state = start([[9], [9], [4], [9]])
-    decode_greedily(Counter(), state, (9,), 3)
+    decode(Counter(), state, (9,), 3)
     assert state.cache.layers[0].keys[:, 0, 0, 0].tolist() == [2]
     assert state.owner.shape == (1, 5)
     assert state.position.tolist() == [[5]]
@@ -92,13 +92,13 @@ def test_the_cache_keeps_the_rows_that_go_on():
 def test_a_closing_token_ends_an_answer_only_where_it_comes_first():
     state = start([[5, 5], [4, 5]])
     state.closing = torch.tensor([[[-1, 5], [-1, -1]], [[5, -1], [6, -1]]])
-    output = decode_greedily(Counter(), state, (9,), 3)
+    output = decode(Counter(), state, (9,), 3)
     assert output.lengths.tolist() == [[1, 3], [3, 3]]
     assert output.token_ids[0].tolist() == [[5, 0, 0], [5, 6, 7]]
 
 
 def test_log_probability_and_margin_are_those_of_the_softmax():
-    output = decode_greedily(Counter(), start([[5]]), (7,), 9)
+    output = decode(Counter(), start([[5]]), (7,), 9)
     # Logits 5 for one token and 0 for the nine others.
     best = 5 - torch.logsumexp(torch.tensor([5.0] + [0.0] * 9), 0)
     torch.testing.assert_close(output.logprob, (3 * best).reshape(1, 1))

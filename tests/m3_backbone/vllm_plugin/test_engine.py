@@ -11,7 +11,12 @@ from labels.outcomes.manifest import read_manifest
 from labels.outcomes.table import read_outcomes
 from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
+from m3_backbone.inference.asked import Asked
+from m3_backbone.inference.conversations import Chat
+from m3_backbone.inference.sampling import Sampling
 from m3_backbone.vllm_plugin import engine as engines
+
+PLAIN = Sampling()
 
 
 def test_without_vllm_it_says_what_to_install(monkeypatch, tiny_folder):
@@ -89,28 +94,23 @@ def test_each_question_at_its_own_scale(backbone, mini):
     assert backbone.generate([], [], 9) == []
 
 
-def listen(stream):
+def ask(pyramid, question, scale, sampling=PLAIN):
+    return Asked(Chat.about(question), [pyramid], scale, sampling)
+
+
+def listen(model, asked):
     async def collect():
-        return [piece async for piece in stream]
+        return [piece async for piece in model.stream(asked)]
 
     *pieces, answer = asyncio.run(collect())
     return pieces, answer
-
-
-def test_the_built_in_engine_streams_all_at_once(build_backbone, build_model, images):
-    small = build_backbone(build_model())
-    [pyramid] = small.encode(images[:1])
-    [expected] = small.generate([pyramid], ["red?"], 9)
-    pieces, answer = listen(small.stream(pyramid, "red?", 9))
-    assert pieces == [answer.text]
-    assert answer.token_ids == expected.token_ids
 
 
 @pytest.mark.vllm
 def test_answers_come_in_pieces(backbone, mini):
     question = "What does the sign say?"
     [expected] = mini.backbone.generate([mini.pyramids[0]], [question], 144)
-    pieces, answer = listen(backbone.stream(mini.pyramids[0], question, 144))
+    pieces, answer = listen(backbone, ask(mini.pyramids[0], question, 144))
     assert "".join(pieces) == answer.text == expected.text
     assert answer.token_ids == expected.token_ids
     assert answer.first_margin == pytest.approx(expected.first_margin, abs=1e-4)
@@ -122,17 +122,55 @@ def test_many_streams_at_once_and_one_that_nobody_hears_to_the_end(backbone, min
 
     async def hear(key):
         image, place, scale = key
-        stream = backbone.stream(mini.pyramids[image], mini.texts[image][place], scale)
-        return [piece async for piece in stream][-1]
+        asked = ask(mini.pyramids[image], mini.texts[image][place], scale)
+        return [piece async for piece in backbone.stream(asked)][-1]
 
     async def hear_all():
-        left = backbone.stream(mini.pyramids[0], mini.texts[0][0], 36)
+        left = backbone.stream(ask(mini.pyramids[0], mini.texts[0][0], 36))
         await anext(left)
         await left.aclose()
         return await asyncio.gather(*map(hear, keys))
 
     for key, answer in zip(keys, asyncio.run(hear_all()), strict=True):
         assert answer.token_ids == mini.answers[key].token_ids
+
+
+@pytest.mark.vllm
+def test_each_answer_in_its_own_way(backbone, mini):
+    question = "What does the sign say?"
+    [whole] = mini.backbone.generate([mini.pyramids[0]], [question], 144)
+    stop = whole.text[1:3]
+    ways = [
+        Sampling(max_new_tokens=1),
+        Sampling(stop=(stop, "never said")),
+        Sampling(top_logprobs=3),
+        Sampling(temperature=1.5, seed=7),
+        Sampling(temperature=1.5, seed=7),
+        Sampling(temperature=1.5, top_p=1e-9),
+    ]
+    asked = [ask(mini.pyramids[0], question, 144, sampling) for sampling in ways]
+    short, cut, told, drawn, again, first = backbone.answer(asked)
+    for actual, expected in zip((short, cut, told), mini.backbone.answer(asked[:3]), strict=True):
+        assert (actual.text, actual.token_ids) == (expected.text, expected.token_ids)
+        assert actual.finish_reason == expected.finish_reason
+    assert (short.finish_reason, cut.finish_reason, cut.text) == ("length", "stop", whole.text[:1])
+    [expected] = mini.backbone.answer(asked[2:3])
+    for one, other in zip(told.logprobs, expected.logprobs, strict=True):
+        assert (one.token_id, one.text) == (other.token_id, other.text)
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
+        assert [top.token_id for top in one.top] == [top.token_id for top in other.top]
+    assert drawn.token_ids == again.token_ids
+    assert first.token_ids == whole.token_ids
+
+
+@pytest.mark.vllm
+def test_a_conversation_with_images_in_two_places(backbone, mini):
+    chat = Chat(((1, "How many signs are there?", "two"), (1, "What does the sign say?", "")))
+    asked = Asked(chat, [mini.pyramids[0], mini.pyramids[1:3]], 36)
+    [expected], [actual] = mini.backbone.answer([asked]), backbone.answer([asked])
+    assert actual.token_ids == expected.token_ids
+    assert actual.prompt_tokens == expected.prompt_tokens
+    assert actual.first_margin == pytest.approx(expected.first_margin, abs=1e-4)
 
 
 @pytest.mark.vllm

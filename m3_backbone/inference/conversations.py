@@ -1,0 +1,147 @@
+"""Conversations of several turns as text and as prompts, with the checkpoint's own template.
+
+Training and answering write them alike: an answer stands behind a space, unless the template has
+none there, and the token that ends it behind it, whatever the template does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from m3_backbone.inference.prompts import Message, PromptBuilder, TokenizedPrompt, Turn
+
+KEPT = 1024
+"""Conversations whose ids are kept: they are checked, priced and read one after another."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A conversation that waits for its last answer.
+
+    Attributes:
+        turns: the turns; 1 stands for a question with images, however many, whose tokens follow one
+            another, and the last answer is empty.
+        system: what the system says first.
+    """
+
+    turns: tuple[Turn, ...]
+    system: str | None = None
+
+    @classmethod
+    def about(cls, question: str) -> "Chat":
+        """Ask one question about what is shown."""
+        return cls(((1, question, ""),))
+
+    @property
+    def places(self) -> int:
+        """Places where images are shown."""
+        return sum(shown for shown, _, _ in self.turns)
+
+
+def render_turns(
+    prompts: PromptBuilder, turns: Sequence[Turn], lead: Sequence[Message] = ()
+) -> tuple[str, list[range]]:
+    """Write a conversation, the token that ends an answer behind each, whatever the template does.
+
+    Args:
+        prompts: template and tokenizer.
+        turns: the turns.
+        lead: messages in front of them.
+
+    Returns:
+        The text, and the characters of each answer with the space before and the end behind it. A
+        template that does not keep an answer, or what stood before it, raises a ValueError.
+    """
+    end = str(prompts.tokenizer.eos_token)
+    # Turn by turn, since only so is it known where the template puts each answer.
+    written = [prompts.apply_template(turns[: k + 1], lead) for k in range(len(turns))]
+    text = written[0]
+    # The space is part of the answer: SentencePiece joins it to the first word.
+    gap = " "
+    answers = []
+    for count, (_, _, said) in enumerate(turns, 1):
+        if count < len(turns):
+            gap, link = _find_link(written[count - 1], said, written[count])
+        answers.append(range(len(text), len(text) + len(gap + said + end)))
+        text += gap + said + end
+        if count < len(turns):
+            # What stands between two answers: the template's own end is put there only once.
+            text += link.removeprefix(end).lstrip(" ")
+    return text, answers
+
+
+def _find_link(prompt: str, said: str, longer: str) -> tuple[str, str]:
+    """Find what a template puts between a prompt and its answer, and what follows the answer.
+
+    Raises:
+        ValueError: if the longer prompt does not begin with the prompt and the answer.
+    """
+    for gap in (" ", ""):
+        written = prompt + gap + said
+        if longer.startswith(written):
+            return gap, longer[len(written) :]
+    raise ValueError(
+        f"the chat template must go on behind each answer: expected {prompt + ' ' + said!r} and "
+        f"more, got {longer!r}"
+    )
+
+
+def render_chat(prompts: PromptBuilder, chat: Chat) -> str:
+    """Write the prompt of a conversation, up to where its last answer starts.
+
+    Raises:
+        ValueError: if the template loses an image or knows no system.
+    """
+    lead = [] if chat.system is None else [_lead(prompts, chat.system)]
+    text, answers = render_turns(prompts, chat.turns, lead)
+    prompt = text[: answers[-1].start]
+    if prompt.count(prompts.image_marker) != chat.places:
+        often = "once" if chat.places == 1 else f"{chat.places} times"
+        raise ValueError(
+            f"the chat template must put {prompts.image_marker!r} in {often}, it gave {prompt!r}"
+        )
+    return prompt
+
+
+def _lead(prompts: PromptBuilder, system: str) -> Message:
+    """Make the message of a system, if the template knows one.
+
+    Raises:
+        ValueError: if it drops the message, or writes it as that of a user or an assistant.
+    """
+    content = [{"type": "text", "text": system}]
+    lead: Message = {"role": "system", "content": content}
+    probe = [(1, "?", "")]
+    written = prompts.apply_template(probe, [lead])
+    others = [
+        prompts.apply_template(probe, [{**lead, "role": role}]) for role in ("user", "assistant")
+    ]
+    if system not in written or str(content) in written or written in others:
+        raise ValueError(
+            "the chat template of this checkpoint knows no system turn: say it in the first "
+            "question"
+        )
+    return lead
+
+
+@lru_cache(maxsize=KEPT)
+def _split_chat(prompts: PromptBuilder, chat: Chat) -> tuple[tuple[int, ...], ...]:
+    return tuple(prompts.split_at_images(render_chat(prompts, chat), chat.places))
+
+
+def tokenize_chat(prompts: PromptBuilder, chat: Chat, visual: Sequence[int]) -> TokenizedPrompt:
+    """Tokenize a conversation.
+
+    Args:
+        prompts: template and tokenizer.
+        chat: the conversation.
+        visual: visual tokens at each place of images.
+    """
+    for _, question, answer in chat.turns:
+        prompts.check_question(question)
+        if answer:
+            prompts.check_question(answer, "answer")
+    if chat.system is not None:
+        prompts.check_question(chat.system, "system turn")
+    before, *between, after = _split_chat(prompts, chat)
+    return TokenizedPrompt(before, after, between=tuple(zip(visual[:-1], between, strict=True)))

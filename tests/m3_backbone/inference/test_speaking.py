@@ -1,0 +1,188 @@
+"""Answers that are drawn, stopped, told token by token, and heard, beside others in a batch."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from m3_backbone.inference.asked import Asked
+from m3_backbone.inference.conversations import Chat
+from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.speaking import draw_token
+
+QUESTIONS = ["what is the colour of the big red cat?", "red?", "how many dogs are there?"]
+SAMPLINGS = [
+    Sampling(6),
+    Sampling(3),
+    Sampling(6, temperature=1.0, seed=1),
+    Sampling(6, temperature=1.5, top_p=0.7, seed=2),
+    Sampling(6, top_logprobs=2),
+    Sampling(5, temperature=0.8, seed=3, top_logprobs=0),
+]
+
+
+@pytest.fixture(scope="module")
+def asked(backbone, pyramids):
+    """Every sampling at mixed scales, images and questions."""
+    return [
+        Asked(
+            Chat.about(QUESTIONS[i % 3]), [pyramids[(i + 1) % 3]], backbone.scales[i % 5], sampling
+        )
+        for i, sampling in enumerate(SAMPLINGS * 3)
+    ]
+
+
+def as_wanted(answer):
+    return (answer.text, answer.token_ids, answer.finish_reason, answer.scale)
+
+
+def test_mixed_answers_of_a_batch_are_those_alone(backbone, asked):
+    together = backbone.answer(asked)
+    alone = [backbone.answer([one])[0] for one in asked]
+    assert list(map(as_wanted, together)) == list(map(as_wanted, alone))
+    for one, answer in zip(asked, together, strict=True):
+        assert answer.output_tokens == one.sampling.max_new_tokens  # it hardly ever ends
+        assert answer.finish_reason == "length"
+    # The test would be empty if seeds and temperatures made no difference.
+    greedy = backbone.answer([replace(one, sampling=Sampling(6)) for one in asked])
+    drawn = [i for i, one in enumerate(asked) if one.sampling.temperature > 0]
+    assert sum(together[i].token_ids != greedy[i].token_ids[:6] for i in drawn) > 5
+    for i in set(range(len(asked))) - set(drawn):
+        limit = asked[i].sampling.max_new_tokens
+        assert together[i].token_ids == greedy[i].token_ids[:limit]
+        assert together[i].first_margin == pytest.approx(greedy[i].first_margin, abs=1e-4)
+
+
+def test_without_a_seed_each_answer_is_another(backbone, asked):
+    free = replace(asked[2], sampling=Sampling(8, temperature=2.0))
+    assert len({answer.token_ids for answer in backbone.answer([free] * 6)}) > 1
+
+
+def test_log_probabilities_are_those_of_the_model(backbone, asked):
+    [answer] = backbone.answer([asked[4]])
+    told = answer.logprobs
+    assert [one.token_id for one in told] == list(answer.token_ids)
+    assert sum(one.logprob for one in told) / len(told) == pytest.approx(answer.mean_logprob)
+    for one in told:
+        assert len(one.top) == 2
+        assert one.top[0].token_id == one.token_id  # greedy
+        assert one.top[0].logprob == one.logprob >= one.top[1].logprob
+        assert one.text == backbone.tokenizer.decode([one.token_id])
+    assert told[0].top[0].logprob - told[0].top[1].logprob == pytest.approx(answer.first_margin)
+    [drawn] = backbone.answer([asked[5]])
+    assert [one.top for one in drawn.logprobs] == [()] * 5
+    assert sum(one.logprob for one in drawn.logprobs) / 5 == pytest.approx(drawn.mean_logprob)
+    assert backbone.answer([asked[0]])[0].logprobs is None
+
+
+def test_a_stop_cuts_the_answer_and_ends_it(backbone, asked):
+    [whole] = backbone.answer([asked[0]])
+    words = whole.text.split()
+    stop = f"{words[2]} {words[3]}"  # of two tokens
+    stopping = replace(asked[0], sampling=Sampling(6, stop=(stop, "never said")))
+    cut, other = backbone.answer([stopping, asked[0]])
+    assert cut.text == whole.text[: whole.text.index(stop)].strip()
+    assert cut.token_ids == whole.token_ids[:4]
+    assert (cut.finish_reason, other.finish_reason) == ("stop", "length")
+    assert other.token_ids == whole.token_ids
+
+
+def test_an_end_is_no_length(build_model, build_backbone, images, backbone, asked):
+    [whole] = backbone.answer([asked[0]])
+    model = build_model()
+    model.generation_config.eos_token_id = whole.token_ids[2]
+    ending = build_backbone(model)
+    pyramids = ending.encode(images)
+    one = replace(asked[0], pyramids=[pyramids[1]])
+    end = whole.token_ids.index(whole.token_ids[2]) + 1
+    for sampling in (Sampling(6), Sampling(6, top_logprobs=1), Sampling(end)):
+        [answer] = ending.answer([replace(one, sampling=sampling)])
+        assert (answer.token_ids, answer.finish_reason) == (whole.token_ids[:end], "stop")
+    if end > 1:
+        [answer] = ending.answer([replace(one, sampling=Sampling(end - 1))])
+        assert answer.finish_reason == "length"
+
+
+def test_an_answer_is_heard_token_by_token(backbone, asked):
+    [expected] = backbone.answer([asked[0]])
+
+    async def collect():
+        return [piece async for piece in backbone.stream(asked[0])]
+
+    *pieces, answer = asyncio.run(collect())
+    assert as_wanted(answer) == as_wanted(expected)
+    assert "".join(pieces) == answer.text
+    assert len(pieces) >= 4
+
+
+def test_who_leaves_ends_the_answer(backbone, asked):
+    long = replace(asked[0], sampling=Sampling(100))
+    read = []
+    hook = backbone.model.model.language_model.register_forward_hook(
+        lambda *args: read.append(args)
+    )
+
+    async def leave():
+        pieces = backbone.stream(long)
+        await anext(pieces)
+        await pieces.aclose()
+
+    try:
+        asyncio.run(leave())  # waits for the thread at its end
+    finally:
+        hook.remove()
+    assert 1 <= len(read) < 50
+
+
+def test_images_in_two_places_are_those_of_stock_transformers(backbone, pyramids):
+    chat = Chat(((1, QUESTIONS[0], "red"), (0, "red?", "blue"), (1, "how many dogs?", "")))
+    asked = Asked(chat, [pyramids[0], [pyramids[1], pyramids[2]]], 9, Sampling(6))
+    [answer] = backbone.answer([asked])
+    text = (
+        f"USER: {'<image>' * 9}\n{QUESTIONS[0]} ASSISTANT: red</s>USER: red? ASSISTANT: blue</s>"
+        f"USER: {'<image>' * 18}\nhow many dogs? ASSISTANT:"
+    )
+    features = BaseModelOutputWithPooling(pooler_output=[pyramid[9] for pyramid in pyramids])
+    encoded = backbone.tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+    assert (answer.visual_tokens, answer.prompt_tokens) == (27, encoded["input_ids"].shape[1])
+    with torch.no_grad():
+        ids = backbone.model.generate(
+            **encoded,
+            mm_encoder_outputs={"image": features},
+            max_new_tokens=6,
+            do_sample=False,
+            pad_token_id=0,
+        )
+    assert answer.token_ids == tuple(ids[0, encoded["input_ids"].shape[1] :].tolist())
+    with pytest.raises(ValueError, match="shows images in 2 places, got pyramids for 1"):
+        backbone.answer([replace(asked, pyramids=pyramids[:1])])
+
+
+def test_draws_follow_the_probabilities():
+    logprobs = torch.tensor([0.5, 0.3, 0.2, 0.0]).log()
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.tensor(
+        [draw_token(logprobs, Sampling(temperature=1.0), generator) for _ in range(4000)]
+    )
+    shares = torch.bincount(drawn, minlength=4) / 4000
+    assert torch.allclose(shares, logprobs.exp(), atol=0.03)
+    assert shares[3] == 0
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(temperature=1.0, top_p=0.5), {0}),  # the first alone makes up the half
+        (Sampling(temperature=1.0, top_p=0.51), {0, 1}),
+        (Sampling(temperature=1.0, top_p=1e-9), {0}),
+        (Sampling(temperature=1e-300), {0}),
+        (Sampling(temperature=2.0), {0, 1, 2}),
+    ],
+    ids=str,
+)
+def test_only_the_most_probable_tokens_are_drawn(sampling, expected):
+    logprobs = torch.tensor([0.5, 0.3, 0.2, 0.0]).log()
+    generator = torch.Generator().manual_seed(0)
+    assert {draw_token(logprobs, sampling, generator) for _ in range(300)} == expected

@@ -1,0 +1,286 @@
+"""Requests of one batch and of many tasks: each is answered as if it were alone."""
+
+import asyncio
+import io
+import json
+from contextlib import suppress
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from m3_backbone.backbone import M3Backbone
+from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
+from m3_backbone.inference.asked import Asked
+from m3_backbone.inference.conversations import Chat
+from m3_backbone.inference.sampling import Sampling
+from m3_backbone.scales import TOKEN_SCALES
+from predictor.adaptive import AdaptiveM3
+from predictor.policy.prices import Price
+from predictor.requests.decisions import read_decisions
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from predictor.requests.turns import Turn
+
+QUESTIONS = [f"what is {word} the cat?" for word in ("on", "red", "left", "dog", "big", "many")]
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 40, 60, 3), dtype=np.uint8)
+KNOBS = [Knob(budget=72), Knob(lam=1e-3), Knob(scale=144), Knob(lam=1e-5), Knob(scale=9)]
+
+
+def believe(coarse, question, extras):
+    """Probabilities that depend on what is seen and asked."""
+    rows = np.abs(np.sin(np.asarray(coarse[:, 0, :5] + question[:, :5], np.float64)))
+    return np.sort(rows, axis=1)
+
+
+def make_router(backbone, **changes):
+    facts = {
+        "gate": None,
+        "meta": {"checkpoint": backbone.fingerprint},
+        "scales": TOKEN_SCALES,
+        "extras": (),
+        "predict_proba": believe,
+        "price": lambda budget, unit: Price(budget / 1e5),
+    }
+    return SimpleNamespace(**{**facts, **changes})
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny_llava):
+    model = tiny_llava.model()
+    return M3Backbone(model, tiny_llava.tokenizer(), tiny_llava.image_processor())
+
+
+@pytest.fixture(scope="module")
+def adaptive(backbone):
+    return AdaptiveM3(backbone, make_router(backbone))
+
+
+def make_request(number):
+    """A request unlike its neighbours; some are conversations, some are drawn."""
+    knob = KNOBS[number % len(KNOBS)]
+    sampling = Sampling(3 + number % 3, temperature=number % 2, seed=number)
+    question = QUESTIONS[number % len(QUESTIONS)]
+    image = PIXELS[number % 6]
+    if number % 4:
+        return Request.about(image, question, knob, sampling)
+    asked = Turn("user", "red?", (image,)), Turn("assistant", "dog"), Turn("user", question)
+    return Request(asked, knob, sampling)
+
+
+def as_wanted(answer):
+    facts = answer.decision.to_dict()
+    times = ("encode_ms", "router_ms", "generate_ms", "time", "probabilities")
+    return answer.text, answer.answer.token_ids, {k: v for k, v in facts.items() if k not in times}
+
+
+async def listen(adaptive, request):
+    return [piece async for piece in adaptive.stream(request)]
+
+
+@pytest.fixture(scope="module")
+def alone(adaptive):
+    return [adaptive.answer([make_request(number)])[0] for number in range(30)]
+
+
+def test_mixed_requests_of_one_batch_are_answered_as_alone(adaptive, alone):
+    together = adaptive.answer([make_request(number) for number in range(30)])
+    assert list(map(as_wanted, together)) == list(map(as_wanted, alone))
+    assert len({answer.scale for answer in alone}) >= 4
+    assert len({answer.text for answer in alone}) > 20
+    for one, other in zip(together, alone, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities)
+
+
+def test_many_streams_at_once_are_answered_as_alone_in_few_batches(adaptive, alone):
+    encoded = []
+    hook = adaptive.backbone.model.model.vision_tower.register_forward_pre_hook(
+        lambda module, args: encoded.append(len(args[0]))
+    )
+
+    async def listen_all():
+        return await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(30)))
+
+    try:
+        heard = asyncio.run(listen_all())
+    finally:
+        hook.remove()
+    for (*pieces, answer), expected in zip(heard, alone, strict=True):
+        assert as_wanted(answer) == as_wanted(expected)
+        assert "".join(pieces) == answer.text
+    assert max(len(pieces) for pieces in heard) > 3
+    assert len(encoded) < 10
+
+
+def test_who_leaves_makes_room_and_the_others_get_their_answers(adaptive, alone):
+    steps = []
+    hook = adaptive.backbone.model.model.language_model.register_forward_pre_hook(
+        lambda module, args: steps.append(1)
+    )
+
+    async def leave(number):
+        request = Request.about(PIXELS[0], QUESTIONS[0], Knob(scale=9), Sampling(600))
+        stream = adaptive.stream(request)
+        if number % 2:
+            await anext(stream)  # its answer has begun
+        else:
+            task = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)  # it waits to be encoded
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await stream.aclose()
+
+    async def mix():
+        leaving = [asyncio.ensure_future(leave(number)) for number in range(20)]
+        heard = await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(10)))
+        await asyncio.gather(*leaving)
+        return heard
+
+    try:
+        heard = asyncio.run(mix())
+    finally:
+        hook.remove()
+    for (*_, answer), expected in zip(heard, alone, strict=False):
+        assert as_wanted(answer) == as_wanted(expected)
+    assert adaptive._routing._waiting == adaptive._answering._waiting == []
+    assert len(steps) < 600
+
+
+def test_one_that_the_model_cannot_answer_does_not_touch_the_others(adaptive, alone, monkeypatch):
+    read = adaptive.backbone.answer
+
+    def refuse(batch, *more):
+        if any(one.chat.turns[-1][1] == "dog?" for one in batch):
+            raise RuntimeError("no room")
+        return read(batch, *more)
+
+    monkeypatch.setattr(adaptive.backbone, "answer", refuse)
+
+    async def mix():
+        bad = Request.about(PIXELS[0], "dog?", Knob(scale=144), Sampling(4))
+        asked = [make_request(2), bad, make_request(7)]
+        return await asyncio.gather(
+            *(listen(adaptive, one) for one in asked), return_exceptions=True
+        )
+
+    first, second, third = asyncio.run(mix())
+    assert str(second) == "no room"
+    assert as_wanted(first[-1]) == as_wanted(alone[2])
+    assert as_wanted(third[-1]) == as_wanted(alone[7])
+
+
+def test_a_conversation_is_routed_by_its_last_question_and_all_images(backbone):
+    seen = []
+
+    def predict(coarse, question, extras):
+        seen.append((coarse, question))
+        return believe(coarse, question, extras)
+
+    adaptive = AdaptiveM3(backbone, make_router(backbone, predict_proba=predict))
+    turns = (
+        Turn("user", "red?", (PIXELS[0],)),
+        Turn("assistant", "dog"),
+        Turn("user", "what is left?", (PIXELS[1], PIXELS[2])),
+    )
+    [answer] = adaptive.answer([Request(turns, Knob(lam=1e-3), Sampling(4))])
+    [single] = adaptive.answer([Request.about(list(PIXELS[:3]), "what is left?", Knob(lam=1e-3))])
+    np.testing.assert_array_equal(seen[0][0], seen[1][0])
+    np.testing.assert_array_equal(seen[0][1], seen[1][1])
+    assert (answer.scale, answer.probabilities) == (single.scale, single.probabilities)
+    assert (answer.images, answer.turns, answer.visual_tokens) == (3, 3, 3 * answer.scale)
+    first, *rest = backbone.encode([picture for turn in turns for picture in turn.pictures])
+    chat = Chat(((1, "red?", "dog"), (1, "what is left?", "")))
+    [direct] = backbone.answer([Asked(chat, [first, rest], answer.scale, Sampling(4))])
+    assert answer.answer.token_ids == direct.token_ids
+
+
+def test_a_prompt_that_is_too_long_for_the_chosen_scale_is_read_at_a_smaller_one(adaptive):
+    # The model reads 700 tokens: two images fit at 144 each, and not at 576.
+    shown, knob = list(PIXELS[:2]), Knob(lam=0.0)
+    [answer] = adaptive.answer([Request.about(shown, "red?", knob)])
+    assert (answer.scale, answer.visual_tokens, answer.reason) == (144, 288, "router")
+
+
+def test_an_answer_tells_how_it_came_about(adaptive, tmp_path):
+    router = make_router(
+        adaptive.backbone,
+        gate=SimpleNamespace(find_outside=lambda *given: np.array([True, False, True])),
+    )
+    logged = AdaptiveM3(adaptive.backbone, router, log=tmp_path / "log.jsonl")
+    knobs = [Knob(budget=1), Knob(budget=1), Knob(scale=9)]
+    answers = logged.answer([Request.about(PIXELS[0], "red?", knob) for knob in knobs])
+    assert [one.reason for one in answers] == ["unfamiliar", "router", "given scale"]
+    assert [one.unfamiliar for one in answers] == [True, False, False]
+    assert answers[0].scale == 576
+    for answer in answers:
+        assert answer.prompt_tokens == answer.answer.prompt_tokens > answer.visual_tokens
+        assert answer.finish_reason == "length"
+        assert min(answer.encode_ms, answer.router_ms, answer.generate_ms) > 0
+    assert list(read_decisions(logged.log.path)) == [one.decision for one in answers]
+    line = json.loads(logged.log.path.read_text(encoding="utf-8").splitlines()[0])
+    assert line["knob"] == {"budget": 1, "unit": "tokens"}
+    assert "red?" not in str(line)
+
+
+def test_an_answer_outlives_a_log_that_cannot_be_written(adaptive, tmp_path, caplog):
+    logged = AdaptiveM3(adaptive.backbone, make_router(adaptive.backbone), log=tmp_path / "log")
+    logged.log.path.mkdir()
+    [answer] = logged.answer([make_request(1)])
+    assert answer.text
+    assert [record for record in caplog.messages if record.startswith("cannot write")]
+
+
+LONG = "red cat " * 400
+REFUSED = {
+    "an image marker": (Request.about(PIXELS[0], "<image>?", KNOBS[0]), "holds the image marker"),
+    "a system": (
+        Request((Turn("system", "be brief"), Turn("user", "red?", (PIXELS[0],))), KNOBS[0]),
+        "knows no system turn",
+    ),
+    "a long question": (
+        Request.about(PIXELS[0], LONG, KNOBS[0]),
+        "there is room for 0 visual tokens, and 1 images take 1 at scale 1",
+    ),
+    "a long answer": (
+        Request.about(PIXELS[0], "red?", Knob(scale=576), Sampling(120)),
+        "there is room for 573 visual tokens, and 1 images take 576 at scale 576: shorten",
+    ),
+    "a scale": (Request.about(PIXELS[0], "red?", Knob(scale=10)), "illegal scale 10: choose one"),
+    "a price": (Request.about(PIXELS[0], "red?", Knob(lam=Price(-1.0))), "lambda must be a finite"),
+    "a budget": (Request.about(PIXELS[0], "red?", Knob(budget=1e308)), "lambda must be a finite"),
+}
+
+
+@pytest.mark.parametrize(("request_", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_answered_is_refused_before_any_work(adaptive, monkeypatch, request_, told):
+    monkeypatch.setattr(adaptive.backbone, "encode", None)
+    with pytest.raises(ValueError, match=told):
+        adaptive.check(request_)
+    with pytest.raises(ValueError, match=told):
+        adaptive.answer([make_request(0), request_])
+    with pytest.raises(ValueError, match=told):
+        asyncio.run(listen(adaptive, request_))
+
+
+def test_a_system_is_heard_where_the_template_has_one(tiny_llava):
+    tokenizer = tiny_llava.tokenizer()
+    tokenizer.chat_template = VICUNA_TEMPLATE
+    backbone = M3Backbone(tiny_llava.model(), tokenizer, tiny_llava.image_processor())
+    adaptive = AdaptiveM3(backbone, make_router(backbone))
+    asked = Turn("user", "red?", (PIXELS[0],))
+    turns = [(asked,), (Turn("system", "red cat dog"), asked)]
+    plain, told = adaptive.answer([Request(one, Knob(scale=36), Sampling(6)) for one in turns])
+    assert plain.answer.token_ids != told.answer.token_ids
+
+
+def test_an_image_may_come_in_any_form(adaptive, tmp_path):
+    image = Image.fromarray(PIXELS[0])
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    (tmp_path / "x.png").write_bytes(target.getvalue())
+    sources = (image, target.getvalue(), tmp_path / "x.png", PIXELS[0])
+    asked = [Request.about(one, "red?", Knob(scale=36)) for one in sources]
+    assert len({as_wanted(answer)[1] for answer in adaptive.answer(asked)}) == 1
+    assert adaptive.answer([]) == []
