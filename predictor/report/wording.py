@@ -208,10 +208,14 @@ def banner(results: Results) -> str:
 
 def above_limit(results: Results) -> str:
     """Flag a router that is above what is called its limit; nothing where it is not."""
-    above = results.get("headline", {}).get("above_omniscient")
-    if not above:
+    if not results.get("headline", {}).get("above_omniscient"):
         return ""
-    budgets = ", ".join(f"{budget:g}" for budget in above)
+    limits = results["omniscient"]["at"]
+    budgets = ", ".join(
+        key
+        for key, point in results["router"]["at"].items()
+        if None not in (point["ogc"], limits[key]["ogc"]) and point["ogc"] > limits[key]["ogc"]
+    )
     return (
         f"At {budgets} tokens the router closes more of the gap than the omniscient router: what "
         "that one knows of the questions is less than what the features tell, so it is no limit "

@@ -25,8 +25,9 @@ def test_demo_runs_once_and_then_skips(runner, demo):
     lines = first.stdout.splitlines()
     assert lines[-1] == f"{'report':<24}{out / 'report' / 'index.html'}"
     # A random model is not worth routing, so the gap closed is no headline.
-    assert lines[-2].startswith(("Undecided: ", "Not worth routing: "))
-    assert lines[-6].startswith("tokens to parity")
+    assert lines[-4].startswith(("Undecided: ", "Not worth routing: "))
+    assert lines[-2].startswith("Too few images: 4 images in the calibration split")
+    assert lines[-8].startswith("tokens to parity")
     assert not any(line.startswith("OGC at") for line in lines)
     assert (out / "example.png").is_file()
 
@@ -35,7 +36,7 @@ def test_demo_runs_once_and_then_skips(runner, demo):
     # Five splits, the profile, the router and the report; asking takes a moment, so it is done
     # again.
     assert second.stderr.count("(done already)") == 8
-    assert second.stdout.splitlines()[-5:] == lines[-5:]
+    assert second.stdout.splitlines()[-9:] == lines[-9:]
 
 
 def test_a_profile_of_another_checkpoint_is_not_taken(demo, tmp_path):

@@ -12,6 +12,7 @@ from predictor.evaluation.evaluate import evaluate
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.evaluation.sections.unseen import report_outside
+from predictor.report.wording import above_limit
 from predictor.routing_metrics.mixing import Mixture
 
 SETTINGS = EvaluationSettings(targets=(9.0, 18.0), headline=9.0, n_resamples=50, fewest=2)
@@ -169,10 +170,13 @@ def test_all_are_compared_at_exactly_the_budget(test_split):
 
 def test_a_router_above_its_limit_is_flagged(test_split, runs):
     """Seed 0 is the oracle; the other one closes nothing at the second budget."""
-    above = measure(test_split, {"router": runs[:1], "omniscient": runs[1:]})["headline"]
-    assert above["above_omniscient"] == [18]  # at the first budget the limit has no gap to close
-    alike = measure(test_split, {"router": runs[:1], "omniscient": runs[:1]})["headline"]
-    assert alike["above_omniscient"] == [] and alike["of_omniscient"] == 1
+    above = measure(test_split, {"router": runs[:1], "omniscient": runs[1:]})
+    assert above["headline"]["above_omniscient"] is True
+    # At the first budget the limit has no gap to close.
+    assert above_limit(above).startswith("At 18 tokens the router closes more of the gap")
+    alike = measure(test_split, {"router": runs[:1], "omniscient": runs[:1]})
+    assert alike["headline"]["above_omniscient"] is False and above_limit(alike) == ""
+    assert alike["headline"]["of_omniscient"] == 1
 
 
 def test_where_parity_is_not_established_no_figure_of_it_is_given(test_split, runs):

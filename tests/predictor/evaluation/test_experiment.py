@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from m3_backbone.schemas import parse_saved
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
 from predictor.evaluation.experiment import ExperimentSettings, measure_router, run_experiment
 from predictor.evaluation.methods import Estimate, list_methods
 from predictor.evaluation.runs import EvaluationSettings, Splits
 from predictor.evaluation.sweeps import SweepSettings, choose_all
+from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
 from predictor.routers.mlp import MlpSettings
 from predictor.training.train import TrainSettings, train_bundle
@@ -124,7 +126,9 @@ def test_every_method_is_reported_for_every_seed(outcome):
 
 def test_results_are_json_with_the_stable_keys(outcome, splits):
     results = outcome[0]
-    json.dumps(results, allow_nan=False)
+    text = json.dumps(results, allow_nan=False)
+    # As a report is read again.
+    assert parse_saved(SavedResults, text.encode(), "results.json", "").headline["n"] == 240
     wanted = {"meta", "fixed", "oracle", "omniscient", "router", "headline", "controls", "families"}
     assert wanted <= set(results)
     head = {"ogc_9", "ogc_9_low", "ogc_9_high", "parity_tokens", "parity_share", "regression_rate"}
