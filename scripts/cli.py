@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "Check a router's files and prove its certificates again.",
     "ask": "Answer questions about images, each at the scale it needs.",
     "report": "Measure a router on held-out outcomes; JSON, HTML and pictures.",
+    "serve": "Answer an OpenAI-compatible API, each question at the scale it needs.",
     "demo": "Label, train, ask and report on the embedded model.",
     "finetune": "Train a model with the Matryoshka objective.",
     "push": "Put a router on the Hugging Face Hub.",
@@ -33,8 +34,8 @@ COMMANDS = {
 }
 
 
-MODULES = {"import": "importing", "push": "hub", "pull": "hub"}
-"""Modules that do not have their command's name: a Python keyword, and two that share one."""
+MODULES = {"import": "importing", "features": "importing", "push": "hub", "pull": "hub"}
+"""Modules that do not have their command's name: a Python keyword, and commands that share one."""
 
 
 def module_of(command: str) -> str:
@@ -63,8 +64,9 @@ class LazyGroup(OneLineCommand, click.Group):
         if cmd_name not in COMMANDS:
             return None  # click says that there is no such command
         module = importlib.import_module(module_of(cmd_name))
-        # A module of its own calls it main; where two share one, each has its name.
-        function = "main" if hasattr(module, "main") else cmd_name
+        # A module of its own calls it main; where two share one, they have their names.
+        shares = cmd_name in MODULES and hasattr(module, cmd_name)
+        function = cmd_name if shares else "main"
         command: click.Command = getattr(module, function)
         return command
 

@@ -4,7 +4,7 @@ from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import Role, Turn
-from scripts.serving.pictures import Pictures
+from scripts.serving.images.pictures import Pictures
 from scripts.serving.refusals import Refusal
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
 

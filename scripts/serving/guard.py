@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scripts.serving.places import Places
 from scripts.serving.refusals import LEFT, Refusal
+
+logger = logging.getLogger(__name__)
 
 OPEN = ("/healthz", "/readyz")
 """Paths for whoever watches the process; they need no token."""
@@ -62,14 +65,10 @@ class Guard:
 
         try:
             await self._let_in(scope, receive, noting)
-        except asyncio.CancelledError:
-            # Only the server's end cancels a request: its time to finish is over.
+        except (Exception, asyncio.CancelledError) as error:
+            refusal = _explain(error)
             if not status:
-                ending = Refusal(503, "the server is ending", "server_ending")
-                await ending.response()(scope, receive, noting)
-        except Refusal as refusal:
-            # Those that are raised further in are answered there.
-            await refusal.response()(scope, receive, noting)
+                await refusal.response()(scope, receive, noting)
         finally:
             if scope["method"] == "POST":
                 self._count(status or LEFT)
@@ -127,3 +126,15 @@ class Guard:
     def _too_large(self) -> Refusal:
         limit = self._most_bytes / 1e6
         return Refusal(413, f"the body may have {limit:g} MB at most", "request_too_large")
+
+
+def _explain(error: BaseException) -> Refusal:
+    """Find what the client is told where a request ends in an error."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, asyncio.CancelledError):
+        # Only the server's end cancels a request: its time to finish is over.
+        return Refusal(503, "the server is ending", "server_ending")
+    # A defect, of whatever kind: it ends this request alone.
+    logger.error("a request failed", exc_info=error)
+    return Refusal(500, "the server failed")

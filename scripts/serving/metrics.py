@@ -1,12 +1,14 @@
 """What /metrics shows, in Prometheus' format."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.places import Places
+from scripts.serving.upstreams.servers import Upstream
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
@@ -20,7 +22,11 @@ class Metrics:
     """
 
     def __init__(
-        self, scales: Sequence[int], places: Places, drift: ScaleDrift | None = None
+        self,
+        scales: Sequence[int],
+        places: Places,
+        drift: ScaleDrift | None = None,
+        servers: Sequence[Upstream] = (),
     ) -> None:
         """Begin at zero.
 
@@ -28,6 +34,7 @@ class Metrics:
             scales: the model's scales.
             places: whose taken ones are shown.
             drift: see above.
+            servers: the upstreams.
         """
         self.drift = drift
         self._registry = registry = CollectorRegistry()
@@ -65,6 +72,8 @@ class Metrics:
         queue.set_function(lambda: places.taken)
         if drift is not None:
             self._show_drift(drift)
+        if servers:
+            self._show_servers(servers)
 
     def _show_drift(self, drift: ScaleDrift) -> None:
         distance = Gauge(
@@ -78,6 +87,13 @@ class Metrics:
             "m3scale_scale_drift_answers", "Answers that it looks at.", registry=self._registry
         )
         answers.set_function(lambda: len(drift))
+
+    def _show_servers(self, servers: Sequence[Upstream]) -> None:
+        up = Gauge(
+            "m3scale_upstream_up", "Whether an upstream is up.", ["url"], registry=self._registry
+        )
+        for server in servers:
+            up.labels(server.url).set_function(partial(getattr, server, "up"))
 
     def count_response(self, status: int) -> None:
         """Note how a chat request ended."""

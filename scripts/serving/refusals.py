@@ -1,7 +1,6 @@
 """What the server says when it does not answer: the OpenAI API's form of an error."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from m3_backbone.serialization import show
-
-logger = logging.getLogger(__name__)
 
 LEFT = 499
 """What is counted where nobody waits for the answer any more; no client sees it."""
@@ -75,10 +72,10 @@ def handle_refusals(app: FastAPI) -> None:
     async def refuse(_: Request, error: Exception) -> Response:
         if isinstance(error, Refusal):
             return error.response()
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        detail = str(error.detail) if isinstance(error, HTTPException) else "the server failed"
-        headers = error.headers if isinstance(error, HTTPException) else None
-        return write_json(describe_error(status, detail), status, headers)
+        # Of FastAPI's own: no such path, another method, a body that is no JSON at all.
+        known = error if isinstance(error, HTTPException) else HTTPException(500)
+        status = known.status_code
+        return write_json(describe_error(status, str(known.detail)), status, known.headers)
 
     async def refuse_form(_: Request, error: Exception) -> Response:
         problems = error.errors() if isinstance(error, RequestValidationError) else []
@@ -87,12 +84,13 @@ def handle_refusals(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(RequestValidationError, refuse_form)
-    # A defect: uvicorn logs where it comes from.
-    app.add_exception_handler(Exception, refuse)
 
 
 WORDS = {"missing": "is missing", "extra_forbidden": "is not supported here"}
 """Pydantic's name of a problem -> how a user would say it."""
+
+NO_OBJECT = ("missing", "model_attributes_type", "model_type")
+"""What pydantic calls a body that is none, or something else than an object."""
 
 
 def describe_problem(problem: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -108,11 +106,14 @@ def describe_problem(problem: Mapping[str, Any]) -> tuple[str, str | None]:
     ("'tools' is not supported here", 'tools')
     """
     place: Sequence[object] = problem["loc"][1:]
-    expected = problem["msg"][:1].lower() + problem["msg"][1:]
+    expected = problem["msg"].removeprefix("Value error, ")
+    expected = expected[:1].lower() + expected[1:]
     if problem["type"] == "json_invalid":
         return f"the body is no JSON: {problem.get('ctx', {}).get('error', expected)}", None
-    if not place:
+    if problem["type"] in NO_OBJECT and not place:
         return "the body must be a JSON object, sent as content-type: application/json", None
+    if not place:
+        return expected, None
     # Behind the number of a content part pydantic names its type, which is no field.
     steps = [one for i, one in enumerate(place) if list(place[:i])[-2:-1] != ["content"]]
     field = ".".join(map(str, steps))

@@ -2,12 +2,15 @@
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.terminal.options import InputFile
 
-TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105 - the name of a variable, no secret
+# Names of variables, no secrets.
+TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105
+UPSTREAM_TOKEN = "M3SCALE_UPSTREAM_TOKEN"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,36 @@ class ServeSettings:
             "[default: from none]",
         },
     )
+    upstreams: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "option": "--upstream",
+            "metavar": "URL",
+            "help": "Address of a vLLM server with the plug-in on the same checkpoint, which reads "
+            "and answers instead of --engine; several share the requests.",
+        },
+    )
+    log: Path | None = field(
+        default=None,
+        metadata={
+            "help": "File that gets a line of JSON for each answer: its scale, why, and what it "
+            "cost; never its words.",
+        },
+    )
     grace_seconds: int = field(
         default=60,
         metadata={"help": "At SIGTERM, time to finish what was accepted.", "min": 0},
     )
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that are none.
+
+        Raises:
+            ValueError: if there are any.
+        """
+        for url in self.upstreams:
+            if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+                raise ValueError(f"--upstream wants an address such as http://host:8000, got {url}")
 
     def read_token(self) -> str | None:
         """Find the token that clients must send.

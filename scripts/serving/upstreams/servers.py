@@ -49,7 +49,9 @@ class Upstreams:
             seconds: longest time between two events of an answer.
         """
         self.servers = [Upstream(url.rstrip("/")) for url in urls]
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        headers = {"content-type": "application/json"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         self._client = httpx2.AsyncClient(
@@ -77,11 +79,11 @@ class Upstreams:
         """Say what is missing that an answer needs; None if one server is up."""
         return None if any(one.up for one in self.servers) else "no upstream is up"
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async def stream(self, body: bytes) -> AsyncGenerator[Any, None]:
         """Ask one of the servers, the least busy first; another one if it dies before it answers.
 
         Args:
-            body: a chat request for a stream.
+            body: a chat request for a stream, in JSON.
 
         Yields:
             The events of the answer.
@@ -108,10 +110,10 @@ class Upstreams:
                 server.asked -= 1
         raise Refusal(503, "no upstream answers; try again", "no_upstream", headers=_SOON)
 
-    async def _ask(self, server: Upstream, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _ask(self, server: Upstream, body: bytes) -> AsyncGenerator[Any, None]:
         url = f"{server.url}/v1/chat/completions"
         try:
-            async with self._client.stream("POST", url, json=body) as response:
+            async with self._client.stream("POST", url, content=body) as response:
                 if response.status_code != 200:
                     await _refuse(response)
                 server.up = True

@@ -9,8 +9,8 @@ import anyio.to_thread
 from PIL import Image
 
 from m3_backbone.images import check_image, detach, open_image
+from scripts.serving.images.remote import RemoteImages
 from scripts.serving.refusals import Refusal
-from scripts.serving.remote import RemoteImages
 
 
 class Pictures:

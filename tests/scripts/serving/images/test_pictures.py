@@ -9,9 +9,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from scripts.serving.pictures import Pictures
+from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.remote import RemoteImages
 from scripts.serving.refusals import Refusal
-from scripts.serving.remote import RemoteImages
 
 
 def open_one(url, most_pixels=10_000):

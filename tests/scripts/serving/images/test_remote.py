@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from scripts.serving.images.remote import NotAllowed, RemoteImages, is_public, resolve_public
 from scripts.serving.refusals import Refusal
-from scripts.serving.remote import NotAllowed, RemoteImages, is_public, resolve_public
 
 INSIDE = [
     "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",

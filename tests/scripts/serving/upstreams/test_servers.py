@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 import subprocess
 import sys
 import threading
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 
 from scripts.serving.refusals import Refusal
-from scripts.serving.upstreams import Upstreams
+from scripts.serving.upstreams.servers import Upstreams
 
 HERE = Path(__file__).parent
-TOKENIZER = HERE.parents[2] / "models" / "m3-mini" / "tokenizer.json"
+TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
 
 
 @contextmanager
@@ -30,19 +31,19 @@ def start_upstream(piece_seconds=0.0):
             process.kill()
 
 
-def write_body(text="what colour is it ?", images=1):
+def write_body(text="what colour is it ?", images=1, **changes):
     file = io.BytesIO()
     np.save(file, np.zeros((1, 9, 192), np.float32))
     part = {"type": "image_embeds", "image_embeds": base64.b64encode(file.getvalue()).decode()}
     said = {"type": "text", "text": "<image>\n" * images + text}
-    return {
-        "model": "m3",
+    body = {
         "messages": [{"role": "user", "content": [part] * images + [said]}],
         "max_tokens": 16,
         "stream": True,
         "logprobs": True,
         "return_tokens_as_token_ids": True,
     }
+    return json.dumps({**body, **changes}).encode()
 
 
 async def hear(upstreams, body):
@@ -92,7 +93,7 @@ def test_without_any_there_is_no_answer():
 def test_a_refusal_is_not_tried_again(steady):
     async def work(upstreams):
         with pytest.raises(Refusal, match="the upstream refused the request") as caught:
-            await hear(upstreams, {**write_body(), "model": "other"})
+            await hear(upstreams, write_body(logprobs=False))
         assert caught.value.status_code == 502
         assert upstreams.find_lack() is None
 

@@ -1,0 +1,1 @@
+"""`python -m scripts.benchmarks.serve`: adaptive serving under load, beside a fixed scale."""

@@ -1,0 +1,52 @@
+"""The command `m3scale serve`: an OpenAI-compatible API, each answer at the scale it needs."""
+
+from importlib.util import find_spec
+
+import click
+
+from scripts.serving.settings import ServeSettings
+from scripts.stages.ask import AskSettings
+from scripts.stages.model import Opening, engine_option, model_options
+from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.options import settings_options
+
+KNOB = ("budget", "unit", "lam", "drop", "certified", "scale", "outlier")
+
+
+@click.command(cls=OneLineCommand)
+@click.option(
+    "--router",
+    default=str(RunFolder(DEFAULT_RUN).router),
+    show_default=True,
+    help="Saved router, or its name on the Hub; the demo makes the default one.",
+)
+@settings_options(ServeSettings, "settings")
+@settings_options(AskSettings, "knob", only=KNOB)
+@model_options
+@engine_option
+def main(
+    router: str, settings: ServeSettings, knob: AskSettings, opening: Opening, engine: str
+) -> None:
+    """Answer /v1/chat/completions as the OpenAI API has it, each question at the scale it needs.
+
+    Example: m3scale serve --budget 72
+
+    The operating point is that of requests that name none in `m3scale`. See docs/serving.md.
+    """
+    if find_spec("fastapi") is None:
+        raise click.UsageError("the server is not installed: pip install -e '.[serve]'")
+    from scripts.serving.opening import open_app
+    from scripts.serving.running import make_server, open_port, run_server
+
+    token = settings.read_token()
+    with open_port(settings.host, settings.port) as port:
+        app = open_app(router, opening, engine, knob, settings, token)
+        if token is None and not settings.is_local:
+            click.echo(
+                "warning: anybody who reaches this address may ask; see --token-file", err=True
+            )
+        host, number = port.getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
+        click.echo(f"serving {settings.name_of(opening.model)} at http://{host}:{number}/v1")
+        run_server(make_server(app, settings.grace_seconds), port)

@@ -1,0 +1,172 @@
+"""/v1/chat/completions: one request from its body to its answer, whole or in pieces."""
+
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar, cast
+
+import anyio
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response, StreamingResponse
+
+from m3_backbone.serialization import show
+from predictor.adaptive import AdaptiveAnswer
+from predictor.requests.request import Request
+from scripts.serving.conversations import Conversations
+from scripts.serving.metrics import Metrics
+from scripts.serving.refusals import Refusal, describe_error, write_json
+from scripts.serving.replies import Reply
+from scripts.serving.schemas import ChatRequest
+from scripts.serving.watching import unless_gone
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Pieces: TypeAlias = AsyncGenerator[str | AdaptiveAnswer, None]
+
+
+class Answering(Protocol):
+    """What answers: `AdaptiveM3`, or what a test puts in its place."""
+
+    def check(self, request: Request) -> None:
+        """Raise a ValueError for what cannot be answered."""
+
+    def stream(self, request: Request) -> AsyncIterator[str | AdaptiveAnswer]:
+        """Give the pieces of an answer, and at last the answer."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """Answers chat requests.
+
+    Attributes:
+        model: what answers.
+        name: what clients call it.
+        conversations: makes requests of bodies.
+        metrics: counts.
+        most_seconds: longest time for an answer.
+        count_largest: counts the visual tokens of a request at the largest scale.
+    """
+
+    model: Answering
+    name: str
+    conversations: Conversations
+    metrics: Metrics
+    most_seconds: float
+    count_largest: Callable[[Request], int]
+
+    async def respond(self, body: ChatRequest, http: HttpRequest) -> Response:
+        """Answer a request, until its client leaves."""
+        self.check_name(body.model)
+        counted = body.stream_options is not None and bool(body.stream_options.include_usage)
+        reply = Reply(self.name, counted)
+        if not body.stream:
+            return write_json(reply.whole(await unless_gone(http, self._finish(body))))
+        pieces = self._answer(body)
+        # What goes wrong before there is a first piece can still be told by a status.
+        first = await unless_gone(http, _take_first(pieces))
+        events = self._write_events(reply, first, pieces)
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+
+    def check_name(self, name: str) -> None:
+        """Refuse another model's name.
+
+        Raises:
+            Refusal: if it is one.
+        """
+        if name != self.name:
+            message = f"there is no model {show(name)} here, but {self.name!r}"
+            raise Refusal(404, message, "model_not_found", "model")
+
+    async def _finish(self, body: ChatRequest) -> AdaptiveAnswer:
+        async with aclosing(self._answer(body)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, AdaptiveAnswer):
+                    return piece
+        raise RuntimeError("the model gave no answer")
+
+    async def _answer(self, body: ChatRequest) -> Pieces:
+        """Answer within the time that there is, and count it."""
+        start = time.perf_counter()
+        clock = _Clock(self.most_seconds)
+        request = await clock.wait(self.conversations.read(body))
+        read = time.perf_counter()
+        try:
+            self.model.check(request)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+        # A generator, whoever wrote it.
+        async with aclosing(cast(Pieces, self.model.stream(request))) as pieces:
+            while (piece := await clock.wait(anext(pieces, None))) is not None:
+                if isinstance(piece, AdaptiveAnswer):
+                    times = {"read": read - start, "total": time.perf_counter() - start}
+                    self._count(request, piece, times)
+                yield piece
+
+    def _count(self, request: Request, answer: AdaptiveAnswer, times: dict[str, float]) -> None:
+        stages = {
+            "encode": answer.encode_ms / 1000,
+            "route": answer.router_ms / 1000,
+            "generate": answer.generate_ms / 1000,
+        }
+        self.metrics.count_times({**stages, **times})
+        self.metrics.count_answer(
+            answer.scale,
+            answer.visual_tokens,
+            self.count_largest(request),
+            answer.unfamiliar,
+            request.knob is self.conversations.default,
+        )
+
+    async def _write_events(
+        self,
+        reply: Reply,
+        first: str | AdaptiveAnswer,
+        pieces: Pieces,
+    ) -> AsyncIterator[str]:
+        try:
+            async with aclosing(pieces):
+                yield _write_event(reply.begin())
+                piece: str | AdaptiveAnswer | None = first
+                while piece is not None:
+                    for one in reply.pieces(piece):
+                        yield _write_event(one)
+                    piece = await anext(pieces, None)
+            yield "data: [DONE]\n\n"
+        except Refusal as refusal:
+            yield _write_event(refusal.body())
+        except Exception:
+            # A defect, of whatever kind; the status 200 has been sent, so it is said here.
+            logger.exception("an answer broke off")
+            yield _write_event(describe_error(500, "the server failed"))
+
+
+async def _take_first(pieces: Pieces) -> str | AdaptiveAnswer:
+    return await anext(pieces)
+
+
+def _write_event(body: dict[str, object]) -> str:
+    return f"data: {json.dumps(body)}\n\n"
+
+
+class _Clock:
+    """The time that is left of an answer's."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = anyio.current_time() + seconds
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """Wait for some work, as long as there is time.
+
+        Raises:
+            Refusal: if there is none left.
+        """
+        # Around each step, as a cancel scope may not reach over a generator's yield.
+        with anyio.move_on_after(max(0.0, self._end - anyio.current_time())):
+            return await work
+        raise Refusal(504, f"there was no answer within {self._seconds:g} s", "timeout")

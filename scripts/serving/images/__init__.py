@@ -1,0 +1,1 @@
+"""Images of requests, from data URIs and from hosts that are allowed."""

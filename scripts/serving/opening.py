@@ -1,0 +1,154 @@
+"""Model, router and settings to the application that serves them."""
+
+import os
+from functools import partial
+
+from fastapi import FastAPI
+
+from m3_backbone.backbone import M3Backbone
+from m3_backbone.checkpoints.loading import open_checkpoint
+from m3_backbone.checkpoints.source import CheckpointSource
+from m3_backbone.scales import check_scale
+from predictor.adaptive import AdaptiveM3
+from predictor.bundle.bundle import RouterBundle
+from predictor.bundle.hub import open_router
+from predictor.policy.prices import Price
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from scripts.serving.app import build_app
+from scripts.serving.chat import Chat
+from scripts.serving.conversations import Conversations
+from scripts.serving.drift import ScaleDrift
+from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.remote import RemoteImages
+from scripts.serving.metrics import Metrics
+from scripts.serving.places import Places
+from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings
+from scripts.serving.upstreams.engine import UpstreamEngine
+from scripts.serving.upstreams.servers import Upstreams
+from scripts.stages.ask import AskSettings
+from scripts.stages.model import Opening, open_backbone
+
+
+def open_app(
+    router: str,
+    opening: Opening,
+    engine: str,
+    asked: AskSettings,
+    settings: ServeSettings,
+    token: str | None,
+) -> FastAPI:
+    """Open model and router, and build the application.
+
+    Args:
+        router: folder or Hub name of the router.
+        opening: which checkpoint, and how it is opened.
+        engine: what answers; nothing of it is used if there are upstreams.
+        asked: the operating point of requests that name none.
+        settings: what the server takes.
+        token: what clients must send; None if anybody may ask.
+    """
+    bundle = open_router(router)  # before the model: it is the one that is often missing
+    knob = asked.knob()
+    expect_scales(bundle, knob)  # what the router has no point for is told now
+    upstreams = None
+    if settings.upstreams:
+        known = os.environ.get(UPSTREAM_TOKEN)
+        upstreams = Upstreams(settings.upstreams, known, settings.most_seconds)
+        backbone = open_before(opening, upstreams)
+    else:
+        backbone = open_backbone(opening, engine=engine)
+    if knob.scale is not None:
+        check_scale(knob.scale, backbone.scales)
+    model = AdaptiveM3(backbone, bundle, outlier=asked.outlier, log=settings.log)
+    return serve_model(model, settings, settings.name_of(opening.model), knob, token, upstreams)
+
+
+def open_before(opening: Opening, upstreams: Upstreams) -> M3Backbone:
+    """Open what lies before the language model, for servers elsewhere that run it.
+
+    Args:
+        opening: which checkpoint, and how it is opened.
+        upstreams: the servers.
+
+    Raises:
+        ValueError: if it is to be opened in a way that only whole models are.
+    """
+    if opening.device_map or opening.quantize:
+        raise ValueError("--device-map and --quantize are of the built-in engine, not of upstreams")
+    source = CheckpointSource(opening.model, opening.vision_tower, opening.template, layers=False)
+    opened = open_checkpoint(source, opening.device, opening.dtype)
+    backbone = M3Backbone(
+        opened.model,
+        opened.tokenizer,
+        opened.image_processor,
+        opened.folder,
+        opening.pooling,
+        opened.variant,
+    )
+    return backbone.with_engine(UpstreamEngine(opened.model, opened.tokenizer, upstreams))
+
+
+def serve_model(
+    model: AdaptiveM3,
+    settings: ServeSettings,
+    name: str,
+    knob: Knob,
+    token: str | None = None,
+    upstreams: Upstreams | None = None,
+) -> FastAPI:
+    """Build the application around a model.
+
+    Args:
+        model: the model and its router.
+        settings: what the server takes.
+        name: what clients call the model.
+        knob: the operating point of requests that name none.
+        token: what clients must send; None if anybody may ask.
+        upstreams: the servers that run the language model, if they do.
+    """
+    most_bytes = int(settings.most_body_mb * 1e6)
+    places = Places(settings.most_requests)
+    expected = expect_scales(model.router, knob)
+    metrics = Metrics(
+        model.router.scales,
+        places,
+        ScaleDrift(expected) if expected else None,
+        () if upstreams is None else upstreams.servers,
+    )
+    pictures = Pictures(
+        int(settings.most_megapixels * 1e6), RemoteImages(settings.remote_images, most_bytes)
+    )
+    chat = Chat(
+        model,
+        name,
+        Conversations(pictures, knob, settings.most_images, settings.most_new_tokens),
+        metrics,
+        settings.most_seconds,
+        partial(count_largest, model.backbone, model.router.scales[-1]),
+    )
+    return build_app(chat, places, most_bytes, token, upstreams)
+
+
+def expect_scales(router: RouterBundle, knob: Knob) -> dict[int, float]:
+    """Find the share of calibration questions that an operating point sends to each scale.
+
+    Args:
+        router: the router.
+        knob: the operating point; one that the router does not have raises a ValueError.
+
+    Returns:
+        Scale to share; empty where the router does not keep it, as for certificates.
+    """
+    if knob.scale is not None:
+        return {}
+    point = knob.operating_point(router)
+    if not isinstance(point, Price):
+        return {}
+    table = router.policy if point.prices is None else point.prices.table
+    return dict(zip(router.scales, table.shares_at(point.lam), strict=False))
+
+
+def count_largest(backbone: M3Backbone, scale: int, request: Request) -> int:
+    """Count the visual tokens of a request's images at a scale."""
+    return sum(backbone.count_visual(picture, scale) for picture in request.pictures)

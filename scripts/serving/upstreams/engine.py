@@ -1,0 +1,206 @@
+"""vLLM servers as the language side of `M3Backbone`: ready visual tokens and prompts in, words out.
+
+Tower, projector and table of embeddings stay in this process, as beside vLLM in it.
+"""
+
+import asyncio
+import base64
+import io
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from m3_backbone.hosts.config import StockModel
+from m3_backbone.inference.answers import STOP, Answer, BatchFacts, Generated, build_answer
+from m3_backbone.inference.asked import Prompted
+from m3_backbone.inference.conversations import Chat, render_chat
+from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.listening import Following
+from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.inference.speaking import describe_token
+from scripts.serving.refusals import Refusal
+from scripts.serving.upstreams.servers import Upstreams
+
+logger = logging.getLogger(__name__)
+
+MARK = "token_id:"
+"""What vLLM writes in front of a token's id."""
+
+
+@dataclass(frozen=True)
+class WrittenPrompt(TokenizedPrompt):
+    """A prompt and the words that it was made of.
+
+    Attributes:
+        text: the words, with a marker at each place of images.
+    """
+
+    text: str = ""
+
+
+@dataclass
+class _Heard:
+    """What an upstream has said so far.
+
+    Attributes:
+        ids: its tokens.
+        places: of each token's place the log-probabilities that are known, by id [nats].
+        finish_reason: why it ended.
+        prompt_tokens: tokens that it has read.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    places: list[dict[int, float]] = field(default_factory=list)
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take an event of a stream."""
+        for choice in event["choices"]:
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            for one in (choice.get("logprobs") or {}).get("content") or ():
+                said = _read_id(one)
+                top = {_read_id(other): float(other["logprob"]) for other in one["top_logprobs"]}
+                self.ids.append(said)
+                self.places.append({**top, said: float(one["logprob"])})
+        if usage := event.get("usage"):
+            self.prompt_tokens = usage["prompt_tokens"]
+
+
+class UpstreamEngine(AnswerEngine):
+    """Lets servers elsewhere read prompts."""
+
+    gives_states = False
+    batches = True
+    attention = "upstream"
+
+    def __init__(
+        self, model: StockModel, tokenizer: PreTrainedTokenizerBase, upstreams: Upstreams
+    ) -> None:
+        """Join what lies before the language model and the servers that run it.
+
+        Args:
+            model: the stock model; of its language model only settings and embeddings are used.
+            tokenizer: its tokenizer.
+            upstreams: vLLM on the same checkpoint, see docs/serving.md.
+        """
+        super().__init__(model, tokenizer)
+        self._upstreams = upstreams
+
+    def tokenize_chat(
+        self, chat: Chat, visual: Sequence[int], max_new_tokens: int
+    ) -> TokenizedPrompt:
+        """Tokenize a conversation, and keep its words; see `AnswerEngine.tokenize_chat`."""
+        prompt = super().tokenize_chat(chat, visual, max_new_tokens)
+        parts = (prompt.before, prompt.after, prompt.closing, prompt.between)
+        return WrittenPrompt(*parts, text=render_chat(self.prompts, chat))
+
+    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
+        """Refuse what only `answer_soon` does.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("upstreams answer streams alone: use AdaptiveM3.stream")
+
+    async def answer_soon(self, asked: Prompted) -> Answer:
+        """Answer one prompt beside all others; who cancels it ends it."""
+        start = time.perf_counter()
+        body = await asyncio.to_thread(self._write, asked)
+        heard = _Heard()
+        following = Following(self._tokenizer, asked.sampling.stop, asked.listener)
+        async with aclosing(self._upstreams.stream(body)) as events:
+            async for event in events:
+                heard.take(event)
+                if heard.ids and following.follow(heard.ids):
+                    break
+        _check(heard, asked)
+        facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, asked.length))
+        generated = self._generate(heard, asked, following)
+        visual = len(asked.features)
+        return build_answer(generated, asked.prompt, asked.scale, visual, facts, self._tokenizer)
+
+    def _generate(self, heard: _Heard, asked: Prompted, following: Following) -> Generated:
+        chosen = [place[one] for place, one in zip(heard.places, heard.ids, strict=True)]
+        first = sorted(heard.places[0].values(), reverse=True)
+        logprobs = None
+        if asked.sampling.top_logprobs is not None:
+            most = asked.sampling.top_logprobs
+            logprobs = tuple(
+                describe_token(
+                    one, place, sorted(place, key=lambda k: -place[k])[:most], self._tokenizer
+                )
+                for one, place in zip(heard.ids, heard.places, strict=True)
+            )
+        return Generated(
+            heard.ids,
+            sum(chosen),
+            first[0] - first[1],
+            following.stopped or heard.finish_reason == STOP,
+            following.text if following.stopped else None,
+            logprobs,
+        )
+
+    def _write(self, asked: Prompted) -> bytes:
+        """Write the request of a prompt, whose template upstream is the prompt itself."""
+        prompt, sampling = asked.prompt, asked.sampling
+        if not isinstance(prompt, WrittenPrompt):
+            raise TypeError("upstreams answer conversations alone")
+        places: tuple[Tensor, ...] = torch.split(asked.features, prompt.places(len(asked.features)))
+        content: list[dict[str, Any]] = [
+            {"type": "image_embeds", "image_embeds": _write_tokens(one)} for one in places
+        ]
+        content.append({"type": "text", "text": prompt.text})
+        return json.dumps(
+            {
+                "messages": [{"role": "user", "content": content}],
+                "max_tokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "seed": sampling.seed,
+                "stop_token_ids": [*self.eos_ids],
+                "stream": True,
+                "stream_options": {"include_usage": True},
+                "logprobs": True,
+                # Two at least, for the margin between them.
+                "top_logprobs": max(2, sampling.top_logprobs or 0),
+                "return_tokens_as_token_ids": True,
+            }
+        ).encode()
+
+
+def _write_tokens(tokens: Tensor) -> str:
+    """Write visual tokens [n, D] as NumPy's format in base64, which holds no code."""
+    file = io.BytesIO()
+    np.save(file, tokens[None].float().cpu().numpy(), allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _read_id(one: Mapping[str, Any]) -> int:
+    return int(one["token"].removeprefix(MARK))
+
+
+def _check(heard: _Heard, asked: Prompted) -> None:
+    """See to it that the upstream has read the prompt as it is here.
+
+    Raises:
+        Refusal: if it has not, or said nothing.
+    """
+    if not heard.ids or heard.prompt_tokens not in (None, asked.length):
+        logger.error(
+            "an upstream read %s tokens for %d and said %d: start it on the same checkpoint with "
+            "the template of docs/serving.md",
+            heard.prompt_tokens,
+            asked.length,
+            len(heard.ids),
+        )
+        raise Refusal(502, "the upstream reads prompts in another way", "upstream_differs")

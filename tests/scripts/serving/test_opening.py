@@ -1,0 +1,141 @@
+"""m3-mini behind the endpoint: answers are those of `AdaptiveM3`, whatever is asked beside them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+from click.testing import CliRunner
+
+from m3_backbone.inference.sampling import Sampling
+from predictor.adaptive import AdaptiveM3
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from scripts.cli import main
+from scripts.serving.opening import count_largest, expect_scales, serve_model
+from scripts.serving.running import open_port
+from scripts.serving.settings import ServeSettings
+
+KNOBS = [{"budget": 72}, {"budget": 20}, {"lambda": 0.001}, {"scale": 9}, {"scale": 144}]
+ASKED = 12
+
+
+def make_knob(asked):
+    return Knob(**{"lam" if name == "lambda" else name: value for name, value in asked.items()})
+
+
+@pytest.fixture(scope="module")
+def model(mini):
+    return AdaptiveM3(mini.backbone, mini.router)
+
+
+@pytest.fixture(scope="module")
+def client(serving, mini, model):
+    knob = Knob(budget=72)
+    settings = ServeSettings(most_requests=ASKED)
+    with serving(serve_model(model, settings, "m3-mini", knob)) as running:
+        with openai.OpenAI(
+            base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=120
+        ) as client:
+            yield client
+
+
+def test_answers_at_once_are_those_of_each_alone(client, mini, model, write_messages):
+    knobs = [KNOBS[number % len(KNOBS)] for number in range(ASKED)]
+    rows = list(zip(mini.images, mini.questions, knobs, strict=False))
+    short = Sampling(max_new_tokens=6)
+    expected = [
+        model.answer([Request.about(image, question, make_knob(knob), short)])[0]
+        for image, question, knob in rows
+    ]
+    assert len({one.scale for one in expected}) > 2
+
+    def ask(row):
+        number, (image, question, knob) = row
+        stream = number % 3 == 0
+        answer = client.chat.completions.create(
+            model="m3-mini",
+            messages=write_messages([image], question),
+            max_tokens=6,
+            stream=stream,
+            extra_body={"m3scale": knob},
+        )
+        if not stream:
+            return answer.choices[0].message.content, answer.m3scale
+        pieces = list(answer)
+        text = "".join(piece.choices[0].delta.content or "" for piece in pieces)
+        return text, pieces[-1].m3scale
+
+    with ThreadPoolExecutor(ASKED) as pool:
+        got = list(pool.map(ask, enumerate(rows)))
+    assert [text for text, _ in got] == [one.text for one in expected]
+    assert [told["scale"] for _, told in got] == [one.scale for one in expected]
+    for (_, told), one in zip(got, expected, strict=True):
+        shares = {int(scale): share for scale, share in told["probabilities"].items()}
+        assert shares == pytest.approx(one.probabilities, abs=1e-6)
+
+
+def test_tokens_are_counted_as_the_model_reads_them(client, mini, write_messages):
+    question = mini.questions[0]
+    answer = client.chat.completions.create(
+        model="m3-mini",
+        messages=write_messages(mini.images[:2], question),
+        max_tokens=2,
+        logprobs=True,
+        extra_body={"m3scale": {"scale": 36}},
+    )
+    text = len(mini.backbone.tokenizer(mini.backbone.prompt(question))["input_ids"]) - 1
+    assert answer.usage.prompt_tokens == text + 2 * 36
+    assert answer.usage.prompt_tokens_details.image_tokens == 72
+    assert len(answer.choices[0].logprobs.content) == answer.usage.completion_tokens == 2
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_an_illegal_scale_is_a_bad_request(client, mini, write_messages):
+    with pytest.raises(openai.BadRequestError, match="35"):
+        client.chat.completions.create(
+            model="m3-mini",
+            messages=write_messages(mini.images[:1], "what?"),
+            extra_body={"m3scale": {"scale": 35}},
+        )
+
+
+def test_the_expected_scales_are_those_of_calibration(mini):
+    table = mini.router.policy
+    expected = expect_scales(mini.router, Knob(budget=20))
+    mean = sum(scale * share for scale, share in expected.items())
+    # The table's own mean cost at that price.
+    assert mean == pytest.approx(table.costs[table.lambdas.index(table.lambda_for_budget(20))])
+    assert expect_scales(mini.router, Knob(scale=9)) == {}
+
+
+def test_the_largest_scale_counts_all_images(mini):
+    request = Request.about(mini.images[:3], "what?", Knob(scale=1))
+    assert count_largest(mini.backbone, 576, request) == 3 * 576
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--router", "nowhere"], "nowhere"),
+        (["--port", "70000"], "70000"),
+        (["--budget", "72", "--scale", "9"], "give only one of"),
+        (["--token-file", "nowhere"], "nowhere"),
+        (["--most-requests", "0"], "0"),
+        (["--most-seconds", "nan"], "nan"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_line(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["serve", *options])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_taken_port_is_told_before_anything_is_opened():
+    with open_port("127.0.0.1", 0) as port:
+        port.listen()
+        number = str(port.getsockname()[1])
+        done = CliRunner().invoke(main, ["serve", "--router", "nowhere", "--port", number])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: cannot listen at 127.0.0.1 port {number}: ")

@@ -1,0 +1,184 @@
+"""Encoder and router here, the language model in servers that are processes of their own."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx2
+import openai
+import pytest
+
+from predictor.adaptive import AdaptiveM3
+from predictor.requests.knobs import Knob
+from scripts.serving.opening import open_before, serve_model
+from scripts.serving.settings import ServeSettings
+from scripts.serving.upstreams.servers import Upstreams
+from scripts.stages.model import Opening
+
+HERE = Path(__file__).parent
+TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
+
+
+@contextmanager
+def start_upstream(piece_seconds=0.0):
+    command = [sys.executable, str(HERE / "upstream.py"), str(TOKENIZER), str(piece_seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            process.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def start_gateway(serving, mini, urls):
+    upstreams = Upstreams(urls, None, 30)
+    backbone = open_before(Opening(), upstreams)
+    model = AdaptiveM3(backbone, mini.router)
+    settings = ServeSettings(most_requests=64)
+    app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
+    with serving(app) as running:
+        with openai.OpenAI(
+            base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=60
+        ) as client:
+            running.client, running.upstreams = client, upstreams
+            yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(serving, mini):
+    with ExitStack() as stack:
+        urls = [stack.enter_context(start_upstream()).url for _ in range(2)]
+        yield stack.enter_context(start_gateway(serving, mini, urls))
+
+
+@pytest.fixture(scope="module")
+def expect(mini):
+    """What the upstreams of the tests answer: the last line's words, backwards, cut short."""
+
+    def say(question, most):
+        words = " ".join(reversed(f"{question} ASSISTANT:".splitlines()[-1].split()))
+        tokenizer = mini.backbone.tokenizer
+        ids = tokenizer(words, add_special_tokens=False)["input_ids"][:most]
+        return tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+    return say
+
+
+def test_upstreams_read_what_is_encoded_and_routed_here(gateway, mini, write_messages, expect):
+    model = AdaptiveM3(mini.backbone, mini.router)
+    routed = model.generate(mini.images[:6], mini.questions[:6], budget=72, max_new_tokens=1)
+
+    def ask(number):
+        return gateway.client.chat.completions.create(
+            model="m3-mini",
+            messages=write_messages([mini.images[number]], mini.questions[number]),
+            max_tokens=5,
+            logprobs=True,
+            top_logprobs=1,
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        for number, answer in enumerate(pool.map(ask, range(6))):
+            [choice] = answer.choices
+            assert choice.message.content == expect(mini.questions[number], 5)
+            assert answer.m3scale["scale"] == routed[number].scale
+            assert answer.usage.prompt_tokens == routed[number].prompt_tokens
+            assert choice.finish_reason == "length"
+            assert [one.logprob for one in choice.logprobs.content] == [-0.5] * 5
+            assert len(choice.logprobs.content[0].top_logprobs) == 1
+
+
+def test_conversations_and_several_images_go_through(gateway, mini, write_messages, expect):
+    first = write_messages(mini.images[:2], "what is it?")
+    messages = [*first, {"role": "assistant", "content": "a sign"}]
+    messages += write_messages(mini.images[2:3], "and this one?")
+    pieces = gateway.client.chat.completions.create(
+        model="m3-mini",
+        messages=messages,
+        max_tokens=40,
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"m3scale": {"scale": 9}},
+    )
+    *said, end, count = list(pieces)
+    words = [one.choices[0].delta.content for one in said[1:]]
+    assert len(words) > 2  # piece by piece
+    assert "".join(words) == expect("and this one?", 40)
+    assert end.choices[0].finish_reason == "stop"
+    assert count.usage.prompt_tokens_details.image_tokens == 3 * 9
+
+
+def test_a_stop_text_ends_the_answer(gateway, mini, write_messages):
+    answer = gateway.client.chat.completions.create(
+        model="m3-mini",
+        messages=write_messages(mini.images[:1], "three two one"),
+        max_tokens=40,
+        stop=[" two"],
+    )
+    [choice] = answer.choices
+    assert choice.finish_reason == "stop"
+    assert "two" not in choice.message.content
+    assert choice.message.content.startswith("ASSISTANT")
+
+
+def test_readiness_and_metrics_know_the_upstreams(gateway):
+    assert httpx2.get(f"{gateway.address}/readyz").status_code == 200
+    text = httpx2.get(f"{gateway.address}/metrics").text
+    assert text.count("m3scale_upstream_up{") == 2
+    assert f'm3scale_upstream_up{{url="{gateway.upstreams.servers[0].url}"}} 1.0' in text
+
+
+def test_an_upstream_that_reads_prompts_otherwise_is_found_out(serving, mini, write_messages):
+    with start_upstream() as process:
+        with start_gateway(serving, mini, [process.url]) as running:
+            with pytest.raises(openai.InternalServerError, match="in another way") as caught:
+                running.client.chat.completions.create(
+                    model="m3-mini",
+                    messages=write_messages(mini.images[:1], "count wrongly"),
+                )
+            assert caught.value.status_code == 502
+
+
+@pytest.mark.parametrize("clients", [8])
+def test_killing_an_upstream_under_load_loses_nothing_silently(
+    serving, mini, write_messages, expect, clients
+):
+    with start_upstream(0.01) as steady, start_upstream(0.01) as doomed:
+        with start_gateway(serving, mini, [doomed.url, steady.url]) as running:
+            over, outcomes = threading.Event(), []
+
+            def ask(number):
+                while not over.is_set():
+                    question = f"what is number {number} here?"
+                    try:
+                        answer = running.client.chat.completions.create(
+                            model="m3-mini",
+                            messages=write_messages(mini.images[:1], question),
+                            max_tokens=12,
+                            extra_body={"m3scale": {"scale": 1}},
+                        )
+                        outcomes.append(answer.choices[0].message.content == expect(question, 12))
+                    except openai.APIStatusError as error:
+                        outcomes.append(error.status_code)
+
+            threads = [threading.Thread(target=ask, args=(k,)) for k in range(clients)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.7)
+            doomed.send_signal(signal.SIGKILL)
+            doomed.wait()
+            time.sleep(0.7)
+            over.set()
+            for thread in threads:
+                thread.join()
+            assert outcomes.count(True) > clients
+            # Only what the killed one had begun to answer is told 502.
+            assert set(outcomes) <= {True, 502}
+            assert outcomes.count(502) <= clients
+            assert outcomes[-1] is True
