@@ -131,7 +131,7 @@ def show(value: object) -> str:
     ("aaaa'", 80)
     """
     try:
-        text = _brief.repr(value)
+        text = " ".join(_brief.repr(value).split("\n"))  # numpy writes an array in several lines
     except ValueError:  # Python writes no whole number of thousands of digits
         return "a number of many digits"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

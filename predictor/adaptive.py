@@ -233,6 +233,21 @@ class AdaptiveM3:
         async for piece in listener.listen(self._answer_soon(checked, listener)):
             yield piece
 
+    async def route(self, request: Request) -> Routed:
+        """Choose the scale of a request, for whoever answers it elsewhere; many tasks may at once.
+
+        Args:
+            request: the request.
+
+        Returns:
+            The request with its scale, the reason and the probabilities.
+        """
+        return await self._routing.give(self._router.check(request))
+
+    def choose_again(self, routed: Routed, knob: Knob) -> Routed:
+        """Choose by another knob, without the model; see `RequestRouter.choose_again`."""
+        return self._router.choose_again(routed, knob)
+
     async def _answer_soon(self, checked: Checked, listener: Listener) -> AdaptiveAnswer:
         routed = await self._routing.give(checked)
         if not self.backbone.batches:
@@ -259,24 +274,9 @@ class AdaptiveM3:
 
 
 def _describe(routed: Routed, answer: Answer) -> AdaptiveAnswer:
-    request = routed.request
-    return AdaptiveAnswer(
-        text=answer.text,
-        answer=answer,
-        scale=routed.scale,
-        reason=routed.reason,
-        probabilities=routed.probabilities,
-        knob=request.knob.to_dict(),
-        images=len(request.pictures),
-        turns=len(request.turns),
-        visual_tokens=answer.visual_tokens,
-        prompt_tokens=answer.prompt_tokens,
-        output_tokens=answer.output_tokens,
-        finish_reason=answer.finish_reason,
-        encode_ms=routed.encode_ms,
-        router_ms=routed.router_ms,
-        generate_ms=answer.wall_ms,
-    )
+    counts = (answer.prompt_tokens, answer.output_tokens)
+    decision = routed.decide(*counts, answer.finish_reason, answer.wall_ms)
+    return AdaptiveAnswer(**vars(decision), text=answer.text, answer=answer)
 
 
 def _find_kind(waiting: Waiting) -> tuple[int, int]:

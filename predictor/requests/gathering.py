@@ -77,6 +77,7 @@ class Gatherer(Generic[T, R]):
     def _answer(self, batch: Sequence[_Place[T, R]]) -> None:
         try:
             results = self._work([place.item for place in batch])
+            answered = list(zip(batch, results, strict=True))
         except Exception as error:
             # A model raises anything, and whoever waits must be told.
             if len(batch) == 1:
@@ -86,5 +87,5 @@ class Gatherer(Generic[T, R]):
             for place in batch:
                 self._answer([place])
             return
-        for place, result in zip(batch, results, strict=True):
+        for place, result in answered:
             place.result.set_result(result)

@@ -7,7 +7,7 @@ Here a request is checked against model and router, and here its scale is chosen
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -21,6 +21,8 @@ from predictor.bundle.bundle import RouterBundle
 from predictor.data import FloatArray
 from predictor.policy.budgets import OperatingPoint
 from predictor.requests.choosing import choose_scales
+from predictor.requests.decisions import Decision
+from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 
 OUTLIER = 0.02
@@ -56,6 +58,7 @@ class Routed:
     Attributes:
         checked: the request.
         places: tokens of the images of each turn that shows any.
+        inputs: what the router looked at, one row.
         scale: the scale.
         reason: why, one of `REASONS`.
         probabilities: P(correct) at each of the router's scales.
@@ -65,6 +68,7 @@ class Routed:
 
     checked: Checked
     places: Sequence[Sequence[Pyramid]]
+    inputs: RouterInputs
     scale: int
     reason: str
     probabilities: dict[int, float]
@@ -76,10 +80,35 @@ class Routed:
         """The request itself."""
         return self.checked.request
 
+    @property
+    def pyramids(self) -> list[Pyramid]:
+        """Tokens of all images."""
+        return [pyramid for place in self.places for pyramid in place]
+
     def ask(self, listener: Listener | None = None) -> Asked:
         """Give what the model is asked."""
         sampling = self.request.sampling
         return Asked(self.checked.chat, self.places, self.scale, sampling, listener)
+
+    def decide(
+        self, prompt_tokens: int, output_tokens: int, finish_reason: str, generate_ms: float
+    ) -> Decision:
+        """Tell of the choice, given what the answer says of itself; see `Decision`."""
+        return Decision(
+            scale=self.scale,
+            reason=self.reason,
+            probabilities=self.probabilities,
+            knob=self.request.knob.to_dict(),
+            images=len(self.request.pictures),
+            turns=len(self.request.turns),
+            visual_tokens=sum(len(pyramid[self.scale]) for pyramid in self.pyramids),
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            finish_reason=finish_reason,
+            encode_ms=self.encode_ms,
+            router_ms=self.router_ms,
+            generate_ms=generate_ms,
+        )
 
 
 class RequestRouter:
@@ -175,32 +204,40 @@ class RequestRouter:
         places = self._encode(checked)
         encoded = time.perf_counter()
         seen = [[pyramid for place in one for pyramid in place] for one in places]
-        probabilities, columns, reasons = self._choose(checked, seen)
-        routed = time.perf_counter()
-        encode_ms, router_ms = (
-            1000 * seconds / len(checked) for seconds in (encoded - start, routed - encoded)
-        )
-        ladder = self._router.scales
+        inputs = self._read_inputs(checked, seen)
+        choices = self._choose(checked, seen, inputs)
+        ended = time.perf_counter()
+        times = (1000 * t / len(checked) for t in (encoded - start, ended - encoded))
+        encode_ms, router_ms = times
         return [
-            Routed(
-                one,
-                place,
-                ladder[column] if one.request.knob.scale is None else int(one.request.knob.scale),
-                reason,
-                dict(zip(ladder, row.tolist(), strict=True)),
-                encode_ms,
-                router_ms,
-            )
-            for one, place, column, reason, row in zip(
-                checked, places, columns, reasons, probabilities, strict=True
-            )
+            Routed(one, place, _take_row(inputs, row), *choice, encode_ms, router_ms)
+            for row, (one, place, choice) in enumerate(zip(checked, places, choices, strict=True))
         ]
 
+    def choose_again(self, routed: Routed, knob: Knob) -> Routed:
+        """Choose the scale of a request by another knob; the model is not asked again.
+
+        Args:
+            routed: what `route` gave.
+            knob: the knob; refused with a ValueError as by `check`.
+
+        Returns:
+            The same request with that knob, and the scale that it leads to.
+        """
+        checked = self.check(replace(routed.request, knob=knob))
+        [choice] = self._choose([checked], [routed.pyramids], routed.inputs)
+        scale, reason, probabilities = choice
+        return replace(
+            routed, checked=checked, scale=scale, reason=reason, probabilities=probabilities
+        )
+
     def _choose(
-        self, checked: Sequence[Checked], seen: Sequence[Sequence[Pyramid]]
-    ) -> tuple[FloatArray, list[int], list[str]]:
-        """Give P(correct) [n, s], and the column and the reason of each choice."""
-        inputs = self._read_inputs(checked, seen)
+        self,
+        checked: Sequence[Checked],
+        seen: Sequence[Sequence[Pyramid]],
+        inputs: RouterInputs,
+    ) -> list[tuple[int, str, dict[int, float]]]:
+        """Give the scale of each request, the reason, and P(correct) at each of the scales."""
         points = [one.point for one in checked]
         believed = {True: self._router.predict_proba(*inputs)}
         if any(point is not None and not point.calibrated for point in points):
@@ -209,7 +246,14 @@ class RequestRouter:
         outside = self._find_outside(inputs)
         tokens = self._count_tokens(seen)
         columns, reasons = choose_scales(points, believed, tokens, room, outside)
-        return believed[True], columns.tolist(), reasons
+        ladder = self._router.scales
+        given = [one.request.knob.scale for one in checked]
+        scales = [
+            ladder[column] if scale is None else int(scale)
+            for column, scale in zip(columns, given, strict=True)
+        ]
+        told = [dict(zip(ladder, row, strict=True)) for row in believed[True].tolist()]
+        return list(zip(scales, reasons, told, strict=True))
 
     def _read_inputs(
         self, checked: Sequence[Checked], seen: Sequence[Sequence[Pyramid]]
@@ -255,6 +299,13 @@ class RequestRouter:
         if not self.outlier or self._router.gate is None:
             return np.zeros(len(question), np.bool_)
         return self._router.gate.find_outside(coarse, question, self.outlier)
+
+
+def _take_row(inputs: RouterInputs, row: int) -> RouterInputs:
+    coarse, question, extras = inputs
+    one = slice(row, row + 1)
+    # Copies: a part of the batch's arrays would keep all of them.
+    return coarse[one].copy(), question[one].copy(), {k: v[one].copy() for k, v in extras.items()}
 
 
 def _write_chat(request: Request) -> Chat:

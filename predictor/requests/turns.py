@@ -43,7 +43,7 @@ class Turn:
             ValueError: if there is no such role, a text that must not be empty is, images are
                 shown by another than a user, or one of them is refused.
         """
-        if self.role not in (SYSTEM, USER, ASSISTANT):
+        if not isinstance(self.role, str) or self.role not in (SYSTEM, USER, ASSISTANT):
             raise ValueError(
                 f"a role must be {SYSTEM}, {USER} or {ASSISTANT}, got {show(self.role)}"
             )

@@ -14,6 +14,7 @@ from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
 from m3_backbone.inference.asked import Asked
 from m3_backbone.inference.conversations import Chat
+from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.scales import TOKEN_SCALES
 from predictor.adaptive import AdaptiveM3
@@ -148,6 +149,35 @@ def test_who_leaves_makes_room_and_the_others_get_their_answers(adaptive, alone)
     assert len(steps) < 600
 
 
+class Crowd(AnswerEngine):
+    """Counts how many it is asked at once, as vLLM is; answers them when all are there."""
+
+    batches = True
+
+    def __init__(self, model, tokenizer, wanted):
+        super().__init__(model, tokenizer)
+        self.there, self.wanted, self.all_there = 0, wanted, asyncio.Event()
+
+    async def answer_soon(self, asked):
+        self.there += 1
+        if self.there == self.wanted:
+            self.all_there.set()
+        await asyncio.wait_for(self.all_there.wait(), 20)
+        return await super().answer_soon(asked)
+
+
+def test_an_engine_that_batches_by_itself_is_asked_each_request_at_once(backbone, alone):
+    crowd = Crowd(backbone.model, backbone.tokenizer, 30)
+    adaptive = AdaptiveM3(backbone.with_engine(crowd), make_router(backbone))
+
+    async def listen_all():
+        return await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(30)))
+
+    for (*pieces, answer), expected in zip(asyncio.run(listen_all()), alone, strict=True):
+        assert as_wanted(answer) == as_wanted(expected)
+        assert "".join(pieces) == answer.text
+
+
 def test_one_that_the_model_cannot_answer_does_not_touch_the_others(adaptive, alone, monkeypatch):
     read = adaptive.backbone.answer
 
@@ -194,6 +224,31 @@ def test_a_conversation_is_routed_by_its_last_question_and_all_images(backbone):
     chat = Chat(((1, "red?", "dog"), (1, "what is left?", "")))
     [direct] = backbone.answer([Asked(chat, [first, rest], answer.scale, Sampling(4))])
     assert answer.answer.token_ids == direct.token_ids
+
+
+def test_a_choice_is_made_without_an_answer_and_again_without_the_model(adaptive, monkeypatch):
+    requests = [make_request(number) for number in range(10)]
+
+    async def route():
+        return await asyncio.gather(*map(adaptive.route, requests))
+
+    routed = asyncio.run(route())
+    expected = adaptive.answer(requests)
+    facts = [(one.scale, one.reason) for one in routed]
+    assert facts == [(answer.scale, answer.reason) for answer in expected]
+    monkeypatch.setattr(adaptive.backbone, "encode", None)
+    for knob in (*KNOBS, Knob(lam=1.0)):
+        for one, answer in zip(routed, expected, strict=True):
+            again = adaptive.choose_again(one, knob)
+            assert again.probabilities == pytest.approx(answer.probabilities)
+            assert again.request.knob is knob
+            if answer.knob == knob.to_dict():
+                assert (again.scale, again.reason) == (answer.scale, answer.reason)
+            if knob.lam == 1.0:
+                assert (again.scale, again.reason) == (1, "router")
+    decision = routed[2].decide(50, 3, "stop", 1.5)
+    assert (decision.scale, decision.visual_tokens) == (144, 144)
+    assert (decision.prompt_tokens, decision.finish_reason) == (50, "stop")
 
 
 def test_a_prompt_that_is_too_long_for_the_chosen_scale_is_read_at_a_smaller_one(adaptive):

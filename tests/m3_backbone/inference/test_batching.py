@@ -126,6 +126,15 @@ def test_out_of_memory_halves_the_batch_and_changes_no_answer(
     assert {answer.batch_size for group in actual for answer in group} == {n_questions}
 
 
+def test_out_of_memory_halves_answers_of_mixed_scales_too(fresh, images, monkeypatch):
+    asked = (fresh.encode(images) * 2, QUESTIONS[:3] * 2, [9, 9, 36, 36, 9, 36])
+    expected = fresh.generate(*asked, max_new_tokens=3)
+    monkeypatch.setattr(engine, "prefill_padded", refuse_two_rows(engine.prefill_padded))
+    actual = fresh.generate(*asked, max_new_tokens=3)
+    assert read([actual]) == read([expected])
+    assert {answer.batch_size for answer in actual} == {1}
+
+
 def refuse_two_rows(prefill):
     def refuse(model, host, ids, features, *rest):
         if len(features) > 1:  # the visual tokens of each row

@@ -186,3 +186,10 @@ def test_only_the_most_probable_tokens_are_drawn(sampling, expected):
     logprobs = torch.tensor([0.5, 0.3, 0.2, 0.0]).log()
     generator = torch.Generator().manual_seed(0)
     assert {draw_token(logprobs, sampling, generator) for _ in range(300)} == expected
+
+
+def test_any_seed_of_64_bits_will_do(backbone, asked):
+    for seed in (-(2**63), 2**63 - 1):
+        drawn = replace(asked[0], sampling=Sampling(2, temperature=1.0, seed=seed))
+        first, second = backbone.answer([drawn, drawn])
+        assert first.token_ids == second.token_ids

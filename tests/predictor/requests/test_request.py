@@ -1,5 +1,9 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
@@ -52,3 +56,35 @@ def test_parts_of_another_type_are_refused():
         Request((SHOWN,), 72)
     with pytest.raises(ValueError, match="sampling must be a Sampling"):
         Request((SHOWN,), KNOB, None)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.binary()
+    | st.sampled_from([10**400, Turn, PIXELS, "tokens", "0.1,0.1", KNOB]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    st.sampled_from([Turn, Knob, Sampling, Request]),
+    st.integers(0, 5),
+    ANYTHING,
+    st.booleans(),
+)
+def test_whatever_is_given_is_taken_or_refused_in_one_line(kind, place, value, listed):
+    given = [value] if listed else value
+    names = [one.name for one in fields(kind) if one.init]
+    start = {Turn: {"role": "user", "text": "what?"}, Request: {"turns": (SHOWN,), "knob": KNOB}}
+    arguments = {**start.get(kind, {}), names[place % len(names)]: given}
+    try:
+        kind(**arguments)
+    except (ValueError, FileNotFoundError) as error:
+        assert str(error)
+        assert "\n" not in str(error)
