@@ -83,12 +83,15 @@ def main(
 
 
 def _print(result: dict[str, Any]) -> None:
+    crossed = [point.get("cross_fitted") for point in result["headroom"]]
     columns = {
         "scale": result["scales"],
         "tokens": [point["tokens"] for point in result["fixed"]],
         "accuracy": [point["accuracy"] for point in result["fixed"]],
         "hull": [point["hull"] for point in result["headroom"]],
         "oracle": [point["oracle"] for point in result["headroom"]],
+        # Chosen by some repeats and scored on the others.
+        **({"cross-fitted": crossed} if None not in crossed else {}),
         "unreadable": result["parse_failures"],
         "by luck": result["guess_answers"],
     }
@@ -121,6 +124,13 @@ def _print(result: dict[str, Any]) -> None:
         )
     # In the same line as the verdict, whose interval it is about.
     click.echo(f"\n{result['sentence']} {result['image_note']}".rstrip())
+    if ceiling := result.get("ceiling"):
+        click.echo(
+            f"Asked {ceiling['repeats']} times: at these tokens who knew each question's chances "
+            f"would get {ceiling['ceiling']:.3f}; of the gap up to there the router closes "
+            f"{_number(ceiling['ogc'])} ({_number(ceiling['ogc_low'])} to "
+            f"{_number(ceiling['ogc_high'])})."
+        )
 
 
 def _number(value: float | None) -> str:

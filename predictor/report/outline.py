@@ -141,6 +141,10 @@ def _gain_tile(results: Results) -> Tile:
     share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
     if above_limit(results):
         share = "; above the omniscient router, which is no limit here"
+    known = results.get("attainable", {}).get(head_budget(results), {})
+    if known.get("repeats", 1) > 1:
+        ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
+        share += f"; {gap(known['ogc'])} of what luck leaves attainable ({ends})"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

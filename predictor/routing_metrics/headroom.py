@@ -16,7 +16,13 @@ import numpy as np
 from labels.oracle import CORRECT
 from predictor.data import FloatArray, IntArray, NameArray, Results
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
-from predictor.routing_metrics.ceiling import DRAWS, REFIT, attainable
+from predictor.routing_metrics.ceiling import (
+    DRAWS,
+    REFIT,
+    attainable,
+    cross_fitted,
+    measure_luck,
+)
 from predictor.routing_metrics.gap import (
     check_table,
     fixed_points,
@@ -45,7 +51,11 @@ TABLES: Final = 20
 
 
 def measure_headroom(
-    scores: FloatArray, tokens: FloatArray, image_ids: NameArray, chosen: IntArray | None = None
+    scores: FloatArray,
+    tokens: FloatArray,
+    image_ids: NameArray,
+    chosen: IntArray | None = None,
+    repeats: FloatArray | None = None,
 ) -> Results:
     """Measure what choosing a scale per question gains, and how much of the oracle may be luck.
 
@@ -55,11 +65,15 @@ def measure_headroom(
         image_ids: image of each question [n]; the bootstrap draws images.
         chosen: index of the scale that a router chose for each question [n], which has seen no
             outcome on its image; None where there is no router.
+        repeats: scores of k repeats [n, k, s], where questions were asked again: they show the
+            probabilities, which one run does not.
 
     Returns:
-        `n`, `images`, `fixed`, `hull`, `headroom` (oracle above hull at the cost of each fixed
-        scale), `attainable` (what the router, or knowing the class, gains over the hull), `luck`
-        (what an oracle gains by luck alone), shares of questions, and `verdict` with `sentence`.
+        `n`, `images`, `repeats`, `fixed`, `hull`, `headroom` (oracle above hull at the cost of each
+        fixed scale, with repeats also the cross-fitted one), `attainable` (what the router, or
+        knowing the class, gains over the hull), `luck` (what an oracle gains by luck alone), shares
+        of questions, and `verdict` with `sentence`; with a router and repeats also `ceiling`, which
+        is what `measure_luck` gives for its choices.
     """
     score, cost = check_table(scores, tokens)
     at, accuracy = fixed_points(score, cost)
@@ -67,11 +81,13 @@ def measure_headroom(
     oracle = oracle_at(score, cost, at)
     right = score >= CORRECT
     # The same costs for all questions: a class knows nothing of the sizes of images.
-    patterns = list_patterns(score[:, None], at)
+    outcomes = score[:, None] if repeats is None else repeats
+    patterns = list_patterns(outcomes, at)
     classes = fit_classes(patterns, image_ids)
     section: Results = {
         "n": len(score),
         "images": len(np.unique(image_ids)),
+        "repeats": outcomes.shape[1],
         "fixed": [{"tokens": t, "accuracy": a} for t, a in zip(at, accuracy, strict=True)],
         "hull": [list(corner) for corner in zip(*hull_points(at, accuracy), strict=True)],
         "headroom": [
@@ -87,6 +103,12 @@ def measure_headroom(
         "always_wrong": (~right).all(axis=1).mean(),
         "non_monotone": non_monotone_share(score),
     }
+    if repeats is not None:
+        crossed = cross_fitted(repeats, cost, image_ids, at)
+        for point, reached in zip(section["headroom"], crossed, strict=True):
+            point["cross_fitted"] = reached
+        if chosen is not None:
+            [section["ceiling"]] = measure_luck(repeats, cost, image_ids, chosen[:, None])
     verdict, sentence = decide(section)
     return {**section, "verdict": verdict, "sentence": sentence}
 
@@ -114,9 +136,12 @@ def _gain_of_classes(classes: Classes, patterns: Patterns, image_ids: NameArray)
     cost = patterns.tokens[0]
 
     def reach(weights: FloatArray, one: Classes, at: FloatArray) -> tuple[FloatArray, FloatArray]:
-        accuracy = weights @ patterns.counts / weights.sum()
-        # What is more than the best scale scores would come from scales that complement each other.
-        reached = np.minimum(attainable(one, patterns, weights, at), accuracy.max())
+        accuracy = weights @ patterns.counts / weights.sum() / patterns.repeats
+        reached = attainable(one, patterns, weights, at)
+        if patterns.repeats == 1:
+            # More than the best scale scores would come from scales that complement each other,
+            # which one run does not tell from luck.
+            reached = np.minimum(reached, accuracy.max())
         return reached, reached - hull_at(cost, accuracy, at)
 
     at = np.geomspace(max(cost.min(), 1e-9), max(cost.max(), 1e-9), POINTS)

@@ -16,7 +16,10 @@ WORTH: Final = 0.02
 FEWEST: Final = 50
 """Images below which a bootstrap by image is too narrow to go by."""
 
-SETTLE: Final = "features (m3scale features) or repeated runs of the same questions would show"
+SETTLE: Final = (
+    "features (m3scale features) or repeated runs of the same questions (m3scale label --repeats) "
+    "would show"
+)
 
 WORDS: Final = {
     "worth": "Worth routing",
@@ -43,6 +46,8 @@ def decide(headroom: Results) -> tuple[str, str]:
     verdict, reason = _judge_ladder(headroom) or (
         _judge_router(headroom)
         if headroom["attainable"]["from"] == "router"
+        else _judge_repeats(headroom)
+        if headroom["repeats"] > 1
         else _judge_table(headroom)
     )
     return verdict, f"{WORDS.get(verdict, 'Not worth routing')}: {reason}"
@@ -83,6 +88,21 @@ def _judge_router(headroom: Results) -> tuple[str, str]:
         return "small", f"{what}; the oracle's {_points(_top(headroom))} are out of its reach."
     if gained["gain_low"] > 0:
         return "worth", f"{what}."
+    return "undecided", f"{what}; label more."
+
+
+def _judge_repeats(headroom: Results) -> tuple[str, str]:
+    """Judge by what knowing the probabilities would gain, which repeats show."""
+    gained = headroom["attainable"]
+    what = (
+        f"asked {headroom['repeats']} times, the outcomes show that who knew each question's "
+        f"chances would get {gained['accuracy']:.3f} at {gained['tokens']:.0f} tokens per "
+        f"question, where mixing fixed scales gets {gained['hull']:.3f} ({_with_interval(gained)})"
+    )
+    if gained["gain_high"] < WORTH:
+        return "luck", f"{what}; the rest of the oracle's {_points(_top(headroom))} is luck."
+    if gained["gain_low"] >= WORTH:
+        return "possible", f"{what}; whether features tell them beforehand, a router would show."
     return "undecided", f"{what}; label more."
 
 

@@ -165,10 +165,11 @@ def _audit_rows(
     if predicted is not None and len(np.unique(images)) >= FEWEST:
         chosen = choose_for_gain(predicted[rows], tokens)
     readable = table.parse_ok[rows].mean(axis=0)  # [s]
+    repeats = None if table.repeats is None else table.repeats[rows]
     rates = guesses[rows]  # NaN where options are unknown
     known = not np.isnan(rates).any()
     return {
-        **measure_headroom(scores, tokens, images, chosen),
+        **measure_headroom(scores, tokens, images, chosen, repeats),
         "granularity": granularity(scores, tokens, table.scales),
         "parse_failures": 1.0 - readable,
         "guess_options": rates.mean(),  # [n] -> one number

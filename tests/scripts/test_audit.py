@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scripts.audit import _print
 from scripts.cli import main
 from scripts.stages.audit import audit
 from scripts.stages.splits import read_answered
@@ -83,6 +84,20 @@ def test_audit_goes_by_what_a_router_gains(make_folder):
     assert known["attainable"]["gain"] > 0.15
     assert guessed["verdict"] == "small"
     assert guessed["attainable"]["gain"] == 0
+
+
+def test_audit_goes_by_repeats_where_there_are_some(make_folder, capsys):
+    table, questions = read_answered(make_folder("useful", LADDER))
+    asked = replace(table, repeats=np.tile(table.scores[:, None], (1, 3, 1)))
+    result = audit(asked, questions)
+    assert result["repeats"] == 3 and "asked 3 times" in result["sentence"]
+    assert len([point["cross_fitted"] for point in result["headroom"]]) == 5
+    _print(result)
+    assert "cross-fitted" in capsys.readouterr().out.splitlines()[0]
+    known = audit(asked, questions, LADDER.astype(float))
+    _print(known)
+    printed = capsys.readouterr().out
+    assert "Asked 3 times: at these tokens who knew each question's chances" in printed
 
 
 def test_audit_gives_f1_of_yes(make_folder):

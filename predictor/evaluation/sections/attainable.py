@@ -28,7 +28,7 @@ def judge_router(bundle: RouterBundle, test: TrainData) -> Results:
     """
     probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
     chosen = choose_for_gain(probabilities, test.tokens)
-    return measure_headroom(test.scores, test.tokens, test.image_ids, chosen)
+    return measure_headroom(test.scores, test.tokens, test.image_ids, chosen, test.repeats)
 
 
 def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) -> Results:

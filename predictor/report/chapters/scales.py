@@ -1,6 +1,7 @@
 """Chapters on the scales themselves: fixed scales, oracles, question families, headroom."""
 
 from collections.abc import Callable
+from typing import Final
 
 from labels.oracle import ORACLE_RULES
 from predictor.data import Results
@@ -70,17 +71,30 @@ def granularity(results: Results) -> list[Block]:
     if not ladder:
         return [drawing("scales"), *needed]
     title = "What a choice in hindsight gains over mixing fixed scales"
-    text = (
-        "The oracle chooses with all outcomes known, so it also gains by luck. A choice made "
-        "beforehand attains at least what is given here as attainable and less than the oracle; so "
-        "the share of the attainable gap that the router closes lies between the last two columns."
+    repeats = max(
+        (one.get("repeats", 1) for one in results.get("attainable", {}).values()), default=1
     )
+    text = REPEATED.format(repeats) if repeats > 1 else BOUNDED
     return [
         drawing("scales"),
         *needed,
         *titled(title, _headroom_table(ladder)),
-        *titled("What of it luck may be", Paragraph(text), _luck_table(results)),
+        *titled("What of it luck may be", Paragraph(text), _luck_table(results, repeats > 1)),
     ]
+
+
+BOUNDED: Final = (
+    "The oracle chooses with all outcomes known, so it also gains by luck. A choice made "
+    "beforehand attains at least what is given here as attainable and less than the oracle; so "
+    "the share of the attainable gap that the router closes lies between the last two columns."
+)
+
+REPEATED: Final = (
+    "The oracle chooses with all outcomes known, so it also gains by luck. Each question was asked "
+    "{} times. The noise ceiling is what a choice would attain that knew how likely each scale is "
+    "to be right, and no outcome; the cross-fitted oracle chooses by all repeats but one and is "
+    "scored on that one, so it is below the ceiling."
+)
 
 
 def _needed_table(results: Results) -> Table:
@@ -106,7 +120,7 @@ def _headroom_table(ladder: Results) -> Table:
     return Table(("mean cost", "mixing fixed scales", "oracle", "headroom"), rows)
 
 
-def _luck_table(results: Results) -> Table:
+def _luck_table(results: Results, repeated: bool) -> Table:
     rows: list[Cells] = [
         [
             budget,
@@ -114,6 +128,7 @@ def _luck_table(results: Results) -> Table:
             percent(point["hull"]),
             percent(point["accuracy"]),
             Cell(percent(point["ceiling"]), _ends(point, "ceiling", percent)),
+            *([percent(point["cross_fitted"])] if repeated else []),
             percent(point["oracle"]),
             gap(point["ogc_oracle"]),
             Cell(gap(point["ogc"]), _ends(point, "ogc", gap)),
@@ -125,7 +140,7 @@ def _luck_table(results: Results) -> Table:
         "mean tokens",
         "mixing fixed scales",
         "router",
-        "attainable, at least",
+        *(("noise ceiling", "cross-fitted oracle") if repeated else ("attainable, at least",)),
         "oracle",
         "gap closed, of the oracle's",
         "gap closed, of the attainable",

@@ -295,3 +295,45 @@ def test_what_luck_may_be_is_told_with_its_bounds(whole_results):
     # An older results.json does not know it.
     del whole_results["attainable"]
     assert "What of it luck may be" not in read(make_page(whole_results)).text()
+
+
+def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_results):
+    whole_results["attainable"]["9"].update(repeats=3, cross_fitted=0.6363)
+    text = read(make_page(whole_results)).text()
+    assert "Each question was asked 3 times." in text
+    assert "noise ceiling" in text and "attainable, at least" not in text and "63.6 %" in text
+    [tile, *_] = build_document(whole_results).tiles
+    assert tile.below.endswith("; 0.72 of what luck leaves attainable (0.61 to 0.82)")
+
+
+def test_parity_that_is_not_established_has_no_figure(whole_results):
+    assert (
+        build_document(whole_results).tiles[2].value == "14"
+    )  # of older results, which do not say
+    whole_results["headline"].update(parity_established=False, parity_tokens=None)
+    whole_results["settings"]["parity_drop"] = 0.005
+    whole_results["costs"]["ms"]["parity"].update(established=False, cost=None)
+    tile = build_document(whole_results).tiles[2]
+    assert tile.value == "not established"
+    assert (
+        tile.below == "these splits do not show any choice to lose less than 0.5 % of the answers"
+    )
+    assert "not established" in read(make_page(whole_results)).text("td")
+
+
+def test_too_few_images_are_told_above_all_else(whole_results):
+    assert build_document(whole_results).banner == ""
+    whole_results["settings"]["fewest"] = 50
+    whole_results["meta"]["splits"] = {"calibration": {"images": 49}, "test": {"images": 50}}
+    page = make_page(whole_results)
+    assert 'role="alert"' in page
+    assert "Too few images: 49 images in the calibration split, at least 50" in read(page).text("p")
+
+
+def test_a_router_above_its_limit_is_flagged(whole_results):
+    whole_results["headline"]["above_omniscient"] = True
+    whole_results["omniscient"]["at"]["9"]["ogc"] = 0.4
+    text = read(make_page(whole_results)).text()
+    assert "At 9, 18 tokens the router closes more of the gap than the omniscient router" in text
+    [tile, *_] = build_document(whole_results).tiles
+    assert "above the omniscient router, which is no limit here" in tile.below

@@ -8,9 +8,9 @@ N = 400
 IMAGES = np.arange(5 * N) // 2
 
 
-def audit(scores, chosen=None):
+def audit(scores, chosen=None, repeats=None):
     tokens = np.tile(TOKENS, (len(scores), 1))
-    return measure_headroom(scores, tokens, IMAGES[: len(scores)], chosen)
+    return measure_headroom(scores, tokens, IMAGES[: len(scores)], chosen, repeats)
 
 
 def needing(index):
@@ -106,3 +106,34 @@ def test_few_images_are_no_verdict():
     result = audit(needing([0, 0, 4, 0]), np.array([0, 0, 4, 0]))
     assert result["verdict"] == "undecided"
     assert "4 questions on 2 images are too few" in result["sentence"]
+
+
+def test_repeats_tell_scales_that_complement_each_other_from_luck():
+    small = np.arange(N) % 2 == 0
+    scores = np.where(small[:, None], [1, 1, 1, 0, 0], [0, 0, 0, 1, 1]).astype(float)
+    result = audit(scores, repeats=np.tile(scores[:, None], (1, 2, 1)))
+    assert result["verdict"] == "possible"
+    assert "asked 2 times, the outcomes show that who knew" in result["sentence"]
+    # Chosen by one repeat, right in the other: as good as hindsight.
+    for point in result["headroom"]:
+        assert point["cross_fitted"] == pytest.approx(point["oracle"], abs=0.01)
+    random = np.random.default_rng(0)
+    lucky = (random.random((N, 2, 5)) < 0.5).astype(float)
+    result = audit(lucky[:, 0], repeats=lucky)
+    assert result["verdict"] == "luck"
+    assert result["sentence"].endswith(" points is luck.")
+    assert max(point["headroom"] for point in result["headroom"]) > 0.3
+    for point in result["headroom"]:
+        assert point["cross_fitted"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_router_on_questions_with_repeats_is_measured_against_the_ceiling():
+    need = np.arange(5 * N) % 5
+    random = np.random.default_rng(0)
+    turned = random.random((5 * N, 3, 5)) < 0.1
+    repeats = (needing(need)[:, None].astype(bool) ^ turned).astype(float)
+    result = audit(repeats[:, 0], need, repeats)
+    assert result["verdict"] == "worth" and result["repeats"] == 3
+    # It knows the need: it attains all that is attainable, and less than hindsight does.
+    assert result["ceiling"]["ogc"] == pytest.approx(1, abs=0.1)
+    assert result["ceiling"]["ogc_oracle"] < 0.85
