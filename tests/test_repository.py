@@ -86,7 +86,7 @@ FLOORS = {
         {"finetuning"},
         {"stages"},
         {"serving"},
-        {*COMMANDS, "benchmarks"},
+        {*COMMANDS, "benchmarks", "harnesses"},
         {"cli"},
         {"fuzzing"},
     ),

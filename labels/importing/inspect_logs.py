@@ -107,6 +107,9 @@ def read_sample(sample: Record, columns: Mapping[str, str], where: str) -> Recor
         }.items()
         if usage.get(theirs) is not None
     }
+    visual = _as_dict(output.get("metadata")).get("visual_tokens")
+    if visual is not None:
+        counts["cost"] = read_count(visual, f"{where}: visual_tokens")
     return {
         "sample_id": sample.get("id"),
         "question": "\n".join(texts),

@@ -171,7 +171,7 @@ class RequestRouter:
         Raises:
             ValueError: if the model cannot read it, or the router has no such operating point.
         """
-        chat = _write_chat(request)
+        chat = write_chat(request)
         room = self._backbone.count_room(chat, request.sampling.max_new_tokens)
         self._backbone.question_embedding([request.question])
         least = self._router.scales[0] if request.knob.scale is None else request.knob.scale
@@ -308,8 +308,8 @@ def _take_row(inputs: RouterInputs, row: int) -> RouterInputs:
     return coarse[one].copy(), question[one].copy(), {k: v[one].copy() for k, v in extras.items()}
 
 
-def _write_chat(request: Request) -> Chat:
-    """Pair each question with its answer, the last one with none."""
+def write_chat(request: Request) -> Chat:
+    """Pair each question with its answer, the last one with none, as the model takes them."""
     spoken = request.turns if request.system is None else request.turns[1:]
     said = [turn.text for turn in spoken[1::2]] + [""]
     turns = tuple(

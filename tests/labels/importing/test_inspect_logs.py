@@ -69,6 +69,15 @@ def test_a_sample_of_an_early_release(tmp_path):
     assert read_one(tmp_path, output={"choices": []})["answer"] == ""
 
 
+def test_visual_tokens_are_read_from_the_metadata_of_the_output(tmp_path):
+    output = {"completion": "red", "metadata": {"visual_tokens": 288, "scale": 144}}
+    assert read_one(tmp_path, output=output)["cost"] == 288
+    assert "cost" not in read_one(tmp_path)
+    output["metadata"]["visual_tokens"] = -1
+    with pytest.raises(ValueError, match="row 1: visual_tokens"):
+        read_one(tmp_path, output=output)
+
+
 def test_samples_without_scores_can_be_judged_anew(tmp_path):
     with pytest.raises(ValueError, match=r"\(inspect-ai\), row 1: no verdict .* with --metric"):
         read_one(tmp_path, scores={})

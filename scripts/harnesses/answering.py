@@ -1,0 +1,68 @@
+"""What answers a harness: a model with a router, or one at a scale that stays."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scripts.harnesses.model_args import ModelArgs
+from scripts.stages.model import open_backbone
+
+if TYPE_CHECKING:
+    from m3_backbone.backbone import Answer, M3Backbone
+    from predictor.adaptive import AdaptiveM3
+    from predictor.requests.request import Request
+
+
+class FixedScale:
+    """A model that answers all requests at one scale, whatever their knob; it needs no router.
+
+    Attributes:
+        backbone: the model.
+        scale: visual tokens per image crop.
+    """
+
+    def __init__(self, backbone: "M3Backbone", scale: int) -> None:
+        """Take a model and a scale, with a ValueError if it is none of the model's."""
+        from m3_backbone.scales import check_scale
+
+        self.backbone = backbone
+        self.scale = check_scale(scale, backbone.scales)
+
+    def answer(self, requests: "Sequence[Request]") -> "list[Answer]":
+        """Answer requests in one batch.
+
+        Args:
+            requests: the requests.
+
+        Returns:
+            Answers in the caller's order.
+        """
+        from m3_backbone.backbone import Asked
+        from predictor.requests.routing import write_chat
+
+        # One flat batch for the tower, dealt out to the turns in the same order.
+        flat = [picture for request in requests for picture in request.pictures]
+        pyramids = iter(self.backbone.encode(flat))
+        asked = []
+        for request in requests:
+            shown = [turn.pictures for turn in request.turns if turn.pictures]
+            places = [[next(pyramids) for _ in pictures] for pictures in shown]
+            asked.append(Asked(write_chat(request), places, self.scale, request.sampling))
+        return self.backbone.answer(asked)
+
+
+def open_model(args: ModelArgs) -> "AdaptiveM3 | FixedScale":
+    """Open a model, and its router if one is named.
+
+    Args:
+        args: which, and how they answer.
+    """
+    if args.router is None:
+        return FixedScale(open_backbone(args.opening, engine=args.engine), args.settings.scale or 0)
+    from predictor.adaptive import AdaptiveM3
+    from predictor.bundle.hub import open_router
+
+    # The router first, and whether it has this operating point: the model takes longer.
+    router = open_router(args.router)
+    args.settings.knob().operating_point(router)
+    backbone = open_backbone(args.opening, engine=args.engine)
+    return AdaptiveM3(backbone, router, outlier=args.settings.outlier)
