@@ -5,7 +5,7 @@ tokens are pooled here and handed back as its host says (`hosts/host.py`). Argum
 here, once. What cannot be answered is a ValueError or FileNotFoundError of one line.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, reduce
@@ -290,7 +290,7 @@ class M3Backbone:
         """Answer one conversation beside what else an event loop does."""
         return await self._engine.answer_soon(self._prompt(asked))
 
-    def stream(self, asked: Asked) -> AsyncIterator[str | Answer]:
+    def stream(self, asked: Asked) -> AsyncGenerator[str | Answer, None]:
         """Give pieces of one answer's text as they come, then the answer; inside an event loop."""
         listener = Listener()
         return listener.listen(self.answer_soon(replace(asked, listener=listener)))

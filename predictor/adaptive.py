@@ -7,8 +7,9 @@ What is asked, and how a choice is told, is in `predictor/requests/`.
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -214,7 +215,7 @@ class AdaptiveM3:
         checked = [self._router.check(request) for request in requests]
         return self._answer([(routed, None) for routed in self._route(checked)]) if checked else []
 
-    async def stream(self, request: Request) -> AsyncIterator[str | AdaptiveAnswer]:
+    async def stream(self, request: Request) -> AsyncGenerator[str | AdaptiveAnswer, None]:
         """Answer a request piece by piece; many tasks of event loops may do so at once.
 
         With the built-in engine what is asked at the same time is encoded and routed together, and
@@ -230,8 +231,10 @@ class AdaptiveM3:
         """
         checked = self._router.check(request)
         listener = Listener()
-        async for piece in listener.listen(self._answer_soon(checked, listener)):
-            yield piece
+        answer = self._answer_soon(checked, listener)
+        async with aclosing(listener.listen(answer)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def route(self, request: Request) -> Routed:
         """Choose the scale of a request, for whoever answers it elsewhere; many tasks may at once.

@@ -56,7 +56,7 @@ class DecodeOutput:
         lengths: generated tokens, the end token included [R, Q].
         logprob: summed log-probability of the generated tokens [R, Q].
         margin: top-1 minus top-2 log-probability at the first token [R, Q].
-        stopped: whether an end came [R, Q].
+        stopped: whether the answer came to an end, not to the limit [R, Q].
     """
 
     token_ids: Tensor
@@ -84,7 +84,6 @@ class _Record:
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.logprob = torch.zeros(shape, device=device)
         self.margin = torch.zeros(shape, device=device)
-        self.stopped = torch.zeros(shape, dtype=torch.bool, device=device)
 
     def add(
         self, rows: Tensor, slots: Tensor, live: Tensor, logprobs: Tensor, tokens: Tensor
@@ -107,18 +106,14 @@ class _Record:
         first = step == 0  # the margin is that of an answer's first token
         self.margin[rows[first], slots[first]] = (top[..., 0] - top[..., 1])[live][first]
 
-    def stop(self, rows: Tensor, slots: Tensor, ended: Tensor) -> None:
-        """Note slots whose answers came to their end, arguments as for `add`."""
-        self.stopped[rows.expand_as(slots)[ended], slots[ended]] = True
-
-    def finish(self) -> DecodeOutput:
-        return DecodeOutput(
-            self.token_ids.cpu(),
-            self.lengths.cpu(),
-            self.logprob.cpu(),
-            self.margin.cpu(),
-            self.stopped.cpu(),
-        )
+    def finish(self, ends: Tensor, closing: Tensor | None) -> DecodeOutput:
+        last = (self.lengths - 1).clamp_min(0)[..., None]  # [R, Q, 1]
+        stopped = torch.isin(self.token_ids.gather(-1, last)[..., 0], ends)
+        if closing is not None:
+            closed = (self.token_ids[..., :1] == closing).any(-1)
+            stopped |= closed & (self.lengths == 1)
+        parts = (self.token_ids, self.lengths, self.logprob, self.margin, stopped)
+        return DecodeOutput(*(part.cpu() for part in parts))
 
 
 def decode(
@@ -165,7 +160,6 @@ def decode(
         if step == 0 and state.closing is not None:
             # best [R, Q, 1] against closing [R, Q, n]
             ended |= (best[..., None] == state.closing).any(-1)
-        record.stop(row_ids, slots, live & ended)
         state.active.scatter_(1, slots, live & ~ended & ~cut)
         # The last token is noted but never read: its key and value would serve nobody.
         if step + 1 == max_new_tokens or not bool(state.active.any()):
@@ -177,7 +171,7 @@ def decode(
         row_ids = row_ids[kept]
         slots, live = _pick_slots(state.active)
         logits = _step(model, state, tokens.gather(1, slots), slots, live)
-    return record.finish()
+    return record.finish(ends, state.closing)
 
 
 def _let_speak(

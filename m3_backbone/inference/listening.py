@@ -4,7 +4,7 @@ The same for every engine: it is told the ids so far and says whether the answer
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -49,7 +49,7 @@ class Listener:
         with suppress(RuntimeError):  # the loop is closed: nobody listens
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
 
-    async def listen(self, answer: Awaitable[T]) -> AsyncIterator[str | T]:
+    async def listen(self, answer: Awaitable[T]) -> AsyncGenerator[str | T, None]:
         """Give the pieces of an answer as they come, then the answer.
 
         Args:

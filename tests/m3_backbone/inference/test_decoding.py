@@ -95,6 +95,13 @@ def test_a_closing_token_ends_an_answer_only_where_it_comes_first():
     output = decode(Counter(), state, (9,), 3)
     assert output.lengths.tolist() == [[1, 3], [3, 3]]
     assert output.token_ids[0].tolist() == [[5, 0, 0], [5, 6, 7]]
+    assert output.stopped.tolist() == [[True, False], [False, False]]
+
+
+def test_an_end_is_told_from_the_limit():
+    output = decode(Counter(), start([[5, 8], [7, 2]]), (9,), 4)
+    assert output.stopped.tolist() == [[False, True], [True, False]]
+    assert decode(Counter(), start([[9]]), (9,), 1).stopped.tolist() == [[True]]
 
 
 def test_log_probability_and_margin_are_those_of_the_softmax():
