@@ -43,10 +43,8 @@ from scripts.terminal.outputs import write_table
 )
 @click.option(
     "--budget",
-    default=72.0,
-    show_default=True,
     type=Finite(0),
-    help="Mean visual tokens per question.",
+    help="Mean visual tokens per question.  [default: an eighth of the largest scale's]",
 )
 @click.option(
     "--seed",
@@ -64,7 +62,7 @@ def main(
     calibration: Path | None,
     drop_shared: bool,
     kind: str,
-    budget: float,
+    budget: float | None,
     seed: int,
     seeds: int,
     profile: Path | None,
@@ -78,6 +76,7 @@ def main(
     no test split is looked at. Extras that both label folders hold are compared too; a profile
     knows how long it takes to measure them.
     """
+    from predictor.evaluation.runs import EvaluationSettings
     from predictor.evaluation.sections.ablation import AblationSettings, ablate
     from predictor.features.blocks import USUAL, FeatureSettings
     from predictor.training.train import TrainSettings
@@ -89,6 +88,8 @@ def main(
     features = FeatureSettings(blocks=(*USUAL, *extras))
     settings = TrainSettings(kind=kind, seed=seed, features=features)
     costs = read_extras(profile) if profile else {}
+    if budget is None:
+        budget = EvaluationSettings.for_ladder(known).headline
     of_blocks = AblationSettings(budget=budget, seeds=seeds, extras_ms=costs)
     result = ablate((train, known, None), settings, of_blocks)
     note = note_cutting(splits)

@@ -112,7 +112,7 @@ def run_experiment(
     trained = _train_all(splits, plans, settings, progress or _log_progress)
     done = time.perf_counter()
     runs = {name: [one.run for one in trainings] for name, trainings in trained.items()}
-    runs["shuffled_routing"] = [shuffle_run(run) for run in runs[ROUTER]]
+    runs["shuffled_routing"] = [shuffle_run(run, test.tokens) for run in runs[ROUTER]]
     results = evaluate(test, runs, evaluation)
     kinds = _list_kinds(trained, plans, test)
     results["zoo"] = describe_kinds(test, kinds, results, evaluation)

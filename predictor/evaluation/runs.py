@@ -133,20 +133,20 @@ class SeedRun:
         curve: a sweep of budgets, for drawing.
         at: the budgets of `EvaluationSettings.targets`, in that order.
         parity: the one budget at which the calibration split shows no loss of accuracy.
-        equal: the same budgets, spent exactly on the test split; None where `at` spends them.
         probabilities: P(correct) on the test split [n, s], if its calibration is to be measured.
         raw: the same before calibration.
         others: curve and parity with lambda solved in other units than visual tokens.
+        equal: the budgets of `at`, spent exactly on the test split; None where `at` spends them.
     """
 
     seed: int
     curve: Sweep
     at: Sweep
     parity: Sweep
-    equal: Mixture | None = None
     probabilities: FloatArray | None = None
     raw: FloatArray | None = None
     others: Mapping[str, tuple[Sweep, Sweep]] = field(default_factory=dict)
+    equal: Mixture | None = None
 
     @property
     def compared(self) -> Mixture:

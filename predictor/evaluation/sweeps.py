@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import TOKENS, IntArray, TrainData
+from predictor.data import TOKENS, FloatArray, IntArray, TrainData
 from predictor.evaluation.methods import Estimate
 from predictor.evaluation.runs import SeedRun, Splits, Sweep
 from predictor.policy.budgets import choose, operating_points, solve_lambdas
@@ -84,17 +84,38 @@ def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
     return bundle.price(budget).choose(probabilities, data.tokens)
 
 
-def shuffle_run(run: SeedRun) -> SeedRun:
+def shuffle_run(run: SeedRun, tokens: FloatArray) -> SeedRun:
     """Give every question the scale of another one: the same scales as often, at random.
 
     A control: what is left of a router when it knows how often each scale is worth taking, but not
     for which question.
+
+    Args:
+        run: what the router chose.
+        tokens: visual tokens of the test split [n, s].
     """
     order = np.random.default_rng(run.seed).permutation(len(run.at.chosen))
     curve, at, parity = (
         replace(sweep, chosen=sweep.chosen[order]) for sweep in (run.curve, run.at, run.parity)
     )
-    return SeedRun(run.seed, curve, at, parity, run.compared.take(order))
+    equal = _shuffle_mixture(run.compared, order, tokens)
+    return SeedRun(run.seed, curve, at, parity, equal=equal)
+
+
+def _shuffle_mixture(mixture: Mixture, order: IntArray, tokens: FloatArray) -> Mixture:
+    """Shuffle choices and let them cost as much as before.
+
+    Where images differ in size the scales of others cost more or less, so some questions get the
+    cheapest or the largest scale instead.
+    """
+    costs = np.asarray(tokens, np.float64)
+    wanted = mixture.pick(costs).mean(axis=0)  # [q]
+    chosen = mixture.first[order]
+    spent = np.take_along_axis(costs, chosen, axis=1).mean(axis=0)
+    end = np.where(spent > wanted, 0, costs.shape[1] - 1)
+    step = costs.mean(axis=0)[end] - spent
+    share = np.where(step != 0, (wanted - spent) / np.where(step != 0, step, 1.0), 0.0)
+    return Mixture(chosen, np.broadcast_to(end, chosen.shape), share.clip(0.0, 1.0))
 
 
 def _sweep(

@@ -41,10 +41,6 @@ class Mixture:
             np.concatenate([one.share for one in mixtures]),
         )
 
-    def take(self, rows: IntArray) -> "Mixture":
-        """Keep the questions of these numbers [k], in their order."""
-        return Mixture(self.first[rows], self.second[rows], self.share)
-
     def column(self, number: int) -> "Mixture":
         """Keep one budget."""
         one = slice(number, number + 1)

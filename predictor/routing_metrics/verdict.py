@@ -58,6 +58,8 @@ def _judge_ladder(headroom: Results) -> tuple[str, str] | None:
     fixed = headroom["fixed"]
     cheapest, best = fixed[0], max(fixed, key=lambda point: point["accuracy"])
     top = _top(headroom)
+    if len(fixed) == 1:
+        return "flat", "there is one scale, so there is nothing to choose."
     if headroom["images"] < FEWEST:
         return "undecided", (
             f"{headroom['n']} questions on {headroom['images']} images are too few, at least "

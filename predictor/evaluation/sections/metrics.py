@@ -31,11 +31,14 @@ def curve_metrics(prepared: PreparedSplit, tokens: FloatArray, accuracy: FloatAr
 
     Returns:
         `apgr`, `cpt_50`, `cpt_80`, `aiq`, `nauc` and `qnc`; the range of costs is that of the
-        fixed scales.
+        fixed scales, and all are None where there is one.
     """
     fixed_tokens, fixed_accuracy = fixed_points(prepared.test.scores, prepared.test.tokens)
     # Cheapest and largest scale are the weak and the strong model of the published metrics.
     ends = (float(fixed_tokens[0]), float(fixed_tokens[-1]))
+    if ends[0] == ends[1]:
+        # One scale: there is no range of costs to measure over.
+        return dict.fromkeys(("apgr", "cpt_50", "cpt_80", "aiq", "nauc", "qnc"))
     end_accuracy = (float(fixed_accuracy[0]), float(fixed_accuracy[-1]))
     best = int(np.lexsort((fixed_tokens, -fixed_accuracy))[0])  # ties go to the cheaper scale
     best_point = (float(fixed_tokens[best]), float(fixed_accuracy[best]))

@@ -1,5 +1,7 @@
 """Four questions, every number worked by hand; see test_evaluate.py for the same table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def data():
 
 
 def test_curve_metrics_by_hand(data):
-    prepared = PreparedSplit.prepare(data, EvaluationSettings(n_resamples=1))
+    prepared = PreparedSplit.prepare(data, EvaluationSettings((1.0,), 1.0, n_resamples=1))
     # Fixed: 1/4 at 1, 2/4 at 11, 3/4 at 21. The curve has 3/4 half way.
     actual = curve_metrics(prepared, np.array([1.0, 11.0]), np.array([0.25, 0.75]))
     assert actual["apgr"] == pytest.approx(0.5 * 0.5 + 0.5 * 1)
@@ -53,3 +55,10 @@ def test_calibration_by_scale(data):
     assert actual["21"]["brier"] == 0.25 and actual["11"]["brier"] == 0.25
     assert actual["1"]["reliability"] == [{"n": 8, "probability": 0.25, "score": 0.25}]
     assert describe_calibration(data, [SeedRun(0, sweep, sweep, sweep)]) == {}
+
+
+def test_one_scale_has_no_range_of_costs(data):
+    one = replace(data, scores=data.scores[:, :1], tokens=data.tokens[:, :1], scales=(1,))
+    prepared = PreparedSplit.prepare(one, EvaluationSettings((1.0,), 1.0, n_resamples=1))
+    actual = curve_metrics(prepared, np.ones(1), np.ones(1))
+    assert set(actual.values()) == {None} and "apgr" in actual
