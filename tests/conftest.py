@@ -1,5 +1,8 @@
 """What tests of every package share."""
 
+import itertools
+import json
+import shlex
 import shutil
 import struct
 import subprocess
@@ -217,3 +220,102 @@ def official_folder(tmp_path_factory, write_sentencepiece, vicuna_pieces):
         shutil.copyfile(source / name, folder / name)
     write_sentencepiece(folder / "tokenizer.model", vicuna_pieces)
     return folder
+
+
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+)
+
+
+class Browser:
+    """Chromium, spoken to in its DevTools protocol over two pipes: no driver, no port."""
+
+    def __init__(self, program, folder):
+        command = shlex.join([program, *CHROMIUM_FLAGS, f"--user-data-dir={folder}"])
+        # It reads commands from descriptor 3 and answers on 4.
+        self.process = subprocess.Popen(
+            ["sh", "-c", f"exec {command} 3<&0 4>&1 </dev/null >/dev/null 2>&1"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.numbers, self.events, self.session = itertools.count(1), [], None
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method, **parameters):
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        self.process.stdin.write(json.dumps(message).encode() + b"\0")
+        self.process.stdin.flush()
+        while (answer := self.read()).get("id") != number:
+            self.events.append(answer)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def read(self):
+        parts = iter(lambda: self.process.stdout.read(1), b"\0")
+        return json.loads(b"".join(itertools.takewhile(bool, parts)))
+
+    def open(self, url, width, scheme="light"):
+        """Open a page."""
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.send("Emulation.setDeviceMetricsOverride", **metrics)
+        self.send(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
+        self.events.clear()
+        self.send("Page.navigate", url=url)
+        while not any(e["method"] == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.read())
+
+    def look(self, script):
+        """What a script gives, or what it promises."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        return self.send("Runtime.evaluate", expression=script, **options)["result"].get("value")
+
+    def complaints(self, *origins):
+        """What was logged as wrong since the page was opened, and asked for elsewhere."""
+        found = []
+        for event in self.events:
+            method = event["method"]
+            params = event.get("params", {})
+            if method == "Network.requestWillBeSent":
+                url = params["request"]["url"]
+                if not url.startswith(("data:", *origins)):
+                    found.append(f"asked for {url}")
+            elif method == "Runtime.exceptionThrown" or (
+                method in ("Log.entryAdded", "Runtime.consoleAPICalled")
+                and params.get("type", params.get("entry", {}).get("level")) in ("error", "warning")
+            ):
+                found.append(str(params))
+        return found
+
+    def close(self):
+        self.send("Browser.close")
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
