@@ -15,8 +15,8 @@ from scripts.serving.refusals import LEFT, Refusal
 
 logger = logging.getLogger(__name__)
 
-OPEN = ("/healthz", "/readyz")
-"""Paths for whoever watches the process; they need no token."""
+OPEN = ("/healthz", "/readyz", "/", "/page/index.html", "/page/page.js", "/page/style.css")
+"""Paths that need no token: for whoever watches the process, and the page, which asks for none."""
 
 BODY_SECONDS = 30.0
 """Longest time for a body to arrive; a place is taken meanwhile."""

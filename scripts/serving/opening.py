@@ -22,6 +22,7 @@ from scripts.serving.drift import ScaleDrift
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
+from scripts.serving.page.page import Page, add_page, draw_examples
 from scripts.serving.places import Places
 from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings
 from scripts.serving.upstreams.engine import UpstreamEngine
@@ -127,7 +128,10 @@ def serve_model(
         settings.most_seconds,
         partial(count_largest, model.backbone, model.router.scales[-1]),
     )
-    return build_app(chat, places, most_bytes, token, upstreams)
+    app = build_app(chat, places, most_bytes, token, upstreams)
+    if settings.ui:
+        add_page(app, Page(model, name, knob, pictures, draw_examples()))
+    return app
 
 
 def expect_scales(router: RouterBundle, knob: Knob) -> dict[int, float]:

@@ -79,6 +79,7 @@ class ServeSettings:
             "cost; never its words.",
         },
     )
+    ui: bool = field(default=False, metadata={"help": "Show a page at / to try it by hand."})
     grace_seconds: int = field(
         default=60,
         metadata={"help": "At SIGTERM, time to finish what was accepted.", "min": 0},

@@ -1,0 +1,1 @@
+"""The page at `/`, as a browser and as the server have it."""

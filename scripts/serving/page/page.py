@@ -1,0 +1,234 @@
+"""The page at `/`: a question about an image at every scale, and what each budget would choose."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+import anyio.to_thread
+import numpy as np
+import torch
+from fastapi import FastAPI
+from fastapi import Request as HttpRequest
+from PIL import Image
+from pydantic import Field
+from starlette.responses import Response
+
+from m3_backbone.inference.sampling import Sampling
+from predictor.adaptive import AdaptiveAnswer, AdaptiveM3
+from predictor.data import TOKENS
+from predictor.requests.decisions import UNFAMILIAR
+from predictor.requests.knobs import Knob
+from predictor.requests.request import Request
+from predictor.requests.routing import Routed
+from scripts.serving.images.pictures import Pictures
+from scripts.serving.refusals import Refusal, write_json
+from scripts.serving.schemas import Strict
+from scripts.serving.watching import unless_gone
+
+STEPS = 24
+"""Steps of the knob from the smallest scale to the largest, each by the same factor."""
+
+USUAL = 72
+"""Where the knob begins if the server's operating point is no number of tokens."""
+
+NEW_TOKENS = 32
+"""Longest answer on the page."""
+
+TYPES = {"index.html": "text/html", "page.js": "text/javascript", "style.css": "text/css"}
+
+
+# Nothing from elsewhere, and no script but the page's own.
+POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+
+
+class Asked(Strict):
+    """What the page asks: one question about one image."""
+
+    image: str
+    question: str = Field(min_length=1, max_length=10_000)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Something to begin with.
+
+    Attributes:
+        image: PNG as a data URI.
+        question: what may be asked about it.
+    """
+
+    image: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows.
+
+    Attributes:
+        model: answers.
+        name: what clients call it.
+        knob: the server's operating point, where the page's knob begins.
+        pictures: opens images.
+        examples: what to begin with.
+    """
+
+    model: AdaptiveM3
+    name: str
+    knob: Knob
+    pictures: Pictures
+    examples: Sequence[Example]
+
+    @cached_property
+    def budgets(self) -> list[int]:
+        """Mean visual tokens that the knob can be set to, rising."""
+        scales = self.model.router.scales
+        return sorted({round(step) for step in np.geomspace(scales[0], scales[-1], STEPS + 1)})
+
+    @cached_property
+    def knobs(self) -> list[Knob]:
+        """The operating point of each budget."""
+        return [Knob(budget=budget) for budget in self.budgets]
+
+    def describe(self) -> dict[str, Any]:
+        """Say what the page can be set to, as JSON-ready values."""
+        tokens = self.knob.budget if self.knob.unit == TOKENS else None
+        wanted = math.log(max(tokens or USUAL, 1))
+        return {
+            "model": self.name,
+            "scales": list(self.model.router.scales),
+            "budgets": self.budgets,
+            "start": int(np.abs(np.log(self.budgets) - wanted).argmin()),
+            "examples": [vars(example) for example in self.examples],
+        }
+
+    async def explain(self, asked: Asked) -> dict[str, Any]:
+        """Answer a question at every scale, and say what each budget would choose.
+
+        Args:
+            asked: what is asked.
+
+        Returns:
+            JSON-ready values, as `page.js` reads them.
+
+        Raises:
+            Refusal: if it cannot be answered.
+        """
+        picture = await self.pictures.open(asked.image, "image")
+        try:
+            routed = await self.model.route(_ask(picture, asked.question, self.knobs[0]))
+            # One after the other, so that the times are those of an answer alone.
+            answers = [
+                await self._answer(_ask(picture, asked.question, Knob(scale=scale)))
+                for scale in self.model.router.scales
+            ]
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+        return {
+            "view": await anyio.to_thread.run_sync(self._draw_view, picture),
+            "scales": [
+                {
+                    "side": math.isqrt(answer.scale),
+                    "tokens": answer.visual_tokens,
+                    "probability": routed.probabilities[answer.scale],
+                    "answer": answer.text,
+                    "ms": answer.decision.generate_ms,
+                }
+                for answer in answers
+            ],
+            "choices": await anyio.to_thread.run_sync(self._choose, routed),
+            "unfamiliar": routed.reason == UNFAMILIAR,
+            "encode_ms": routed.encode_ms,
+            "router_ms": routed.router_ms,
+        }
+
+    async def _answer(self, request: Request) -> AdaptiveAnswer:
+        async with aclosing(self.model.stream(request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, AdaptiveAnswer):
+                    return piece
+        raise RuntimeError("the model gave no answer")
+
+    def _choose(self, routed: Routed) -> list[int]:
+        """List the number of the scale that each budget takes."""
+        scales = self.model.router.scales
+        return [scales.index(self.model.choose_again(routed, knob).scale) for knob in self.knobs]
+
+    def _draw_view(self, picture: Image.Image) -> str:
+        """Draw the image as the vision tower sees it, padded or cropped: the grid lies on that."""
+        backbone = self.model.backbone
+        pixels = backbone.prepare(picture).pixels.float().cpu()
+        whole = pixels[0] if pixels.ndim == 4 else pixels  # of crops the first is the whole image
+        processor = backbone.image_processor
+        mean = torch.tensor(processor.image_mean).view(3, 1, 1)
+        std = torch.tensor(processor.image_std).view(3, 1, 1)
+        levels = (255 * (whole * std + mean)).round().clamp(0, 255)  # [3, H, W]
+        return write_uri(Image.fromarray(levels.permute(1, 2, 0).numpy().astype(np.uint8)))
+
+
+def add_page(app: FastAPI, page: Page) -> None:
+    """Add the page to an application.
+
+    Args:
+        app: the application.
+        page: what it shows.
+    """
+    folder = files(__package__ or "")
+    contents = {name: folder.joinpath(name).read_bytes() for name in TYPES}
+    setup = page.describe()
+
+    def give(name: str) -> Response:
+        headers = {"content-security-policy": POLICY, "x-content-type-options": "nosniff"}
+        return Response(contents[name], headers=headers, media_type=TYPES[name])
+
+    @app.get("/", include_in_schema=False)
+    async def show_page() -> Response:
+        return give("index.html")
+
+    @app.get("/page/setup")
+    async def show_setup() -> Response:
+        """Say what the page can be set to."""
+        return write_json(setup)
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def show_file(name: str) -> Response:
+        if name not in TYPES:
+            raise Refusal(404, "the page has no such file")
+        return give(name)
+
+    @app.post("/page/explain")
+    async def explain(body: Asked, request: HttpRequest) -> Response:
+        """Answer a question at every scale, and say what each budget would choose."""
+        return write_json(await unless_gone(request, page.explain(body)))
+
+
+def _ask(picture: Image.Image, question: str, knob: Knob) -> Request:
+    return Request.about(picture, question, knob, Sampling(max_new_tokens=NEW_TOKENS))
+
+
+def draw_examples(count: int = 6) -> list[Example]:
+    """Draw scenes of the built-in benchmark, with a question about each.
+
+    Args:
+        count: how many.
+    """
+    from labels.scenes.benchmark import ask_questions, render_scene
+
+    return [
+        Example(write_uri(render_scene("test", index)), question.question)
+        for index in range(count)
+        for question in ask_questions("test", index, 1)
+    ]
+
+
+def write_uri(image: Image.Image) -> str:
+    """Write an image as the data URI of a PNG."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
