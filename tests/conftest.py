@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 
 def pytest_addoption(parser):
+    parser.addoption("--picture", type=Path, help="where to keep a picture of the server's page")
     parser.addoption("--page", help="a report's index.html for the browser test to look at too")
 
 
