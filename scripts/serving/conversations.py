@@ -8,7 +8,7 @@ from scripts.serving.images.pictures import Pictures
 from scripts.serving.refusals import Refusal
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
 
-MOST_CHARACTERS = 400_000
+MOST_CHARACTERS = 100_000
 """Text of a conversation; more has no place in any model, and takes long to cut into tokens."""
 
 

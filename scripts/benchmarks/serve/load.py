@@ -122,7 +122,10 @@ async def ask_all(server: Server, bodies: Sequence[dict[str, Any]], clients: int
         clients: how many ask.
 
     Returns:
-        Replies in the order of the bodies. Any other than HTTP 200 ends the benchmark.
+        Replies in the order of the bodies.
+
+    Raises:
+        OSError: if one is no answer.
     """
     waiting = iter(enumerate(bodies))
     replies: dict[int, Reply] = {}
@@ -136,7 +139,10 @@ async def ask_all(server: Server, bodies: Sequence[dict[str, Any]], clients: int
                 answer.raise_for_status()
                 replies[number] = _read_reply(time.perf_counter() - start, answer.json())
 
-        await asyncio.gather(*(be_client() for _ in range(clients)))
+        try:
+            await asyncio.gather(*(be_client() for _ in range(clients)))
+        except httpx2.HTTPError as error:
+            raise OSError(f"{server.url} did not answer: {error}") from error
     return [replies[number] for number in range(len(bodies))]
 
 

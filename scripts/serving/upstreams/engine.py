@@ -181,7 +181,7 @@ class UpstreamEngine(AnswerEngine):
 def _write_tokens(tokens: Tensor) -> str:
     """Write visual tokens [n, D] as NumPy's format in base64, which holds no code."""
     file = io.BytesIO()
-    np.save(file, tokens[None].float().cpu().numpy(), allow_pickle=False)
+    np.save(file, tokens.float().cpu().numpy(), allow_pickle=False)
     return base64.b64encode(file.getvalue()).decode()
 
 

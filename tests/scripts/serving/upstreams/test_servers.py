@@ -33,7 +33,7 @@ def start_upstream(piece_seconds=0.0):
 
 def write_body(text="what colour is it ?", images=1, **changes):
     file = io.BytesIO()
-    np.save(file, np.zeros((1, 9, 192), np.float32))
+    np.save(file, np.zeros((9, 192), np.float32))
     part = {"type": "image_embeds", "image_embeds": base64.b64encode(file.getvalue()).decode()}
     said = {"type": "text", "text": "<image>\n" * images + text}
     body = {

@@ -34,6 +34,8 @@ class Upstream(BaseHTTPRequestHandler):
         [message] = body["messages"]
         *images, text = message["content"]
         tokens = [np.load(io.BytesIO(base64.b64decode(one["image_embeds"]))) for one in images]
+        # Of several images vLLM takes two dimensions alone.
+        wrong += ["shape" for one in tokens if one.ndim != 2 or one.dtype != np.float32]
         if wrong or text["text"].count("<image>") != len(tokens):
             self.send_response(400)
             self.end_headers()
@@ -44,7 +46,7 @@ class Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         self.write({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
         read = len(self.server.tokenizer.encode(text["text"]).ids)
-        read += sum(one.shape[1] - 1 for one in tokens)
+        read += sum(len(one) - 1 for one in tokens)
         read += "count wrongly" in text["text"]
         said = self.server.tokenizer.encode(answer(text["text"]), add_special_tokens=False).ids
         said = said[: body["max_tokens"]]
