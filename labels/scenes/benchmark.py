@@ -41,7 +41,7 @@ from labels.scenes.wide.wording import word_draft
 Random = np.random.Generator
 
 WORDING_TRIES = 8
-"""Draws of another wording of a question."""
+"""Draws for each other wording of a question, of which some are alike."""
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:
@@ -137,7 +137,7 @@ def reword(question: Question, repeat: int, rephrased: bool, draw: Draw) -> str:
 
     Args:
         question: the question.
-        repeat: which of its other wordings, from 1 on.
+        repeat: which of its other wordings, from 1 on; no two are the same while there are more.
         rephrased: whether the split's words are those that are held out of training.
         draw: the draw that it is of.
 
@@ -149,12 +149,11 @@ def reword(question: Question, repeat: int, rephrased: bool, draw: Draw) -> str:
         return question.question
     split, *numbers = question.sample_id.rsplit("-", 3)
     seed, index, place = map(int, numbers)
-    random = open_stream(split, index, seed, REPEAT_STREAM + repeat - 1, draw)
+    random = open_stream(split, index, seed, REPEAT_STREAM + place, draw)
     word = choose_wording(split, rephrased, draw)
-    # Drawn anew until it is another one; questions of an image take different draws.
-    texts = [word(found[1], random) for _ in range(WORDING_TRIES * (place + 1))]
-    others = [text for text in texts[WORDING_TRIES * place :] if text != question.question]
-    return others[0] if others else question.question
+    texts = [word(found[1], random) for _ in range(WORDING_TRIES * repeat)]
+    others = [text for text in dict.fromkeys(texts) if text != question.question]
+    return others[(repeat - 1) % len(others)] if others else question.question
 
 
 def render_scene(split: str, index: int, seed: int = 0, draw: Draw = SCENES_V2) -> Image.Image:

@@ -4,8 +4,12 @@ For the omniscient router alone: it is a limit only if it knows what decides whe
 tell. A scene is made again from the name of a sample, so no stored question holds any of this.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labels.questions import Question
 from labels.scenes.benchmark import find_draft
@@ -13,6 +17,9 @@ from labels.scenes.draws import Draw, find_draw
 from labels.scenes.items import CONTENT_INDEX, Item, Scene
 from labels.scenes.questions import Draft
 from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, GLYPHS, IMAGE_SIDE, ORDINALS, WORDS
+from labels.scenes.wide.typefaces import check_fonts
+
+logger = logging.getLogger(__name__)
 
 CELLS = (8, 16, 32, 64)
 """Sides of what a token covers at 576, 144, 36 and 9 tokens [pixels]."""
@@ -21,6 +28,7 @@ BOUND = (*"0123456789", "bar")
 """What belongs to a thing that it names in `Item.left`."""
 
 Facts = dict[str, float]
+Boxes = NDArray[np.float64]
 
 
 def describe_samples(source: str, questions: Sequence[Question]) -> list[Facts]:
@@ -31,10 +39,24 @@ def describe_samples(source: str, questions: Sequence[Question]) -> list[Facts]:
         questions: some of its questions.
 
     Returns:
-        Facts by name for each question; none for those of other data, or of an older generator.
+        Facts by name for each question; none for those of other data, of an older generator, or of
+        the wide draw where its fonts are not installed.
     """
     draw = find_draw(source.partition(":")[0])
-    return [{} if draw is None else _describe(question, draw) for question in questions]
+    if draw is None or not _can_make(draw):
+        return [{} for _ in questions]
+    return [_describe(question, draw) for question in questions]
+
+
+def _can_make(draw: Draw) -> bool:
+    if not draw.wide:
+        return True
+    try:
+        check_fonts()
+    except ValueError as error:
+        logger.warning("the limit does without the places of things: %s", error)
+        return False
+    return True
 
 
 def _describe(question: Question, draw: Draw) -> Facts:
@@ -66,11 +88,12 @@ def describe_target(scene: Scene, draft: Draft) -> Facts:
         "nameable": float(scene.nameable),
         "side": float(draft.slots.get("side") == "right"),
     }
+    boxes = np.array([item.box for item in scene.items], np.float64)
     for role, items in (("key", named), ("answer", answering)):
         if items:
             # The smallest, since all of them have to be recognised.
             target = min(items, key=lambda item: item.side)
-            facts.update({f"{role}_{k}": v for k, v in _measure(target, scene).items()})
+            facts.update({f"{role}_{k}": v for k, v in _measure(target, scene, boxes).items()})
     return facts
 
 
@@ -109,7 +132,7 @@ def _find_answering(scene: Scene, draft: Draft, named: Sequence[Item]) -> list[I
     return []
 
 
-def _measure(item: Item, scene: Scene) -> Facts:
+def _measure(item: Item, scene: Scene, boxes: Boxes) -> Facts:
     """Measure a thing by itself, against the background, and in the cells around it."""
     left, top, right, bottom = item.box
     facts: Facts = {
@@ -127,36 +150,44 @@ def _measure(item: Item, scene: Scene) -> Facts:
         facts["contrast"] = abs(_brightness(ink) - _brightness(paper))
         facts["distance"] = sum((a - b) ** 2 for a, b in zip(ink, paper, strict=True)) ** 0.5
     for cell in CELLS:
-        facts.update({f"{name}_{cell}": v for name, v in _measure_cell(item, scene, cell).items()})
+        facts.update({f"{name}_{cell}": v for name, v in _measure_cell(item, boxes, cell).items()})
     return facts
 
 
-def _measure_cell(item: Item, scene: Scene, cell: int) -> Facts:
-    """Measure how a thing lies to cells of a side, and what else is in the one that has most."""
+def _measure_cell(item: Item, boxes: Boxes, cell: int) -> Facts:
+    """Measure how a thing lies to cells of a side, and what else is in the one that has most.
+
+    Args:
+        item: the thing.
+        boxes: boxes of all things of the scene [m, 4].
+        cell: side of a cell [pixels].
+    """
     left, top, right, bottom = item.box
     area = max((right - left) * (bottom - top), 1e-9)
     columns = range(int(left // cell), int(max(right - 1e-9, left) // cell) + 1)
     rows = range(int(top // cell), int(max(bottom - 1e-9, top) // cell) + 1)
     cells = [(x * cell, y * cell, (x + 1) * cell, (y + 1) * cell) for y in rows for x in columns]
-    best = max(cells, key=lambda one: _overlap(item.box, one))
-    beside = [_overlap(other.box, best) for other in scene.items if other is not item]
+    shared = _overlap(np.array(cells), item.box)
+    best = int(shared.argmax())
+    # Of all things, this one among them.
+    within = _overlap(boxes, cells[best])
     return {
         "shift_across": left % cell / cell,
         "shift_down": top % cell / cell,
         "cells": len(cells),
-        "inside": _overlap(item.box, best) / area,
-        "fills": _overlap(item.box, best) / cell**2,
-        "others": sum(one > 0 for one in beside),
-        "other_ink": sum(beside) / cell**2,
+        "inside": float(shared[best]) / area,
+        "fills": float(shared[best]) / cell**2,
+        "others": int((within > 0).sum()) - 1,
+        "other_ink": float(within.sum() - shared[best]) / cell**2,
     }
 
 
-def _overlap(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    return max(width, 0.0) * max(height, 0.0)
+def _overlap(boxes: Boxes, box: tuple[float, float, float, float]) -> Boxes:
+    """Give the area that each of several boxes [m, 4] shares with one [m]."""
+    width = np.minimum(boxes[:, 2], box[2]) - np.maximum(boxes[:, 0], box[0])
+    height = np.minimum(boxes[:, 3], box[3]) - np.maximum(boxes[:, 1], box[1])
+    shared: Boxes = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    return shared
 
 
 def _brightness(colour: Sequence[int]) -> float:

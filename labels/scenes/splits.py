@@ -22,7 +22,7 @@ QUESTION_STREAM = 2
 DESCRIPTION_STREAM = 3
 
 REPEAT_STREAM = 4
-"""Of the first repeat of questions; each further one has the next."""
+"""Of other words for the first question of a scene; each further question has the next."""
 
 
 def open_stream(

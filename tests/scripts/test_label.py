@@ -10,6 +10,7 @@ from labels.labelling.sharing import hold
 from labels.outcomes.manifest import read_manifest
 from labels.outcomes.table import read_outcomes
 from scripts.cli import main
+from scripts.stages.splits import read_splits
 
 SHORT = ("--max-new-tokens", 1, "--scale", 1)
 
@@ -178,7 +179,12 @@ def test_questions_are_asked_again_in_the_words_of_a_file(tiny_model, here, writ
     result = call(*again)
     assert result.exit_code == 0, result.output
     assert "asked 3 times" in result.stdout and "changed" in result.stdout
-    assert read_outcomes(here / "o").repeats.shape == (6, 3, 1)
+    repeats = read_outcomes(here / "o").repeats
+    assert repeats.shape == (6, 3, 1)
+    # Routers learn the mean; all else goes by the first.
+    [split] = read_splits([here / "o"])
+    assert split.data.targets.tolist() == repeats.mean(axis=1).tolist()
+    assert split.data.scores.tolist() == repeats[:, 0].tolist()
     # As it stands is as it stands; a finished run is left, and another way to repeat is refused.
     assert call(*again).exit_code == 0
     assert "repeats is 3 there but 1 now" in refuse(*asked)

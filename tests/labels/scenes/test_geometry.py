@@ -80,3 +80,15 @@ def test_of_other_data_nothing_is_known():
     foreign = Question("q1", "i", "What?", ("a",), "exact")
     assert describe_samples("scenes:test:0:1", [older, foreign]) == [{}, {}]
     assert describe_samples(f"{SCENES_V2.name}:test:0:1", [first]) != [{}]
+
+
+def test_without_the_fonts_of_the_wide_draw_nothing_is_known(monkeypatch, caplog):
+    [first, *_] = ask_questions("test", 0, 6)
+
+    def refuse():
+        raise ValueError("the font is missing")
+
+    monkeypatch.setattr("labels.scenes.geometry.check_fonts", refuse)
+    assert describe_samples("scenes-v3:test:0:1", [first, first]) == [{}, {}]
+    assert "without the places of things: the font is missing" in caplog.text
+    assert describe_samples("scenes:test:0:1", [first])[0]
