@@ -60,7 +60,9 @@ class TrainData:
         costs: what each scale costs in other units than tokens, by name in `UNITS` [n, s].
         extras: features of the optional blocks, by block [n, width].
         repeats: scores of each question, asked k times under what should change nothing [n, k, s],
-            those in `scores` first; None where it was asked once.
+            those in `scores` first; None where it was asked once. They measure luck; a router
+            learns and is calibrated by `scores`, since what will be asked are questions as they
+            stand, and what repeats change may be more than luck to a model.
     """
 
     sample_ids: NameArray
@@ -143,15 +145,6 @@ class TrainData:
         """Scores of all repeats [n, k, s]; k is 1 where each question was asked once."""
         return self.scores[:, None] if self.repeats is None else self.repeats
 
-    @property
-    def targets(self) -> FloatArray:
-        """What a router learns: the mean of the repeats, which has the least luck in it [n, s].
-
-        Everything else, from calibration to the report, goes by `scores`, the questions as they
-        stand: those are what will be asked.
-        """
-        return self.scores if self.repeats is None else self.repeats.mean(axis=1)
-
     def cost(self, unit: str) -> FloatArray:
         """Give what each scale costs.
 
@@ -176,8 +169,7 @@ class TrainData:
             First 16 hex digits of a SHA-256.
         """
         names = "\n".join(str(name) for name in self.sample_ids).encode()
-        # Of a table without repeats those of `scores`, as ever.
-        scores = np.ascontiguousarray(self.outcomes, dtype="<f8").tobytes()
+        scores = np.ascontiguousarray(self.scores, dtype="<f8").tobytes()
         scales = repr(tuple(int(scale) for scale in self.scales)).encode()
         return sha256(names + scores + scales)[:16]
 

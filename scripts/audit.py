@@ -124,6 +124,8 @@ def _print(result: dict[str, Any]) -> None:
         )
     # In the same line as the verdict, whose interval it is about.
     click.echo(f"\n{result['sentence']} {result['image_note']}".rstrip())
+    if result["shift"] and result["shift"] not in result["sentence"]:
+        click.echo(f"{result['shift']}.")
     if ceiling := result.get("ceiling"):
         click.echo(
             f"Asked {ceiling['repeats']} times: at these tokens who knew each question's chances "

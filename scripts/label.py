@@ -100,6 +100,7 @@ def _print_result(folder: Path, json_file: Path | None) -> None:
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:
     from labels.outcomes.manifest import read_manifest
     from labels.outcomes.table import read_outcomes
+    from predictor.routing_metrics.ceiling import tell_shift
 
     table = read_outcomes(folder)
     rows = [
@@ -117,12 +118,14 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
         # Of each scale, over all repeats; the table shows the questions as they stand.
         for column, row in enumerate(rows):
             scores = table.repeats[:, :, column]
-            row["repeated"] = float(scores.mean())
+            row["again"] = float(scores[:, 1:].mean())
             row["changed"] = float((scores.max(axis=1) != scores.min(axis=1)).mean())
         click.echo(
-            f"asked {table.repeats.shape[1]} times; repeated: accuracy over all; changed: "
-            "questions whose score differs"
+            f"asked {table.repeats.shape[1]} times; again: accuracy but for the first time; "
+            "changed: questions whose score differs"
         )
+        if shift := tell_shift(table.repeats, table.visual_tokens, table.image_ids):
+            click.echo(f"{shift}.")
     print_rows(rows)
     if skipped := read_manifest(folder).settings.get("skipped"):
         click.echo(f"{skipped} rows could not be used and were left out: {folder / BAD_ROWS}")

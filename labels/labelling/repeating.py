@@ -1,7 +1,7 @@
 """Asks questions several times, under what may change an answer without changing the question.
 
 How much of an outcome is luck shows only when the question is asked again: in other words, about
-the image less a few pixels at its edges, in a batch of another shape. The first time, number 0, it
+the image moved by a few pixels, in a batch of another shape. The first time, number 0, it
 is asked as it stands. A repeat depends on the question and its number alone, so that a run that was
 stopped goes on with the same ones.
 """
@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
+import numpy as np
 from PIL import Image
 
 from labels.labelling.asking import Ask, Asking, EncodedImage, Group, Take, ask_images, ask_rows
@@ -19,7 +20,7 @@ from labels.outcomes.formats import Features, Value
 from labels.questions import REFERENCE, Question, Wordings
 
 SMALLEST = 16
-"""Images with fewer pixels a side, for each that is cut off, are left whole."""
+"""Images with fewer pixels a side, for each that they would be moved, stay where they are."""
 
 
 def ask_repeatedly(wordings: Wordings) -> Ask:
@@ -62,7 +63,7 @@ def _ask_again(
 ) -> list[dict[str, Value]]:
     again = replace(
         asking,
-        load_image=partial(_load_cut, asking, repeat),
+        load_image=partial(_load_moved, asking, repeat),
         write_text=partial(_write_reworded, asking, wordings, repeat),
         settings=replace(asking.settings, losses=False),
     )
@@ -73,27 +74,30 @@ def _ask_again(
     return [{**row, "repeat": repeat} for row in rows]
 
 
-def _load_cut(asking: Asking, repeat: int, image_id: str) -> Image.Image:
-    return cut_edges(asking.load_image(image_id), asking.settings.jitter, f"{image_id}:{repeat}")
+def _load_moved(asking: Asking, repeat: int, image_id: str) -> Image.Image:
+    return move_image(asking.load_image(image_id), asking.settings.jitter, f"{image_id}:{repeat}")
 
 
 def _write_reworded(asking: Asking, wordings: Wordings, repeat: int, question: Question) -> str:
     return asking.write_text(replace(question, question=wordings.reword(question, repeat)))
 
 
-def cut_edges(image: Image.Image, pixels: int, seed: str) -> Image.Image:
-    """Cut pixels off an image, at random on the left or right, and at the top or bottom.
+def move_image(image: Image.Image, pixels: int, seed: str) -> Image.Image:
+    """Move what is on an image by a few pixels; its size, and so its cost, stays.
 
     Args:
-        image: the image.
-        pixels: how many, across and down.
-        seed: decides where; the same text always gives the same cut.
+        image: the image, in RGB.
+        pixels: how many it is moved at most, across and down.
+        seed: decides where to; the same text always gives the same move.
 
     Returns:
-        The image, smaller by so many pixels; as it is where it has few.
+        The image without the edge that is moved out, and with the opposite one repeated; as it is
+        where it has few pixels.
     """
     if min(image.size) < SMALLEST * pixels:
         return image
     random = Random(seed)
-    left, top = random.randint(0, pixels), random.randint(0, pixels)
-    return image.crop((left, top, image.width - pixels + left, image.height - pixels + top))
+    across, down = random.randint(0, 2 * pixels), random.randint(0, 2 * pixels)
+    margins = ((pixels, pixels), (pixels, pixels), (0, 0))
+    padded = np.pad(np.asarray(image), margins, mode="edge")  # [H + 2p, W + 2p, 3]
+    return Image.fromarray(padded[down : down + image.height, across : across + image.width])

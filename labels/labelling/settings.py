@@ -73,15 +73,15 @@ class LabelSettings:
         default=1,
         metadata={
             "help": "Times that each question is asked at each scale, to tell what of its outcomes "
-            "is luck: first as it stands, then in other words, about the image less a few pixels, "
-            "in other batches. Takes so many times as long.",
+            "is luck: first as it stands, then in other words, about the image moved by a few "
+            "pixels, in other batches. Takes so many times as long.",
             "min": 1,
         },
     )
     jitter: int = field(
         default=2,
         metadata={
-            "help": "Pixels that repeats cut off the edges of an image, across and down.",
+            "help": "Pixels that repeats move an image at most, across and down.",
             "min": 0,
         },
     )

@@ -43,7 +43,7 @@ def tune_limit(splits: Splits, settings: TrainSettings) -> TrainSettings:
 
     boosted = replace(settings.boosted, seed=settings.seed)
     train = splits.train
-    rows = (_list_rows(splits)[0], train.targets, train.image_ids)
+    rows = (_list_rows(splits)[0], train.scores, train.image_ids)
     tried = tune(build, GRID, rows, replace(settings.tuning, seed=settings.seed))
     best: BoostedSettings = replace(settings.boosted, **tried[0].change)
     return replace(settings, boosted=best, tuning=None)
@@ -60,22 +60,21 @@ def predict_limit(splits: Splits, settings: TrainSettings) -> tuple[FloatArray, 
         Calibrated P(correct) on the calibration [n, s] and on the test split [m, s].
     """
     rows = np.concatenate(_list_rows(splits))
-    targets = np.concatenate([split.targets for split in splits.in_order])
+    scores = np.concatenate([split.scores for split in splits.in_order])
     images = np.concatenate([np.asarray(split.image_ids).astype(str) for split in splits.in_order])
     boosted = replace(settings.boosted, seed=settings.seed)
     count = min(FOLDS, len(np.unique(images)))
     fold = image_folds(images, count, np.random.default_rng(settings.seed))
-    raw = np.empty(targets.shape)
+    raw = np.empty(scores.shape)
     for held in range(count):
         out = fold == held
-        router = BoostedRouter(splits.train.scales, boosted).fit(rows[~out], targets[~out])
+        router = BoostedRouter(splits.train.scales, boosted).fit(rows[~out], scores[~out])
         raw[out] = router.predict_proba(rows[out])
     ends = np.cumsum([len(split) for split in splits.in_order[:2]])
     known, calibration, test = np.split(raw, ends)
     calibrator = Calibrator(splits.train.scales, settings.calibration)
     # Not on the test split: what is learnt from all rows alike needs no more than these.
-    scores = [split.scores for split in splits.in_order[:2]]
-    calibrator.fit(np.concatenate((known, calibration)), np.concatenate(scores))
+    calibrator.fit(np.concatenate((known, calibration)), scores[: ends[1]])
     return calibrator.transform(calibration), calibrator.transform(test)
 
 

@@ -133,22 +133,20 @@ def _train_on_blocks(splits: Splits, settings: TrainSettings, blocks: tuple[str,
 def _shuffle_labels(splits: Splits, seed: int) -> Splits:
     """Give every row of training and calibration another row's outcomes; the test keeps its own."""
     rng = np.random.default_rng(seed)
-
-    def shuffle(split: TrainData) -> TrainData:
+    train, calibration = (
         # Within each split, so that every scale keeps its accuracy there.
-        order = rng.permutation(len(split))
-        repeats = None if split.repeats is None else split.repeats[order]
-        return replace(split, scores=split.scores[order], repeats=repeats)
-
-    return Splits(shuffle(splits.train), shuffle(splits.calibration), splits.test)
+        replace(split, scores=split.scores[rng.permutation(len(split))], repeats=None)
+        for split in (splits.train, splits.calibration)
+    )
+    return Splits(train, calibration, splits.test)
 
 
 def _train_on_family(splits: Splits, _: TrainSettings) -> Estimate:
     """Know the question's family and nothing else: P(correct) is the family's mean."""
     train = splits.train
     groups = np.asarray(train.groups).astype(str)
-    means = {name: train.targets[groups == name].mean(axis=0) for name in set(groups.tolist())}
-    overall = train.targets.mean(axis=0)  # [s], for a family that training does not have
+    means = {name: train.scores[groups == name].mean(axis=0) for name in set(groups.tolist())}
+    overall = train.scores.mean(axis=0)  # [s], for a family that training does not have
     calibration, test = (
         np.stack([means.get(str(name), overall) for name in split.groups])  # [n, s]
         for split in (splits.calibration, splits.test)
@@ -173,7 +171,7 @@ def _train_on_rows(
     """Train the default trees on features [n, d] that are not those of a router."""
     train, calibration, test = (make_rows(split) for split in splits.in_order)  # [n, width] each
     boosted = replace(settings.boosted, seed=settings.seed)
-    router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.targets)
+    router = BoostedRouter(splits.train.scales, boosted).fit(train, splits.train.scores)
     raw = router.predict_proba(calibration)
     calibrator = Calibrator(splits.train.scales, settings.calibration)
     calibrator.fit(raw, splits.calibration.scores)

@@ -134,6 +134,44 @@ def measure_luck(
     ]
 
 
+def tell_shift(outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray) -> str:
+    """Say that repeats are answered otherwise than the questions as they stand, if they are.
+
+    Then they change more than luck does, and a ceiling that they give is not that of the questions.
+
+    Args:
+        outcomes: scores [n, k, s], the questions as they stand first.
+        tokens: visual tokens [n, s].
+        image_ids: image of each question [n].
+
+    Returns:
+        A sentence; empty where nothing shows it.
+    """
+    if outcomes.shape[1] == 1:
+        return ""
+    first, again = outcomes[:, 0], outcomes[:, 1:].mean(axis=1)  # [n, s]
+    lost = (first - again).mean(axis=0)  # [s]
+    worst = int(np.abs(lost).argmax())
+    owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)[1]
+    beyond = np.bincount(owner, first[:, worst] - again[:, worst] - lost[worst])
+    error = np.sqrt((beyond**2).sum()) / len(first)
+    if abs(lost[worst]) < max(SHIFT, SURELY * error):
+        return ""
+    right, before = again[:, worst].mean(), first[:, worst].mean()
+    at = np.mean(tokens, axis=0)[worst]
+    return (
+        f"Repeats are answered otherwise than the questions as they stand, {right:.3f} right "
+        f"instead of {before:.3f} at {at:g} tokens: what they change is more than luck. Ask again "
+        "with a smaller --jitter or closer words"
+    )
+
+
+SHIFT: Final = 0.02
+"""Accuracy that repeats may lose or win on average before it is told."""
+
+SURELY: Final = 3.0
+"""Standard errors that it has to be beyond chance."""
+
 MEASURED: Final = ("tokens", "accuracy", "hull", "ceiling", "ogc")
 
 

@@ -22,6 +22,7 @@ from predictor.routing_metrics.ceiling import (
     attainable,
     cross_fitted,
     measure_luck,
+    tell_shift,
 )
 from predictor.routing_metrics.gap import (
     check_table,
@@ -73,7 +74,8 @@ def measure_headroom(
         fixed scale, with repeats also the cross-fitted one), `attainable` (what the router, or
         knowing the class, gains over the hull), `luck` (what an oracle gains by luck alone), shares
         of questions, and `verdict` with `sentence`; with a router and repeats also `ceiling`, which
-        is what `measure_luck` gives for its choices.
+        is what `measure_luck` gives for its choices. `shift` says whether repeats change more
+        than luck does.
     """
     score, cost = check_table(scores, tokens)
     at, accuracy = fixed_points(score, cost)
@@ -103,6 +105,7 @@ def measure_headroom(
         "always_wrong": (~right).all(axis=1).mean(),
         "non_monotone": non_monotone_share(score),
     }
+    section["shift"] = tell_shift(outcomes, cost, image_ids)
     if repeats is not None:
         crossed = cross_fitted(repeats, cost, image_ids, at)
         for point, reached in zip(section["headroom"], crossed, strict=True):

@@ -96,6 +96,8 @@ def _judge_router(headroom: Results) -> tuple[str, str]:
 def _judge_repeats(headroom: Results) -> tuple[str, str]:
     """Judge by what knowing the probabilities would gain, which repeats show."""
     gained = headroom["attainable"]
+    if headroom["shift"]:
+        return "undecided", f"{headroom['shift']}."
     what = (
         f"asked {headroom['repeats']} times, the outcomes show that who knew each question's "
         f"chances would get {gained['accuracy']:.3f} at {gained['tokens']:.0f} tokens per "

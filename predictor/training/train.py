@@ -144,7 +144,7 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
         The map and the rows to train on [n, d].
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
-    inputs = (train.coarse, train.question, train.targets, train.image_ids, train.extras)
+    inputs = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
     return features, features.fit_transform(*inputs)
 
 
@@ -172,7 +172,7 @@ def _fit(
     rows, data = train
 
     def fit(kind: str) -> Router:
-        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.targets)
+        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.scores)
 
     if settings.kind != AUTO:
         return fit(settings.kind), []
@@ -201,7 +201,7 @@ def _tune(
 def _tune_one(
     settings: TrainSettings, rows: FloatArray, train: TrainData, tuning: TuningSettings
 ) -> tuple[TrainSettings, list[Tried]]:
-    table = (rows, train.targets, train.image_ids)
+    table = (rows, train.scores, train.image_ids)
 
     def build(change: Change) -> Router:
         return _build(_change(settings, change), train.scales)

@@ -80,6 +80,7 @@ def granularity(results: Results) -> list[Block]:
         *needed,
         *titled(title, _headroom_table(ladder)),
         *titled("What of it luck may be", Paragraph(text), _luck_table(results, repeats > 1)),
+        *([Paragraph(f"{ladder['shift']}.")] if ladder.get("shift") else []),
     ]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labels.labelling.repeating import cut_edges
+from labels.labelling.repeating import move_image
 from labels.labelling.run import label
 from labels.outcomes.compact import compact
 from labels.outcomes.manifest import read_manifest
@@ -134,21 +134,26 @@ def test_a_repeat_that_is_not_whole_is_told(tmp_path, toy, thrice):
         wide_table(twice)
 
 
-def test_edges_are_cut_by_a_few_pixels_and_always_the_same():
-    image = Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))
-    cuts = [np.asarray(cut_edges(image, 2, f"i:{k}")) for k in range(150)]
-    assert {cut.shape for cut in cuts} == {(62, 62)}
-    whole = np.asarray(image)
-    starts = {
-        (left, top)
-        for left in range(3)
-        for top in range(3)
-        for cut in cuts
-        if np.array_equal(cut, whole[top : top + 62, left : left + 62])
-    }
-    assert len(starts) == 9
-    again = np.asarray(cut_edges(image, 2, "i:7"))
-    assert np.array_equal(again, cuts[7])
+def test_an_image_is_moved_by_a_few_pixels_and_always_the_same():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    moves = set()
+    for k in range(150):
+        moved = np.asarray(move_image(image, 2, f"i:{k}"))
+        assert moved.shape == pixels.shape
+        # Apart from two pixels at each edge, all is there, elsewhere.
+        inner = moved[2:-2, 2:-2]
+        [move] = [
+            (down, across)
+            for down in range(5)
+            for across in range(5)
+            if np.array_equal(inner, pixels[down : down + 60, across : across + 76])
+        ]
+        moves.add(move)
+    assert len(moves) == 25
+    assert np.array_equal(np.asarray(move_image(image, 2, "i:149")), moved)
+    # Away from the edge that is repeated it stays within the image.
+    assert set(np.unique(moved[0, 2:-2])) <= set(np.unique(pixels))
     small = Image.new("RGB", (31, 64))
-    assert cut_edges(small, 2, "i:1") is small
-    assert cut_edges(image, 0, "i:1").size == (64, 64)
+    assert move_image(small, 2, "i:1") is small
+    assert move_image(image, 0, "i:1").size == (80, 64)

@@ -100,20 +100,6 @@ def test_controls_close_no_gap(outcome, name):
     assert (outcome[0]["controls"][name]["ogc_9"] or 0.0) < 0.15
 
 
-def test_shuffled_labels_know_nothing_of_repeats_either(splits):
-    """A router learns the mean of the repeats, so the control has to shuffle these too."""
-    asked = Splits(
-        *(replace(part, repeats=np.tile(part.scores[:, None], (1, 2, 1))) for part in splits)
-    )
-    methods = list_methods(asked, every=False)
-    linear = replace(FAST, kind="linear")
-    scores = splits[2].scores
-    for name, knows in (("router", True), ("shuffled_labels", False)):
-        believed = methods[name](asked, linear).test[:, 0]
-        apart = believed[scores[:, 0] == 1].mean() - believed[scores[:, 0] == 0].mean()
-        assert (apart > 0.3) if knows else (abs(apart) < 0.1)
-
-
 def test_a_perfect_confidence_makes_a_cascade_that_pays_for_every_step(outcome):
     """Needs 0, 1, 2 come 1 : 2 : 1, so going up costs (1 + 2 x 10 + 46) / 4 tokens, all right."""
     largest = outcome[0]["cascade"]["at"]["18"]

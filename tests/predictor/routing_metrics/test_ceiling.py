@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictor.routing_metrics.ceiling import cross_fitted, measure_luck
+from predictor.routing_metrics.ceiling import cross_fitted, measure_luck, tell_shift
 from predictor.routing_metrics.gap import hull_at, oracle_at
 
 TOKENS = np.array([1.0, 9.0, 36.0, 144.0, 576.0])
@@ -79,3 +79,21 @@ def test_tokens_may_differ_between_questions(need):
 def test_cross_fitting_needs_repeats():
     with pytest.raises(ValueError, match="needs at least 2 repeats, got 1"):
         cross_fitted(np.ones((4, 1, 5)), TOKENS, IMAGES[:4], np.array([9.0]))
+
+
+def test_repeats_that_change_more_than_luck_are_told(need):
+    outcomes, _ = flip(need, 0.1, 3)
+    tokens = np.tile(TOKENS, (N, 1))
+    assert tell_shift(outcomes, tokens, IMAGES) == ""
+    assert tell_shift(outcomes[:, :1], tokens, IMAGES) == ""
+    # Moved images that nobody can read any more, a fifth of them, from 36 tokens on.
+    hurt = outcomes.copy()
+    hurt[::5, 1:, 2:] = 0
+    told = tell_shift(hurt, tokens, IMAGES)
+    right = hurt[:, 1:].mean(axis=(0, 1))
+    worst = int((hurt[:, 0].mean(axis=0) - right).argmax())
+    assert f"{right[worst]:.3f} right instead of {hurt[:, 0, worst].mean():.3f}" in told
+    assert "smaller --jitter" in told
+    # So few images that it may be chance.
+    few = np.flatnonzero(IMAGES < 3)
+    assert tell_shift(hurt[few], tokens[few], IMAGES[few]) == ""
