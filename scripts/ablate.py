@@ -72,7 +72,7 @@ def main(
 
     Example: m3scale ablate --run runs/mine
 
-    Lambda is solved on all image folds of the calibration split but one, and that one is measured;
+    All are measured on the calibration split, where they spend just the budget;
     no test split is looked at. Extras that both label folders hold are compared too; a profile
     knows how long it takes to measure them.
     """

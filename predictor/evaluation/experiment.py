@@ -33,8 +33,9 @@ from predictor.evaluation.sections.kinds import TrainedKind, describe_kinds
 from predictor.evaluation.sections.transfer import leave_one_out
 from predictor.evaluation.sweeps import SweepSettings, choose_all, shuffle_run
 from predictor.policy.budgets import choose
+from predictor.policy.spending import spend
 from predictor.routing_metrics.regressions import luck_floor
-from predictor.training.cross_validation import cross_choose, measure_gap
+from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, fit_features, tune_settings
 
 _LOG = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class _Training:
     run: SeedRun
     seconds: float
     bundle: RouterBundle | None = None
-    gap: float = float("nan")  # closed on the calibration split, by image folds
+    gap: float = float("nan")  # closed on the calibration split at the headline budget
 
 
 def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSettings]:
@@ -200,8 +201,9 @@ def _train_all(
         run = choose_all(estimate, splits, at, seed)
         if name not in kinds:
             return _Training(run, seconds)
-        chosen = cross_choose(estimate.calibration, splits.calibration, evaluation.headline)
-        gap = measure_gap(splits.calibration, chosen)
+        known = splits.calibration
+        spent = spend(estimate.calibration, known.tokens, [evaluation.headline])
+        gap = measure_gap(known, spent)
         return _Training(run, seconds, estimate.bundle, gap)
 
     trained: dict[str, list[_Training]] = {name: [] for name in methods}

@@ -13,8 +13,9 @@ from predictor.bundle.bundle import RouterBundle
 from predictor.data import TOKENS, FloatArray, IntArray, TrainData
 from predictor.evaluation.methods import Estimate
 from predictor.evaluation.runs import SeedRun, Splits, Sweep
-from predictor.policy.budgets import choose, operating_points, solve_lambdas
+from predictor.policy.budgets import choose, solve_lambdas
 from predictor.policy.parity import find_parity
+from predictor.policy.spending import spend
 from predictor.policy.support import count_paying
 from predictor.routing_metrics.mixing import Mixture
 
@@ -52,7 +53,7 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         curve=curve,
         at=_sweep(estimate, splits, TOKENS, settings.targets, paying),
         parity=parity,
-        equal=_mix(estimate, splits, settings.targets, paying),
+        equal=spend(estimate.test, splits.test.tokens, settings.targets, paying),
         probabilities=estimate.test,
         raw=estimate.raw,
         others={
@@ -129,28 +130,6 @@ def _sweep(
     believed = estimate.test[:, :paying]
     chosen = np.column_stack([choose(believed, costs, lam) for lam in lambdas])  # [n, q]
     return Sweep(tuple(budgets), np.array(lambdas), chosen)
-
-
-def _mix(estimate: Estimate, splits: Splits, budgets: Sequence[float], paying: int) -> Mixture:
-    """Spend budgets exactly on the test split, by a coin between two neighbouring behaviours.
-
-    A budget beyond all that pays is left over in part.
-    """
-    believed, costs = estimate.test[:, :paying], splits.test.cost(TOKENS)[:, :paying]
-    lambdas, spent = operating_points(believed, costs)
-    # The last behaviour within each budget, and the next one, if there are any.
-    below = np.clip(np.searchsorted(spent, budgets, "right") - 1, 0, len(spent) - 1)
-    above = np.minimum(below + 1, len(spent) - 1)
-    first, second = (
-        np.column_stack([choose(believed, costs, float(lambdas[k])) for k in at])
-        for at in (below, above)
-    )
-    low, high = (
-        np.take_along_axis(costs, chosen, axis=1).mean(axis=0) for chosen in (first, second)
-    )
-    step = high - low
-    share = np.where(step > 0, (np.array(budgets) - low) / np.where(step > 0, step, 1.0), 0.0)
-    return Mixture(first, second, share.clip(0.0, 1.0))
 
 
 def _parity(estimate: Estimate, splits: Splits, unit: str, tolerance: float, paying: int) -> Sweep:

@@ -142,7 +142,7 @@ def _gain_tile(results: Results) -> Tile:
     if above_limit(results):
         share = "; above the omniscient router, which is no limit here"
     known = results.get("attainable", {}).get(head_budget(results), {})
-    if known.get("repeats", 1) > 1:
+    if known.get("repeats", 1) > 1 and not results.get("ladder", {}).get("shift"):
         ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
         share += f"; {gap(known['ogc'])} of what luck leaves attainable ({ends})"
     title = f"Gap closed at {head_budget(results)} tokens"

@@ -1,72 +1,41 @@
-"""How much of the gap a router closes on the calibration split itself, by image folds.
+"""How much of the gap routers close at one cost, which compares kinds, feature blocks and settings.
 
-Compares kinds of routers, feature blocks and settings before the test split is touched: lambda is
-solved on all folds but one and used on that one.
+On the calibration split that is done before the test split is touched.
 """
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray, TrainData, image_folds
-from predictor.policy.budgets import choose, solve_lambda
+from predictor.data import TrainData
 from predictor.routing_metrics.bootstrap import Resamples, interval, mean_draws
 from predictor.routing_metrics.gap import fixed_points, gap_closed, hull_at, oracle_at
+from predictor.routing_metrics.mixing import Mixture
 
 
-def cross_choose(
-    probabilities: FloatArray, data: TrainData, budget: float, folds: int = 5, seed: int = 0
-) -> IntArray:
-    """Choose a scale for every question, lambda solved on other images.
-
-    Args:
-        probabilities: P(correct) [n, s].
-        data: the split.
-        budget: mean visual tokens.
-        folds: image folds.
-        seed: seed of the folds.
-
-    Returns:
-        Index of the chosen scale [n].
-    """
-    number = min(folds, data.n_images)
-    fold = image_folds(data.image_ids, number, np.random.default_rng(seed))
-    chosen: IntArray = np.empty(len(data), np.int64)
-    for held in np.unique(fold):
-        out = fold == held
-        rest = ~out if number > 1 else out  # a single image has to do for both
-        lam = solve_lambda(probabilities[rest], data.tokens[rest], budget)
-        chosen[out] = choose(probabilities[out], data.tokens[out], lam)
-    return chosen
-
-
-def measure_gap(data: TrainData, chosen: IntArray) -> float:
+def measure_gap(data: TrainData, chosen: Mixture) -> float:
     """Give the share of the gap that choices close, at their own mean tokens.
 
     Args:
         data: the split.
-        chosen: index of the chosen scale [n], or of several trainings [n, r].
+        chosen: the choices, a column for each of r trainings.
 
     Returns:
         OGC, the mean of the trainings; NaN where there is no gap.
     """
-    if chosen.ndim == 2:
-        return float(np.mean([measure_gap(data, column) for column in chosen.T]))
-    rows = np.arange(len(data))
-    at = np.array([data.tokens[rows, chosen].mean()])
+    at = chosen.pick(data.tokens).mean(axis=0)  # [r]
     hull = hull_at(*fixed_points(data.scores, data.tokens), at)
     oracle = oracle_at(data.scores, data.tokens, at)
-    accuracy = np.array([data.scores[rows, chosen].mean()])
-    return float(gap_closed(accuracy, hull, oracle)[0])
+    return float(gap_closed(chosen.pick(data.scores).mean(axis=0), hull, oracle).mean())
 
 
 def compare_gaps(
-    data: TrainData, first: IntArray, second: IntArray, draws: Resamples, level: float
+    data: TrainData, first: Mixture, second: Mixture, draws: Resamples, level: float
 ) -> tuple[float, float, float]:
-    """Compare two choices in the same resamples; both are near one budget.
+    """Compare two choices in the same resamples, both at one cost.
 
     Args:
         data: the split.
-        first: index of the chosen scale [n], or of several trainings [n, r].
-        second: the same of the other choice.
+        first: the choices, a column for each of r trainings.
+        second: the same of the other one.
         draws: draws of images.
         level: share of the draws in the interval.
 
@@ -75,8 +44,8 @@ def compare_gaps(
         whole split is the unit in every draw; the hull moves with the tokens spent.
     """
     tokens = np.asarray(data.tokens, np.float64)
-    spent = np.column_stack([_average(tokens, picks) for picks in (first, second)])  # [n, 2]
-    routed = np.column_stack([_average(data.scores, picks) for picks in (first, second)])
+    spent = np.column_stack([one.pick(tokens).mean(axis=1) for one in (first, second)])  # [n, 2]
+    routed = np.column_stack([one.pick(data.scores).mean(axis=1) for one in (first, second)])
     at = spent.mean(axis=0)
     fixed = fixed_points(data.scores, data.tokens)
     gap = oracle_at(data.scores, data.tokens, at) - hull_at(*fixed, at)
@@ -88,9 +57,3 @@ def compare_gaps(
     closed = (means[:, -4:-2] - hull) / gap
     low, high = interval(closed[:, 0] - closed[:, 1], level)
     return measure_gap(data, first) - measure_gap(data, second), low, high
-
-
-def _average(table: FloatArray, chosen: IntArray) -> FloatArray:
-    """Give what each question got [n], averaged over the trainings."""
-    columns = chosen.reshape(len(table), -1)  # [n, trainings]
-    return np.asarray(np.take_along_axis(table, columns, axis=1).mean(axis=1))

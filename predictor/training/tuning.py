@@ -14,9 +14,10 @@ import numpy as np
 
 from predictor.data import FloatArray, IntArray, NameArray, TrainData, image_folds
 from predictor.policy.shares import pick_headline, share_budgets
+from predictor.policy.spending import spend
 from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
-from predictor.training.cross_validation import cross_choose, measure_gap
+from predictor.training.cross_validation import measure_gap
 
 AUTO = "auto"
 """The kind that means: whichever of the candidates wins."""
@@ -199,7 +200,7 @@ def pick_router(
     for kind, router in routers.items():
         raw = router.predict_proba(rows)
         p = Calibrator(data.scales, method).fit(raw, data.scores).transform(raw)
-        gap = measure_gap(data, cross_choose(p, data, budget))
+        gap = measure_gap(data, spend(p, data.tokens, [budget]))
         table.append({"kind": kind, "budget": budget, "ogc": gap if np.isfinite(gap) else None})
     table.sort(key=lambda row: -np.inf if row["ogc"] is None else -row["ogc"])
     return routers[table[0]["kind"]], table

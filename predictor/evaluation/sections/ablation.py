@@ -1,8 +1,8 @@
 """What each feature block is worth, in gap closed, and what it costs, in milliseconds.
 
-Every block is left out, and taken alone, over several seeds. All of it is measured on the
-calibration split by image folds (`training/cross_validation.py`), so the default blocks can be
-chosen by it, and again on a test split if there is one.
+Every block is left out, and taken alone, over several seeds, and all spend the same budget. All of
+it is measured on the calibration split, so the default blocks can be chosen by it, and again on a
+test split if there is one.
 """
 
 import time
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from predictor.bundle.bundle import RouterBundle
-from predictor.data import IntArray, Results, TrainData
-from predictor.evaluation.sweeps import route
+from predictor.data import Results, TrainData
 from predictor.features.blocks import BLOCKS
+from predictor.policy.spending import spend
 from predictor.routing_metrics.bootstrap import draw_resamples
-from predictor.training.cross_validation import compare_gaps, cross_choose, measure_gap
+from predictor.routing_metrics.mixing import Mixture
+from predictor.training.cross_validation import compare_gaps, measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 
 AblationSplits = tuple[TrainData, TrainData, TrainData | None]
@@ -49,10 +50,10 @@ class AblationSettings:
 
 @dataclass(frozen=True)
 class _Variant:
-    """A choice of blocks: what its r trainings choose [n, r], its time and width."""
+    """A choice of blocks: what its r trainings choose at one cost, its time and width."""
 
-    calibration: IntArray
-    test: IntArray | None
+    calibration: Mixture
+    test: Mixture | None
     ms: float
     columns: int
 
@@ -126,10 +127,13 @@ def _train_variants(
 
 def _measure(bundle: RouterBundle, splits: AblationSplits, budget: float) -> _Variant:
     _, calibration, test = splits
-    p = bundle.predict_proba(calibration.coarse, calibration.question, calibration.extras)  # [n, s]
-    # On the split that lambda is solved on, every fold is routed with the lambda of the others.
-    chosen = cross_choose(p, calibration, budget)[:, None]  # [n, 1]
-    on_test = None if test is None else route(bundle, test, budget)[:, None]
+
+    def spend_on(split: TrainData) -> Mixture:
+        p = bundle.predict_proba(split.coarse, split.question, split.extras)  # [n, s]
+        return spend(p, split.tokens, [budget], bundle.policy.paying)
+
+    chosen = spend_on(calibration)
+    on_test = None if test is None else spend_on(test)
     # Ten batches of 64, because one alone is too short to time.
     batch = calibration.take(np.arange(64) % len(calibration))
     start = time.perf_counter()
@@ -144,14 +148,14 @@ def _join(trainings: list[_Variant], extras_ms: float) -> _Variant:
     """Put the trainings of one choice of blocks beside each other, time of the extras added."""
     tests = [one.test for one in trainings if one.test is not None]
     return _Variant(
-        calibration=np.hstack([one.calibration for one in trainings]),  # [n, r]
-        test=np.hstack(tests) if tests else None,
+        calibration=Mixture.join([one.calibration for one in trainings]),
+        test=Mixture.join(tests) if tests else None,
         ms=round(float(np.median([one.ms for one in trainings])) + extras_ms, 5),
         columns=trainings[0].columns,
     )
 
 
-def _reported(variant: _Variant, splits: AblationSplits) -> tuple[TrainData, IntArray]:
+def _reported(variant: _Variant, splits: AblationSplits) -> tuple[TrainData, Mixture]:
     """Give the split that is reported, and what was chosen on it."""
     _, calibration, test = splits
     if test is None or variant.test is None:

@@ -1,7 +1,7 @@
 """Every kind of router beside each other: section `zoo` of results.json.
 
-Sorted by the gap closed on the calibration split, by image folds, which is also how `--kind auto`
-picks; the test split has no influence on the order.
+Sorted by the gap closed on the calibration split at the headline budget, which is also how
+`--kind auto` picks; the test split has no influence on the order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class TrainedKind:
         name: name of the method.
         settings: what it was trained with, tuned.
         runs: what it chose, one per seed.
-        gaps: gap closed on the calibration split by image folds, one per seed.
+        gaps: gap closed on the calibration split at the headline budget, one per seed.
         seconds: time of a training [s].
         measured: what `measure_router` gave.
     """

@@ -16,6 +16,7 @@ from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.evaluation.sections.unseen import OUTLIER
 from predictor.evaluation.sweeps import route
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
+from predictor.routing_metrics.mixing import Mixture
 from predictor.routing_metrics.regressions import regressed
 from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
@@ -83,10 +84,10 @@ def _measure_family(
     key = f"ogc_{budget:g}"
     return {
         "n": len(data),
-        key: measure_gap(data, chosen),
+        key: measure_gap(data, Mixture.plain(chosen[:, None])),
         **_describe(data, chosen),
         "dearest": data.scores[:, -1].mean(),
-        "seen": {key: measure_gap(data, usual), **_describe(data, usual)},
+        "seen": {key: measure_gap(data, Mixture.plain(usual[:, None])), **_describe(data, usual)},
         "fallback": {"share": outside.mean(), **_describe(data, careful)},
     }
 
@@ -145,8 +146,8 @@ def rephrase(
         "tokens": _mean_chosen(asked.tokens, before),
         "accuracy_rephrased": _mean_chosen(again.scores, after),
         "tokens_rephrased": _mean_chosen(again.tokens, after),
-        f"ogc_{budget:g}": measure_gap(asked, before),
-        f"ogc_{budget:g}_rephrased": measure_gap(again, after),
+        f"ogc_{budget:g}": measure_gap(asked, Mixture.plain(before)),
+        f"ogc_{budget:g}_rephrased": measure_gap(again, Mixture.plain(after)),
         "dearest": asked.scores[:, -1].mean(),
         "dearest_rephrased": again.scores[:, -1].mean(),
         "fixed_changed": flipped.mean(),

@@ -3,7 +3,8 @@ import pytest
 
 from predictor.data import TrainData
 from predictor.routing_metrics.bootstrap import draw_resamples
-from predictor.training.cross_validation import compare_gaps, cross_choose, measure_gap
+from predictor.routing_metrics.mixing import Mixture
+from predictor.training.cross_validation import compare_gaps, measure_gap
 
 
 @pytest.fixture
@@ -22,36 +23,33 @@ def data():
     )
 
 
+def plain(chosen):
+    """Choices [n], or of several trainings [n, r], as they are."""
+    return Mixture.plain(np.asarray(chosen).reshape(10, -1))
+
+
 def test_a_gap_by_hand(data):
     # Half of the questions at 9 tokens: mean 5. The hull has 3/4 there, the oracle all.
     perfect = np.arange(10) % 2
-    assert measure_gap(data, perfect) == pytest.approx(1.0)
-    assert measure_gap(data, 1 - perfect) == pytest.approx((0.5 - 0.75) / 0.25)
+    assert measure_gap(data, plain(perfect)) == pytest.approx(1.0)
+    assert measure_gap(data, plain(1 - perfect)) == pytest.approx((0.5 - 0.75) / 0.25)
     # One of the five that need it does without: 4 x 9 + 6 at ten, so 4.2; the hull has 0.7, the
     # oracle 0.9.
     one_less = perfect * (np.arange(10) != 1)
-    assert measure_gap(data, one_less) == pytest.approx(1.0)
-    assert np.isnan(measure_gap(data, np.ones(10, np.int64)))
-
-
-def test_lambda_comes_from_the_other_images(data):
-    belief = data.scores.copy()
-    assert cross_choose(belief, data, 5.0).tolist() == (np.arange(10) % 2).tolist()
-    assert cross_choose(belief, data, 1.0).tolist() == [0] * 10
-    alone = data.take(np.arange(2))
-    assert cross_choose(belief[:2], alone, 5.0).tolist() == [0, 1]
+    assert measure_gap(data, plain(one_less)) == pytest.approx(1.0)
+    assert np.isnan(measure_gap(data, plain(np.ones(10, np.int64))))
 
 
 def test_choices_are_compared_in_the_same_draws(data):
     perfect = np.arange(10) % 2
     draws = draw_resamples(data.image_ids, 50)
-    assert compare_gaps(data, perfect, perfect, draws, 0.95) == (0.0, 0.0, 0.0)
-    ahead, low, high = compare_gaps(data, perfect, 1 - perfect, draws, 0.95)
+    assert compare_gaps(data, plain(perfect), plain(perfect), draws, 0.95) == (0.0, 0.0, 0.0)
+    ahead, low, high = compare_gaps(data, plain(perfect), plain(1 - perfect), draws, 0.95)
     assert ahead == pytest.approx(2.0) and low == pytest.approx(2.0) == high
     # Two trainings, one perfect and one perfectly wrong: the mean of 1 and -1 beside 1.
     both = np.column_stack((perfect, 1 - perfect))
-    assert measure_gap(data, both) == pytest.approx(0.0)
-    ahead, low, high = compare_gaps(data, both, perfect, draws, 0.95)
+    assert measure_gap(data, plain(both)) == pytest.approx(0.0)
+    ahead, low, high = compare_gaps(data, plain(both), plain(perfect), draws, 0.95)
     assert ahead == pytest.approx(-1.0) and low == pytest.approx(-1.0) == high
-    none = compare_gaps(data, perfect, np.ones(10, np.int64), draws, 0.95)
+    none = compare_gaps(data, plain(perfect), plain(np.ones(10, np.int64)), draws, 0.95)
     assert np.isnan(none).all()

@@ -8,8 +8,9 @@ from predictor.data import TrainData
 from predictor.features.blocks import PICTURE, FeatureSettings
 from predictor.policy.budgets import choose, solve_lambda
 from predictor.policy.claims import Claim
+from predictor.policy.spending import spend
 from predictor.routers.boosted import BoostedSettings
-from predictor.training.cross_validation import cross_choose, measure_gap
+from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 from predictor.training.tuning import CANDIDATES, TuningSettings
 
@@ -166,7 +167,7 @@ def test_auto_keeps_what_wins_on_the_calibration_split(splits):
     for row in table:
         alone = train_bundle(train, calibration, replace(quick, kind=row["kind"]))
         believed = alone.predict_proba(calibration.coarse, calibration.question)
-        gap = measure_gap(calibration, cross_choose(believed, calibration, 72.0))
+        gap = measure_gap(calibration, spend(believed, calibration.tokens, [72.0]))
         assert row == {"kind": row["kind"], "budget": 72.0, "ogc": gap}
         if row["kind"] == actual.router.kind:
             seen = [one.predict_raw(test.coarse, test.question) for one in (actual, alone)]
