@@ -104,7 +104,7 @@ test-vllm: $(VLLM)/.installed
 	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_NO_USAGE_STATS=1 \
 	VLLM_LOGGING_LEVEL=WARNING OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE HF_HUB_OFFLINE=1 \
 	  $(VLLM)/bin/python -m pytest -m vllm -W default \
-	  $(or $(TESTS),tests/m3_backbone/vllm_plugin)
+	  $(or $(TESTS),tests/m3_backbone/vllm_plugin tests/scripts/serving/upstreams)
 
 # A training of m3-mini on the wide draw, two processes of one thread each; each stage goes on where
 # it was killed. From the shipped weights: make mini MINI_FROM='--model m3-mini'. On one GPU:

@@ -1,60 +1,23 @@
 """Encoder and router here, the language model in servers that are processes of their own."""
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import httpx2
 import openai
 import pytest
 
 from predictor.adaptive import AdaptiveM3
-from predictor.requests.knobs import Knob
-from scripts.serving.opening import open_before, serve_model
-from scripts.serving.settings import ServeSettings
-from scripts.serving.upstreams.servers import Upstreams
-from scripts.stages.model import Opening
-
-HERE = Path(__file__).parent
-TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
-
-
-@contextmanager
-def start_upstream(piece_seconds=0.0):
-    command = [sys.executable, str(HERE / "upstream.py"), str(TOKENIZER), str(piece_seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            process.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            yield process
-        finally:
-            process.kill()
-
-
-@contextmanager
-def start_gateway(serving, mini, urls):
-    upstreams = Upstreams(urls, None, 30)
-    backbone = open_before(Opening(), upstreams)
-    model = AdaptiveM3(backbone, mini.router)
-    settings = ServeSettings(most_requests=64)
-    app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
-    with serving(app) as running:
-        with openai.OpenAI(
-            base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=60
-        ) as client:
-            running.client, running.upstreams = client, upstreams
-            yield running
 
 
 @pytest.fixture(scope="module")
-def gateway(serving, mini):
+def gateway(start_gateway, start_upstream):
     with ExitStack() as stack:
         urls = [stack.enter_context(start_upstream()).url for _ in range(2)]
-        yield stack.enter_context(start_gateway(serving, mini, urls))
+        yield stack.enter_context(start_gateway(urls))
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +97,11 @@ def test_readiness_and_metrics_know_the_upstreams(gateway):
     assert f'm3scale_upstream_up{{url="{gateway.upstreams.servers[0].url}"}} 1.0' in text
 
 
-def test_an_upstream_that_reads_prompts_otherwise_is_found_out(serving, mini, write_messages):
+def test_an_upstream_that_reads_prompts_otherwise_is_found_out(
+    start_gateway, start_upstream, mini, write_messages
+):
     with start_upstream() as process:
-        with start_gateway(serving, mini, [process.url]) as running:
+        with start_gateway([process.url]) as running:
             with pytest.raises(openai.InternalServerError, match="in another way") as caught:
                 running.client.chat.completions.create(
                     model="m3-mini",
@@ -147,10 +112,10 @@ def test_an_upstream_that_reads_prompts_otherwise_is_found_out(serving, mini, wr
 
 @pytest.mark.parametrize("clients", [8])
 def test_killing_an_upstream_under_load_loses_nothing_silently(
-    serving, mini, write_messages, expect, clients
+    start_gateway, start_upstream, mini, write_messages, expect, clients
 ):
     with start_upstream(0.01) as steady, start_upstream(0.01) as doomed:
-        with start_gateway(serving, mini, [doomed.url, steady.url]) as running:
+        with start_gateway([doomed.url, steady.url]) as running:
             over, outcomes = threading.Event(), []
 
             def ask(number):

@@ -4,31 +4,14 @@ import asyncio
 import base64
 import io
 import json
-import subprocess
-import sys
 import threading
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 from scripts.serving.refusals import Refusal
 from scripts.serving.upstreams.servers import Upstreams
-
-HERE = Path(__file__).parent
-TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
-
-
-@contextmanager
-def start_upstream(piece_seconds=0.0):
-    command = [sys.executable, str(HERE / "upstream.py"), str(TOKENIZER), str(piece_seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            process.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            yield process
-        finally:
-            process.kill()
 
 
 def write_body(text="what colour is it ?", images=1, **changes):
@@ -61,7 +44,7 @@ def run(urls, work):
 
 
 @pytest.fixture(scope="module")
-def steady():
+def steady(start_upstream):
     with start_upstream() as process:
         yield process
 
@@ -100,7 +83,7 @@ def test_a_refusal_is_not_tried_again(steady):
     run([steady.url, steady.url], work)
 
 
-def test_one_that_dies_in_the_middle_is_told(steady):
+def test_one_that_dies_in_the_middle_is_told(steady, start_upstream):
     with start_upstream(piece_seconds=0.2) as slow:
 
         async def work(upstreams):
@@ -116,7 +99,7 @@ def test_one_that_dies_in_the_middle_is_told(steady):
         run([slow.url, steady.url], work)
 
 
-def test_one_that_dies_before_the_first_word_is_replaced(steady):
+def test_one_that_dies_before_the_first_word_is_replaced(steady, start_upstream):
     with start_upstream(piece_seconds=30) as stuck:
 
         async def work(upstreams):
@@ -129,7 +112,7 @@ def test_one_that_dies_before_the_first_word_is_replaced(steady):
         run([stuck.url, steady.url], work)
 
 
-def test_the_least_busy_is_asked():
+def test_the_least_busy_is_asked(start_upstream):
     with ExitStack() as stack:
         urls = [stack.enter_context(start_upstream(0.05)).url for _ in range(2)]
 

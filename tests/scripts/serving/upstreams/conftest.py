@@ -1,0 +1,56 @@
+"""Servers behind the gateway as processes of their own, and the gateway in front of them."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import openai
+import pytest
+
+from predictor.adaptive import AdaptiveM3
+from predictor.requests.knobs import Knob
+from scripts.serving.opening import open_before, serve_model
+from scripts.serving.settings import ServeSettings
+from scripts.serving.upstreams.servers import Upstreams
+from scripts.stages.model import Opening
+
+HERE = Path(__file__).parent
+TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
+
+
+@pytest.fixture(scope="session")
+def start_upstream():
+    """A context manager that starts `upstream.py`: a process with its url."""
+
+    @contextmanager
+    def start(piece_seconds=0.0):
+        command = [sys.executable, str(HERE / "upstream.py"), str(TOKENIZER), str(piece_seconds)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                process.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+                yield process
+            finally:
+                process.kill()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def start_gateway(serving, mini):
+    """A context manager that serves m3-mini's first half, with a client and the upstreams."""
+
+    @contextmanager
+    def start(urls):
+        upstreams = Upstreams(urls, None, 60)
+        model = AdaptiveM3(open_before(Opening(), upstreams), mini.router)
+        settings = ServeSettings(most_requests=64)
+        app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
+        with serving(app) as running:
+            with openai.OpenAI(
+                base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=60
+            ) as client:
+                running.client, running.upstreams = client, upstreams
+                yield running
+
+    return start
