@@ -3,13 +3,13 @@
 import time
 
 from fastapi import FastAPI, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from scripts.serving.chat import Chat
 from scripts.serving.guard import Guard
 from scripts.serving.places import Places
 from scripts.serving.refusals import Refusal, handle_refusals, write_json
-from scripts.serving.schemas import ChatRequest
+from scripts.serving.schemas import ChatRequest, ErrorBody
 from scripts.serving.upstreams.servers import Upstreams
 
 
@@ -35,6 +35,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         lifespan=None if upstreams is None else lambda _: upstreams.watched(),
+        responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
     app.add_middleware(
         Guard, places=places, most_bytes=most_bytes, count=chat.metrics.count_response, token=token
@@ -49,7 +50,7 @@ def _add_api(app: FastAPI, chat: Chat) -> None:
     """Add what the OpenAI API has."""
     card = {"id": chat.name, "object": "model", "created": int(time.time()), "owned_by": "m3scale"}
 
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", responses={200: {"content": {"text/event-stream": {}}}})
     async def answer(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation, its images read at the scale that its question needs."""
         return await chat.respond(body, request)
@@ -81,7 +82,7 @@ def _add_watch(app: FastAPI, chat: Chat, upstreams: Upstreams | None) -> None:
             raise Refusal(503, lack, "not_ready")
         return write_json({"status": "ok"})
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def show_metrics() -> Response:
         """Show counts and times in Prometheus' format."""
         return Response(chat.metrics.show(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Requests as the OpenAI API has them, as far as they are understood.
+"""Requests and errors as the OpenAI API has them, requests as far as they are understood.
 
 Whatever else a request holds is refused by its name, but for what changes no answer.
 """
@@ -137,3 +137,18 @@ class ChatRequest(Unused):
     def most_tokens(self) -> int | None:
         """Give the longest answer that is asked for [tokens]."""
         return self.max_completion_tokens if self.max_tokens is None else self.max_tokens
+
+
+class ErrorInfo(BaseModel):
+    """Why a request is not answered."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The body of every response that is no answer."""
+
+    error: ErrorInfo

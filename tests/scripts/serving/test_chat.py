@@ -393,6 +393,21 @@ def test_the_model_is_listed(served):
     assert httpx2.get(f"{served.address}/readyz").json() == {"status": "ok"}
 
 
+def test_the_document_tells_what_is_understood_and_what_errors_look_like(served):
+    document = httpx2.get(f"{served.address}/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    asked = schemas["ChatRequest"]
+    assert asked["additionalProperties"] is False
+    assert {"messages", "m3scale", "stream_options"} <= set(asked["properties"])
+    assert asked["required"] == ["model", "messages"]
+    assert "lambda" in schemas["AskedKnob"]["properties"]
+    assert {"type": "string"} in schemas["Message"]["properties"]["content"]["anyOf"]
+    assert set(schemas["ErrorInfo"]["properties"]) == {"message", "type", "param", "code"}
+    told = document["paths"]["/v1/chat/completions"]["post"]["responses"]
+    assert set(told) == {"200", "4XX", "5XX"}
+    assert set(told["200"]["content"]) == {"application/json", "text/event-stream"}
+
+
 def test_a_broken_model_is_a_server_error_that_touches_nobody_else(served, ask, caplog):
     with pytest.raises(openai.InternalServerError, match="the server failed"):
         ask("fail")
