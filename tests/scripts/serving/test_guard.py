@@ -25,7 +25,7 @@ async def count_bytes(request: Request):
 @pytest.fixture(scope="module")
 def guarded(serving):
     places, statuses = Places(2), []
-    routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/", "/healthz")]
+    routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/asked", "/healthz")]
     app = Starlette(routes=routes)
     handle_refusals(app)
     app.add_middleware(
@@ -42,7 +42,7 @@ def guarded(serving):
 
 
 def post(guarded, content, **headers):
-    return httpx2.post(guarded.address, content=content, headers={**ALLOWED, **headers})
+    return httpx2.post(f"{guarded.address}/asked", content=content, headers={**ALLOWED, **headers})
 
 
 def in_pieces(size):
@@ -68,7 +68,7 @@ def test_a_larger_body_is_refused(guarded, content):
 )
 def test_the_token_is_asked_for(guarded, header):
     headers = {} if header is None else {"authorization": header.encode("latin-1")}
-    refused = httpx2.get(guarded.address, headers=headers)
+    refused = httpx2.get(f"{guarded.address}/asked", headers=headers)
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"]["code"] == "invalid_api_key"
@@ -76,7 +76,10 @@ def test_the_token_is_asked_for(guarded, header):
 
 
 def test_a_token_is_taken_whatever_the_case_of_its_scheme(guarded):
-    assert httpx2.get(guarded.address, headers={"authorization": f"bearer {TOKEN}"}).text == "0"
+    assert (
+        httpx2.get(f"{guarded.address}/asked", headers={"authorization": f"bearer {TOKEN}"}).text
+        == "0"
+    )
 
 
 def test_health_needs_no_token(guarded):
@@ -85,7 +88,7 @@ def test_health_needs_no_token(guarded):
 
 def begin_post(guarded, content):
     """Send a part of a request, and leave the connection open."""
-    head = f"POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+    head = f"POST /asked HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
     connection = socket.create_connection(("127.0.0.1", guarded.port))
     connection.sendall(f"{head}content-length: 10\r\n\r\n{content}".encode())
     return connection
@@ -105,7 +108,7 @@ def test_who_finds_no_place_is_told_so_and_who_leaves_makes_room(guarded):
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         # Looking on takes no place.
-        assert httpx2.get(guarded.address, headers=ALLOWED).status_code == 200
+        assert httpx2.get(f"{guarded.address}/asked", headers=ALLOWED).status_code == 200
     wait_until(lambda: guarded.places.taken == 0)
     assert post(guarded, b"x").text == "1"
 
@@ -114,7 +117,7 @@ def test_every_post_is_counted(guarded):
     guarded.statuses.clear()
     post(guarded, b"x")
     post(guarded, b"x" * 2000)
-    httpx2.post(guarded.address)
+    httpx2.post(f"{guarded.address}/asked")
     assert guarded.statuses == [200, 413, 401]
 
 
