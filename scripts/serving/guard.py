@@ -53,7 +53,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         status = 0
@@ -75,7 +75,8 @@ class Guard:
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        self._check_token(headers)
+        if scope["path"] not in OPEN:
+            self._check_token(headers)
         self._check_length(headers)
         limited = self._limit(receive)
         if scope["method"] != "POST":

@@ -82,8 +82,9 @@ def test_a_token_is_taken_whatever_the_case_of_its_scheme(guarded):
     )
 
 
-def test_health_needs_no_token(guarded):
+def test_health_needs_no_token_but_has_the_same_bounds(guarded):
     assert httpx2.get(f"{guarded.address}/healthz").text == "0"
+    assert httpx2.post(f"{guarded.address}/healthz", content=b"x" * 1001).status_code == 413
 
 
 def begin_post(guarded, content):
