@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Interval, Len
+from annotated_types import Ge, Interval, Len
 
 from m3_backbone.files import replacing, write_files
 from m3_backbone.schemas import CLOSED, parse_saved
@@ -49,6 +49,7 @@ class Facts:
     train: SplitFacts | None = None
     calibration: SplitFacts | None = None
     candidates: tuple[CandidateFacts, ...] = ()
+    budgets: tuple[Annotated[float, Ge(0)], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray, NameArray, Results
+from predictor.data import FloatArray, NameArray, Results
 from predictor.routing_metrics.bootstrap import Resamples, draw_resamples, interval, mean_draws
 from predictor.routing_metrics.gap import (
     gap_closed,
@@ -26,6 +26,7 @@ from predictor.routing_metrics.gap import (
     oracle_steps,
 )
 from predictor.routing_metrics.luck import Classes, Patterns, climb, fit_classes, list_patterns
+from predictor.routing_metrics.mixing import Mixture
 
 DRAWS = 200
 
@@ -91,7 +92,7 @@ def cross_fitted(
 
 
 def measure_luck(
-    outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray, chosen: IntArray
+    outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray, chosen: Mixture
 ) -> list[Results]:
     """Measure choices against what is attainable at their own cost.
 
@@ -99,19 +100,20 @@ def measure_luck(
         outcomes: scores [n, k, s]; k is 1 for a table without repeats.
         tokens: visual tokens [n, s].
         image_ids: image of each question [n]; the bootstrap draws images.
-        chosen: index of the chosen scale, a column per choice [n, q].
+        chosen: choices of n questions, a column for each of q.
 
     Returns:
         For each choice `tokens`, `accuracy`, `hull`, `oracle` (in hindsight, mean of the repeats),
-        `ceiling` and `ogc` against it with their intervals, `ogc_oracle` against the oracle, and
-        `repeats`; with repeats also `cross_fitted`. Without, the ceiling is a lower bound of what
-        is attainable, the oracle an upper one, and the true share lies between both OGC.
+        `ceiling` and `ogc` against it with their intervals, `ogc_oracle` against the oracle,
+        `ceiling_ogc` (what the ceiling itself closes of the oracle's gap) and `repeats`; with
+        repeats also `cross_fitted`. Without, the ceiling is a lower bound of what is attainable,
+        the oracle an upper one, and the true share lies between both OGC.
     """
     patterns = list_patterns(outcomes, tokens)
     classes = fit_classes(patterns, image_ids)
     means = outcomes.mean(axis=1)  # [n, s]
     costs = np.broadcast_to(tokens, means.shape)
-    picked = [np.take_along_axis(table, chosen, axis=1) for table in (costs, means)]  # [n, q]
+    picked = [chosen.pick(table) for table in (costs, means)]  # [n, q] each
     columns = np.hstack((costs, means, *picked))  # [n, 2s + 2q]
     whole = _compare(columns.mean(axis=0), classes, patterns, patterns.shares)
     draws = _draw(columns, classes, patterns, draw_resamples(image_ids, DRAWS))  # [r, 5, q]
@@ -120,6 +122,7 @@ def measure_luck(
     oracles = [oracle_at(outcomes[:, one], tokens, found["tokens"]) for one in repeats]
     found["oracle"] = np.mean(oracles, axis=0)
     found["ogc_oracle"] = gap_closed(found["accuracy"], found["hull"], found["oracle"])
+    found["ceiling_ogc"] = gap_closed(found["ceiling"], found["hull"], found["oracle"])
     if len(repeats) > 1:
         found["cross_fitted"] = cross_fitted(outcomes, tokens, image_ids, found["tokens"])
     return [
@@ -130,7 +133,7 @@ def measure_luck(
             **_ends("ceiling", draws[:, MEASURED.index("ceiling"), column]),
             **_ends("ogc", draws[:, MEASURED.index("ogc"), column]),
         }
-        for column in range(chosen.shape[1])
+        for column in range(len(chosen.share))
     ]
 
 

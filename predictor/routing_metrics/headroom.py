@@ -41,6 +41,7 @@ from predictor.routing_metrics.luck import (
     fit_classes,
     list_patterns,
 )
+from predictor.routing_metrics.mixing import Mixture
 from predictor.routing_metrics.regressions import non_monotone_share
 from predictor.routing_metrics.verdict import decide
 
@@ -111,7 +112,9 @@ def measure_headroom(
         for point, reached in zip(section["headroom"], crossed, strict=True):
             point["cross_fitted"] = reached
         if chosen is not None:
-            [section["ceiling"]] = measure_luck(repeats, cost, image_ids, chosen[:, None])
+            [section["ceiling"]] = measure_luck(
+                repeats, cost, image_ids, Mixture.plain(chosen[:, None])
+            )
     verdict, sentence = decide(section)
     return {**section, "verdict": verdict, "sentence": sentence}
 

@@ -199,6 +199,7 @@ def _compare(rate: float, repeats: int, questions: int, seed: int) -> tuple[floa
 
     from predictor.routing_metrics.ceiling import measure_luck
     from predictor.routing_metrics.gap import hull_at, oracle_at
+    from predictor.routing_metrics.mixing import Mixture
 
     random = np.random.default_rng(seed)
     costs = np.array(SCALES, float)
@@ -210,7 +211,7 @@ def _compare(rate: float, repeats: int, questions: int, seed: int) -> tuple[floa
     chosen = need.clip(max=len(SCALES) - 1) + random.integers(-1, 2, questions)
     chosen = np.where(random.random(questions) < 0.5, chosen, need).clip(0, len(SCALES) - 1)
     images = np.arange(questions) // PER_IMAGE
-    [found] = measure_luck(outcomes, costs, images, chosen[:, None])
+    [found] = measure_luck(outcomes, costs, images, Mixture.plain(chosen[:, None]))
     chances = np.where(right, 1 - rate, rate)
     at = np.array([found["tokens"]])
     ceiling = oracle_at(chances, costs, at)[0]

@@ -71,11 +71,12 @@ class AskSettings:
     """The operating point and how long answers may be; what a field means is its help.
 
     At most one of `budget`, `lam`, `certified`, `drop` and `scale` is set; with none of them the
-    budget is `BUDGET`.
+    budget is an eighth of what the largest scale costs.
     """
 
     budget: float | None = field(
-        default=None, metadata={"help": f"Mean cost per question.  [default: {BUDGET} tokens]"}
+        default=None,
+        metadata={"help": "Mean cost per question.  [default: tokens, 1/8 of the largest scale's]"},
     )
     unit: str = field(
         default="tokens",
@@ -130,13 +131,13 @@ class AskSettings:
         if self.unit != "tokens" and self.budget is None:
             raise ValueError("--unit goes with --budget: say how many")
 
-    def knob(self) -> "Knob":
-        """Give the operating point as a request has it."""
+    def knob(self, usual: float = BUDGET) -> "Knob":
+        """Give the operating point as a request has it, the usual budget if none is set."""
         from predictor.requests.knobs import Knob
 
         given = {name: getattr(self, name) for name in ("drop", "certified", "lam", "scale")}
         if not any(value is not None for value in given.values()):
-            return Knob(budget=BUDGET if self.budget is None else self.budget, unit=self.unit)
+            return Knob(budget=usual if self.budget is None else self.budget, unit=self.unit)
         return Knob(**given)
 
 
@@ -227,8 +228,11 @@ def ask_router(
         unfamiliar; with a certificate also what is certified.
     """
     from predictor.policy.certificates import Certificate
+    from predictor.policy.shares import pick_headline
 
-    point = settings.knob().operating_point(adaptive.router)
+    # Older routers do not name the budgets of their ladder.
+    usual = pick_headline(adaptive.router.meta.get("budgets") or [BUDGET])
+    point = settings.knob(usual).operating_point(adaptive.router)
     certified = {"certified": point.sentence} if isinstance(point, Certificate) else {}
     answers = adaptive.generate(
         # The same list each time: every question is about all images.

@@ -6,11 +6,9 @@ so that no outcome of the test split has a say in it, and no budget that happens
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import Results, TrainData
-from predictor.evaluation.sweeps import route
+from predictor.policy.spending import spend
 from predictor.routing_metrics.ceiling import measure_luck
 from predictor.routing_metrics.headroom import measure_headroom
 from predictor.training.cross_routing import choose_for_gain
@@ -42,6 +40,7 @@ def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) 
     Returns:
         Budget as text to what `measure_luck` gives.
     """
-    chosen = np.column_stack([route(bundle, test, budget) for budget in budgets])  # [n, q]
+    probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
+    chosen = spend(probabilities, test.tokens, budgets, bundle.policy.paying)
     measured = measure_luck(test.outcomes, test.tokens, test.image_ids, chosen)
     return {f"{budget:g}": one for budget, one in zip(budgets, measured, strict=True)}

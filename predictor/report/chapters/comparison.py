@@ -113,9 +113,22 @@ def _compared_table(results: Results) -> Table:
     hull = Cell("hull", "random mixing of two fixed scales at the router's cost")
     oracle = Cell("oracle", "the best choice per question at the router's cost")
     rows.append([hull, "0", number(point["tokens"]), percent(point.get("hull")), ""])
+    if (known := results.get("attainable", {}).get(budget, {})).get("ceiling_ogc") is not None:
+        rows.append(_ceiling_row(known))
     rows.append([oracle, "1", number(point["tokens"]), percent(point.get("oracle")), ""])
     head = ("method", "gap closed", "mean tokens", "accuracy", "behind the router")
     return Table(head, rows, strong=0)
+
+
+def _ceiling_row(known: Results) -> Cells:
+    """Show what luck leaves to any choice, at the cost of the saved router."""
+    name = (
+        Cell("noise ceiling", "who knew each question's chances, from repeats")
+        if known.get("repeats", 1) > 1
+        else Cell("attainable, at least", "who knew the classes of questions that one run shows")
+    )
+    closed, tokens = gap(known["ceiling_ogc"]), number(known["tokens"])
+    return [name, closed, tokens, percent(known["ceiling"]), ""]
 
 
 def _compared_row(name: str, point: Results, control: Results) -> Cells:

@@ -304,6 +304,9 @@ def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_resul
     assert "noise ceiling" in text and "attainable, at least" not in text and "63.6 %" in text
     [tile, *_] = build_document(whole_results).tiles
     assert tile.below.endswith("; 0.72 of what luck leaves attainable (0.61 to 0.82)")
+    whole_results["attainable"]["9"]["ceiling_ogc"] = 0.6161
+    row = read(make_page(whole_results)).text()
+    assert "who knew each question's chances" in row and "0.62" in row
 
 
 def test_parity_that_is_not_established_has_no_figure(whole_results):

@@ -5,6 +5,7 @@ import pytest
 
 from predictor.routing_metrics.ceiling import cross_fitted, measure_luck, tell_shift
 from predictor.routing_metrics.gap import hull_at, oracle_at
+from predictor.routing_metrics.mixing import Mixture
 
 TOKENS = np.array([1.0, 9.0, 36.0, 144.0, 576.0])
 N = 1200
@@ -35,7 +36,7 @@ def choose(need):
 def test_the_ceiling_is_what_knowing_the_probabilities_gives(need, rate, repeats):
     outcomes, truth = flip(need, rate, repeats)
     chosen = choose(need)
-    [measured] = measure_luck(outcomes, TOKENS, IMAGES, chosen)
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(chosen))
     at = np.array([measured["tokens"]])
     ceiling = oracle_at(truth, TOKENS, at)[0]
     assert measured["ceiling"] == pytest.approx(ceiling, abs=0.03)
@@ -52,7 +53,7 @@ def test_the_ceiling_is_what_knowing_the_probabilities_gives(need, rate, repeats
 def test_without_repeats_both_bounds_hold(need):
     outcomes, truth = flip(need, 0.1, 1)
     chosen = choose(need)
-    [measured] = measure_luck(outcomes, TOKENS, IMAGES, chosen)
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(chosen))
     ceiling = oracle_at(truth, TOKENS, np.array([measured["tokens"]]))[0]
     assert measured["hull"] < measured["ceiling"] < ceiling < measured["oracle"]
     assert measured["ceiling"] >= measured["accuracy"]
@@ -62,7 +63,7 @@ def test_without_repeats_both_bounds_hold(need):
 
 def test_outcomes_without_luck_leave_the_oracle(need):
     outcomes, _ = flip(need, 0.0, 3)
-    [measured] = measure_luck(outcomes, TOKENS, IMAGES, choose(need))
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(choose(need)))
     assert measured["ceiling"] == pytest.approx(measured["oracle"], abs=0.005)
     assert measured["cross_fitted"] == pytest.approx(measured["oracle"], abs=0.005)
 
@@ -71,7 +72,7 @@ def test_tokens_may_differ_between_questions(need):
     # Images of two sizes: the ceiling knows which is which, as the oracle does.
     outcomes, truth = flip(need, 0.05, 3)
     tokens = np.where((np.arange(N) % 2 == 0)[:, None], TOKENS, 4 * TOKENS)
-    [measured] = measure_luck(outcomes, tokens, IMAGES, choose(need))
+    [measured] = measure_luck(outcomes, tokens, IMAGES, Mixture.plain(choose(need)))
     ceiling = oracle_at(truth, tokens, np.array([measured["tokens"]]))[0]
     assert measured["ceiling"] == pytest.approx(ceiling, abs=0.03)
 
