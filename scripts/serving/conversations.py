@@ -1,5 +1,9 @@
 """From the body of a request to what `AdaptiveM3` is asked."""
 
+from collections.abc import Sequence
+
+from PIL import Image
+
 from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
@@ -56,7 +60,9 @@ class Conversations:
         try:
             knob = self.default if body.m3scale is None else read_knob(body.m3scale)
             sampling = self._read_sampling(body)
-            turns = [await self._open(n, one) for n, one in enumerate(body.messages)]
+            turns: list[Turn] = []
+            for message in body.messages:
+                turns.append(await self._open(turns, message))
             return Request(tuple(turns), knob, sampling)
         except ValueError as error:
             raise Refusal(400, str(error)) from error
@@ -74,16 +80,23 @@ class Conversations:
             top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         )
 
-    async def _open(self, number: int, message: Message) -> Turn:
+    async def _open(self, before: Sequence[Turn], message: Message) -> Turn:
+        """Open the images of a message, those of the turns before it being open."""
         role: Role = "system" if message.role == "developer" else message.role
         texts, pictures = [], []
+        taken = sum(_count_pixels(one) for turn in before for one in turn.pictures)
         for place, part in enumerate(message.content):
             if isinstance(part, TextPart):
                 texts.append(part.text)
             else:
-                name = f"messages.{number}.content.{place}.image_url"
-                pictures.append(await self._pictures.open(part.image_url.url, name))
+                name = f"messages.{len(before)}.content.{place}.image_url"
+                pictures.append(await self._pictures.open(part.image_url.url, name, taken))
+                taken += _count_pixels(pictures[-1])
         return Turn(role, "\n".join(texts), tuple(pictures))
+
+
+def _count_pixels(image: Image.Image) -> int:
+    return image.width * image.height
 
 
 def read_knob(asked: AskedKnob) -> Knob:

@@ -53,7 +53,10 @@ class ServeSettings:
     most_images: int = field(
         default=8, metadata={"help": "Most images of a conversation.", "min": 1}
     )
-    most_megapixels: float = field(default=20.0, metadata={"help": "Largest image.", "min": 0.001})
+    most_megapixels: float = field(
+        default=50.0,
+        metadata={"help": "Largest images, all of a conversation together.", "min": 0.001},
+    )
     remote_images: tuple[str, ...] = field(
         default=(),
         metadata={

@@ -20,7 +20,7 @@ class Pictures:
         """Set the bounds.
 
         Args:
-            most_pixels: largest image.
+            most_pixels: pixels of all images of a request together.
             remote: fetches what lies elsewhere.
         """
         self._most_pixels = most_pixels
@@ -28,31 +28,35 @@ class Pictures:
         # Each decoded image may be large, and more threads than cores decode none the faster.
         self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
 
-    async def open(self, url: str, name: str) -> Image.Image:
+    async def open(self, url: str, name: str, taken: int = 0) -> Image.Image:
         """Open one image, upright and in 8-bit RGB.
 
         Args:
             url: `data:image/png;base64,...`, or an http(s) address where these are allowed.
             name: the field of the request, for an error.
+            taken: pixels of the request's images so far.
 
         Raises:
             Refusal: if it cannot be had, is no image, or is too large.
         """
         content = None if is_data(url) else await self._remote.fetch(url, name)
-        arguments = (url, content, name)
+        arguments = (url, content, name, self._most_pixels - taken)
         try:
             return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
         except ValueError as error:
             raise Refusal(400, str(error), "invalid_image", name) from error
 
-    def _decode(self, url: str, content: bytes | None, name: str) -> Image.Image:
+    def _decode(self, url: str, content: bytes | None, name: str, left: int) -> Image.Image:
         content = read_data(url, name) if content is None else content
         with open_image(content, name) as image:
             # Known from the file's head, before its pixels are decoded.
             width, height = image.size
-            if width * height > self._most_pixels:
+            if width * height > left:
                 limit = self._most_pixels / 1e6
-                raise ValueError(f"{name} has {width}x{height} pixels, {limit:g} million is most")
+                raise ValueError(
+                    f"{name} has {width}x{height} pixels, the images of a request may have "
+                    f"{limit:g} million together"
+                )
             return detach(check_image(image, name))
 
 

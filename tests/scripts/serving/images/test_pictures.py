@@ -51,7 +51,7 @@ def write_bomb(width, height):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        (write_url(Image.new("RGB", (101, 100))), "has 101x100 pixels, 0.01 million is most"),
+        (write_url(Image.new("RGB", (101, 100))), "may have 0.01 million together"),
         (write_bomb(10_000, 10_000), "has 10000x10000 pixels"),
         (write_bomb(2**31 - 1, 2**31 - 1), "pixels"),
         (write_bomb(90, 90), "damaged or cut short"),
