@@ -31,7 +31,6 @@ from m3_backbone.hosts import config
 from m3_backbone.hosts.anyres import count_crops, count_visual_tokens
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.inference.answers import Answer
-from m3_backbone.inference.asked import Asked, Prompted
 from m3_backbone.inference.batching import TOKEN_BUDGET
 from m3_backbone.inference.conversations import Chat
 from m3_backbone.inference.encoding import (
@@ -42,7 +41,6 @@ from m3_backbone.inference.encoding import (
 )
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import MemoryLimit
-from m3_backbone.inference.listening import Listener
 from m3_backbone.inference.pyramids import (
     Pyramids,
     build_pyramids,
@@ -52,6 +50,7 @@ from m3_backbone.inference.pyramids import (
     take_tokens,
 )
 from m3_backbone.inference.reference_loss import reference_losses
+from m3_backbone.inference.requests import AnswerRequest, TokenizedRequest
 from m3_backbone.inference.router_inputs import (
     average_embeddings,
     join_coarse_tokens,
@@ -59,13 +58,14 @@ from m3_backbone.inference.router_inputs import (
     read_prompt_states,
 )
 from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.streaming import AnswerStream
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
 from m3_backbone.vllm_plugin.engine import VllmEngine, check_vllm
 from m3_backbone.vllm_plugin.process import VllmProcess
 
 # Whoever calls M3Backbone finds here the types of what it takes and gives.
-__all__ = ["Answer", "Asked", "Chat", "Listener", "M3Backbone", "Pyramid", "Pyramids"]
+__all__ = ["Answer", "AnswerRequest", "AnswerStream", "Chat", "M3Backbone", "Pyramid", "Pyramids"]
 
 BUILT_IN = "built-in"
 ENGINES = (BUILT_IN, "vllm")
@@ -207,9 +207,9 @@ class M3Backbone:
         return self._engine.gives_states
 
     @property
-    def batches(self) -> bool:
-        """Tell whether `answer_soon` reads together what it is asked at the same time."""
-        return self._engine.batches
+    def continuous_batching(self) -> bool:
+        """Tell whether `answer_async` reads requests together, however they arrive."""
+        return self._engine.continuous_batching
 
     @property
     def vision_flops(self) -> float:
@@ -279,21 +279,21 @@ class M3Backbone:
         check_length("pyramids", pyramids, len(questions))
         sampling = Sampling(max_new_tokens)
         rows = zip(pyramids, questions, chosen, strict=True)
-        asked = [Asked(Chat.about(text), [one], scale, sampling) for one, text, scale in rows]
-        return self.answer(asked, batch_size)
+        requests = [AnswerRequest(Chat.about(q), [p], s, sampling) for p, q, s in rows]
+        return self.answer(requests, batch_size)
 
-    def answer(self, asked: Sequence[Asked], batch_size: int = 32) -> list[Answer]:
+    def answer(self, requests: Sequence[AnswerRequest], batch_size: int = 32) -> list[Answer]:
         """Answer conversations, each at its own scale and in its own way; see `generate`."""
-        return self._engine.answer_each([self._prompt(one) for one in asked], batch_size)
+        return self._engine.answer_each([self._tokenize(one) for one in requests], batch_size)
 
-    async def answer_soon(self, asked: Asked) -> Answer:
+    async def answer_async(self, request: AnswerRequest) -> Answer:
         """Answer one conversation beside what else an event loop does."""
-        return await self._engine.answer_soon(self._prompt(asked))
+        return await self._engine.answer_async(self._tokenize(request))
 
-    def stream(self, asked: Asked) -> AsyncGenerator[str | Answer, None]:
+    def stream(self, request: AnswerRequest) -> AsyncGenerator[str | Answer, None]:
         """Give pieces of one answer's text as they come, then the answer; inside an event loop."""
-        listener = Listener()
-        return listener.listen(self.answer_soon(replace(asked, listener=listener)))
+        stream = AnswerStream()
+        return stream.iterate(self.answer_async(replace(request, stream=stream)))
 
     def count_room(self, chat: Chat, max_new_tokens: int) -> int:
         """Count the visual tokens that a conversation has room for beside its text and answer."""
@@ -388,12 +388,12 @@ class M3Backbone:
         features = self._take_tokens(pyramids, [scale] * len(pyramids))
         return reference_losses(self._engine, questions, answers, features)
 
-    def _prompt(self, asked: Asked) -> Prompted:
-        check_scale(asked.scale, self.scales)
-        tokens = asked.take_tokens(self.layout is None)
-        counts = list(map(len, tokens))
-        limit = asked.sampling.max_new_tokens
-        return Prompted.of(asked, self._engine.tokenize_chat(asked.chat, counts, limit), tokens)
+    def _tokenize(self, request: AnswerRequest) -> TokenizedRequest:
+        check_scale(request.scale, self.scales)
+        tokens = request.take_tokens(self.layout is None)
+        counts, limit = list(map(len, tokens)), request.sampling.max_new_tokens
+        prompt = self._engine.tokenize_chat(request.chat, counts, limit)
+        return TokenizedRequest.of(request, prompt, tokens)
 
     def _take_tokens(self, pyramids: Sequence[Pyramids], scales: Sequence[int]) -> list[Tensor]:
         fixed = self.layout is None

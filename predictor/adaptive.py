@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from m3_backbone.backbone import BUILT_IN, Answer, Listener, M3Backbone
+from m3_backbone.backbone import BUILT_IN, Answer, AnswerStream, M3Backbone
 from m3_backbone.inference.sampling import Sampling
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
@@ -33,7 +33,7 @@ Images: TypeAlias = ImageSource | Sequence[ImageSource]
 BATCH = 32
 """Requests that are encoded, routed or answered together at most."""
 
-Waiting: TypeAlias = tuple[Routed, Listener | None]
+Waiting: TypeAlias = tuple[Routed, AnswerStream | None]
 """A request that waits for its answer, and who hears it."""
 
 _LOG = logging.getLogger(__name__)
@@ -230,9 +230,9 @@ class AdaptiveM3:
             and an answer ends.
         """
         checked = self._router.check(request)
-        listener = Listener()
-        answer = self._answer_soon(checked, listener)
-        async with aclosing(listener.listen(answer)) as pieces:
+        stream = AnswerStream()
+        answer = self._answer_async(checked, stream)
+        async with aclosing(stream.iterate(answer)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -251,11 +251,11 @@ class AdaptiveM3:
         """Choose by another knob, without the model; see `RequestRouter.choose_again`."""
         return self._router.choose_again(routed, knob)
 
-    async def _answer_soon(self, checked: Checked, listener: Listener) -> AdaptiveAnswer:
+    async def _answer_async(self, checked: Checked, stream: AnswerStream) -> AdaptiveAnswer:
         routed = await self._routing.give(checked)
-        if not self.backbone.batches:
-            return await self._answering.give((routed, listener))
-        return self._note(routed, await self.backbone.answer_soon(routed.ask(listener)))
+        if not self.backbone.continuous_batching:
+            return await self._answering.give((routed, stream))
+        return self._note(routed, await self.backbone.answer_async(routed.ask(stream)))
 
     def _route(self, checked: Sequence[Checked]) -> list[Routed]:
         with self._turn:
@@ -263,7 +263,7 @@ class AdaptiveM3:
 
     def _answer(self, waiting: Sequence[Waiting]) -> list[AdaptiveAnswer]:
         with self._turn:
-            answers = self.backbone.answer([routed.ask(listener) for routed, listener in waiting])
+            answers = self.backbone.answer([routed.ask(stream) for routed, stream in waiting])
         return [self._note(routed, one) for (routed, _), one in zip(waiting, answers, strict=True)]
 
     def _note(self, routed: Routed, answer: Answer) -> AdaptiveAnswer:

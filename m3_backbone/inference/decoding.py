@@ -5,7 +5,7 @@ position belongs to one slot, to all of them (`SHARED`: the prompt's beginning) 
 (`NOBODY`: padding), and a slot sees what is its own or shared. Plain batches have one slot per row.
 
 This is not `transformers.generate`: there is no beam and no penalty, rows that have finished leave
-the batch, and each answer may draw its tokens, or end, in its own way (`speaking.py`).
+the batch, and each answer may draw its tokens, or end, in its own way (`token_sampler.py`).
 """
 
 import inspect
@@ -20,7 +20,7 @@ from transformers import DynamicCache
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Generated
-from m3_backbone.inference.speaking import Speaker
+from m3_backbone.inference.token_sampler import TokenSampler
 
 SHARED = -1
 NOBODY = -2
@@ -121,7 +121,7 @@ def decode(
     state: DecodeState,
     eos_ids: tuple[int, ...],
     max_new_tokens: int,
-    speakers: Sequence[Speaker | None] = (),
+    samplers: Sequence[TokenSampler | None] = (),
 ) -> DecodeOutput:
     """Generate tokens for every active slot until it ends: the most probable ones.
 
@@ -132,7 +132,7 @@ def decode(
         state: where the batch stands.
         eos_ids: tokens that end an answer.
         max_new_tokens: most tokens of an answer.
-        speakers: for rows of one slot, who chooses otherwise; None for whom nobody does.
+        samplers: of rows of one slot, what chooses their tokens; None for the most probable ones.
 
     Raises:
         ValueError: if the model gives no numbers for the first token.
@@ -154,7 +154,7 @@ def decode(
         # In float32: in half precision small gaps between tokens would be rounded away.
         logprobs = suppress_tokens(model, logits).float().log_softmax(-1)  # [r, q, V]
         best = logprobs.argmax(-1)  # [r, q]
-        cut = _let_speak(speakers, row_ids, live, logprobs, best)
+        cut = _sample_tokens(samplers, row_ids, live, logprobs, best)
         record.add(row_ids, slots, live, logprobs, best)
         ended = torch.isin(best, ends)
         if step == 0 and state.closing is not None:
@@ -174,23 +174,27 @@ def decode(
     return record.finish(ends, state.closing)
 
 
-def _let_speak(
-    speakers: Sequence[Speaker | None], rows: Tensor, live: Tensor, logprobs: Tensor, best: Tensor
+def _sample_tokens(
+    samplers: Sequence[TokenSampler | None],
+    rows: Tensor,
+    live: Tensor,
+    logprobs: Tensor,
+    best: Tensor,
 ) -> Tensor:
-    """Put the tokens of rows that have a speaker into `best`, other arguments as `_Record.add`.
+    """Put the tokens of rows that have a sampler into `best`, other arguments as `_Record.add`.
 
     Returns:
         Whether the answer ends with the token even if that is no end [r, q].
     """
     cut = torch.zeros_like(live)
-    if not speakers:
+    if not samplers:
         return cut
     # These rows have one slot.
     facts = (rows[:, 0].tolist(), live[:, 0].tolist(), best[:, 0].tolist())
     for place, (row, is_live, token) in enumerate(zip(*facts, strict=True)):
-        speaker = speakers[row]
-        if speaker is not None and is_live:
-            best[place, 0], cut[place, 0] = speaker.say(token, logprobs[place, 0])
+        sampler = samplers[row]
+        if sampler is not None and is_live:
+            best[place, 0], cut[place, 0] = sampler.sample(token, logprobs[place, 0])
     return cut
 
 

@@ -17,7 +17,6 @@ from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Answer, BatchFacts, build_answer
-from m3_backbone.inference.asked import Prompted
 from m3_backbone.inference.batching import (
     Pays,
     Row,
@@ -38,8 +37,9 @@ from m3_backbone.inference.prefill import (
     read_last_states,
 )
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder, TokenizedPrompt
+from m3_backbone.inference.requests import TokenizedRequest
 from m3_backbone.inference.sampling import Sampling
-from m3_backbone.inference.speaking import Speaker
+from m3_backbone.inference.token_sampler import TokenSampler
 
 
 class AnswerEngine:
@@ -51,12 +51,12 @@ class AnswerEngine:
         prompts: renders and tokenizes questions.
         eos_ids: tokens that end an answer.
         pad_id: token that fills up short rows.
-        gives_states: whether `read_states` can be asked.
-        batches: whether it reads together what it is asked at the same time.
+        gives_states: whether `read_states` can be called.
+        continuous_batching: whether `answer_async` reads requests together, however they arrive.
     """
 
     gives_states = True
-    batches = False
+    continuous_batching = False
 
     def __init__(self, model: StockModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """Join a stock model and its tokenizer."""
@@ -144,11 +144,11 @@ class AnswerEngine:
             self._ids[word] = whole[-1] if whole[:-1] == question else None
         return self._ids[word]
 
-    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
+    def answer_each(self, requests: Sequence[TokenizedRequest], batch_size: int) -> list[Answer]:
         """Answer prompts at scales of their own, in batches of one scale.
 
         Args:
-            asked: the prompts and how to answer each.
+            requests: the prompts, each with its scale and sampling.
             batch_size: most answers of a batch; one that memory cannot hold is halved.
 
         Raises:
@@ -156,32 +156,32 @@ class AnswerEngine:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        scales, lengths = [one.scale for one in asked], [one.length for one in asked]
+        scales, lengths = [one.scale for one in requests], [one.length for one in requests]
         answers: dict[int, Answer] = {}
         # Answers come back by length; their numbers put them in the caller's order again.
         for part in split_batches(scales, lengths, batch_size):
-            batch = [asked[i] for i in part]
+            batch = [requests[i] for i in part]
             answers.update(
                 zip(part, self._memory.run(batch, _measure, self.answer_rows), strict=True)
             )
-        return [answers[i] for i in range(len(asked))]
+        return [answers[i] for i in range(len(requests))]
 
-    async def answer_soon(self, asked: Prompted) -> Answer:
+    async def answer_async(self, request: TokenizedRequest) -> Answer:
         """Answer one prompt without keeping the event loop."""
-        [answer] = await asyncio.to_thread(self.answer_each, [asked], 1)
+        [answer] = await asyncio.to_thread(self.answer_each, [request], 1)
         return answer
 
-    def answer_rows(self, asked: Sequence[Prompted]) -> list[Answer]:
+    def answer_rows(self, requests: Sequence[TokenizedRequest]) -> list[Answer]:
         """Answer one prompt per row, all of one scale, in one padded batch; see `answer_each`."""
         image_id = self.prompts.image_token_id
-        features = [one.features for one in asked]
-        ids = [one.prompt.with_image(image_id, len(one.features)) for one in asked]
-        longest = max(one.sampling.max_new_tokens for one in asked)
-        speakers = [self._find_speaker(one, longest) for one in asked]
+        features = [one.features for one in requests]
+        ids = [one.prompt.with_image(image_id, len(one.features)) for one in requests]
+        longest = max(one.sampling.max_new_tokens for one in requests)
+        samplers = [self._make_sampler(one, longest) for one in requests]
         answers = self._run(
             lambda: prefill_padded(self.model, self.host, ids, features, self.pad_id),
-            [[one] for one in asked],
-            speakers if any(speakers) else (),
+            [[one] for one in requests],
+            samplers if any(samplers) else (),
         )
         return [row[0] for row in answers]
 
@@ -215,7 +215,7 @@ class AnswerEngine:
         def work(batch: Sequence[Row]) -> list[list[Answer]]:
             rows = [
                 [
-                    Prompted(prompts[row.image][i], features[row.image], scale, sampling)
+                    TokenizedRequest(prompts[row.image][i], features[row.image], scale, sampling)
                     for i in row.places
                 ]
                 for row in batch
@@ -278,71 +278,76 @@ class AnswerEngine:
         alike = len({prompt.before for prompt in flat}) == 1 and all(p.after for p in flat)
         return alike and can_pack(self.model, self.host)
 
-    def _answer_packed(self, asked: Sequence[Sequence[Prompted]]) -> list[list[Answer]]:
-        features = [row[0].features for row in asked]
+    def _answer_packed(self, requests: Sequence[Sequence[TokenizedRequest]]) -> list[list[Answer]]:
+        features = [row[0].features for row in requests]
         # `can_group` sees to it that prompts begin alike, `fill_batches` that images are as long.
         marks = [self.prompts.image_token_id] * len(features[0])
-        beginning = [*asked[0][0].prompt.before, *marks]
-        endings = [[one.prompt.after for one in row] for row in asked]
+        beginning = [*requests[0][0].prompt.before, *marks]
+        endings = [[one.prompt.after for one in row] for row in requests]
         return self._run(
             lambda: prefill_packed(
                 self.model, self.host, beginning, features, endings, self.pad_id
             ),
-            asked,
+            requests,
         )
 
-    def _find_speaker(self, asked: Prompted, longest: int) -> Speaker | None:
-        """Give an answer somebody to say it, unless it is as plain and long as the loop's own."""
-        sampling, listener = asked.sampling, asked.listener
-        if sampling.is_plain and listener is None and sampling.max_new_tokens == longest:
+    def _make_sampler(self, request: TokenizedRequest, longest: int) -> TokenSampler | None:
+        """Make the sampler of an answer, unless the loop's own greedy choice is all it needs."""
+        sampling, stream = request.sampling, request.stream
+        if sampling.is_plain and stream is None and sampling.max_new_tokens == longest:
             return None
-        return Speaker(sampling, self._tokenizer, listener)
+        return TokenSampler(sampling, self._tokenizer, stream)
 
     def _run(
         self,
         prefill: Callable[[], DecodeState],
-        asked: Sequence[Sequence[Prompted]],
-        speakers: Sequence[Speaker | None] = (),
+        requests: Sequence[Sequence[TokenizedRequest]],
+        samplers: Sequence[TokenSampler | None] = (),
     ) -> list[list[Answer]]:
-        """Read rows of prompts and answer them; rows with speakers hold one prompt."""
+        """Read rows of prompts and answer them; rows with samplers hold one prompt."""
         start = time.perf_counter()
-        longest = max(one.sampling.max_new_tokens for row in asked for one in row)
+        longest = max(one.sampling.max_new_tokens for row in requests for one in row)
         with evaluating(self.model):
             state = prefill()
-            state.closing = _gather_closing(asked).to(state.active.device)
+            state.closing = _gather_closing(requests).to(state.active.device)
             rows, slots = state.active.shape
             shape = (rows, slots, state.owner.shape[1])
-            output = decode(self.model, state, self.eos_ids, longest, speakers)
-        count = sum(map(len, asked))
+            output = decode(self.model, state, self.eos_ids, longest, samplers)
+        count = sum(map(len, requests))
         facts = BatchFacts(1000 * (time.perf_counter() - start) / count, count, shape)
         said = output.split()
-        for row, speaker in zip(said, speakers, strict=False):
-            row[0] = row[0] if speaker is None else speaker.finish(row[0])
+        for row, sampler in zip(said, samplers, strict=False):
+            row[0] = row[0] if sampler is None else sampler.finish(row[0])
         # A row that holds fewer prompts than others has slots to spare.
         return [
             [
                 build_answer(
-                    one, asking.prompt, asking.scale, len(asking.features), facts, self._tokenizer
+                    one,
+                    request.prompt,
+                    request.scale,
+                    len(request.features),
+                    facts,
+                    self._tokenizer,
                 )
-                for one, asking in zip(row, row_asked, strict=False)
+                for one, request in zip(row, row_requests, strict=False)
             ]
-            for row, row_asked in zip(said, asked, strict=True)
+            for row, row_requests in zip(said, requests, strict=True)
         ]
 
 
-def _measure(batch: Sequence[Prompted]) -> int:
+def _measure(batch: Sequence[TokenizedRequest]) -> int:
     """Count the tokens in the cache of a batch, padding included."""
     return len(batch) * max(one.size for one in batch)
 
 
-def _gather_closing(asked: Sequence[Sequence[Prompted]]) -> Tensor:
+def _gather_closing(requests: Sequence[Sequence[TokenizedRequest]]) -> Tensor:
     """Lay out the closing tokens of each slot of each row [R, Q, n], filled up with -1."""
-    slots = max(map(len, asked))
-    width = max((len(one.prompt.closing) for row in asked for one in row), default=0)
+    slots = max(map(len, requests))
+    width = max((len(one.prompt.closing) for row in requests for one in row), default=0)
     # -1 is no token's id, so it ends no answer.
-    table = torch.full((len(asked), slots, width), -1)
-    for row, row_asked in enumerate(asked):
-        for slot, one in enumerate(row_asked):
+    table = torch.full((len(requests), slots, width), -1)
+    for row, row_requests in enumerate(requests):
+        for slot, one in enumerate(row_requests):
             closing = one.prompt.closing
             table[row, slot, : len(closing)] = torch.tensor(closing, dtype=torch.long)
     return table

@@ -25,16 +25,15 @@ from m3_backbone.inference.answers import (
     Answer,
     BatchFacts,
     Generated,
-    TokenLogprob,
     build_answer,
 )
-from m3_backbone.inference.asked import Prompted
 from m3_backbone.inference.batching import Pays, sharing_pays
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.listening import Following
 from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.inference.requests import TokenizedRequest
 from m3_backbone.inference.sampling import Sampling
-from m3_backbone.inference.speaking import describe_token
+from m3_backbone.inference.streaming import Detokenizer
+from m3_backbone.inference.token_sampler import build_logprob
 from m3_backbone.vllm_plugin.process import VllmProcess
 from m3_backbone.vllm_plugin.registration import MODELS
 
@@ -45,7 +44,7 @@ class VllmEngine(AnswerEngine):
     """Reads prompts with vLLM, which batches and shares what prompts have in common by itself."""
 
     gives_states = False
-    batches = True
+    continuous_batching = True
 
     def __init__(
         self, model: StockModel, tokenizer: PreTrainedTokenizerBase, process: VllmProcess
@@ -67,22 +66,22 @@ class VllmEngine(AnswerEngine):
 
         return f"vllm-{vllm.__version__}"
 
-    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
+    def answer_each(self, requests: Sequence[TokenizedRequest], batch_size: int) -> list[Answer]:
         """Answer prompts at scales of their own in one batch; `batch_size` is vLLM's to choose."""
         start = time.perf_counter()
 
-        async def follow_all() -> list[Generated]:
-            return await asyncio.gather(*map(self._follow, asked))
+        async def generate_all() -> list[Generated]:
+            return await asyncio.gather(*map(self._generate, requests))
 
-        generated = self._process.run(follow_all()).result()
-        facts = _measure(start, asked)
-        return [self._build(*pair, facts) for pair in zip(generated, asked, strict=True)]
+        generated = self._process.run(generate_all()).result()
+        facts = _measure(start, requests)
+        return [self._build(*pair, facts) for pair in zip(generated, requests, strict=True)]
 
-    async def answer_soon(self, asked: Prompted) -> Answer:
+    async def answer_async(self, request: TokenizedRequest) -> Answer:
         """Answer one prompt beside all others that vLLM is reading; who cancels it ends it."""
         start = time.perf_counter()
-        generated = await asyncio.wrap_future(self._process.run(self._follow(asked)))
-        return self._build(generated, asked, _measure(start, [asked]))
+        generated = await asyncio.wrap_future(self._process.run(self._generate(request)))
+        return self._build(generated, request, _measure(start, [request]))
 
     def answer_groups(
         self,
@@ -96,7 +95,9 @@ class VllmEngine(AnswerEngine):
         """Answer several prompts per image in one batch; its size is vLLM's to choose."""
         sampling = Sampling(max_new_tokens)
         rows = zip(prompts, features, strict=True)
-        flat = [Prompted(one, seen, scale, sampling) for group, seen in rows for one in group]
+        flat = [
+            TokenizedRequest(one, seen, scale, sampling) for group, seen in rows for one in group
+        ]
         answers = iter(self.answer_each(flat, 1))
         return [[next(answers) for _ in group] for group in prompts]
 
@@ -111,7 +112,7 @@ class VllmEngine(AnswerEngine):
             # One marker for all visual tokens; the last label is scored, so it is read as well.
             ids.append([*row[: place + 1], *row[place + len(tokens) :], labels[-1]])
         options = {"temperature": 0, "max_tokens": 1, "prompt_logprobs": 0}
-        requests = [_request(row, [tokens]) for row, tokens in zip(ids, features, strict=True)]
+        requests = [_write_prompt(row, [tokens]) for row, tokens in zip(ids, features, strict=True)]
         outputs = self._process.read(requests, options)
         losses = []
         for output, (_, labels) in zip(outputs, rows, strict=True):
@@ -131,30 +132,30 @@ class VllmEngine(AnswerEngine):
             "the built-in engine"
         )
 
-    async def _follow(self, asked: Prompted) -> Generated:
-        """Let vLLM answer, in its event loop, up to a stop text or until nobody listens."""
-        following = Following(self._tokenizer, asked.sampling.stop, asked.listener)
-        outputs = self._process.follow(self._request(asked), self._options(asked.sampling))
+    async def _generate(self, request: TokenizedRequest) -> Generated:
+        """Let vLLM answer, in its event loop, up to a stop text or until its stream is closed."""
+        detokenizer = Detokenizer(self._tokenizer, request.sampling.stop, request.stream)
+        outputs = self._process.follow(self._write(request), self._options(request.sampling))
         last: Any = None
         async with aclosing(outputs):
             async for output in outputs:
                 last = output.outputs[0]
-                if following.follow(last.token_ids):
+                if detokenizer.update(last.token_ids):
                     break
-        generated = _take_generated(last, asked)
+        generated = _take_generated(last, request)
         logprobs = None
-        if asked.sampling.top_logprobs is not None:
+        if request.sampling.top_logprobs is not None:
             pairs = zip(generated.token_ids, last.logprobs, strict=False)
-            most = asked.sampling.top_logprobs
-            logprobs = tuple(self._describe(token, place, most) for token, place in pairs)
-        text = following.text if following.stopped else None
-        stopped = generated.stopped or following.stopped
-        return replace(generated, stopped=stopped, text=text, logprobs=logprobs)
-
-    def _describe(self, token: int, place: dict[int, Any], most: int) -> TokenLogprob:
-        known = {one: float(entry.logprob) for one, entry in place.items()}
-        top = sorted(known, key=lambda one: -known[one])[:most]
-        return describe_token(token, known, top, self._tokenizer)
+            logprobs = tuple(
+                build_logprob(
+                    token,
+                    {one: float(entry.logprob) for one, entry in place.items()},
+                    request.sampling.top_logprobs,
+                    self._tokenizer,
+                )
+                for token, place in pairs
+            )
+        return replace(detokenizer.finish(generated), logprobs=logprobs)
 
     def _options(self, sampling: Sampling) -> dict[str, Any]:
         return {
@@ -167,35 +168,37 @@ class VllmEngine(AnswerEngine):
             "stop_token_ids": [*self.eos_ids],
         }
 
-    def _request(self, asked: Prompted) -> Any:
-        prompt = asked.prompt
-        counts = prompt.places(len(asked.features))
-        places: tuple[Tensor, ...] = torch.split(asked.features, counts)
+    def _write(self, request: TokenizedRequest) -> Any:
+        prompt = request.prompt
+        counts = prompt.places(len(request.features))
+        places: tuple[Tensor, ...] = torch.split(request.features, counts)
         # One marker a place, where vLLM puts all of its visual tokens.
         marked = replace(prompt, between=tuple((1, text) for _, text in prompt.between))
-        return _request(marked.with_image(self.prompts.image_token_id, len(places)), places)
+        return _write_prompt(marked.with_image(self.prompts.image_token_id, len(places)), places)
 
-    def _build(self, generated: Generated, asked: Prompted, facts: BatchFacts) -> Answer:
-        visual = len(asked.features)
-        return build_answer(generated, asked.prompt, asked.scale, visual, facts, self._tokenizer)
+    def _build(self, generated: Generated, request: TokenizedRequest, facts: BatchFacts) -> Answer:
+        visual = len(request.features)
+        return build_answer(
+            generated, request.prompt, request.scale, visual, facts, self._tokenizer
+        )
 
 
-def _request(ids: list[int], places: Sequence[Tensor]) -> Any:
+def _write_prompt(ids: list[int], places: Sequence[Tensor]) -> Any:
     """Make what vLLM takes of ids and the visual tokens [n_visual, D] of each marker in them."""
     return {"prompt_token_ids": ids, "multi_modal_data": {"image": [one.cpu() for one in places]}}
 
 
-def _measure(start: float, asked: Sequence[Prompted]) -> BatchFacts:
+def _measure(start: float, requests: Sequence[TokenizedRequest]) -> BatchFacts:
     """Describe a batch that was begun at `start`."""
-    count = len(asked)
+    count = len(requests)
     wall_ms = 1000 * (time.perf_counter() - start) / max(count, 1)
-    return BatchFacts(wall_ms, count, (count, 1, max((one.length for one in asked), default=0)))
+    return BatchFacts(wall_ms, count, (count, 1, max((one.length for one in requests), default=0)))
 
 
-def _take_generated(output: Any, asked: Prompted) -> Generated:
+def _take_generated(output: Any, request: TokenizedRequest) -> Generated:
     """Take ids and log-probabilities from what vLLM gives, up to a closing first token."""
     ids = output.token_ids
-    closed = ids[0] in asked.prompt.closing
+    closed = ids[0] in request.prompt.closing
     if closed:
         ids = ids[:1]
     first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)

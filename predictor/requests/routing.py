@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from m3_backbone.backbone import Asked, Chat, Listener, M3Backbone, Pyramid
+from m3_backbone.backbone import AnswerRequest, AnswerStream, Chat, M3Backbone, Pyramid
 from m3_backbone.half import to_half
 from m3_backbone.scales import check_scale
 from predictor.bundle.bundle import RouterBundle
@@ -85,10 +85,10 @@ class Routed:
         """Tokens of all images."""
         return [pyramid for place in self.places for pyramid in place]
 
-    def ask(self, listener: Listener | None = None) -> Asked:
+    def ask(self, stream: AnswerStream | None = None) -> AnswerRequest:
         """Give what the model is asked."""
         sampling = self.request.sampling
-        return Asked(self.checked.chat, self.places, self.scale, sampling, listener)
+        return AnswerRequest(self.checked.chat, self.places, self.scale, sampling, stream)
 
     def decide(
         self, prompt_tokens: int, output_tokens: int, finish_reason: str, generate_ms: float

@@ -36,7 +36,7 @@ class FixedScale:
         Returns:
             Answers in the caller's order.
         """
-        from m3_backbone.backbone import Asked
+        from m3_backbone.backbone import AnswerRequest
         from predictor.requests.routing import write_chat
 
         # One flat batch for the tower, dealt out to the turns in the same order.
@@ -46,7 +46,7 @@ class FixedScale:
         for request in requests:
             shown = [turn.pictures for turn in request.turns if turn.pictures]
             places = [[next(pyramids) for _ in pictures] for pictures in shown]
-            asked.append(Asked(write_chat(request), places, self.scale, request.sampling))
+            asked.append(AnswerRequest(write_chat(request), places, self.scale, request.sampling))
         return self.backbone.answer(asked)
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
-from m3_backbone.inference.asked import Asked
 from m3_backbone.inference.conversations import Chat
 from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.requests import AnswerRequest
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.scales import TOKEN_SCALES
 from predictor.adaptive import AdaptiveM3
@@ -152,18 +152,18 @@ def test_who_leaves_makes_room_and_the_others_get_their_answers(adaptive, alone)
 class Crowd(AnswerEngine):
     """Counts how many it is asked at once, as vLLM is; answers them when all are there."""
 
-    batches = True
+    continuous_batching = True
 
     def __init__(self, model, tokenizer, wanted):
         super().__init__(model, tokenizer)
         self.there, self.wanted, self.all_there = 0, wanted, asyncio.Event()
 
-    async def answer_soon(self, asked):
+    async def answer_async(self, asked):
         self.there += 1
         if self.there == self.wanted:
             self.all_there.set()
         await asyncio.wait_for(self.all_there.wait(), 20)
-        return await super().answer_soon(asked)
+        return await super().answer_async(asked)
 
 
 def test_an_engine_that_batches_by_itself_is_asked_each_request_at_once(backbone, alone):
@@ -222,7 +222,7 @@ def test_a_conversation_is_routed_by_its_last_question_and_all_images(backbone):
     assert (answer.images, answer.turns, answer.visual_tokens) == (3, 3, 3 * answer.scale)
     first, *rest = backbone.encode([picture for turn in turns for picture in turn.pictures])
     chat = Chat(((1, "red?", "dog"), (1, "what is left?", "")))
-    [direct] = backbone.answer([Asked(chat, [first, rest], answer.scale, Sampling(4))])
+    [direct] = backbone.answer([AnswerRequest(chat, [first, rest], answer.scale, Sampling(4))])
     assert answer.answer.token_ids == direct.token_ids
 
 

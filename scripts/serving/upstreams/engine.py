@@ -21,12 +21,12 @@ from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.inference.answers import STOP, Answer, BatchFacts, Generated, build_answer
-from m3_backbone.inference.asked import Prompted
 from m3_backbone.inference.conversations import Chat, render_chat
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.listening import Following
 from m3_backbone.inference.prompts import TokenizedPrompt
-from m3_backbone.inference.speaking import describe_token
+from m3_backbone.inference.requests import TokenizedRequest
+from m3_backbone.inference.streaming import Detokenizer
+from m3_backbone.inference.token_sampler import build_logprob
 from scripts.serving.refusals import Refusal
 from scripts.serving.upstreams.servers import Upstreams
 
@@ -80,7 +80,7 @@ class UpstreamEngine(AnswerEngine):
     """Lets servers elsewhere read prompts."""
 
     gives_states = False
-    batches = True
+    continuous_batching = True
     attention = "upstream"
 
     def __init__(
@@ -104,58 +104,62 @@ class UpstreamEngine(AnswerEngine):
         parts = (prompt.before, prompt.after, prompt.closing, prompt.between)
         return WrittenPrompt(*parts, text=render_chat(self.prompts, chat))
 
-    def answer_each(self, asked: Sequence[Prompted], batch_size: int) -> list[Answer]:
-        """Refuse what only `answer_soon` does.
+    def answer_each(self, requests: Sequence[TokenizedRequest], batch_size: int) -> list[Answer]:
+        """Refuse what only `answer_async` does.
 
         Raises:
             ValueError: always.
         """
         raise ValueError("upstreams answer streams alone: use AdaptiveM3.stream")
 
-    async def answer_soon(self, asked: Prompted) -> Answer:
+    async def answer_async(self, request: TokenizedRequest) -> Answer:
         """Answer one prompt beside all others; who cancels it ends it."""
         start = time.perf_counter()
-        body = await asyncio.to_thread(self._write, asked)
+        body = await asyncio.to_thread(self._write, request)
         heard = _Heard()
-        following = Following(self._tokenizer, asked.sampling.stop, asked.listener)
+        detokenizer = Detokenizer(self._tokenizer, request.sampling.stop, request.stream)
         async with aclosing(self._upstreams.stream(body)) as events:
             async for event in events:
                 heard.take(event)
-                if heard.ids and following.follow(heard.ids):
+                if heard.ids and detokenizer.update(heard.ids):
                     break
-        _check(heard, asked)
-        facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, asked.length))
-        generated = self._generate(heard, asked, following)
-        visual = len(asked.features)
-        return build_answer(generated, asked.prompt, asked.scale, visual, facts, self._tokenizer)
+        _check(heard, request)
+        facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
+        generated = self._generate(heard, request, detokenizer)
+        visual = len(request.features)
+        return build_answer(
+            generated, request.prompt, request.scale, visual, facts, self._tokenizer
+        )
 
-    def _generate(self, heard: _Heard, asked: Prompted, following: Following) -> Generated:
+    def _generate(
+        self, heard: _Heard, request: TokenizedRequest, detokenizer: Detokenizer
+    ) -> Generated:
         chosen = [place[one] for place, one in zip(heard.places, heard.ids, strict=True)]
         first = sorted(heard.places[0].values(), reverse=True)
         logprobs = None
-        if asked.sampling.top_logprobs is not None:
-            most = asked.sampling.top_logprobs
+        if request.sampling.top_logprobs is not None:
+            count = request.sampling.top_logprobs
             logprobs = tuple(
-                describe_token(
-                    one, place, sorted(place, key=lambda k: -place[k])[:most], self._tokenizer
-                )
+                build_logprob(one, place, count, self._tokenizer)
                 for one, place in zip(heard.ids, heard.places, strict=True)
             )
-        return Generated(
+        generated = Generated(
             heard.ids,
             sum(chosen),
             first[0] - first[1],
-            following.stopped or heard.finish_reason == STOP,
-            following.text if following.stopped else None,
-            logprobs,
+            heard.finish_reason == STOP,
+            logprobs=logprobs,
         )
+        return detokenizer.finish(generated)
 
-    def _write(self, asked: Prompted) -> bytes:
+    def _write(self, request: TokenizedRequest) -> bytes:
         """Write the request of a prompt, whose template upstream is the prompt itself."""
-        prompt, sampling = asked.prompt, asked.sampling
+        prompt, sampling = request.prompt, request.sampling
         if not isinstance(prompt, WrittenPrompt):
             raise TypeError("upstreams answer conversations alone")
-        places: tuple[Tensor, ...] = torch.split(asked.features, prompt.places(len(asked.features)))
+        places: tuple[Tensor, ...] = torch.split(
+            request.features, prompt.places(len(request.features))
+        )
         content: list[dict[str, Any]] = [
             {"type": "image_embeds", "image_embeds": _write_tokens(one)} for one in places
         ]
@@ -189,18 +193,18 @@ def _read_id(one: Mapping[str, Any]) -> int:
     return int(one["token"].removeprefix(MARK))
 
 
-def _check(heard: _Heard, asked: Prompted) -> None:
+def _check(heard: _Heard, request: TokenizedRequest) -> None:
     """See to it that the upstream has read the prompt as it is here.
 
     Raises:
         Refusal: if it has not, or said nothing.
     """
-    if not heard.ids or heard.prompt_tokens not in (None, asked.length):
+    if not heard.ids or heard.prompt_tokens not in (None, request.length):
         logger.error(
             "an upstream read %s tokens for %d and said %d: start it on the same checkpoint with "
             "the template of docs/serving.md",
             heard.prompt_tokens,
-            asked.length,
+            request.length,
             len(heard.ids),
         )
         raise Refusal(502, "the upstream reads prompts in another way", "upstream_differs")

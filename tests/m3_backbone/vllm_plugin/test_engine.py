@@ -11,8 +11,8 @@ from labels.outcomes.manifest import read_manifest
 from labels.outcomes.table import read_outcomes
 from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
-from m3_backbone.inference.asked import Asked
 from m3_backbone.inference.conversations import Chat
+from m3_backbone.inference.requests import AnswerRequest
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.vllm_plugin import engine as engines
 
@@ -95,7 +95,7 @@ def test_each_question_at_its_own_scale(backbone, mini):
 
 
 def ask(pyramid, question, scale, sampling=PLAIN):
-    return Asked(Chat.about(question), [pyramid], scale, sampling)
+    return AnswerRequest(Chat.about(question), [pyramid], scale, sampling)
 
 
 def listen(model, asked):
@@ -168,7 +168,7 @@ def test_each_answer_in_its_own_way(backbone, mini):
 @pytest.mark.vllm
 def test_a_conversation_with_images_in_two_places(backbone, mini):
     chat = Chat(((1, "How many signs are there?", "two"), (1, "What does the sign say?", "")))
-    asked = Asked(chat, [mini.pyramids[0], mini.pyramids[1:3]], 36)
+    asked = AnswerRequest(chat, [mini.pyramids[0], mini.pyramids[1:3]], 36)
     [expected], [actual] = mini.backbone.answer([asked]), backbone.answer([asked])
     assert actual.token_ids == expected.token_ids
     assert actual.prompt_tokens == expected.prompt_tokens

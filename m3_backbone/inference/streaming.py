@@ -1,22 +1,23 @@
-"""An answer heard while it is generated: its text so far, stop texts, and who listens.
+"""Streaming an answer: its ids become text, which is cut at a stop text and sent to an event loop.
 
-The same for every engine: it is told the ids so far and says whether the answer shall end.
+All engines use it: they pass the ids so far, and end the answer when told to.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone.inference.answers import read_whole
+from m3_backbone.inference.answers import Generated, read_whole
 
 CUT_LETTER = "\ufffd"
 """What stands for a letter of which not all tokens are there."""
 
 
-class Said(Protocol):
+class HasText(Protocol):
     """Anything with the text of a whole answer."""
 
     @property
@@ -24,40 +25,40 @@ class Said(Protocol):
         """The text."""
 
 
-T = TypeVar("T", bound=Said)
+T = TypeVar("T", bound=HasText)
 
 
-class Listener:
-    """Carries the pieces of one answer from whoever generates it to an event loop.
+class AnswerStream:
+    """Passes the pieces of one answer from the engine's thread to an event loop.
 
     Attributes:
-        gone: whether nobody listens any more, so that the answer may end.
+        closed: whether nobody reads it any more, so that the engine may end the answer.
     """
 
     def __init__(self) -> None:
-        """Make one inside the event loop that is going to listen."""
-        self.gone = False
+        """Make one inside the event loop that reads it."""
+        self.closed = False
         self._loop = asyncio.get_running_loop()
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        self._said = ""
+        self._sent = ""
 
-    def hear(self, text: str) -> None:
-        """Take the text so far, from any thread; what is new of it is passed on."""
-        if self.gone or not text.startswith(self._said) or text == self._said:
+    def push(self, text: str) -> None:
+        """Pass on what is new in the text so far; may be called from any thread."""
+        if self.closed or not text.startswith(self._sent) or text == self._sent:
             return
-        piece, self._said = text[len(self._said) :], text
-        with suppress(RuntimeError):  # the loop is closed: nobody listens
+        piece, self._sent = text[len(self._sent) :], text
+        with suppress(RuntimeError):  # the loop is closed: nobody reads
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
 
-    async def listen(self, answer: Awaitable[T]) -> AsyncGenerator[str | T, None]:
+    async def iterate(self, answer: Awaitable[T]) -> AsyncGenerator[str | T, None]:
         """Give the pieces of an answer as they come, then the answer.
 
         Args:
-            answer: gives the answer, whose text so far is told to this listener meanwhile.
+            answer: generates the answer and pushes its text to this stream meanwhile.
 
         Yields:
-            Pieces, which joined are the answer's text, and the answer. Who stops listening early
-            should close the iterator, which ends the answer.
+            Pieces, which joined are the answer's text, and the answer. To end the answer early,
+            close the iterator.
         """
         task = asyncio.ensure_future(answer)
         task.add_done_callback(self._finish)
@@ -65,63 +66,67 @@ class Listener:
             while (piece := await self._pieces.get()) is not None:
                 yield piece
             whole = await task
-            if rest := whole.text.removeprefix(self._said):  # what was held back
+            if rest := whole.text.removeprefix(self._sent):  # what was held back
                 yield rest
             yield whole
         finally:
-            self.gone = True
+            self.closed = True
             task.cancel()
 
     def _finish(self, task: "asyncio.Future[T]") -> None:
         if not task.cancelled():
-            task.exception()  # looked at, so that nobody warns of it where nobody listens
+            task.exception()  # retrieved, else asyncio warns of it where nobody reads
         self._pieces.put_nowait(None)
 
 
-class Following:
-    """The text of an answer that grows.
+class Detokenizer:
+    """Turns the growing ids of an answer into text, and finds stop texts in it.
 
     Attributes:
         stopped: whether a stop text has come.
-        text: the text so far, cut in front of it; without space around it.
+        text: the text so far, cut in front of the stop text; without space around it.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
         stops: Sequence[str] = (),
-        listener: Listener | None = None,
+        stream: AnswerStream | None = None,
     ) -> None:
-        """Begin with nothing said.
+        """Begin an answer.
 
         Args:
             tokenizer: turns ids into text.
             stops: texts that end the answer.
-            listener: who is told.
+            stream: gets the text, if somebody reads along.
         """
         self.stopped = False
         self.text = ""
         self._tokenizer = tokenizer
         self._stops = stops
-        self._listener = listener
+        self._stream = stream
 
-    def follow(self, ids: Sequence[int]) -> bool:
-        """Take the ids so far, and tell the listener what is sure of their text.
+    def update(self, ids: Sequence[int]) -> bool:
+        """Take the ids so far, and stream the part of their text that will not change.
 
         Returns:
             Whether the answer shall end here.
         """
-        if not self._stops and self._listener is None:
+        if not self._stops and self._stream is None:
             return False
         text = read_whole(ids, self._tokenizer)
         ends = [place for stop in self._stops if (place := text.find(stop)) >= 0]
         self.stopped = bool(ends)
         self.text = text[: min(ends)].strip() if ends else text.strip()
-        if self._listener is None:
+        if self._stream is None:
             return self.stopped
         sure = self.text if ends else text[: len(text) - _count_unsure(text, self._stops)].strip()
-        self._listener.hear(sure)
-        return self.stopped or self._listener.gone
+        self._stream.push(sure)
+        return self.stopped or self._stream.closed
+
+    def finish(self, generated: Generated) -> Generated:
+        """Note the stop text, if one has come, in what the engine generated."""
+        return replace(generated, stopped=True, text=self.text) if self.stopped else generated
 
 
 def _count_unsure(text: str, stops: Sequence[str]) -> int:

@@ -1,10 +1,10 @@
-"""One answer that asks for more than the most probable tokens and their end.
+"""Sampling the tokens of one answer, with its stop texts, log-probabilities and stream.
 
-Tokens are drawn with a generator of its own, so that they do not depend on what shares its batch.
+Each answer has its own random generator, so that it does not depend on what shares its batch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -12,30 +12,30 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.inference.answers import Generated, TokenLogprob, read_whole
-from m3_backbone.inference.listening import Following, Listener
 from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.streaming import AnswerStream, Detokenizer
 
 
-class Speaker:
-    """Says the tokens of one answer, one after another.
+class TokenSampler:
+    """Chooses the tokens of one answer, one after another.
 
     Attributes:
-        following: its text so far.
-        logprobs: what is told of each token; None if nothing is asked for.
+        detokenizer: its text so far.
+        logprobs: of each token; None if they are not asked for.
     """
 
     def __init__(
         self,
         sampling: Sampling,
         tokenizer: PreTrainedTokenizerBase,
-        listener: Listener | None = None,
+        stream: AnswerStream | None = None,
     ) -> None:
         """Begin an answer.
 
         Args:
             sampling: how it is generated.
             tokenizer: turns ids into text.
-            listener: who is told of it.
+            stream: gets its text.
         """
         self._sampling = sampling
         self._tokenizer = tokenizer
@@ -45,10 +45,10 @@ class Speaker:
             self._generator.seed()
         else:
             self._generator.manual_seed(sampling.seed)
-        self.following = Following(tokenizer, sampling.stop, listener)
+        self.detokenizer = Detokenizer(tokenizer, sampling.stop, stream)
         self.logprobs: list[TokenLogprob] | None = None if sampling.top_logprobs is None else []
 
-    def say(self, best: int, logprobs: Tensor) -> tuple[int, bool]:
+    def sample(self, best: int, logprobs: Tensor) -> tuple[int, bool]:
         """Choose the next token.
 
         Args:
@@ -58,19 +58,17 @@ class Speaker:
         Returns:
             The token, and whether the answer ends with it even if it is no end.
         """
-        token = draw_token(logprobs, self._sampling, self._generator) if self._draws else best
+        token = sample_token(logprobs, self._sampling, self._generator) if self._draws else best
         self._ids.append(token)
         if self.logprobs is not None:
             self.logprobs.append(self._describe(token, logprobs))
-        ended = self.following.follow(self._ids)
+        ended = self.detokenizer.update(self._ids)
         return token, ended or len(self._ids) >= self._sampling.max_new_tokens
 
     def finish(self, generated: Generated) -> Generated:
-        """Add what is known here to what the loop generated: text, stop, log-probabilities."""
+        """Add stop text and log-probabilities to what the loop generated."""
         return replace(
-            generated,
-            stopped=generated.stopped or self.following.stopped,
-            text=self.following.text if self.following.stopped else None,
+            self.detokenizer.finish(generated),
             logprobs=None if self.logprobs is None else tuple(self.logprobs),
         )
 
@@ -81,30 +79,31 @@ class Speaker:
     def _describe(self, token: int, logprobs: Tensor) -> TokenLogprob:
         count = min(self._sampling.top_logprobs or 0, len(logprobs))
         values, ids = (part.tolist() for part in logprobs.topk(count))
-        known = {token: float(logprobs[token]), **dict(zip(ids, values, strict=True))}
-        return describe_token(token, known, ids, self._tokenizer)
+        known = {**dict(zip(ids, values, strict=True)), token: float(logprobs[token])}
+        return build_logprob(token, known, count, self._tokenizer)
 
 
-def describe_token(
-    token: int, logprobs: dict[int, float], top: Sequence[int], tokenizer: PreTrainedTokenizerBase
+def build_logprob(
+    token: int, logprobs: Mapping[int, float], count: int, tokenizer: PreTrainedTokenizerBase
 ) -> TokenLogprob:
-    """Tell of a token and of those that were most probable in its place.
+    """Describe a token and the most probable ones at its position.
 
     Args:
         token: the token.
-        logprobs: log-probability of it and of those [nats].
-        top: the most probable ones; what could not be said at all is left out.
+        logprobs: log-probabilities that are known, of it and of the most probable ones [nats].
+        count: how many of the most probable ones; those of probability 0 are left out.
         tokenizer: turns ids into text.
     """
 
-    def tell(one: int) -> TokenLogprob:
+    def describe(one: int) -> TokenLogprob:
         return TokenLogprob(one, read_whole([one], tokenizer), logprobs[one])
 
-    said = [tell(one) for one in top if math.isfinite(logprobs[one])]
-    return TokenLogprob(token, read_whole([token], tokenizer), logprobs[token], tuple(said))
+    ranked = sorted(logprobs, key=lambda one: -logprobs[one])[:count]
+    top = tuple(describe(one) for one in ranked if math.isfinite(logprobs[one]))
+    return replace(describe(token), top=top)
 
 
-def draw_token(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+def sample_token(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """Draw a token.
 
     Args:

@@ -1,4 +1,4 @@
-"""What an engine is asked: a conversation, the tokens of its images, and how to answer."""
+"""Requests to an engine: a conversation and the visual tokens of its images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,29 +7,29 @@ import torch
 from torch import Tensor
 
 from m3_backbone.inference.conversations import Chat
-from m3_backbone.inference.listening import Listener
 from m3_backbone.inference.prompts import TokenizedPrompt
 from m3_backbone.inference.pyramids import Pyramids, take_tokens
 from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.streaming import AnswerStream
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """A conversation that is to be answered at a scale.
+class AnswerRequest:
+    """A conversation to answer at a scale.
 
     Attributes:
         chat: what was said.
         pyramids: tokens of the image or images of each of its questions that shows any.
         scale: visual tokens per image crop.
         sampling: how the answer is generated.
-        listener: who hears it meanwhile.
+        stream: gets the answer's text while it is generated.
     """
 
     chat: Chat
     pyramids: Sequence[Pyramids]
     scale: int
     sampling: Sampling = field(default_factory=Sampling)
-    listener: Listener | None = None
+    stream: AnswerStream | None = None
 
     def take_tokens(self, fixed: bool) -> list[Tensor]:
         """Take the visual tokens of each place [n_visual, D], see `pyramids.take_tokens`.
@@ -46,28 +46,30 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Prompted:
-    """The same, ready to be read.
+class TokenizedRequest:
+    """A request as the model reads it.
 
     Attributes:
         prompt: ids around the images.
         features: visual tokens, place after place [n_visual, D].
         scale: visual tokens per image crop.
         sampling: how the answer is generated.
-        listener: who hears it meanwhile.
+        stream: gets the answer's text while it is generated.
     """
 
     prompt: TokenizedPrompt
     features: Tensor
     scale: int
     sampling: Sampling
-    listener: Listener | None = None
+    stream: AnswerStream | None = None
 
     @classmethod
-    def of(cls, asked: Asked, prompt: TokenizedPrompt, tokens: Sequence[Tensor]) -> "Prompted":
-        """Join what was asked, its prompt and the visual tokens of each place."""
+    def of(
+        cls, request: AnswerRequest, prompt: TokenizedPrompt, tokens: Sequence[Tensor]
+    ) -> "TokenizedRequest":
+        """Join a request's prompt and the visual tokens of each place."""
         joined = tokens[0] if len(tokens) == 1 else torch.cat(list(tokens))
-        return cls(prompt, joined, asked.scale, asked.sampling, asked.listener)
+        return cls(prompt, joined, request.scale, request.sampling, request.stream)
 
     @property
     def length(self) -> int:
