@@ -20,6 +20,7 @@ from scripts.serving.metrics import Metrics
 from scripts.serving.refusals import Refusal, describe_error, write_json
 from scripts.serving.replies import Reply
 from scripts.serving.schemas import ChatRequest
+from scripts.serving.upstreams.servers import BROKE_OFF
 from scripts.serving.watching import unless_gone
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,15 @@ class Chat:
             raise Refusal(404, message, "model_not_found", "model")
 
     async def _finish(self, body: ChatRequest) -> AdaptiveAnswer:
+        try:
+            return await self._finish_once(body)
+        except Refusal as refusal:
+            if refusal.code != BROKE_OFF:
+                raise
+            # Nothing was sent on yet: another upstream begins anew.
+            return await self._finish_once(body)
+
+    async def _finish_once(self, body: ChatRequest) -> AdaptiveAnswer:
         async with aclosing(self._answer(body)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, AdaptiveAnswer):

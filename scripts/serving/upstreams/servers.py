@@ -14,6 +14,9 @@ from scripts.serving.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
+BROKE_OFF = "upstream_broke_off"
+"""Code of the refusal where an answer has begun and does not go on."""
+
 CHECK_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 
@@ -105,7 +108,7 @@ class Upstreams:
                 logger.warning("%s did not answer: %s", server.url, error)
                 if begun:
                     broke = "the upstream broke off; ask again"
-                    raise Refusal(502, broke, "upstream_broke_off") from error
+                    raise Refusal(502, broke, BROKE_OFF) from error
             finally:
                 server.asked -= 1
         raise Refusal(503, "no upstream answers; try again", "no_upstream", headers=_SOON)
