@@ -2,7 +2,7 @@
 
 Encodes each image once, asks the router which scale each question needs, and answers once. It
 neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
-What is asked, and how a choice is told, is in `predictor/requests/`.
+Requests, and records of how each scale was chosen, are in `predictor/requests/`.
 """
 
 import logging
@@ -21,10 +21,10 @@ from predictor.bundle.hub import open_router
 from predictor.data import TOKENS
 from predictor.policy.budgets import OperatingPoint
 from predictor.requests.decisions import Decision, DecisionLog
-from predictor.requests.gathering import Gatherer
+from predictor.requests.dynamic_batching import DynamicBatcher
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
-from predictor.requests.routing import Checked, RequestRouter, Routed
+from predictor.requests.routing import CheckedRequest, RequestRouter, RoutedRequest
 from predictor.requests.turns import ImageSource
 
 Images: TypeAlias = ImageSource | Sequence[ImageSource]
@@ -33,8 +33,8 @@ Images: TypeAlias = ImageSource | Sequence[ImageSource]
 BATCH = 32
 """Requests that are encoded, routed or answered together at most."""
 
-Waiting: TypeAlias = tuple[Routed, AnswerStream | None]
-"""A request that waits for its answer, and who hears it."""
+Pending: TypeAlias = tuple[RoutedRequest, AnswerStream | None]
+"""A request that waits for its answer, and the stream that gets it."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,10 +92,10 @@ class AdaptiveM3:
         self.backbone = backbone
         self.router = router
         self.log = DecisionLog(log) if isinstance(log, str | Path) else log
-        self._turn = threading.Lock()
-        worker = ThreadPoolExecutor(1, "adaptive")
-        self._routing = Gatherer(self._route, worker, BATCH)
-        self._answering = Gatherer(self._answer, worker, BATCH, _find_kind)
+        self._model_lock = threading.Lock()
+        executor = ThreadPoolExecutor(1, "adaptive")
+        self._routing = DynamicBatcher(self._route, executor, BATCH)
+        self._answering = DynamicBatcher(self._answer, executor, BATCH, _batch_key)
 
     @classmethod
     def from_pretrained(  # noqa: PLR0913 - all ways of opening, each by its name
@@ -218,16 +218,15 @@ class AdaptiveM3:
     async def stream(self, request: Request) -> AsyncGenerator[str | AdaptiveAnswer, None]:
         """Answer a request piece by piece; many tasks of event loops may do so at once.
 
-        With the built-in engine what is asked at the same time is encoded and routed together, and
-        answered together where the scale is the same; vLLM gathers by itself.
+        With the built-in engine, requests that come at the same time are encoded and routed in one
+        batch, and answered in one where the scale is the same; vLLM batches by itself.
 
         Args:
             request: the request.
 
         Yields:
-            Pieces of the answer's text as they come, and at last the whole answer. Who stops
-            listening early should close the iterator: a request that is not begun is dropped then,
-            and an answer ends.
+            Pieces of the answer's text as they come, and at last the whole answer. To end early,
+            close the iterator: a request that is not begun is dropped then, and an answer ends.
         """
         checked = self._router.check(request)
         stream = AnswerStream()
@@ -236,8 +235,8 @@ class AdaptiveM3:
             async for piece in pieces:
                 yield piece
 
-    async def route(self, request: Request) -> Routed:
-        """Choose the scale of a request, for whoever answers it elsewhere; many tasks may at once.
+    async def route(self, request: Request) -> RoutedRequest:
+        """Choose the scale of a request and do not answer it; many tasks may do so at once.
 
         Args:
             request: the request.
@@ -245,49 +244,51 @@ class AdaptiveM3:
         Returns:
             The request with its scale, the reason and the probabilities.
         """
-        return await self._routing.give(self._router.check(request))
+        return await self._routing.submit(self._router.check(request))
 
-    def choose_again(self, routed: Routed, knob: Knob) -> Routed:
+    def choose_again(self, routed: RoutedRequest, knob: Knob) -> RoutedRequest:
         """Choose by another knob, without the model; see `RequestRouter.choose_again`."""
         return self._router.choose_again(routed, knob)
 
-    async def _answer_async(self, checked: Checked, stream: AnswerStream) -> AdaptiveAnswer:
-        routed = await self._routing.give(checked)
+    async def _answer_async(self, checked: CheckedRequest, stream: AnswerStream) -> AdaptiveAnswer:
+        routed = await self._routing.submit(checked)
         if not self.backbone.continuous_batching:
-            return await self._answering.give((routed, stream))
-        return self._note(routed, await self.backbone.answer_async(routed.ask(stream)))
+            return await self._answering.submit((routed, stream))
+        return self._finish(routed, await self.backbone.answer_async(routed.for_model(stream)))
 
-    def _route(self, checked: Sequence[Checked]) -> list[Routed]:
-        with self._turn:
+    def _route(self, checked: Sequence[CheckedRequest]) -> list[RoutedRequest]:
+        with self._model_lock:
             return self._router.route(checked)
 
-    def _answer(self, waiting: Sequence[Waiting]) -> list[AdaptiveAnswer]:
-        with self._turn:
-            answers = self.backbone.answer([routed.ask(stream) for routed, stream in waiting])
-        return [self._note(routed, one) for (routed, _), one in zip(waiting, answers, strict=True)]
+    def _answer(self, pending: Sequence[Pending]) -> list[AdaptiveAnswer]:
+        with self._model_lock:
+            answers = self.backbone.answer([routed.for_model(stream) for routed, stream in pending])
+        return [
+            self._finish(routed, one) for (routed, _), one in zip(pending, answers, strict=True)
+        ]
 
-    def _note(self, routed: Routed, answer: Answer) -> AdaptiveAnswer:
-        told = _describe(routed, answer)
+    def _finish(self, routed: RoutedRequest, answer: Answer) -> AdaptiveAnswer:
+        adaptive = _describe(routed, answer)
         if self.log is not None:
             try:
-                self.log.append(told.decision)
+                self.log.append(adaptive.decision)
             except OSError as error:  # the answer is there, and not to be lost with its line
                 _LOG.error("%s", error)
-        return told
+        return adaptive
 
 
-def _describe(routed: Routed, answer: Answer) -> AdaptiveAnswer:
+def _describe(routed: RoutedRequest, answer: Answer) -> AdaptiveAnswer:
     counts = (answer.prompt_tokens, answer.output_tokens)
     decision = routed.decide(*counts, answer.finish_reason, answer.wall_ms)
     return AdaptiveAnswer(**vars(decision), text=answer.text, answer=answer)
 
 
-def _find_kind(waiting: Waiting) -> tuple[int, int]:
+def _batch_key(pending: Pending) -> tuple[int, int]:
     """Tell which requests are answered together: of one scale, and nearly as long at most.
 
     All answers of a batch are whole when the longest is.
     """
-    routed, _ = waiting
+    routed, _ = pending
     return routed.scale, routed.request.sampling.max_new_tokens.bit_length()
 
 

@@ -1,1 +1,1 @@
-"""What is asked of `AdaptiveM3`: conversations with images, each with its own operating point."""
+"""Requests to `AdaptiveM3`: conversations with images, each with its own operating point."""

@@ -13,7 +13,7 @@ from predictor.requests.decisions import GIVEN, KNOB, ROUTER, UNFAMILIAR
 
 def choose_scales(
     points: Sequence[OperatingPoint | None],
-    believed: Mapping[bool, FloatArray],
+    probabilities: Mapping[bool, FloatArray],
     tokens: FloatArray,
     room: IntArray,
     outside: NDArray[np.bool_],
@@ -22,8 +22,8 @@ def choose_scales(
 
     Args:
         points: the operating point of each row; None where a scale is given.
-        believed: P(correct) [n, s], calibrated under True and the router's own under False; what no
-            point looks at may be missing.
+        probabilities: P(correct) [n, s], calibrated under True and the router's own under False;
+            either may be missing where no point uses it.
         tokens: visual tokens, rising along the scales [n, s].
         room: most visual tokens of each row [n].
         outside: which rows are too unlike the training split for the router [n].
@@ -42,7 +42,7 @@ def choose_scales(
         if point is not None:
             # Of the first scales alone: the others have no room.
             part = (rows[:, None], np.arange(kind[1]))
-            columns[rows] = point.choose(believed[point.calibrated][part], tokens[part])
+            columns[rows] = point.choose(probabilities[point.calibrated][part], tokens[part])
     for row in np.flatnonzero(outside & (columns >= 0)):
         columns[row], reasons[row] = fitting[row] - 1, UNFAMILIAR
     return columns, reasons

@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckedRequest:
     """A request that can be answered.
 
     Attributes:
@@ -52,13 +52,13 @@ class Checked:
 
 
 @dataclass(frozen=True, eq=False)
-class Routed:
+class RoutedRequest:
     """A request whose scale is chosen.
 
     Attributes:
         checked: the request.
         places: tokens of the images of each turn that shows any.
-        inputs: what the router looked at, one row.
+        inputs: features of the router, one row.
         scale: the scale.
         reason: why, one of `REASONS`.
         probabilities: P(correct) at each of the router's scales.
@@ -66,7 +66,7 @@ class Routed:
         router_ms: the same of routing [ms].
     """
 
-    checked: Checked
+    checked: CheckedRequest
     places: Sequence[Sequence[Pyramid]]
     inputs: RouterInputs
     scale: int
@@ -85,15 +85,15 @@ class Routed:
         """Tokens of all images."""
         return [pyramid for place in self.places for pyramid in place]
 
-    def ask(self, stream: AnswerStream | None = None) -> AnswerRequest:
-        """Give what the model is asked."""
+    def for_model(self, stream: AnswerStream | None = None) -> AnswerRequest:
+        """Give the request as the model takes it."""
         sampling = self.request.sampling
         return AnswerRequest(self.checked.chat, self.places, self.scale, sampling, stream)
 
     def decide(
         self, prompt_tokens: int, output_tokens: int, finish_reason: str, generate_ms: float
     ) -> Decision:
-        """Tell of the choice, given what the answer says of itself; see `Decision`."""
+        """Record the choice beside the numbers of its answer; see `Decision`."""
         return Decision(
             scale=self.scale,
             reason=self.reason,
@@ -162,7 +162,7 @@ class RequestRouter:
         # Requests come with few knobs, each of which takes a look at the router's tables.
         self._find_point = lru_cache(maxsize=64)(lambda knob: knob.operating_point(router))
 
-    def check(self, request: Request) -> Checked:
+    def check(self, request: Request) -> CheckedRequest:
         """Refuse a request that cannot be answered, before any work.
 
         Args:
@@ -184,14 +184,14 @@ class RequestRouter:
                 "conversation, show fewer images, or ask for a shorter answer"
             )
         if request.knob.scale is not None:
-            return Checked(request, chat, None, room)
+            return CheckedRequest(request, chat, None, room)
         point = self._find_point(request.knob)
         # What a point cannot price is found out on a made-up question.
         scales = np.array(self._router.scales, np.float64)
         point.choose(np.full((1, len(scales)), 0.5), scales)
-        return Checked(request, chat, point, room)
+        return CheckedRequest(request, chat, point, room)
 
-    def route(self, checked: Sequence[Checked]) -> list[Routed]:
+    def route(self, checked: Sequence[CheckedRequest]) -> list[RoutedRequest]:
         """Choose the scales of requests in one batch.
 
         Args:
@@ -201,7 +201,7 @@ class RequestRouter:
             The requests in their order.
         """
         start = time.perf_counter()
-        places = self._encode(checked)
+        places = encode_images(self._backbone, [one.request for one in checked])
         encoded = time.perf_counter()
         seen = [[pyramid for place in one for pyramid in place] for one in places]
         inputs = self._read_inputs(checked, seen)
@@ -210,11 +210,11 @@ class RequestRouter:
         times = (1000 * t / len(checked) for t in (encoded - start, ended - encoded))
         encode_ms, router_ms = times
         return [
-            Routed(one, place, _take_row(inputs, row), *choice, encode_ms, router_ms)
+            RoutedRequest(one, place, _take_row(inputs, row), *choice, encode_ms, router_ms)
             for row, (one, place, choice) in enumerate(zip(checked, places, choices, strict=True))
         ]
 
-    def choose_again(self, routed: Routed, knob: Knob) -> Routed:
+    def choose_again(self, routed: RoutedRequest, knob: Knob) -> RoutedRequest:
         """Choose the scale of a request by another knob; the model is not asked again.
 
         Args:
@@ -233,30 +233,30 @@ class RequestRouter:
 
     def _choose(
         self,
-        checked: Sequence[Checked],
+        checked: Sequence[CheckedRequest],
         seen: Sequence[Sequence[Pyramid]],
         inputs: RouterInputs,
     ) -> list[tuple[int, str, dict[int, float]]]:
         """Give the scale of each request, the reason, and P(correct) at each of the scales."""
         points = [one.point for one in checked]
-        believed = {True: self._router.predict_proba(*inputs)}
+        probabilities = {True: self._router.predict_proba(*inputs)}
         if any(point is not None and not point.calibrated for point in points):
-            believed[False] = self._router.predict_raw(*inputs)
+            probabilities[False] = self._router.predict_raw(*inputs)
         room = np.array([one.room for one in checked])
         outside = self._find_outside(inputs)
         tokens = self._count_tokens(seen)
-        columns, reasons = choose_scales(points, believed, tokens, room, outside)
+        columns, reasons = choose_scales(points, probabilities, tokens, room, outside)
         ladder = self._router.scales
         given = [one.request.knob.scale for one in checked]
         scales = [
             ladder[column] if scale is None else int(scale)
             for column, scale in zip(columns, given, strict=True)
         ]
-        told = [dict(zip(ladder, row, strict=True)) for row in believed[True].tolist()]
-        return list(zip(scales, reasons, told, strict=True))
+        by_scale = [dict(zip(ladder, row, strict=True)) for row in probabilities[True].tolist()]
+        return list(zip(scales, reasons, by_scale, strict=True))
 
     def _read_inputs(
-        self, checked: Sequence[Checked], seen: Sequence[Sequence[Pyramid]]
+        self, checked: Sequence[CheckedRequest], seen: Sequence[Sequence[Pyramid]]
     ) -> RouterInputs:
         """Read what the router looks at, rounded as labelling stores it."""
         model = self._backbone
@@ -275,16 +275,6 @@ class RequestRouter:
         if "state" in self._router.extras:
             extras["state"] = _as_labelled(model.prompt_states(seen, questions), "prompt states")
         return coarse, question, extras
-
-    def _encode(self, checked: Sequence[Checked]) -> list[list[list[Pyramid]]]:
-        """Encode the images of each turn that shows any, of each request."""
-        # One flat batch for the model, dealt out to the turns in the same order.
-        flat = [image for one in checked for image in one.request.pictures]
-        pyramids = iter(self._backbone.encode(flat))
-        return [
-            [[next(pyramids) for _ in turn.pictures] for turn in one.request.turns if turn.pictures]
-            for one in checked
-        ]
 
     def _count_tokens(self, seen: Sequence[Sequence[Pyramid]]) -> FloatArray:
         """Count the visual tokens of each scale [n, s]: of all images, and of all their crops."""
@@ -306,6 +296,16 @@ def _take_row(inputs: RouterInputs, row: int) -> RouterInputs:
     one = slice(row, row + 1)
     # Copies: a part of the batch's arrays would keep all of them.
     return coarse[one].copy(), question[one].copy(), {k: v[one].copy() for k, v in extras.items()}
+
+
+def encode_images(backbone: M3Backbone, requests: Sequence[Request]) -> list[list[list[Pyramid]]]:
+    """Encode the images of each turn that shows any, of each request."""
+    # One flat batch for the model, dealt out to the turns in the same order.
+    pyramids = iter(backbone.encode([image for one in requests for image in one.pictures]))
+    return [
+        [[next(pyramids) for _ in turn.pictures] for turn in one.turns if turn.pictures]
+        for one in requests
+    ]
 
 
 def write_chat(request: Request) -> Chat:

@@ -37,17 +37,12 @@ class FixedScale:
             Answers in the caller's order.
         """
         from m3_backbone.backbone import AnswerRequest
-        from predictor.requests.routing import write_chat
+        from predictor.requests.routing import encode_images, write_chat
 
-        # One flat batch for the tower, dealt out to the turns in the same order.
-        flat = [picture for request in requests for picture in request.pictures]
-        pyramids = iter(self.backbone.encode(flat))
-        asked = []
-        for request in requests:
-            shown = [turn.pictures for turn in request.turns if turn.pictures]
-            places = [[next(pyramids) for _ in pictures] for pictures in shown]
-            asked.append(AnswerRequest(write_chat(request), places, self.scale, request.sampling))
-        return self.backbone.answer(asked)
+        pairs = zip(requests, encode_images(self.backbone, requests), strict=True)
+        return self.backbone.answer(
+            [AnswerRequest(write_chat(one), seen, self.scale, one.sampling) for one, seen in pairs]
+        )
 
 
 def open_model(args: ModelArgs) -> "AdaptiveM3 | FixedScale":

@@ -33,7 +33,7 @@ from m3_backbone.backbone import Answer
 from m3_backbone.inference.answers import STOP, TokenLogprob
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import BATCH, AdaptiveAnswer
-from predictor.requests.gathering import Gatherer
+from predictor.requests.dynamic_batching import DynamicBatcher
 from predictor.requests.request import Request
 from predictor.requests.turns import Turn
 from scripts.harnesses.answering import open_model
@@ -79,7 +79,7 @@ class M3ScaleAPI(ModelAPI):
             raise PrerequisiteError(f"Error: {escape(message)}") from error
         self._settings = args.settings
         answer: Callable[[Sequence[Request]], Sequence[Answer | AdaptiveAnswer]] = model.answer
-        self._gatherer = Gatherer(answer, ThreadPoolExecutor(1, "m3scale"), BATCH)
+        self._batcher = DynamicBatcher(answer, ThreadPoolExecutor(1, "m3scale"), BATCH)
 
     def max_tokens(self) -> int:
         """Give the longest answer where a task does not say [tokens]."""
@@ -98,7 +98,7 @@ class M3ScaleAPI(ModelAPI):
         sampling = read_config(config, self._settings.max_new_tokens)
         # Images are decoded beside the event loop.
         request = await asyncio.to_thread(self._read, input, sampling)
-        return write_output(await self._gatherer.give(request), self.model_name)
+        return write_output(await self._batcher.submit(request), self.model_name)
 
     def _read(self, messages: Sequence[ChatMessage], sampling: Sampling) -> Request:
         return Request(tuple(map(read_message, messages)), self._settings.knob(), sampling)

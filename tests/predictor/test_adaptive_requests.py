@@ -76,7 +76,7 @@ def as_wanted(answer):
     return answer.text, answer.answer.token_ids, {k: v for k, v in facts.items() if k not in times}
 
 
-async def listen(adaptive, request):
+async def read_stream(adaptive, request):
     return [piece async for piece in adaptive.stream(request)]
 
 
@@ -100,27 +100,27 @@ def test_many_streams_at_once_are_answered_as_alone_in_few_batches(adaptive, alo
         lambda module, args: encoded.append(len(args[0]))
     )
 
-    async def listen_all():
-        return await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(30)))
+    async def stream_all():
+        return await asyncio.gather(*(read_stream(adaptive, make_request(n)) for n in range(30)))
 
     try:
-        heard = asyncio.run(listen_all())
+        streamed = asyncio.run(stream_all())
     finally:
         hook.remove()
-    for (*pieces, answer), expected in zip(heard, alone, strict=True):
+    for (*pieces, answer), expected in zip(streamed, alone, strict=True):
         assert as_wanted(answer) == as_wanted(expected)
         assert "".join(pieces) == answer.text
-    assert max(len(pieces) for pieces in heard) > 3
+    assert max(len(pieces) for pieces in streamed) > 3
     assert len(encoded) < 10
 
 
-def test_who_leaves_makes_room_and_the_others_get_their_answers(adaptive, alone):
+def test_cancelled_streams_make_room_and_the_others_get_their_answers(adaptive, alone):
     steps = []
     hook = adaptive.backbone.model.model.language_model.register_forward_pre_hook(
         lambda module, args: steps.append(1)
     )
 
-    async def leave(number):
+    async def cancel(number):
         request = Request.about(PIXELS[0], QUESTIONS[0], Knob(scale=9), Sampling(600))
         stream = adaptive.stream(request)
         if number % 2:
@@ -134,18 +134,20 @@ def test_who_leaves_makes_room_and_the_others_get_their_answers(adaptive, alone)
         await stream.aclose()
 
     async def mix():
-        leaving = [asyncio.ensure_future(leave(number)) for number in range(20)]
-        heard = await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(10)))
-        await asyncio.gather(*leaving)
-        return heard
+        cancelled = [asyncio.ensure_future(cancel(number)) for number in range(20)]
+        streamed = await asyncio.gather(
+            *(read_stream(adaptive, make_request(n)) for n in range(10))
+        )
+        await asyncio.gather(*cancelled)
+        return streamed
 
     try:
-        heard = asyncio.run(mix())
+        streamed = asyncio.run(mix())
     finally:
         hook.remove()
-    for (*_, answer), expected in zip(heard, alone, strict=False):
+    for (*_, answer), expected in zip(streamed, alone, strict=False):
         assert as_wanted(answer) == as_wanted(expected)
-    assert adaptive._routing._waiting == adaptive._answering._waiting == []
+    assert adaptive._routing._queue == adaptive._answering._queue == []
     assert len(steps) < 600
 
 
@@ -170,10 +172,10 @@ def test_an_engine_that_batches_by_itself_is_asked_each_request_at_once(backbone
     crowd = Crowd(backbone.model, backbone.tokenizer, 30)
     adaptive = AdaptiveM3(backbone.with_engine(crowd), make_router(backbone))
 
-    async def listen_all():
-        return await asyncio.gather(*(listen(adaptive, make_request(n)) for n in range(30)))
+    async def stream_all():
+        return await asyncio.gather(*(read_stream(adaptive, make_request(n)) for n in range(30)))
 
-    for (*pieces, answer), expected in zip(asyncio.run(listen_all()), alone, strict=True):
+    for (*pieces, answer), expected in zip(asyncio.run(stream_all()), alone, strict=True):
         assert as_wanted(answer) == as_wanted(expected)
         assert "".join(pieces) == answer.text
 
@@ -192,7 +194,7 @@ def test_one_that_the_model_cannot_answer_does_not_touch_the_others(adaptive, al
         bad = Request.about(PIXELS[0], "dog?", Knob(scale=144), Sampling(4))
         asked = [make_request(2), bad, make_request(7)]
         return await asyncio.gather(
-            *(listen(adaptive, one) for one in asked), return_exceptions=True
+            *(read_stream(adaptive, one) for one in asked), return_exceptions=True
         )
 
     first, second, third = asyncio.run(mix())
@@ -316,7 +318,7 @@ def test_what_cannot_be_answered_is_refused_before_any_work(adaptive, monkeypatc
     with pytest.raises(ValueError, match=told):
         adaptive.answer([make_request(0), request_])
     with pytest.raises(ValueError, match=told):
-        asyncio.run(listen(adaptive, request_))
+        asyncio.run(read_stream(adaptive, request_))
 
 
 def test_a_system_is_heard_where_the_template_has_one(tiny_llava):

@@ -25,7 +25,7 @@ from predictor.data import TOKENS
 from predictor.requests.decisions import UNFAMILIAR
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
-from predictor.requests.routing import Routed
+from predictor.requests.routing import RoutedRequest
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.refusals import Refusal, write_json
 from scripts.serving.schemas import Strict
@@ -155,7 +155,7 @@ class Page:
                     return piece
         raise RuntimeError("the model gave no answer")
 
-    def _choose(self, routed: Routed) -> list[int]:
+    def _choose(self, routed: RoutedRequest) -> list[int]:
         """List the number of the scale that each budget takes."""
         scales = self.model.router.scales
         return [scales.index(self.model.choose_again(routed, knob).scale) for knob in self.knobs]
