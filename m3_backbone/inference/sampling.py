@@ -1,6 +1,6 @@
-"""How an answer is generated: how long, how random, where it ends, and what is told of it.
+"""Sampling parameters: length, temperature, top-p, seed, stop texts and log-probabilities.
 
-Settings alone: they are checked without torch, before any work.
+They are checked without torch, before any work.
 """
 
 from dataclasses import dataclass

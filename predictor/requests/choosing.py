@@ -1,4 +1,4 @@
-"""From probabilities and operating points, mixed in one batch, to scales and reasons."""
+"""Choosing the scales of a batch, each row by its own operating point, and the reasons."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,6 +1,6 @@
-"""Which scale a request was answered at, why, and what that cost: to be read, kept and counted.
+"""Records of routing decisions and their log: the scale of a request, the reason and the cost.
 
-What was asked and answered is not in it.
+Question and answer are not in a record.
 """
 
 import errno

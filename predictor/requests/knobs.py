@@ -1,4 +1,4 @@
-"""The knob of a request: what is paid for accuracy, said in one of five ways."""
+"""The knob of a request: its operating point, given in one of five ways."""
 
 import math
 from contextlib import suppress

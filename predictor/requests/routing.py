@@ -1,7 +1,6 @@
-"""From requests to scales: images through the model's vision side, features through the router.
+"""Routing requests: checks them against model and router, encodes images, chooses scales.
 
-Here a request is checked against model and router, and here its scale is chosen; answering it is
-`AdaptiveM3`.
+It does not answer them; `AdaptiveM3` does.
 """
 
 import logging

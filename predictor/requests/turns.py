@@ -25,7 +25,7 @@ class Turn:
     """What one side says.
 
     Attributes:
-        role: who says it.
+        role: `system`, `user` or `assistant`.
         text: what is said.
         images: images that a user shows with it, in front of the text.
         pictures: the same, opened, upright and in RGB.
