@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from m3_backbone.inference.prompts import Message, PromptBuilder, TokenizedPrompt, Turn
 
-KEPT = 1024
-"""Conversations whose ids are kept: they are checked, priced and read one after another."""
+CACHE_SIZE = 1024
+"""Conversations whose ids are cached: they are tokenized to be checked, routed and answered."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _lead(prompts: PromptBuilder, system: str) -> Message:
     return lead
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _split_chat(prompts: PromptBuilder, chat: Chat) -> tuple[tuple[int, ...], ...]:
     return tuple(prompts.split_at_images(render_chat(prompts, chat), chat.places))
 

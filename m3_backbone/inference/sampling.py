@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from m3_backbone.serialization import show
 
-HOTTEST = 2.0
+MAX_TEMPERATURE = 2.0
 """Highest temperature; above it there is little left of a model."""
 
-LEAST_TOP_P = 1e-9
+MIN_TOP_P = 1e-9
 """Above 0, as at 0 no token would be left; the most probable one always is."""
 
-MOST_STOPS, LONGEST_STOP = 4, 256
+MAX_STOPS, MAX_STOP_LENGTH = 4, 256
 """Texts that end an answer, and the characters of one."""
 
-MOST_TOP_LOGPROBS = 20
+MAX_TOP_LOGPROBS = 20
 
 SEEDS = 2**63
 """Seeds are whole numbers of 64 bits with a sign."""
@@ -47,12 +47,12 @@ class Sampling:
     def __post_init__(self) -> None:
         """Refuse what is out of range with a ValueError; `stop` may be one text, or a list."""
         _check_whole("max_new_tokens", self.max_new_tokens, 1, None)
-        _check_number("temperature", self.temperature, 0, HOTTEST)
-        _check_number("top_p", self.top_p, LEAST_TOP_P, 1)
+        _check_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        _check_number("top_p", self.top_p, MIN_TOP_P, 1)
         if self.seed is not None:
             _check_whole("seed", self.seed, -SEEDS, SEEDS - 1)
         if self.top_logprobs is not None:
-            _check_whole("top_logprobs", self.top_logprobs, 0, MOST_TOP_LOGPROBS)
+            _check_whole("top_logprobs", self.top_logprobs, 0, MAX_TOP_LOGPROBS)
         object.__setattr__(self, "stop", _check_stops(self.stop))
 
     @property
@@ -78,11 +78,11 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
 
 def _check_stops(stop: object) -> tuple[str, ...]:
     texts = [stop] if isinstance(stop, str) else stop
-    if not isinstance(texts, list | tuple) or len(texts) > MOST_STOPS:
-        raise ValueError(f"stop must be at most {MOST_STOPS} texts, got {show(stop)}")
+    if not isinstance(texts, list | tuple) or len(texts) > MAX_STOPS:
+        raise ValueError(f"stop must be at most {MAX_STOPS} texts, got {show(stop)}")
     for text in texts:
-        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_STOP:
+        if not isinstance(text, str) or not 0 < len(text) <= MAX_STOP_LENGTH:
             raise ValueError(
-                f"each stop must be a text of 1 to {LONGEST_STOP} characters, got {show(text)}"
+                f"each stop must be a text of 1 to {MAX_STOP_LENGTH} characters, got {show(text)}"
             )
     return tuple(texts)

@@ -98,7 +98,7 @@ class Detokenizer:
         Args:
             tokenizer: turns ids into text.
             stops: texts that end the answer.
-            stream: gets the text, if somebody reads along.
+            stream: gets the text, if the answer is streamed.
         """
         self.stopped = False
         self.text = ""

@@ -52,7 +52,7 @@ class Turn:
             raise ValueError(f"images must be a list, got {type(self.images).__name__}")
         if self.images and self.role != USER:
             raise ValueError(f"only a user shows images, not the {self.role}")
-        opened = (open_image(one, f"image {place}") for place, one in enumerate(self.images))
+        opened = (_open_source(one, f"image {place}") for place, one in enumerate(self.images))
         object.__setattr__(self, "pictures", tuple(opened))
 
 
@@ -67,15 +67,8 @@ def _check_text(role: Role, text: object) -> None:
         raise ValueError(f"the {name} is empty: expected some text, got {show(text)}")
 
 
-def open_image(source: ImageSource, name: str) -> Image.Image:
-    """Open an image, whatever it comes as.
-
-    Args:
-        source: the image.
-        name: what to call it in an error.
-
-    Returns:
-        The image upright and in RGB; a PIL image that is so already is given back itself.
+def _open_source(source: ImageSource, name: str) -> Image.Image:
+    """Open an image upright and in RGB; a PIL image that is so already is returned itself.
 
     Raises:
         ValueError: if it is no image, or refused as one.
