@@ -308,10 +308,11 @@ class OperatingTable:
         if not 0 < drop < 1 or self.largest_accuracy is None:
             raise ValueError(f"a drop must lie strictly between 0 and 1, got {drop:g}")
         # One question must not weigh more than the drop; the factor forgives rounding.
-        needed = math.ceil(1 / drop * (1 - 1e-12))
+        needed = 1 / drop * (1 - 1e-12)  # infinite for the smallest floats
         if self.questions < needed:
+            least = math.ceil(needed) if needed < _LARGEST else needed
             raise ValueError(
-                f"a drop of {drop:g} needs at least {needed} calibration questions, got "
+                f"a drop of {drop:g} needs at least {least} calibration questions, got "
                 f"{self.questions}; label more or allow a larger drop"
             )
         enough = np.array(self.accuracies) >= self.largest_accuracy - drop - 1e-12

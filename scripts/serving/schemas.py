@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-MOST_MESSAGES = 1000
+MOST_MESSAGES = 200
+"""Each turn is written anew behind those before it, so long conversations cost their square."""
+
 MOST_PARTS = 1000
 
 

@@ -24,6 +24,9 @@ SECONDS = 10.0
 NAT64 = ip_network("64:ff9b::/96")
 """IPv6 addresses whose end is an IPv4 address that a gateway connects to."""
 
+UNICAST = ip_network("2000::/3")
+"""All IPv6 addresses that are given out for the open internet; others reach it by gateways."""
+
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Finds the addresses of a host and a port, all of them public."""
 
@@ -46,6 +49,8 @@ def is_public(address: str) -> bool:
             one = IPv4Address(int(one) & 0xFFFFFFFF)
         elif one.ipv4_mapped is not None:
             one = one.ipv4_mapped
+        elif one not in UNICAST:
+            return False
     return one.is_global and not one.is_multicast
 
 

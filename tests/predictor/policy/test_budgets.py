@@ -198,6 +198,8 @@ def test_a_drop_that_the_split_cannot_tell_from_none_is_refused():
     table = OperatingTable((0.0,), (1.0,), (0.9,), "t", 0.9, 100)
     with pytest.raises(ValueError, match="needs at least 200 calibration questions, got 100"):
         table.lambda_for_drop(0.005)
+    with pytest.raises(ValueError, match="needs at least inf calibration questions, got 100"):
+        table.lambda_for_drop(5e-324)
     with pytest.raises(ValueError, match="a drop must lie strictly between 0 and 1, got 1"):
         table.lambda_for_drop(1.0)
     with pytest.raises(ValueError, match="a drop must lie"):

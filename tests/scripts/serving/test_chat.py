@@ -79,6 +79,8 @@ class Model:
     def check(self, request):
         if "impossible" in request.question:
             raise ValueError("the question is impossible")
+        if "long" in request.question:
+            self.go.wait(10)
 
     async def stream(self, request):
         self.asked.append(request)
@@ -313,6 +315,7 @@ WRONG = [
     ({"m3scale": {"certified": "x"}}, None, "expected"),
     ({"m3scale": {"budget": float("nan")}}, "m3scale.budget", "finite number"),
     ({"messages": []}, "messages", "at least 1 item"),
+    ({"messages": [{"role": "user", "content": "x"}] * 201}, "messages", "at most 200 items"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role", "'user'"),
     ({"messages": [{"role": "user", "content": "x"}]}, None, "needs at least one image"),
     ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "valid list"),
@@ -344,6 +347,16 @@ def test_what_the_model_refuses_is_a_bad_request(served, body, write_messages):
     for stream in (False, True):
         error = refuse(served, {**asked, "stream": stream})
         assert error["message"] == "the question is impossible"
+
+
+def test_what_is_long_to_check_holds_up_nobody(served, ask):
+    asking = threading.Thread(target=ask, args=("long",))
+    asking.start()
+    wait_until(lambda: served.places.taken == 1)
+    time.sleep(0.1)  # until the check is under way
+    assert httpx2.get(f"{served.address}/healthz", timeout=1).status_code == 200
+    served.model.go.set()
+    asking.join()
 
 
 def test_images_are_bounded(served, body, write_messages):
