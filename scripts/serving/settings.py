@@ -7,10 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.terminal.options import InputFile
+from scripts.terminal.outputs import OutputFile
 
 # Names of variables, no secrets.
 TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105
 UPSTREAM_TOKEN = "M3SCALE_UPSTREAM_TOKEN"  # noqa: S105
+
+
+def is_log(path: Path) -> bool:
+    """Tell whether a file is a log of decisions, to be gone on with.
+
+    Args:
+        path: the file. What is none is a ValueError.
+    """
+    from predictor.requests.decisions import read_decisions
+
+    return next(read_decisions(path), None) is not None
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class ServeSettings:
         metadata={
             "help": "File that gets a line of JSON for each answer: its scale, why, and what it "
             "cost; never its words.",
+            "type": OutputFile(is_log),
         },
     )
     ui: bool = field(default=False, metadata={"help": "Show a page at / to try it by hand."})

@@ -77,6 +77,7 @@ def list_calls(home):
         ["oracle", *outcomes, "--json"],
         ["profile", "--limit", "1", "--repeats", "1", "--out"],
         ["report", *splits, "--out", "new", "--json"],
+        ["serve", "--port", "0", "--router", "router", "--log"],
         ["train", *outcomes, "--no-tune", "--kind", "linear", "--out", "new", "--json"],
         ["verify", "--router", "router", "--json"],
         ["demo", "--out", "new", "--json"],
