@@ -11,9 +11,9 @@ from sklearn.datasets import load_sample_images
 from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.half import to_half
-from predictor.requests.routing import OUTLIER
 from predictor.data import TrainData
 from predictor.features.outliers import DensityGate, DensitySettings
+from predictor.requests.routing import OUTLIER
 
 pytestmark = pytest.mark.slow
 
