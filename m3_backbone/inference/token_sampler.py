@@ -115,8 +115,9 @@ def sample_token(logprobs: Tensor, sampling: Sampling, generator: torch.Generato
         The token's id.
     """
     # On the CPU and in float64, so that every device draws the same.
-    logits = logprobs.double().cpu() / sampling.temperature
-    weights = (logits - logits.max()).exp()  # [V]
+    logprobs = logprobs.double().cpu()
+    # From the best one down, as the smallest temperatures make all the others infinite.
+    weights = ((logprobs - logprobs.max()) / sampling.temperature).exp()  # [V]
     if sampling.top_p < 1:
         ordered, ids = weights.sort(descending=True, stable=True)
         before = ordered.cumsum(0) - ordered

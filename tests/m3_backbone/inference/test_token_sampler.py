@@ -177,6 +177,7 @@ def test_draws_follow_the_probabilities():
         (Sampling(temperature=1.0, top_p=0.5), {0}),  # the first alone makes up the half
         (Sampling(temperature=1.0, top_p=0.51), {0, 1}),
         (Sampling(temperature=1.0, top_p=1e-9), {0}),
+        (Sampling(temperature=5e-324), {0}),
         (Sampling(temperature=1e-300), {0}),
         (Sampling(temperature=2.0), {0, 1, 2}),
     ],
