@@ -48,5 +48,6 @@ def main(
             )
         host, number = port.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
+        port.listen()  # who connects at this word waits until all has started
         click.echo(f"serving {settings.name_of(opening.model)} at http://{host}:{number}/v1")
         run_server(make_server(app, settings.grace_seconds), port)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -38,6 +39,8 @@ def start_server(folder, *options):
             line = process.stdout.readline()
             assert line.startswith("serving m3-mini at http://127.0.0.1:"), line
             process.url = line.split()[-1]
+            port = int(process.url.split(":")[2].split("/")[0])
+            socket.create_connection(("127.0.0.1", port)).close()  # at once, as it says
             yield process
         finally:
             process.kill()
