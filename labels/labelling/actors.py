@@ -8,6 +8,7 @@ a cluster; Ray is started on this machine unless one is named.
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -27,6 +28,9 @@ SHARES = 32
 
 RETRIES = 20
 """How often a share goes on whose process was lost: what it asks may be what ends it."""
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for the cluster that is named."""
 
 
 def label_with_actors(
@@ -113,6 +117,13 @@ def _hand_out(
             awaited[actor.label.remote(recipe, shares.pop(0))] = actor
 
 
+def _check_address(address: str | None) -> None:
+    # Ray itself tries for minutes, and writes of it.
+    host, colon, port = (address or "").rpartition(":")
+    if colon and "/" not in host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+
+
 @contextmanager
 def _start_ray(workers: Workers) -> Iterator[Any]:
     cores = (os.cpu_count() or 1) // workers.workers
@@ -124,6 +135,7 @@ def _start_ray(workers: Workers) -> Iterator[Any]:
 
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        _check_address(workers.ray)
         ray.init(
             address=workers.ray or "local",
             num_cpus=None if workers.ray else workers.workers,
@@ -131,7 +143,7 @@ def _start_ray(workers: Workers) -> Iterator[Any]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError, ImportError) as error:
         raise OSError(f"cannot use Ray at {workers.ray or 'this machine'}: {error}") from error
     try:
         signal.signal(signal.SIGTERM, handler)  # Ray's would end the process at once

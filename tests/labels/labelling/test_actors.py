@@ -108,8 +108,16 @@ def test_more_gpus_than_there_are_are_refused(tmp_path, toy, spread):
     assert not Path(tmp_path / "run").exists()
 
 
-def test_a_cluster_that_is_not_there_is_one_error(tmp_path, toy, spread):
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("auto", "Could not find any running"),
+        ("127.0.0.1:1", ".*refused"),
+        ("127.0.0.1:99999999999999999999", ".*"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_error(tmp_path, toy, spread, address, reason):
     began = time.monotonic()
-    with pytest.raises(OSError, match="cannot use Ray at auto: Could not find any running"):
-        spread(tmp_path / "run", toy.Answerer, Workers(2, ray="auto"))
+    with pytest.raises(OSError, match=f"cannot use Ray at {address}: {reason}"):
+        spread(tmp_path / "run", toy.Answerer, Workers(2, ray=address))
     assert time.monotonic() - began < 60
