@@ -4,9 +4,14 @@ from pathlib import Path
 
 import click
 
-from scripts.stages.ask import AskFiles, AskSettings, ask_files, print_answers
+from scripts.stages.ask import (
+    AskFiles,
+    AskSettings,
+    ask_files,
+    print_answers,
+    router_option,
+)
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
-from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, settings_options
 from scripts.terminal.outputs import write_table
@@ -15,12 +20,7 @@ from scripts.terminal.outputs import write_table
 @click.command(cls=OneLineCommand)
 @click.argument("questions", nargs=-1, required=True, metavar="QUESTION...")
 @settings_options(AskFiles, "files")
-@click.option(
-    "--router",
-    default=str(RunFolder(DEFAULT_RUN).router),
-    show_default=True,
-    help="Saved router, or its name on the Hub; the demo makes the default one.",
-)
+@router_option
 @settings_options(AskSettings, "settings")
 @model_options
 @engine_option

@@ -5,9 +5,8 @@ from importlib.util import find_spec
 import click
 
 from scripts.serving.settings import ServeSettings
-from scripts.stages.ask import AskSettings
+from scripts.stages.ask import AskSettings, router_option
 from scripts.stages.model import Opening, engine_option, model_options
-from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import settings_options
 
@@ -15,12 +14,7 @@ KNOB = ("budget", "unit", "lam", "drop", "certified", "scale", "outlier")
 
 
 @click.command(cls=OneLineCommand)
-@click.option(
-    "--router",
-    default=str(RunFolder(DEFAULT_RUN).router),
-    show_default=True,
-    help="Saved router, or its name on the Hub; the demo makes the default one.",
-)
+@router_option
 @settings_options(ServeSettings, "settings")
 @settings_options(AskSettings, "knob", only=KNOB)
 @model_options

@@ -4,7 +4,7 @@ Each answer has its own random generator, so that it does not depend on what sha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -101,6 +101,32 @@ def build_logprob(
     ranked = sorted(logprobs, key=lambda one: -logprobs[one])[:count]
     top = tuple(describe(one) for one in ranked if math.isfinite(logprobs[one]))
     return replace(describe(token), top=top)
+
+
+def build_generated(
+    ids: Sequence[int],
+    positions: Sequence[Mapping[int, float]],
+    stopped: bool,
+    top_logprobs: int | None,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Generated:
+    """Sum up what another engine generated for one prompt.
+
+    Args:
+        ids: the tokens, at least one.
+        positions: for each of them at least, the log-probabilities that are known at its position,
+            by id: its own and those of the two best [nats].
+        stopped: whether the answer came to its end.
+        top_logprobs: as in `Sampling`.
+        tokenizer: turns ids into text.
+    """
+    pairs = list(zip(ids, positions, strict=False))
+    best, second, *_ = sorted(positions[0].values(), reverse=True)
+    logprobs = None
+    if top_logprobs is not None:
+        logprobs = tuple(build_logprob(*pair, top_logprobs, tokenizer) for pair in pairs)
+    total = sum(known[token] for token, known in pairs)
+    return Generated(ids, total, best - second, stopped, logprobs=logprobs)
 
 
 def sample_token(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

@@ -33,7 +33,7 @@ from m3_backbone.inference.prompts import TokenizedPrompt
 from m3_backbone.inference.requests import TokenizedRequest
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.inference.streaming import Detokenizer
-from m3_backbone.inference.token_sampler import build_logprob
+from m3_backbone.inference.token_sampler import build_generated
 from m3_backbone.vllm_plugin.process import VllmProcess
 from m3_backbone.vllm_plugin.registration import MODELS
 
@@ -142,20 +142,21 @@ class VllmEngine(AnswerEngine):
                 last = output.outputs[0]
                 if detokenizer.update(last.token_ids):
                     break
-        generated = _take_generated(last, request)
-        logprobs = None
-        if request.sampling.top_logprobs is not None:
-            pairs = zip(generated.token_ids, last.logprobs, strict=False)
-            logprobs = tuple(
-                build_logprob(
-                    token,
-                    {one: float(entry.logprob) for one, entry in place.items()},
-                    request.sampling.top_logprobs,
-                    self._tokenizer,
-                )
-                for token, place in pairs
-            )
-        return replace(detokenizer.finish(generated), logprobs=logprobs)
+        return detokenizer.finish(self._take_generated(last, request))
+
+    def _take_generated(self, output: Any, request: TokenizedRequest) -> Generated:
+        """Take ids and log-probabilities from what vLLM gives, up to a closing first token."""
+        ids = output.token_ids
+        closed = ids[0] in request.prompt.closing
+        if closed:
+            ids = ids[:1]
+        positions = [
+            {token: float(entry.logprob) for token, entry in known.items()}
+            for known in output.logprobs[: len(ids)]
+        ]
+        stopped = closed or output.finish_reason == STOP
+        count = request.sampling.top_logprobs
+        return build_generated(ids, positions, stopped, count, self._tokenizer)
 
     def _options(self, sampling: Sampling) -> dict[str, Any]:
         return {
@@ -193,18 +194,6 @@ def _measure(start: float, requests: Sequence[TokenizedRequest]) -> BatchFacts:
     count = len(requests)
     wall_ms = 1000 * (time.perf_counter() - start) / max(count, 1)
     return BatchFacts(wall_ms, count, (count, 1, max((one.length for one in requests), default=0)))
-
-
-def _take_generated(output: Any, request: TokenizedRequest) -> Generated:
-    """Take ids and log-probabilities from what vLLM gives, up to a closing first token."""
-    ids = output.token_ids
-    closed = ids[0] in request.prompt.closing
-    if closed:
-        ids = ids[:1]
-    first = sorted((one.logprob for one in output.logprobs[0].values()), reverse=True)
-    chosen = [place[one].logprob for place, one in zip(output.logprobs, ids, strict=False)]
-    stopped = closed or output.finish_reason == STOP
-    return Generated(ids, sum(chosen), first[0] - first[1], stopped)
 
 
 def check_vllm(folder: Path, is_placed: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.stages.run_folder import DEFAULT_RUN, RunFolder
 from scripts.terminal.options import CertifiedClaim
 
 if TYPE_CHECKING:
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 BUDGET = 72  # visual tokens per question: one eighth of the most
 FRAMES = 8
+
+
+router_option = click.option(
+    "--router",
+    default=str(RunFolder(DEFAULT_RUN).router),
+    show_default=True,
+    help="Saved router, or its name on the Hub; the demo makes the default one.",
+)
 
 
 @dataclass(frozen=True)

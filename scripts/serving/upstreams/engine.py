@@ -20,13 +20,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.inference.answers import STOP, Answer, BatchFacts, Generated, build_answer
+from m3_backbone.inference.answers import STOP, Answer, BatchFacts, build_answer
 from m3_backbone.inference.conversations import Chat, render_chat
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.prompts import TokenizedPrompt
 from m3_backbone.inference.requests import TokenizedRequest
 from m3_backbone.inference.streaming import Detokenizer
-from m3_backbone.inference.token_sampler import build_logprob
+from m3_backbone.inference.token_sampler import build_generated
 from scripts.serving.refusals import Refusal
 from scripts.serving.upstreams.servers import Upstreams
 
@@ -125,32 +125,18 @@ class UpstreamEngine(AnswerEngine):
                     break
         _check(heard, request)
         facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
-        generated = self._generate(heard, request, detokenizer)
+        generated = build_generated(
+            heard.ids,
+            heard.places,
+            heard.finish_reason == STOP,
+            request.sampling.top_logprobs,
+            self._tokenizer,
+        )
+        generated = detokenizer.finish(generated)
         visual = len(request.features)
         return build_answer(
             generated, request.prompt, request.scale, visual, facts, self._tokenizer
         )
-
-    def _generate(
-        self, heard: _Heard, request: TokenizedRequest, detokenizer: Detokenizer
-    ) -> Generated:
-        chosen = [place[one] for place, one in zip(heard.places, heard.ids, strict=True)]
-        first = sorted(heard.places[0].values(), reverse=True)
-        logprobs = None
-        if request.sampling.top_logprobs is not None:
-            count = request.sampling.top_logprobs
-            logprobs = tuple(
-                build_logprob(one, place, count, self._tokenizer)
-                for one, place in zip(heard.ids, heard.places, strict=True)
-            )
-        generated = Generated(
-            heard.ids,
-            sum(chosen),
-            first[0] - first[1],
-            heard.finish_reason == STOP,
-            logprobs=logprobs,
-        )
-        return detokenizer.finish(generated)
 
     def _write(self, request: TokenizedRequest) -> bytes:
         """Write the request of a prompt, whose template upstream is the prompt itself."""
