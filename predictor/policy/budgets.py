@@ -98,7 +98,9 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
     """
     p, c = _broadcast(probabilities, costs)
     if not 0 <= lam < _LARGEST:
-        raise ValueError(f"lambda must be a finite number >= 0, got {show(lam)}")
+        raise ValueError(
+            f"lambda must be a finite number >= 0 and below {_LARGEST:g}, got {show(lam)}"
+        )
     utility = p - lam * c
     best = utility.max(axis=1, keepdims=True)
     tied = utility >= best - _TIE
@@ -223,7 +225,7 @@ def solve_lambdas(
 
 def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:
     if not -_LARGEST < budget < _LARGEST:
-        raise ValueError(f"a budget must be a finite number, got {show(budget)}")
+        raise ValueError(f"a budget must lie between 0 and {_LARGEST:g}, got {show(budget)}")
     # The slack forgives the rounding of a mean, so that "mean of 9" is met by always-9.
     affordable = np.flatnonzero(cost <= budget * (1 + 1e-9))
     if len(affordable) == 0:

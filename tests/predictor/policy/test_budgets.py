@@ -153,9 +153,9 @@ def test_table_refuses_too_small_a_budget(table):
         table.lambda_for_budget(0.9)
 
 
-@pytest.mark.parametrize("budget", [np.nan, np.inf, -np.inf, 10**400, -(10**400)])
-def test_table_refuses_a_budget_that_is_no_finite_number(table, budget):
-    with pytest.raises(ValueError, match="a budget must be a finite number, got"):
+@pytest.mark.parametrize("budget", [np.nan, np.inf, -np.inf, 1e308, 10**400, -(10**400)])
+def test_table_refuses_a_budget_that_is_no_number_to_reckon_with(table, budget):
+    with pytest.raises(ValueError, match=r"a budget must lie between 0 and 1e\+300, got"):
         table.lambda_for_budget(budget)
 
 
