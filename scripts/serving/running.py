@@ -1,10 +1,47 @@
 """A server from its first socket to its last answer."""
 
+import asyncio
 import socket
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0
+"""Longest time for the head of a request to arrive; uvicorn has none."""
+
+
+class TimedProtocol(H11Protocol):
+    """Closes a connection on which the head of a request is awaited for too long."""
+
+    _closing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of a request; with its head whole there is nothing more to wait for."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop()
+        elif self._closing is None:
+            self._closing = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
 
 
 def open_port(host: str, port: int) -> socket.socket:
@@ -43,6 +80,7 @@ def make_server(app: Any, grace_seconds: int) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=TimedProtocol,
             # Logging is the command's.
             log_config=None,
             access_log=False,

@@ -1,0 +1,89 @@
+"""Connections that hold back what they should send, on real sockets."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from scripts.serving import running
+
+SECONDS = 0.3
+HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
+
+
+async def answer_late(_):
+    await asyncio.sleep(2 * SECONDS)
+    return PlainTextResponse("late")
+
+
+@pytest.fixture(scope="module")
+def port(serving):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "HEAD_SECONDS", SECONDS)
+        with serving(Starlette(routes=[Route("/", answer_late)])) as served:
+            yield served.port
+
+
+@pytest.fixture
+def connection(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+        yield connected
+
+
+def drip(connection):
+    """Send a header a byte at a time until the server has enough of it."""
+    with pytest.raises(ConnectionError):
+        while True:
+            connection.sendall(b"a")
+            time.sleep(0.02)
+
+
+def wait_for_end(connection):
+    start = time.monotonic()
+    try:
+        assert connection.recv(1000) == b""
+    except ConnectionResetError:
+        pass
+    return time.monotonic() - start
+
+
+def test_a_connection_without_a_request_is_closed(connection):
+    assert SECONDS / 2 < wait_for_end(connection) < 10 * SECONDS
+
+
+def test_a_head_that_does_not_end_is_given_up_whatever_drips(connection):
+    connection.sendall(HEAD)
+    start = time.monotonic()
+    drip(connection)
+    assert SECONDS / 2 < time.monotonic() - start < 10 * SECONDS
+
+
+def test_an_answer_may_take_longer_than_the_head_of_its_request(connection):
+    connection.sendall(HEAD + b"\r\n")
+    assert b"late" in connection.recv(1000)
+
+
+def test_the_next_head_on_a_connection_has_the_same_time(connection):
+    connection.sendall(HEAD + b"\r\n")
+    assert b"late" in connection.recv(1000)
+    time.sleep(2 * SECONDS)  # nothing asked yet: uvicorn's own time for that is longer
+    connection.sendall(HEAD + b"\r\n")
+    assert b"late" in connection.recv(1000)
+    connection.sendall(HEAD)
+    drip(connection)
+
+
+def test_others_are_answered_meanwhile(port):
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as other:
+            other.sendall(HEAD + b"\r\n")
+            assert b"late" in other.recv(1000)
+        assert all(wait_for_end(one) < 10 * SECONDS for one in slow)
+    finally:
+        for one in slow:
+            one.close()
