@@ -48,7 +48,7 @@ class Conversations:
         Raises:
             Refusal: if it is beyond a bound, or cannot be understood.
         """
-        parts = [part for message in body.messages for part in message.content]
+        parts = [part for message in body.messages for part in message.parts]
         images = sum(isinstance(part, ImagePart) for part in parts)
         if images > self._most_images:
             raise Refusal(
@@ -85,7 +85,7 @@ class Conversations:
         role: Role = "system" if message.role == "developer" else message.role
         texts, pictures = [], []
         taken = sum(_count_pixels(one) for turn in before for one in turn.pictures)
-        for place, part in enumerate(message.content):
+        for place, part in enumerate(message.parts):
             if isinstance(part, TextPart):
                 texts.append(part.text)
             else:

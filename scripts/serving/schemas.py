@@ -5,7 +5,15 @@ Whatever else a request holds is refused by its name, but for what changes no an
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 MOST_MESSAGES = 200
 """Each turn is written anew behind those before it, so long conversations cost their square."""
@@ -57,11 +65,30 @@ class Message(Strict):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[
-        list[Part],
-        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
-        Field(min_length=1, max_length=MOST_PARTS),
+        Annotated[list[Part], Field(min_length=1, max_length=MOST_PARTS)] | None,
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None),
     ]
     name: str | None = None
+    # An answer is sent back as it came, with all that a client's library knows of it.
+    refusal: str | None = None
+    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: None = None
+
+    @field_validator("content")
+    @classmethod
+    def _check_content(cls, content: list[Part] | None, known: ValidationInfo) -> list[Part] | None:
+        if content is None and known.data.get("role") != "assistant":
+            raise ValueError("only an assistant may say nothing; expected text or a list of parts")
+        return content
+
+    @property
+    def parts(self) -> list[Part]:
+        """Give what is said and shown; an answer without content says its refusal, or nothing."""
+        if self.content is not None:
+            return self.content
+        return [TextPart(type="text", text=self.refusal or "")]
 
 
 class AskedKnob(Strict):
@@ -108,7 +135,8 @@ class ChatRequest(Unused):
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
-    n: Literal[1] | None = None
+    # Not Literal[1], which true is as well.
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None

@@ -203,6 +203,26 @@ def test_what_is_asked_reaches_the_model(served, ask, write_url):
     assert request.pictures[0].tobytes() == PIXELS.tobytes()
 
 
+@pytest.mark.parametrize("said", ["a cat", None])
+def test_an_answer_is_sent_back_as_it_came(served, ask, write_messages, said):
+    first = write_messages([PIXELS], "what")
+    message = ask(messages=first).choices[0].message
+    message.content = said
+    later = {"role": "user", "content": "and now"}
+    # What the client makes of it: the fields that were set, all fields, and a dictionary.
+    for turn in (message, message.model_dump(), message.to_dict()):
+        served.model.asked.clear()
+        ask(messages=[*first, turn, later])
+        assert [one.text for one in served.model.asked[0].turns] == ["what", said or "", "and now"]
+
+
+def test_a_refusal_is_what_was_said(served, ask, write_messages):
+    refusal = {"role": "assistant", "content": None, "refusal": "no"}
+    messages = [*write_messages([PIXELS], "what"), refusal, {"role": "user", "content": "why"}]
+    ask(messages=messages)
+    assert served.model.asked[0].turns[1].text == "no"
+
+
 @pytest.mark.parametrize(
     ("knob", "expected"),
     [
@@ -285,14 +305,21 @@ def body(write_messages):
     return {"model": "m3", "messages": write_messages([PIXELS], "what")}
 
 
+WHOLE = ("n", "max_tokens", "max_completion_tokens", "seed", "top_logprobs")
+PENALTIES = ("frequency_penalty", "presence_penalty")
+KNOBS = ("budget", "drop", "certified", "lambda", "scale")
+
 WRONG = [
     ({"tools": []}, "tools", "'tools' is not supported here"),
     ({"\ud800": 1}, None, "unicode string"),
     ({"x" * 1000: 1}, "x" * 1000, "is not supported here"),
-    ({"n": 2}, "n", "'n': input should be 1, not 2"),
+    ({"n": 2}, "n", "'n': input should be less than or equal to 1, not 2"),
+    *(({name: True}, name, "valid integer, not True") for name in WHOLE),
+    *(({name: True}, name, "valid number, not True") for name in ("temperature", "top_p")),
+    *(({name: False}, name, "valid number, not False") for name in PENALTIES),
+    *(({"m3scale": {name: True}}, f"m3scale.{name}", "not True") for name in KNOBS),
     ({"max_tokens": 51}, None, "an answer may have 50 tokens, got 51"),
     ({"max_tokens": 0}, None, "max_new_tokens must be at least 1, got 0"),
-    ({"max_tokens": True}, "max_tokens", "valid integer"),
     ({"max_tokens": "5"}, "max_tokens", "valid integer"),
     ({"max_tokens": 5, "max_completion_tokens": 6}, None, "not both"),
     ({"temperature": 3}, None, "temperature must be a number from 0 to 2"),
@@ -318,7 +345,13 @@ WRONG = [
     ({"messages": [{"role": "user", "content": "x"}] * 201}, "messages", "at most 200 items"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role", "'user'"),
     ({"messages": [{"role": "user", "content": "x"}]}, None, "needs at least one image"),
-    ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "valid list"),
+    ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "only an assistant"),
+    ({"messages": [{"role": "user", "content": 1}]}, "messages.0.content", "valid list"),
+    (
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]},
+        "messages.0.tool_calls",
+        "should be None",
+    ),
     ({"messages": [{"role": "user"}]}, "messages.0.content", "is missing"),
     (
         {"messages": [{"role": "user", "content": [{"type": "audio"}]}]},
