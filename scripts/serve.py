@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import click
 
-from scripts.serving.settings import ServeSettings
+from scripts.serving.settings import ServeSettings, write_host
 from scripts.stages.ask import AskSettings, router_option
 from scripts.stages.model import Opening, engine_option, model_options
 from scripts.terminal.errors import OneLineCommand
@@ -41,7 +41,7 @@ def main(
                 "warning: anybody who reaches this address may ask; see --token-file", err=True
             )
         host, number = port.getsockname()[:2]
-        host = f"[{host}]" if ":" in host else host
+        url = f"http://{write_host(host)}:{number}/v1"
         port.listen()  # who connects at this word waits until all has started
-        click.echo(f"serving {settings.name_of(opening.model)} at http://{host}:{number}/v1")
+        click.echo(f"serving {settings.name_of(opening.model)} at {url}")
         run_server(make_server(app, settings.grace_seconds), port)

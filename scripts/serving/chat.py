@@ -3,12 +3,11 @@
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar, cast
+from typing import Protocol, TypeAlias, cast
 
-import anyio
 import anyio.to_thread
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
@@ -17,6 +16,7 @@ from m3_backbone.serialization import show
 from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.request import Request
 from scripts.serving.conversations import Conversations
+from scripts.serving.deadlines import Deadline
 from scripts.serving.metrics import Metrics
 from scripts.serving.refusals import Refusal, describe_error, write_json
 from scripts.serving.replies import Reply
@@ -26,7 +26,6 @@ from scripts.serving.watching import unless_gone
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Pieces: TypeAlias = AsyncGenerator[str | AdaptiveAnswer, None]
 
 
@@ -103,17 +102,17 @@ class Chat:
     async def _answer(self, body: ChatRequest) -> Pieces:
         """Answer within the time that there is, and count it."""
         start = time.perf_counter()
-        clock = _Clock(self.most_seconds)
-        request = await clock.wait(self.conversations.read(body))
+        deadline = Deadline(self.most_seconds)
+        request = await deadline.wait(self.conversations.read(body))
         read = time.perf_counter()
         try:
             # In a thread: long words take seconds to cut into tokens, and others are answered.
-            await clock.wait(anyio.to_thread.run_sync(self.model.check, request))
+            await deadline.wait(anyio.to_thread.run_sync(self.model.check, request))
         except ValueError as error:
             raise Refusal(400, str(error)) from error
         # A generator, whoever wrote it.
         async with aclosing(cast(Pieces, self.model.stream(request))) as pieces:
-            while (piece := await clock.wait(anext(pieces, None))) is not None:
+            while (piece := await deadline.wait(anext(pieces, None))) is not None:
                 if isinstance(piece, AdaptiveAnswer):
                     times = {"read": read - start, "total": time.perf_counter() - start}
                     self._count(request, piece, times)
@@ -163,22 +162,3 @@ async def _take_first(pieces: Pieces) -> str | AdaptiveAnswer:
 
 def _write_event(body: dict[str, object]) -> str:
     return f"data: {json.dumps(body)}\n\n"
-
-
-class _Clock:
-    """The time that is left of an answer's."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._end = anyio.current_time() + seconds
-
-    async def wait(self, work: Awaitable[T]) -> T:
-        """Wait for some work, as long as there is time.
-
-        Raises:
-            Refusal: if there is none left.
-        """
-        # Around each step, as a cancel scope may not reach over a generator's yield.
-        with anyio.move_on_after(max(0.0, self._end - anyio.current_time())):
-            return await work
-        raise Refusal(504, f"there was no answer within {self._seconds:g} s", "timeout")

@@ -19,6 +19,7 @@ from scripts.serving.app import build_app
 from scripts.serving.chat import Chat
 from scripts.serving.conversations import Conversations
 from scripts.serving.drift import ScaleDrift
+from scripts.serving.hosts import HostMiddleware
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
@@ -130,7 +131,9 @@ def serve_model(
     )
     app = build_app(chat, places, most_bytes, token, upstreams)
     if settings.ui:
-        add_page(app, Page(model, name, knob, pictures, draw_examples()))
+        page = Page(model, name, knob, pictures, settings.most_seconds, draw_examples())
+        add_page(app, page)
+    app.add_middleware(HostMiddleware, own=settings.own_hosts, allowed=settings.allowed_hosts)
     return app
 
 

@@ -9,9 +9,17 @@ from pathlib import Path
 from scripts.terminal.options import InputFile
 from scripts.terminal.outputs import OutputFile
 
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+"""What clients on this machine call it."""
+
 # Names of variables, no secrets.
 TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105
 UPSTREAM_TOKEN = "M3SCALE_UPSTREAM_TOKEN"  # noqa: S105
+
+
+def write_host(host: str) -> str:
+    """Write a name or an address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_log(path: Path) -> bool:
@@ -39,6 +47,15 @@ class ServeSettings:
     name: str | None = field(
         default=None,
         metadata={"help": "What clients call the model.  [default: that of --model]"},
+    )
+    allowed_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "option": "--allowed-host",
+            "metavar": "NAME",
+            "help": "Other name that clients call the server by, as behind a proxy, such as "
+            "chat.example.org or *.example.org.  [default: none at a loopback --host, else any]",
+        },
     )
     token_file: Path | None = field(
         default=None,
@@ -136,6 +153,13 @@ class ServeSettings:
         if self.name is not None:
             return self.name
         return Path(model).resolve().name if Path(model).is_dir() else model
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Names that clients may call the server by beside those that are allowed; none for any."""
+        if not self.is_local and not self.allowed_hosts:
+            return ()
+        return (*LOOPBACK, write_host(self.host))
 
     @property
     def is_local(self) -> bool:

@@ -26,6 +26,7 @@ from predictor.requests.decisions import UNFAMILIAR
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.routing import RoutedRequest
+from scripts.serving.deadlines import Deadline
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.refusals import Refusal, write_json
 from scripts.serving.schemas import Strict
@@ -76,6 +77,7 @@ class Page:
         name: what clients call it.
         knob: the server's operating point, where the page's knob begins.
         pictures: opens images.
+        most_seconds: longest time for the answers to a question.
         examples: what to begin with.
     """
 
@@ -83,6 +85,7 @@ class Page:
     name: str
     knob: Knob
     pictures: Pictures
+    most_seconds: float
     examples: Sequence[Example]
 
     @cached_property
@@ -205,7 +208,8 @@ def add_page(app: FastAPI, page: Page) -> None:
     @app.post("/page/explain")
     async def explain(body: Asked, request: HttpRequest) -> Response:
         """Answer a question at every scale, and say what each budget would choose."""
-        return write_json(await unless_gone(request, page.explain(body)))
+        explaining = Deadline(page.most_seconds).wait(page.explain(body))
+        return write_json(await unless_gone(request, explaining))
 
 
 def _ask(picture: Image.Image, question: str, knob: Knob) -> Request:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import openai
 import pytest
 from click.testing import CliRunner
@@ -97,6 +98,21 @@ def test_an_illegal_scale_is_a_bad_request(client, mini, write_messages):
             messages=write_messages(mini.images[:1], "what?"),
             extra_body={"m3scale": {"scale": 35}},
         )
+
+
+def test_a_budget_beyond_all_numbers_is_a_bad_request(client, mini, write_messages):
+    with pytest.raises(openai.BadRequestError, match="between 0 and 1e.300, got 1e.308"):
+        client.chat.completions.create(
+            model="m3-mini",
+            messages=write_messages(mini.images[:1], "what?"),
+            extra_body={"m3scale": {"budget": 1e308}},
+        )
+
+
+def test_on_this_machine_the_server_has_only_this_machines_names(client):
+    url = str(client.base_url.join("/healthz"))
+    assert httpx2.get(url).status_code == 200
+    assert httpx2.get(url, headers={"host": "evil.example"}).status_code == 403
 
 
 def test_the_expected_scales_are_those_of_calibration(mini):

@@ -36,3 +36,12 @@ def test_a_model_is_called_by_its_name_or_the_last_part_of_its_folder(tmp_path):
 )
 def test_only_loopback_is_local(host, is_local):
     assert ServeSettings(host=host).is_local == is_local
+
+
+def test_the_server_has_all_names_or_those_of_this_machine_and_those_that_are_given():
+    here = ("localhost", "127.0.0.1", "[::1]")
+    assert ServeSettings().own_hosts == (*here, "127.0.0.1")
+    assert ServeSettings(host="::1").own_hosts == (*here, "[::1]")
+    assert ServeSettings(host="10.0.0.5").own_hosts == ()
+    named = ServeSettings(host="10.0.0.5", allowed_hosts=("chat.example.org",))
+    assert named.own_hosts == (*here, "10.0.0.5")

@@ -1,0 +1,35 @@
+"""What stands behind the page, without a browser."""
+
+import httpx2
+import pytest
+
+from predictor.adaptive import AdaptiveM3
+from predictor.requests.knobs import Knob
+from scripts.serving.opening import serve_model
+from scripts.serving.settings import ServeSettings
+
+
+@pytest.fixture
+def explain(mini, serving, write_url):
+    """A function that asks about an image, with so much time for all answers."""
+
+    def ask(seconds):
+        settings = ServeSettings(ui=True, most_seconds=seconds)
+        model = AdaptiveM3(mini.backbone, mini.router)
+        with serving(serve_model(model, settings, "m3-mini", Knob(budget=72))) as running:
+            asked = {"image": write_url(mini.images[0]), "question": mini.questions[0]}
+            return httpx2.post(f"{running.address}/page/explain", json=asked, timeout=60)
+
+    return ask
+
+
+def test_every_scale_answers(explain, mini):
+    answer = explain(60)
+    assert answer.status_code == 200
+    assert [one["side"] ** 2 for one in answer.json()["scales"]] == list(mini.router.scales)
+
+
+def test_answers_that_take_too_long_are_given_up(explain):
+    answer = explain(0.01)
+    assert answer.status_code == 504
+    assert answer.json()["error"]["message"] == "there was no answer within 0.01 s"
