@@ -57,7 +57,7 @@ from m3_backbone.inference.router_inputs import (
     measure_image,
     read_prompt_states,
 )
-from m3_backbone.inference.sampling import Sampling
+from m3_backbone.inference.sampling import GREEDY, Sampling, Samplings, spread_sampling
 from m3_backbone.inference.streaming import AnswerStream
 from m3_backbone.pooling import Pyramid, check_pooling
 from m3_backbone.scales import check_scale
@@ -309,21 +309,20 @@ class M3Backbone:
         questions: Sequence[Sequence[str]],
         scale: int,
         *,
-        max_new_tokens: int = 16,
+        sampling: Samplings = GREEDY,
         token_budget: int = TOKEN_BUDGET,
         closing: Sequence[Sequence[Sequence[str]]] | None = None,
     ) -> list[list[Answer]]:
         """Answer many questions per image at one scale, batched; the answers are `generate`'s.
 
-        The prompt's beginning, visual tokens included, is read once per image and shared by its
-        questions. A batch that memory cannot hold is halved, and so are those after it. Gives the
-        answers of each image, in the order of its questions.
+        Greedy answers about an image share the reading of it. A batch that memory cannot hold is
+        halved, and so are those after it. Answers are in the order of the questions.
 
         Args:
             pyramids: what `encode` gave, one (or several, see `generate`) for each group.
             questions: the questions of each image.
             scale: visual tokens per image crop.
-            max_new_tokens: most tokens of an answer.
+            sampling: how answers are generated, all alike or each in its own way.
             token_budget: tokens of a batch, answers and padding included.
             closing: for each question of each image, words that are the whole answer if it begins
                 with one of them.
@@ -331,16 +330,16 @@ class M3Backbone:
         scale = check_scale(scale, self.scales)
         check_length("pyramids", pyramids, len(questions))
         features = self._take_tokens(pyramids, [scale] * len(pyramids))
-        prompts = [
-            self._engine.tokenize(group, [len(tokens)] * len(group), max_new_tokens)
-            for group, tokens in zip(questions, features, strict=True)
-        ]
+        samplings = spread_sampling(sampling, questions)
+        longest = max((one.max_new_tokens for row in samplings for one in row), default=1)
+        pairs = zip(questions, features, strict=True)
+        prompts = [self._engine.tokenize(g, [len(seen)] * len(g), longest) for g, seen in pairs]
         if closing is not None:
             prompts = [
                 [self._engine.close(*pair) for pair in zip(group, words, strict=True)]
                 for group, words in zip(prompts, closing, strict=True)
             ]
-        return self._engine.answer_groups(prompts, features, scale, max_new_tokens, token_budget)
+        return self._engine.answer_groups(prompts, features, scale, samplings, token_budget)
 
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Average the input embeddings of each question's tokens, without a template [n, D]."""

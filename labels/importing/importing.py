@@ -20,6 +20,7 @@ from labels.outcomes.manifest import (
     MANIFEST,
     QUESTIONS_FILE,
     Manifest,
+    Setting,
     package_version,
     write_manifest,
 )
@@ -77,7 +78,7 @@ def import_outcomes(
     _check_costs(outcomes)
     content = pack_outcomes(outcomes)
     asked = list(questions.values())
-    settings: dict[str, str | int | list[int]] = {
+    settings: dict[str, Setting] = {
         "questions": fingerprint_questions(asked),
         "checkpoint": f"{IMPORTED}-{sha256(content)[:16]}",
         "scales": scales,

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from m3_backbone.inference.sampling import Samplings
+
 Encoded = Any
 """One image as `encode` gives it, which labelling hands back unchanged; a list of these where a
 question is about several images."""
@@ -118,7 +120,7 @@ class Answerer(Protocol):
         questions: Sequence[Sequence[str]],
         scale: int,
         *,
-        max_new_tokens: int,
+        sampling: Samplings,
         token_budget: int,
         closing: Sequence[Sequence[Sequence[str]]] | None,
     ) -> Sequence[Sequence[AnswerLike]]:

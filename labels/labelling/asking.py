@@ -20,6 +20,7 @@ from labels.metrics.registry import list_closing, reference_text, score_answer, 
 from labels.outcomes.formats import Features, Value
 from labels.questions import Question
 from m3_backbone.half import to_half
+from m3_backbone.inference.sampling import Sampling, make_seed
 
 Group = Sequence[Question]
 """All questions of one image, or of the same several images."""
@@ -59,6 +60,7 @@ class Asking:
         settings: the settings of the run; its `scales` may be empty, those above never are.
         stamp: columns of the outcome table that are the same in all rows.
         image_parts: image id of a question -> ids of the single images it is about.
+        repeat: how often the questions have been asked before.
     """
 
     answerer: Answerer
@@ -68,6 +70,7 @@ class Asking:
     settings: LabelSettings
     stamp: Mapping[str, Value]
     image_parts: Callable[[str], tuple[str, ...]] = stand_alone
+    repeat: int = 0
 
     def list_images(self, groups: Iterable[Group]) -> dict[str, str]:
         """List the single images that groups are about.
@@ -80,6 +83,17 @@ class Asking:
             for image_id in self.image_parts(group[0].image_id):
                 samples.setdefault(image_id, group[0].sample_id)
         return samples
+
+    def choose_sampling(self, question: Question, scale: int) -> Sampling:
+        """Choose how the answer to a question is generated: drawn in repeats that are to be.
+
+        The seed is the question's own, so that its answer does not depend on who asks what else.
+        """
+        settings = self.settings
+        if self.repeat == 0 or settings.sample_temperature == 0:
+            return Sampling(settings.max_new_tokens)
+        seed = make_seed(f"{question.sample_id}:{scale}:{self.repeat}")
+        return Sampling(settings.max_new_tokens, settings.sample_temperature, seed=seed)
 
     def make_ready(self, image_id: str, sample_id: str) -> Ready:
         """Load an image and prepare it for the answerer.
@@ -260,7 +274,7 @@ def _answer(asking: Asking, batch: _Batch, scale: int) -> list[AnswerLike]:
         batch.encoded,
         batch.texts,
         scale,
-        max_new_tokens=asking.settings.max_new_tokens,
+        sampling=[[asking.choose_sampling(one, scale) for one in group] for group in batch.groups],
         token_budget=asking.settings.token_budget,
         closing=closing if asking.settings.first_token else None,
     )
@@ -295,7 +309,7 @@ def _make_row(
         "wall_ms": float(answer.wall_ms),
         "batch_size": answer.batch_size,
         "batch_shape": answer.batch_shape,
-        "repeat": 0,
+        "repeat": asking.repeat,
         **asking.stamp,
     }
 

@@ -1,8 +1,9 @@
 """Asks questions several times, under what may change an answer without changing the question.
 
 How much of an outcome is luck shows only when the question is asked again: in other words, about
-the image moved by a few pixels, in a batch of another shape. The first time, number 0, it
-is asked as it stands. A repeat depends on the question and its number alone, so that a run that was
+the image moved by a few pixels, in a batch of another shape, and with an answer that is drawn, if a
+temperature is given. The first time, number 0, it is asked as it stands and answered with the most
+probable tokens. A repeat depends on the question and its number alone, so that a run that was
 stopped goes on with the same ones.
 """
 
@@ -66,12 +67,12 @@ def _ask_again(
         load_image=partial(_load_moved, asking, repeat),
         write_text=partial(_write_reworded, asking, wordings, repeat),
         settings=replace(asking.settings, losses=False),
+        repeat=repeat,
     )
     # In fewer images at a time than the repeat before, so that batches have other shapes.
     size = max(1, len(groups) // (repeat + 1))
     batches = [groups[start : start + size] for start in range(0, len(groups), size)]
-    rows = [row for batch in batches for row in ask_rows(again, batch)]
-    return [{**row, "repeat": repeat} for row in rows]
+    return [row for batch in batches for row in ask_rows(again, batch)]
 
 
 def _load_moved(asking: Asking, repeat: int, image_id: str) -> Image.Image:

@@ -6,7 +6,9 @@ Nothing heavy is imported here, so that `m3scale label --help` is quick.
 from dataclasses import dataclass, field, fields
 
 from labels.outcomes.manifest import Setting
+from m3_backbone.inference.sampling import MAX_TEMPERATURE
 from m3_backbone.scales import EXTRAS
+from m3_backbone.serialization import show
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,21 @@ class LabelSettings:
             "min": 0,
         },
     )
+    sample_temperature: float = field(
+        default=0.0,
+        metadata={
+            "help": "Draw the answers of repeats with this temperature, up to 2; at 0 they are the "
+            "most probable ones. The first time always has these, as a router learns from it.",
+            "min": 0,
+        },
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
 
         Raises:
-            ValueError: if a number is below its minimum or an extra is not known.
+            ValueError: if a number is below its minimum, an extra is not known, or answers are to
+                be drawn that are not asked for.
         """
         if not set(self.extras) <= set(EXTRAS):
             raise ValueError(f"extras must be some of {EXTRAS}, got {self.extras}")
@@ -99,6 +110,15 @@ class LabelSettings:
             least = one.metadata.get("min")
             if least is not None and value < least:
                 raise ValueError(f"{one.name} must be at least {least}, got {value}")
+        if not 0 <= self.sample_temperature <= MAX_TEMPERATURE:  # so for NaN
+            raise ValueError(
+                f"sample_temperature must be a number from 0 to {MAX_TEMPERATURE:g}, got "
+                f"{show(self.sample_temperature)}"
+            )
+        if self.sample_temperature > 0 and self.repeats == 1:
+            raise ValueError(
+                "--sample-temperature needs --repeats, at least 2: the first answer is never drawn"
+            )
 
     def to_manifest(self) -> dict[str, Setting]:
         """Give the settings as a manifest has them: switches as 0 or 1, extras as one string.
@@ -113,6 +133,8 @@ class LabelSettings:
         values = {one.name: getattr(self, one.name) for one in fields(LabelSettings)}
         if self.repeats == 1:
             del values["repeats"], values["jitter"]
+        if self.sample_temperature == 0:
+            del values["sample_temperature"]
         return {
             **values,
             "scales": list(self.scales),

@@ -24,7 +24,7 @@ CODE_VERSION = "code_version"
 IMPORTED = "imported"
 """Prefix of the checkpoint of imported tables, which have no features."""
 
-Setting = str | int | list[int]
+Setting = str | int | float | list[int]
 
 Count = Annotated[int, Interval(ge=0, le=10**9)]
 """Bounded, as a damaged count must not take all memory."""
@@ -38,6 +38,7 @@ UNNAMED: dict[str, Setting] = {
     "skipped_rows": "",
     "repeats": 1,
     "jitter": 0,
+    "sample_temperature": 0.0,
     "wordings": "",
 }
 """Settings whose manifest does not name them: of older runs, and of runs that do without."""

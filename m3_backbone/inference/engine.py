@@ -190,7 +190,7 @@ class AnswerEngine:
         prompts: Sequence[Sequence[TokenizedPrompt]],
         features: Sequence[Tensor],
         scale: int,
-        max_new_tokens: int,
+        samplings: Sequence[Sequence[Sampling]],
         token_budget: int,
         pays: Pays = sharing_pays,
     ) -> list[list[Answer]]:
@@ -200,7 +200,7 @@ class AnswerEngine:
             prompts: the prompts of each image.
             features: visual tokens of each image [n_visual, D].
             scale: visual tokens per image crop.
-            max_new_tokens: most tokens of an answer.
+            samplings: how the answer to each prompt is generated.
             token_budget: tokens of a batch.
             pays: whether questions of an image share its reading, where they can.
 
@@ -209,14 +209,13 @@ class AnswerEngine:
         """
         if token_budget < 1:
             raise ValueError(f"token_budget must be at least 1, got {token_budget}")
-
-        sampling = Sampling(max_new_tokens)
+        asked = [list(zip(*pair, strict=True)) for pair in zip(prompts, samplings, strict=True)]
 
         def work(batch: Sequence[Row]) -> list[list[Answer]]:
             rows = [
                 [
-                    TokenizedRequest(prompts[row.image][i], features[row.image], scale, sampling)
-                    for i in row.places
+                    TokenizedRequest(prompt, features[row.image], scale, sampling)
+                    for prompt, sampling in (asked[row.image][i] for i in row.places)
                 ]
                 for row in batch
             ]
@@ -225,9 +224,13 @@ class AnswerEngine:
             # A row that is not packed holds one question.
             return [[one] for one in self.answer_rows([one for [one] in rows])]
 
-        if not self.can_group(prompts):
+        flat = [one for row in samplings for one in row]
+        longest = max((one.max_new_tokens for one in flat), default=1)
+        # An answer with a sampler has a row of its own.
+        alike = all(one.is_plain and one.max_new_tokens == longest for one in flat)
+        if not alike or not self.can_group(prompts):
             pays = _never
-        rows = plan_rows(prompts, list(map(len, features)), max_new_tokens, token_budget, pays)
+        rows = plan_rows(prompts, list(map(len, features)), longest, token_budget, pays)
         answers: dict[tuple[int, int], Answer] = {}
         # A generator: batches are bound by what was known of memory when it began.
         for batch in fill_batches(rows, min(token_budget, self._memory.most)):

@@ -3,9 +3,10 @@
 They are checked without torch, before any work.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from m3_backbone.serialization import show
+from m3_backbone.serialization import sha256, show
 
 MAX_TEMPERATURE = 2.0
 """Highest temperature; above it there is little left of a model."""
@@ -61,6 +62,11 @@ class Sampling:
         return self.temperature == 0 and not self.stop and self.top_logprobs is None
 
 
+def make_seed(text: str) -> int:
+    """Make a seed of a text: always the same of the same, and of others another."""
+    return int(sha256(text.encode())[:15], 16)
+
+
 def _check_whole(name: str, value: object, low: int, high: int | None) -> None:
     if isinstance(value, int) and not isinstance(value, bool):
         if low <= value and (high is None or value <= high):
@@ -86,3 +92,25 @@ def _check_stops(stop: object) -> tuple[str, ...]:
                 f"each stop must be a text of 1 to {MAX_STOP_LENGTH} characters, got {show(text)}"
             )
     return tuple(texts)
+
+
+GREEDY = Sampling()
+
+Samplings = Sampling | Sequence[Sequence[Sampling]]
+"""How answers are generated: all alike, or one for each question of each image."""
+
+
+def spread_sampling(
+    sampling: Samplings, questions: Sequence[Sequence[object]]
+) -> Sequence[Sequence[Sampling]]:
+    """Give the sampling of each question of each image.
+
+    Raises:
+        ValueError: if there is not one for each.
+    """
+    if isinstance(sampling, Sampling):
+        return [[sampling] * len(group) for group in questions]
+    counts, wanted = [len(row) for row in sampling], [len(group) for group in questions]
+    if counts != wanted:
+        raise ValueError(f"expected samplings of {wanted} questions per image, got {counts}")
+    return sampling

@@ -88,15 +88,16 @@ class VllmEngine(AnswerEngine):
         prompts: Sequence[Sequence[TokenizedPrompt]],
         features: Sequence[Tensor],
         scale: int,
-        max_new_tokens: int,
+        samplings: Sequence[Sequence[Sampling]],
         token_budget: int,
         pays: Pays = sharing_pays,
     ) -> list[list[Answer]]:
         """Answer several prompts per image in one batch; its size is vLLM's to choose."""
-        sampling = Sampling(max_new_tokens)
-        rows = zip(prompts, features, strict=True)
+        rows = zip(prompts, features, samplings, strict=True)
         flat = [
-            TokenizedRequest(one, seen, scale, sampling) for group, seen in rows for one in group
+            TokenizedRequest(one, seen, scale, sampling)
+            for group, seen, row in rows
+            for one, sampling in zip(group, row, strict=True)
         ]
         answers = iter(self.answer_each(flat, 1))
         return [[next(answers) for _ in group] for group in prompts]

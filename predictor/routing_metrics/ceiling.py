@@ -165,7 +165,7 @@ def tell_shift(outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray) -
     return (
         f"Repeats are answered otherwise than the questions as they stand, {right:.3f} right "
         f"instead of {before:.3f} at {at:g} tokens: what they change is more than luck. Ask again "
-        "with a smaller --jitter or closer words"
+        "with a smaller --jitter, closer words or a lower --sample-temperature"
     )
 
 

@@ -20,6 +20,7 @@ from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.execution import evaluating
+from m3_backbone.inference.sampling import Sampling, spread_sampling
 from m3_backbone.pooling import pool_tokens
 from scripts.benchmarks.timing import processor_seconds, time_step, wait_for
 
@@ -176,13 +177,14 @@ def measure_prefix(work: Workload, repeats: int) -> list[dict[str, float]]:
     groups = work.questions.by_image()
     pyramids = backbone.encode([work.questions.image(group[0].image_id) for group in groups])
     asked = [[format_question(question) for question in group] for group in groups]
+    samplings = spread_sampling(Sampling(work.max_new_tokens), asked)
     rows = []
     for scale in backbone.scales:
         features = [pyramid[scale] for pyramid in pyramids]
         prompts = [engine.tokenize(group, [scale] * len(group), 1) for group in asked]
 
         def answer(pays: bool, features: Any = features, prompts: Any = prompts) -> None:
-            engine.answer_groups(prompts, features, 0, work.max_new_tokens, 16384, lambda *_: pays)
+            engine.answer_groups(prompts, features, 0, samplings, 16384, lambda *_: pays)
 
         rows.append({"scale": scale, "speedup": _compare_times(answer, backbone, repeats)})
     return rows

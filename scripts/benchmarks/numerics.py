@@ -47,6 +47,7 @@ def main(settings: NumericsSettings, json_file: Path | None) -> None:
 
 def _read_all(settings: NumericsSettings, dtype: str) -> dict[str, list["Answer"]]:
     """Answer every question at every scale in three ways."""
+    from m3_backbone.inference.sampling import Sampling
     from scripts.benchmarks.label_timing import pick_questions
     from scripts.benchmarks.models import make_questions, open_model
 
@@ -72,7 +73,7 @@ def _read_all(settings: NumericsSettings, dtype: str) -> dict[str, list["Answer"
     packed = [
         answer
         for scale in backbone.scales
-        for row in backbone.answer_images(pyramids, texts, scale, max_new_tokens=limit)
+        for row in backbone.answer_images(pyramids, texts, scale, sampling=Sampling(limit))
         for answer in row
     ]
     return {"alone": read_rows(1), "padded": read_rows(32), "packed": packed}

@@ -206,9 +206,7 @@ def draw_model_call(draw: random.Random) -> Drawn:
         questions = value if place == "questions" else ["what?"]
         scales = value if place == "scales" else 1
         if place == "budget":
-            return backbone.answer_images(
-                [_open_pyramid()], [questions], 1, max_new_tokens=1, token_budget=value
-            )
+            return backbone.answer_images([_open_pyramid()], [questions], 1, token_budget=value)
         tokens = value if place == "tokens" else 1
         # Real work is no fault.
         if isinstance(tokens, int) and tokens > 64:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,9 +22,11 @@ from labels.labelling.sharing import Share
 from labels.outcomes.parts import FEATURES
 from labels.outcomes.table import read_questions, read_table
 from labels.questions import Question, QuestionSet, image_fingerprint
+from m3_backbone.inference.sampling import GREEDY, spread_sampling
 
 SCALES = (1, 9, 36)
 SMALL = LabelSettings(images_per_part=2, images_per_batch=2)
+DRAWN = replace(SMALL, repeats=3, sample_temperature=0.7)
 N_SLOW_IMAGES = 60  # thirty parts of three scales: more than ten kills leave time for
 
 
@@ -80,10 +82,18 @@ class FakeAnswerer:
     def answer_images(self, pyramids, questions, scale, **settings):
         started = time.perf_counter()
         time.sleep(self.delay)
-        return [
-            [self.answer(shade, text, scale, started, sum(map(len, questions))) for text in texts]
+        together = sum(map(len, questions))
+        answers = [
+            [self.answer(shade, text, scale, started, together) for text in texts]
             for shade, texts in zip(pyramids, questions, strict=True)
         ]
+        samplings = spread_sampling(settings.get("sampling", GREEDY), questions)
+        for row, of_row in zip(answers, samplings, strict=True):
+            for answer, sampling in zip(row, of_row, strict=True):
+                if sampling.temperature > 0:  # right or wrong, as the dice fall
+                    answer.text += " or so" * (sampling.seed % 2)
+                    answer.mean_logprob = -sampling.temperature * (sampling.seed % 997)
+        return answers
 
     def answer(self, shade, text, scale, started, together):
         luck = int(hashlib.sha256(f"{shade}{text}{scale}".encode()).hexdigest()[:6], 16)
@@ -143,6 +153,7 @@ def toy():
         check_same=check_same,
         scales=SCALES,
         small=SMALL,
+        drawn=DRAWN,
         n_slow_images=N_SLOW_IMAGES,
     )
 
@@ -161,4 +172,5 @@ if __name__ == "__main__":
     os.fsync = lambda handle: None  # a killed process leaves its writes to the kernel
     slow = FakeAnswerer(float(sys.argv[2]))
     share = Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
-    label(make_questions(N_SLOW_IMAGES), slow, Path(sys.argv[1]), SMALL, False, share)
+    settings = DRAWN if "DRAWN" in os.environ else SMALL
+    label(make_questions(N_SLOW_IMAGES), slow, Path(sys.argv[1]), settings, False, share)

@@ -7,6 +7,7 @@ from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from m3_backbone.backbone import M3Backbone
+from m3_backbone.inference.sampling import Sampling
 from m3_backbone.scales import TOKEN_SCALES
 
 QUESTIONS = [
@@ -79,7 +80,7 @@ def test_the_vision_tower_runs_once_for_each_distinct_image(backbone, images):
         pyramids = backbone.encode([images[0], images[1], images[0].copy()])
         assert rows == [2]
         backbone.generate(pyramids, QUESTIONS[:3], [1, 9, 576], max_new_tokens=2)
-        backbone.answer_images(pyramids, [QUESTIONS] * 3, 36, max_new_tokens=2)
+        backbone.answer_images(pyramids, [QUESTIONS] * 3, 36, sampling=Sampling(2))
         assert rows == [2]
     finally:
         hook.remove()
@@ -125,7 +126,7 @@ def test_every_scale_is_stock_transformers_with_pooled_features(backbone, pyrami
 @pytest.mark.parametrize("scale", TOKEN_SCALES)
 def test_many_questions_an_image_get_the_answers_of_generate(backbone, pyramids, scale):
     groups = [QUESTIONS, QUESTIONS[2:0:-1], QUESTIONS[:1]]
-    grouped = backbone.answer_images(pyramids, groups, scale, max_new_tokens=STEPS)
+    grouped = backbone.answer_images(pyramids, groups, scale, sampling=Sampling(STEPS))
     rows = [pyramid for pyramid, group in zip(pyramids, groups, strict=True) for _ in group]
     flat = backbone.generate(rows, sum(groups, []), scale, max_new_tokens=STEPS)
     assert [len(group) for group in grouped] == [4, 2, 1]
@@ -133,7 +134,7 @@ def test_many_questions_an_image_get_the_answers_of_generate(backbone, pyramids,
 
 
 def test_images_without_questions_get_no_answers(backbone, pyramids):
-    grouped = backbone.answer_images(pyramids, [[], QUESTIONS[:1], []], 9, max_new_tokens=STEPS)
+    grouped = backbone.answer_images(pyramids, [[], QUESTIONS[:1], []], 9, sampling=Sampling(STEPS))
     alone = backbone.generate(pyramids[1:2], QUESTIONS[:1], 9, max_new_tokens=STEPS)
     assert [ids(group) for group in grouped] == [[], ids(alone), []]
     assert backbone.answer_images(pyramids, [[], [], []], 9) == [[], [], []]
@@ -162,7 +163,7 @@ def test_an_answer_ends_with_its_end_token(build_model, build_backbone, images, 
 def test_ends_hold_for_many_questions_an_image(build_model, build_backbone, images, backbone):
     pyramids = backbone.encode(images)
     groups = [QUESTIONS, QUESTIONS[:2], QUESTIONS[::-1]]
-    unended = backbone.answer_images(pyramids, groups, 36, max_new_tokens=STEPS)
+    unended = backbone.answer_images(pyramids, groups, 36, sampling=Sampling(STEPS))
     model = build_model()
     model.generation_config.eos_token_id = [
         unended[0][0].token_ids[0],
@@ -170,7 +171,7 @@ def test_ends_hold_for_many_questions_an_image(build_model, build_backbone, imag
         unended[1][1].token_ids[3],
     ]
     ending = build_backbone(model)
-    answers = ending.answer_images(pyramids, groups, 36, max_new_tokens=STEPS)
+    answers = ending.answer_images(pyramids, groups, 36, sampling=Sampling(STEPS))
     rows = [pyramid for pyramid, group in zip(pyramids, groups, strict=True) for _ in group]
     flat = ending.generate(rows, sum(groups, []), 36, max_new_tokens=STEPS)
     assert [as_wanted(a) for group in answers for a in group] == [as_wanted(a) for a in flat]
@@ -183,8 +184,8 @@ def test_without_packing_the_answers_are_the_same(build_model, build_backbone, i
     groups = [QUESTIONS[:2], [], QUESTIONS[2:]]
     model = build_model()
     model.config.get_text_config().sliding_window = 4096
-    plain = build_backbone(model).answer_images(pyramids, groups, 9, max_new_tokens=STEPS)
-    packed = backbone.answer_images(pyramids, groups, 9, max_new_tokens=STEPS)
+    plain = build_backbone(model).answer_images(pyramids, groups, 9, sampling=Sampling(STEPS))
+    packed = backbone.answer_images(pyramids, groups, 9, sampling=Sampling(STEPS))
     assert [ids(group) for group in plain] == [ids(group) for group in packed]
 
 
@@ -210,7 +211,7 @@ def test_features_in_bfloat16_answer_too(tiny_folder, images):
     backbone = M3Backbone.from_pretrained(tiny_folder, dtype="bfloat16")
     assert backbone.dtype_name == "bfloat16"
     pyramids = backbone.encode(images[:2])
-    grouped = backbone.answer_images(pyramids, [QUESTIONS[:2]] * 2, 9, max_new_tokens=3)
+    grouped = backbone.answer_images(pyramids, [QUESTIONS[:2]] * 2, 9, sampling=Sampling(3))
     assert [answer.output_tokens for group in grouped for answer in group] == [3, 3, 3, 3]
     assert backbone.coarse_tokens(pyramids).dtype == np.float32
 
@@ -267,6 +268,8 @@ def test_a_gpu_says_what_the_cpu_says(tiny_folder, backbone, images):
     on_gpu = M3Backbone.from_pretrained(tiny_folder, device="cuda")
     groups = [QUESTIONS] * 3
     for scale in TOKEN_SCALES:
-        expected = backbone.answer_images(backbone.encode(images), groups, scale, max_new_tokens=1)
-        actual = on_gpu.answer_images(on_gpu.encode(images), groups, scale, max_new_tokens=1)
+        expected = backbone.answer_images(
+            backbone.encode(images), groups, scale, sampling=Sampling(1)
+        )
+        actual = on_gpu.answer_images(on_gpu.encode(images), groups, scale, sampling=Sampling(1))
         assert [ids(group) for group in actual] == [ids(group) for group in expected]

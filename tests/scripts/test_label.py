@@ -8,7 +8,7 @@ from PIL import Image
 
 from labels.labelling.sharing import hold
 from labels.outcomes.manifest import read_manifest
-from labels.outcomes.table import read_outcomes
+from labels.outcomes.table import read_outcomes, read_table
 from scripts.cli import main
 from scripts.stages.splits import read_splits
 
@@ -191,6 +191,23 @@ def test_questions_are_asked_again_in_the_words_of_a_file(tiny_model, here, writ
     assert "jitter is 2 there but 1 now" in refuse(*again, "--jitter", 1)
     words.write_text(json.dumps({"question": "where ?", "paraphrases": ["what ?"]}))
     assert "wordings is" in refuse(*again)
+
+
+def test_answers_of_repeats_are_drawn_and_shares_draw_the_same(tiny_model, here, write_source):
+    asked = ("--source", write_source(here / "own", 34, seed=0), "--model", tiny_model)
+    asked += ("--max-new-tokens", 3, "--scale", 1, "--scale", 9, "--quiet")
+    drawn = (*asked, "--repeats", 2, "--jitter", 0, "--sample-temperature", 2)
+    assert call(*drawn, "--out", "whole").exit_code == 0
+    for share in ("1/2", "0/2"):
+        assert call(*drawn, "--out", "shared", "--shard", share).exit_code == 0
+    tables = [read_table(here / name).drop(columns="wall_ms") for name in ("whole", "shared")]
+    assert tables[0].equals(tables[1])
+    first, again = (tables[0][tables[0]["repeat"] == k]["answer"].tolist() for k in (0, 1))
+    # With random weights nearly every draw is another answer.
+    assert sum(one != other for one, other in zip(first, again, strict=True)) > len(first) / 2
+    assert call(*asked, "--out", "plain").exit_code == 0
+    assert read_table(here / "plain")["answer"].tolist() == first
+    assert "is 2.0 there but 1.0 now" in refuse(*drawn[:-1], 1, "--out", "whole")
 
 
 def test_paraphrases_without_repeats_are_refused(no_model, here, write_source):

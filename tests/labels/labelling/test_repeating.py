@@ -8,11 +8,13 @@ from PIL import Image
 
 from labels.labelling.repeating import move_image
 from labels.labelling.run import label
+from labels.labelling.settings import LabelSettings
 from labels.outcomes.compact import compact
 from labels.outcomes.manifest import read_manifest
 from labels.outcomes.parts import TABLE, part_path
 from labels.outcomes.table import read_features, read_outcomes, read_table, wide_table
 from labels.questions import REFERENCE, QuestionSet, Wordings
+from m3_backbone.inference.sampling import Sampling, make_seed
 
 pytestmark = pytest.mark.usefixtures("skip_waiting_for_the_disk")
 
@@ -86,6 +88,47 @@ def test_a_run_that_was_stopped_ends_with_the_same_repeats(tmp_path, toy, thrice
     compact(folder)
     before, after = read_outcomes(whole), read_outcomes(folder)
     np.testing.assert_array_equal(before.repeats, after.repeats)
+
+
+def test_answers_of_repeats_are_drawn_by_a_seed_of_sample_scale_and_repeat(tmp_path, toy):
+    class Noting(Recorder):
+        def answer_images(self, pyramids, questions, scale, **settings):
+            samplings = [one for row in settings["sampling"] for one in row]
+            self.drawn += zip(sum(questions, []), samplings, strict=True)
+            return super().answer_images(pyramids, questions, scale, **settings)
+
+    answerer = Noting(toy.Answerer())
+    answerer.drawn = []
+    label(make_questions(toy), answerer, tmp_path / "run", toy.drawn, False)
+    first = [one for text, one in answerer.drawn if not text.startswith("Again")]
+    again = [one for text, one in answerer.drawn if text.startswith("Again")]
+    # The first time is the run without: a router learns from it.
+    assert set(first) == {Sampling(16)} and len(first) == 15 * 3
+    assert {one.temperature for one in again} == {0.7}
+    assert len({one.seed for one in again}) == len(again) == 15 * 3 * 2
+    assert make_seed("q0-0:9:1") in {one.seed for one in again}
+
+
+def test_a_temperature_is_a_setting_of_the_run(tmp_path, toy, thrice):
+    label(make_questions(toy), toy.Answerer(), tmp_path / "run", thrice, False)
+    # Runs from before there was one go on.
+    assert "sample_temperature" not in read_manifest(tmp_path / "run").settings
+    with pytest.raises(ValueError, match=r"sample_temperature is 0.0 there but 0.7 now"):
+        label(make_questions(toy), toy.Answerer(), tmp_path / "run", toy.drawn, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sample_temperature": 0.5}, "--sample-temperature needs --repeats, at least 2"),
+        ({"sample_temperature": 2.5, "repeats": 2}, "from 0 to 2, got 2.5"),
+        ({"sample_temperature": float("nan"), "repeats": 2}, "from 0 to 2, got nan"),
+        ({"sample_temperature": -0.1, "repeats": 2}, "must be at least 0, got -0.1"),
+    ],
+)
+def test_a_temperature_that_cannot_be_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        LabelSettings(**given)
 
 
 def test_what_repeats_are_made_of_is_refused_with_the_difference(tmp_path, toy, thrice):

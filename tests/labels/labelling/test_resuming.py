@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from labels.labelling.run import label
+from labels.labelling.sharing import Share
 from labels.outcomes.manifest import CODE_VERSION, read_manifest
-from labels.outcomes.parts import CHECKSUMS, FEATURES, TABLE, part_path
+from labels.outcomes.parts import CHECKSUMS, FEATURES, TABLE, list_parts, part_path
 from labels.outcomes.table import read_table
 from labels.questions import QuestionSet
 
@@ -140,15 +141,15 @@ def test_a_cut_at_every_write_changes_nothing(tmp_path, monkeypatch, undisturbed
         toy.check_same(folder, undisturbed)
 
 
-def start_labelling(folder, delay):
+def start_labelling(folder, delay, more):
     command = [sys.executable, str(PROGRAM), str(folder), str(delay)]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **more})
 
 
-def kill_at_random(folder, random_, delay):
+def kill_at_random(folder, random_, delay, **more):
     """Start labelling, wait for a new file, and kill it at a random moment after; False if done."""
     before = set(folder.rglob("*"))
-    process = start_labelling(folder, delay)
+    process = start_labelling(folder, delay, more)
     while process.poll() is None and set(folder.rglob("*")) == before:
         time.sleep(0.001)
     time.sleep(random_.uniform(0, 8 * delay))
@@ -169,6 +170,23 @@ def check_killed_run(tmp_path, n_kills, toy):
 
 def test_killed_run_ends_with_the_same_table(tmp_path, toy):
     check_killed_run(tmp_path, 3, toy)
+
+
+def test_repeats_whose_answers_are_drawn_are_the_same_after_kills_and_in_shares(tmp_path, toy):
+    """Two shares, each killed at work and then run to its end; the second one begins."""
+    questions, delay = toy.make_questions(toy.n_slow_images), 0.002
+    whole = label(questions, toy.Answerer(), tmp_path / "whole", toy.drawn, False)
+    expected = toy.read_all(whole)
+    changes = expected[0].groupby(["sample_id", "scale"])["score"].nunique()
+    assert 0.1 < (changes > 1).mean() < 0.9
+    folder = tmp_path / "killed"
+    for rank in (1, 0):
+        share = {"RANK": str(rank), "WORLD_SIZE": "2", "DRAWN": ""}
+        assert kill_at_random(folder, random.Random(rank), delay, **share)
+        before = len(list_parts(folder))
+        label(questions, toy.Answerer(), folder, toy.drawn, False, Share(rank, 2))
+        assert before < len(list_parts(folder))
+    toy.check_same(folder, expected)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import torch
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.checkpoints import placement
 from m3_backbone.checkpoints.placement import Placement, name_numbers
+from m3_backbone.inference.sampling import Sampling
 from scripts.cli import main
 
 
@@ -26,8 +27,8 @@ def test_a_device_map_gives_the_same_answers(tiny_folder, backbone, images, devi
     mapped = M3Backbone.from_pretrained(tiny_folder, device_map=device_map)
     assert mapped.fingerprint == backbone.fingerprint
     asked = [["red ?", "what is the colour ?"]]
-    actual = mapped.answer_images(mapped.encode(images[:1]), asked, 9, max_new_tokens=3)
-    expected = backbone.answer_images(backbone.encode(images[:1]), asked, 9, max_new_tokens=3)
+    actual = mapped.answer_images(mapped.encode(images[:1]), asked, 9, sampling=Sampling(3))
+    expected = backbone.answer_images(backbone.encode(images[:1]), asked, 9, sampling=Sampling(3))
     assert [a.token_ids for a in actual[0]] == [a.token_ids for a in expected[0]]
 
 

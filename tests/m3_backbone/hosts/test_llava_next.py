@@ -8,6 +8,7 @@ from m3_backbone.hosts.anyres import count_visual_tokens
 from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.execution import evaluating
 from m3_backbone.inference.prefill import prefill_padded
+from m3_backbone.inference.sampling import Sampling
 
 QUESTIONS = ["what is the colour ?", "how many red cat are there on the left ?"]
 SCALES = (1, 4, 16, 64)
@@ -32,7 +33,7 @@ def test_batches_of_images_that_differ_in_tokens_change_no_answer(build_next, no
     backbone = build_next()
     pyramids = backbone.encode(noise)
     grouped = backbone.answer_images(
-        [*pyramids, pyramids[0]], [*[QUESTIONS] * 4, []], scale, max_new_tokens=4
+        [*pyramids, pyramids[0]], [*[QUESTIONS] * 4, []], scale, sampling=Sampling(4)
     )
     assert grouped[4] == []
     for k, question in enumerate(QUESTIONS):
@@ -108,7 +109,7 @@ def test_several_images_follow_one_another(build_next, noise):
         joined = {scale: torch.cat([a[scale], b[scale]])}
         alone = backbone.generate([joined, c], [QUESTIONS[0]] * 2, scale, max_new_tokens=3)
         assert [both.token_ids, one.token_ids] == [answer.token_ids for answer in alone]
-        [[grouped]] = backbone.answer_images([[a, b]], [QUESTIONS[:1]], scale, max_new_tokens=3)
+        [[grouped]] = backbone.answer_images([[a, b]], [QUESTIONS[:1]], scale, sampling=Sampling(3))
         assert grouped.token_ids == both.token_ids
     with pytest.raises(ValueError, match="a question needs at least one image"):
         backbone.generate([[]], ["red ?"], 1)

@@ -21,6 +21,7 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.config import grid_side, trained_scales
 from m3_backbone.inference.prefill import prefill_padded
+from m3_backbone.inference.sampling import Sampling
 
 IMAGE = 3
 SIDE = 56  # pixels of a crop: nine patches of six, and two pixels that nobody sees
@@ -190,7 +191,7 @@ def test_mixed_batches_say_what_single_rows_say(host, pyramids):
 
 
 def test_many_questions_an_image_get_the_answers_of_generate(host, pyramids):
-    [grouped] = host.answer_images(pyramids[1:2], [QUESTIONS], 9, max_new_tokens=STEPS)
+    [grouped] = host.answer_images(pyramids[1:2], [QUESTIONS], 9, sampling=Sampling(STEPS))
     flat = host.generate(pyramids[1:2] * 3, QUESTIONS, 9, max_new_tokens=STEPS)
     assert [answer.token_ids for answer in grouped] == [answer.token_ids for answer in flat]
 

@@ -23,6 +23,7 @@ from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.hosts.paligemma import PREFIX_TEMPLATE
 from m3_backbone.inference.prefill import can_pack, prefill_padded
 from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.inference.sampling import Sampling
 from scripts.cli import main
 from scripts.finetuning.start import open_start
 
@@ -172,7 +173,7 @@ def test_mixed_batches_say_what_single_rows_say(host, pyramids):
 
 def test_questions_never_share_an_image_that_sees_them(host, pyramids):
     assert not can_pack(host.model, host._host)
-    [grouped] = host.answer_images(pyramids[:1], [QUESTIONS], 4, max_new_tokens=STEPS)
+    [grouped] = host.answer_images(pyramids[:1], [QUESTIONS], 4, sampling=Sampling(STEPS))
     flat = host.generate(pyramids[:1] * 3, QUESTIONS, 4, max_new_tokens=STEPS)
     assert [answer.token_ids for answer in grouped] == [answer.token_ids for answer in flat]
 

@@ -12,6 +12,7 @@ from m3_backbone.inference.batching import (
 )
 from m3_backbone.inference.execution import MemoryLimit
 from m3_backbone.inference.prompts import TokenizedPrompt
+from m3_backbone.inference.sampling import Sampling
 
 QUESTIONS = ["red cat?", "blue?", "red red dog?", "what?"]
 
@@ -100,8 +101,8 @@ def read(grouped):
 
 def test_the_budget_shapes_the_batches_and_not_the_answers(fresh, images):
     pyramids, groups = fresh.encode(images), [QUESTIONS, QUESTIONS[1:3], QUESTIONS[:1]]
-    wide = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4)
-    narrow = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4, token_budget=1)
+    wide = fresh.answer_images(pyramids, groups, 9, sampling=Sampling(4))
+    narrow = fresh.answer_images(pyramids, groups, 9, sampling=Sampling(4), token_budget=1)
     assert read(wide) == read(narrow)
     # Four and two questions behind one image each; the third image has a row of its own.
     assert [group[0].batch_size for group in wide] == [6, 6, 1]
@@ -118,10 +119,10 @@ def test_out_of_memory_halves_the_batch_and_changes_no_answer(
     fresh, images, monkeypatch, n_questions
 ):
     pyramids, groups = fresh.encode(images), [QUESTIONS[:n_questions]] * 3
-    expected = fresh.answer_images(pyramids, groups, 36, max_new_tokens=3)
+    expected = fresh.answer_images(pyramids, groups, 36, sampling=Sampling(3))
     for name in ("prefill_packed", "prefill_padded"):
         monkeypatch.setattr(engine, name, refuse_two_rows(getattr(engine, name)))
-    actual = fresh.answer_images(pyramids, groups, 36, max_new_tokens=3)
+    actual = fresh.answer_images(pyramids, groups, 36, sampling=Sampling(3))
     assert read(actual) == read(expected)
     assert {answer.batch_size for group in actual for answer in group} == {n_questions}
 
@@ -165,17 +166,16 @@ def test_out_of_memory_in_the_tower_halves_the_images(fresh, images):
 
 def test_closing_words_cut_answers_short_and_change_no_first_token(fresh, images):
     pyramids, groups = fresh.encode(images), [QUESTIONS, QUESTIONS[:1], QUESTIONS[1:3]]
-    whole = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4)
+    whole = fresh.answer_images(pyramids, groups, 9, sampling=Sampling(4))
     # Words of one token each that some answers begin with; the random model says anything.
     first_words = {answer.text.split()[0] for group in whole for answer in group if answer.text}
     closing = [[sorted(first_words)] * len(group) for group in groups]
-    short = fresh.answer_images(pyramids, groups, 9, max_new_tokens=4, closing=closing)
+    short = fresh.answer_images(pyramids, groups, 9, sampling=Sampling(4), closing=closing)
     for one, other in zip(sum(short, []), sum(whole, []), strict=True):
         assert one.token_ids == other.token_ids[: one.output_tokens]
         assert one.first_margin == pytest.approx(other.first_margin, abs=1e-4)
     assert 1 in {answer.output_tokens for group in short for answer in group}
     # Several tokens, or none that is known, never close an answer.
     open_words = [[["red cat"]] * len(group) for group in groups]
-    assert read(fresh.answer_images(pyramids, groups, 9, max_new_tokens=4, closing=open_words)) == (
-        read(whole)
-    )
+    same = fresh.answer_images(pyramids, groups, 9, sampling=Sampling(4), closing=open_words)
+    assert read(same) == read(whole)

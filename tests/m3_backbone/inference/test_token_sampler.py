@@ -55,6 +55,28 @@ def test_mixed_answers_of_a_batch_are_those_alone(backbone, requests):
         assert together[i].first_margin == pytest.approx(greedy[i].first_margin, abs=1e-4)
 
 
+def test_answers_of_groups_are_drawn_each_in_its_own_way(backbone, pyramids):
+    groups = [QUESTIONS, QUESTIONS[:1], QUESTIONS[1:]]
+    samplings = [SAMPLINGS[:3], SAMPLINGS[3:4], SAMPLINGS[4:]]
+    grouped = backbone.answer_images(pyramids, groups, 36, sampling=samplings)
+    rows = zip(pyramids, groups, samplings, strict=True)
+    alone = [
+        backbone.answer(
+            [AnswerRequest(Chat.about(q), [p], 36, one) for q, one in zip(*pair, strict=True)]
+        )
+        for p, *pair in rows
+    ]
+    assert [list(map(as_wanted, row)) for row in grouped] == [
+        list(map(as_wanted, row)) for row in alone
+    ]
+    # Greedy answers of several lengths are no longer than they may be.
+    lengths = [[Sampling(n) for n in range(1, 1 + len(group))] for group in groups]
+    cut = backbone.answer_images(pyramids, groups, 36, sampling=lengths)
+    assert [[one.output_tokens for one in row] for row in cut] == [[1, 2, 3], [1], [1, 2]]
+    with pytest.raises(ValueError, match=r"samplings of \[3, 1, 2\] questions .*got \[3\]"):
+        backbone.answer_images(pyramids, groups, 36, sampling=samplings[:1])
+
+
 def test_without_a_seed_each_answer_is_another(backbone, requests):
     free = replace(requests[2], sampling=Sampling(8, temperature=2.0))
     assert len({answer.token_ids for answer in backbone.answer([free] * 6)}) > 1

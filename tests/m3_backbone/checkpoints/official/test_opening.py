@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.checkpoints.official.config import read_config
 from m3_backbone.checkpoints.official.opening import build_generation, open_image_processor
+from m3_backbone.inference.sampling import Sampling
 
 QUESTIONS = ["what", "a cat."]
 
@@ -32,7 +33,7 @@ def test_an_official_folder_answers(official):
     [pyramid] = official.encode([image])
     for scale in (1, 36):
         apart = official.generate([pyramid] * 2, QUESTIONS, scale, max_new_tokens=4)
-        [together] = official.answer_images([pyramid], [QUESTIONS], scale, max_new_tokens=4)
+        [together] = official.answer_images([pyramid], [QUESTIONS], scale, sampling=Sampling(4))
         assert [answer.token_ids for answer in apart] == [answer.token_ids for answer in together]
         assert all(300 not in answer.token_ids for answer in apart)
 
