@@ -1,10 +1,13 @@
 """Writes checkpoints in the format of stock transformers, or from one format to the other."""
 
 import filecmp
+import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from transformers import LlavaNextProcessor, LlavaProcessor, PreTrainedTokenizerBase
 
 from m3_backbone.checkpoints.loading import find_folder, read_checkpoint
@@ -15,11 +18,14 @@ from m3_backbone.checkpoints.writing import writing_weights
 from m3_backbone.files import check_output, replacing
 from m3_backbone.hosts.config import StockModel
 
+LONG_NAMED = ("clip_vision_model", "siglip_vision_model")
+"""Towers whose tensors transformers 4 named `vision_model.` and transformers 5 does not."""
+
 
 def save_stock(
     model: StockModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any, folder: Path
 ) -> None:
-    """Write a LLaVA or LLaVA-NeXT so that transformers alone can open it.
+    """Write a LLaVA or LLaVA-NeXT so that stock transformers, or stock vLLM, can open it.
 
     The tokenizer has a token for images and a chat template. Equal parts give equal bytes.
     """
@@ -34,8 +40,17 @@ def save_stock(
         # CLIP's class token, which the processor counts before it is dropped.
         num_additional_image_tokens=1,
     )
-    model.save_pretrained(folder)
+    tensors = model.state_dict()
+    if config.vision_config.model_type in LONG_NAMED:
+        tensors = _name_for_all(tensors)
+    model.save_pretrained(folder, state_dict=tensors)
     processor.save_pretrained(folder)
+
+
+def _name_for_all(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name a tower's tensors as transformers 4 did: its successor reads both names, vLLM these."""
+    bare = re.compile(r"(?<=\bvision_tower\.)(?!vision_model\.)")
+    return {bare.sub("vision_model.", name): tensor for name, tensor in tensors.items()}
 
 
 def convert_checkpoint(source: str | Path | CheckpointSource, target: Path, kind: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from transformers import AutoProcessor, pipeline
 
 from labels.scenes.benchmark import load_scenes
@@ -103,6 +104,14 @@ def test_there_and_back(convert, tiny_model, tmp_path, picture):
     answers = ask(tiny_model, picture)
     assert ask(tmp_path / "official", picture) == answers
     assert ask(tmp_path / "stock", picture) == answers
+
+
+def test_the_tower_has_the_names_that_stock_vllm_reads(converted):
+    """transformers opens the folder, under either name: test_transformers_alone_answers."""
+    with safe_open(converted / "model.safetensors", framework="pt") as tensors:
+        tower = [name for name in tensors.keys() if "vision_tower." in name]
+    assert len(tower) > 10
+    assert all("vision_tower.vision_model." in name for name in tower)
 
 
 def test_m3_mini_there_and_back(convert, tmp_path):
