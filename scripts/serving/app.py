@@ -6,8 +6,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import PlainTextResponse, Response
 
 from scripts.serving.chat import Chat
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.guard import Guard
-from scripts.serving.places import Places
 from scripts.serving.refusals import Refusal, handle_refusals, write_json
 from scripts.serving.schemas import ChatRequest, ErrorBody
 from scripts.serving.upstreams.servers import Upstreams
@@ -15,7 +15,7 @@ from scripts.serving.upstreams.servers import Upstreams
 
 def build_app(
     chat: Chat,
-    places: Places,
+    limiter: ConcurrencyLimiter,
     most_bytes: int,
     token: str | None = None,
     upstreams: Upstreams | None = None,
@@ -24,7 +24,7 @@ def build_app(
 
     Args:
         chat: answers.
-        places: how many requests are in the house.
+        limiter: bounds how many requests are answered at once.
         most_bytes: largest body of a request.
         token: what clients must send; None if anybody may ask.
         upstreams: servers that are looked after; None if the model needs none.
@@ -38,7 +38,11 @@ def build_app(
         responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
     app.add_middleware(
-        Guard, places=places, most_bytes=most_bytes, count=chat.metrics.count_response, token=token
+        Guard,
+        limiter=limiter,
+        most_bytes=most_bytes,
+        count=chat.metrics.count_response,
+        token=token,
     )
     handle_refusals(app)
     _add_api(app, chat)

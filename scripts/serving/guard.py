@@ -1,4 +1,4 @@
-"""What every request meets before anything of it is read: token, place, size and time."""
+"""What every request meets before anything of it is read: token, number, size and time."""
 
 import asyncio
 import hmac
@@ -10,7 +10,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scripts.serving.places import Places
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.refusals import LEFT, Refusal
 
 logger = logging.getLogger(__name__)
@@ -19,16 +19,16 @@ OPEN = ("/healthz", "/readyz", "/", "/page/index.html", "/page/page.js", "/page/
 """Paths that need no token: for whoever watches the process, and the page, which asks for none."""
 
 BODY_SECONDS = 30.0
-"""Longest time for a body to arrive; a place is taken meanwhile."""
+"""Longest time for a body to arrive; the request counts as active meanwhile."""
 
 
 class Guard:
-    """Middleware that lets in what may come in, and gives each chat request a place."""
+    """Checks token and size of each request, and how many chat requests there are at once."""
 
     def __init__(
         self,
         app: ASGIApp,
-        places: Places,
+        limiter: ConcurrencyLimiter,
         most_bytes: int,
         count: Callable[[int], None],
         token: str | None = None,
@@ -38,14 +38,14 @@ class Guard:
 
         Args:
             app: the application.
-            places: one is kept for the whole time of a chat request.
+            limiter: counts a chat request as active from its head to the end of its answer.
             most_bytes: largest body.
             count: is told the status that each chat request ends with.
             token: what clients must send; None if anybody may ask.
             body_seconds: longest time for a body to arrive.
         """
         self.app = app
-        self._places = places
+        self._limiter = limiter
         self._most_bytes = most_bytes
         self._count = count
         self._token = token
@@ -82,7 +82,7 @@ class Guard:
         if scope["method"] != "POST":
             await self.app(scope, limited, send)
             return
-        with self._places.take():
+        with self._limiter.acquire():
             await self.app(scope, limited, send)
 
     def _check_token(self, headers: Headers) -> None:

@@ -6,8 +6,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.drift import ScaleDrift
-from scripts.serving.places import Places
 from scripts.serving.upstreams.servers import Upstream
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -24,7 +24,7 @@ class Metrics:
     def __init__(
         self,
         scales: Sequence[int],
-        places: Places,
+        limiter: ConcurrencyLimiter,
         drift: ScaleDrift | None = None,
         servers: Sequence[Upstream] = (),
     ) -> None:
@@ -32,7 +32,7 @@ class Metrics:
 
         Args:
             scales: the model's scales.
-            places: whose taken ones are shown.
+            limiter: its active requests are shown.
             drift: see above.
             servers: the upstreams.
         """
@@ -68,8 +68,12 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        queue = Gauge("m3scale_requests_in_house", "Requests that have a place.", registry=registry)
-        queue.set_function(lambda: places.taken)
+        active = Gauge(
+            "m3scale_requests_in_progress",
+            "Requests that are being answered, or wait for it.",
+            registry=registry,
+        )
+        active.set_function(lambda: limiter.active)
         if drift is not None:
             self._show_drift(drift)
         if servers:

@@ -17,6 +17,7 @@ from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from scripts.serving.app import build_app
 from scripts.serving.chat import Chat
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.conversations import Conversations
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.hosts import HostMiddleware
@@ -24,7 +25,6 @@ from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
 from scripts.serving.page.page import Page, add_page, draw_examples
-from scripts.serving.places import Places
 from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings
 from scripts.serving.upstreams.engine import UpstreamEngine
 from scripts.serving.upstreams.servers import Upstreams
@@ -110,11 +110,11 @@ def serve_model(
         upstreams: the servers that run the language model, if they do.
     """
     most_bytes = int(settings.most_body_mb * 1e6)
-    places = Places(settings.most_requests)
+    limiter = ConcurrencyLimiter(settings.most_requests)
     expected = expect_scales(model.router, knob)
     metrics = Metrics(
         model.router.scales,
-        places,
+        limiter,
         ScaleDrift(expected) if expected else None,
         () if upstreams is None else upstreams.servers,
     )
@@ -129,7 +129,7 @@ def serve_model(
         settings.most_seconds,
         partial(count_largest, model.backbone, model.router.scales[-1]),
     )
-    app = build_app(chat, places, most_bytes, token, upstreams)
+    app = build_app(chat, limiter, most_bytes, token, upstreams)
     if settings.ui:
         page = Page(model, name, knob, pictures, settings.most_seconds, draw_examples())
         add_page(app, page)

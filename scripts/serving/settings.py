@@ -67,7 +67,7 @@ class ServeSettings:
     )
     most_requests: int = field(
         default=64,
-        metadata={"help": "Requests in the house at once; more are told to wait.", "min": 1},
+        metadata={"help": "Requests at once; more are told to come back.", "min": 1},
     )
     most_seconds: float = field(
         default=120.0, metadata={"help": "Longest time for an answer.", "min": 0.001}

@@ -16,12 +16,12 @@ from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.knobs import Knob
 from scripts.serving.app import build_app
 from scripts.serving.chat import Chat
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.conversations import Conversations
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
-from scripts.serving.places import Places
 from scripts.serving.upstreams.servers import Upstreams
 
 SCALES = (1, 9, 36)
@@ -100,9 +100,9 @@ class Model:
             self.ended += 1
 
 
-def make_chat(model, places, most_seconds=5.0):
+def make_chat(model, limiter, most_seconds=5.0):
     conversations = Conversations(Pictures(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
-    metrics = Metrics(SCALES, places, ScaleDrift({9: 0.5, 36: 0.5}))
+    metrics = Metrics(SCALES, limiter, ScaleDrift({9: 0.5, 36: 0.5}))
     largest = SCALES[-1]
     return Chat(
         model, "m3", conversations, metrics, most_seconds, lambda one: largest * len(one.pictures)
@@ -111,23 +111,23 @@ def make_chat(model, places, most_seconds=5.0):
 
 @pytest.fixture(scope="module")
 def served(serving):
-    model, places = Model(), Places(4)
-    with serving(build_app(make_chat(model, places, 2.0), places, 100_000)) as running:
+    model, limiter = Model(), ConcurrencyLimiter(4)
+    with serving(build_app(make_chat(model, limiter, 2.0), limiter, 100_000)) as running:
         client = openai.OpenAI(
             base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=10
         )
         with client:
-            running.client, running.model, running.places = client, model, places
+            running.client, running.model, running.limiter = client, model, limiter
             yield running
 
 
 @pytest.fixture(autouse=True)
 def nobody_left(served):
-    """Before and after each test nobody is in the house."""
+    """Before and after each test no request is active."""
     served.model.go.clear()
     served.model.asked.clear()
     yield
-    wait_until(lambda: served.places.taken == 0)
+    wait_until(lambda: served.limiter.active == 0)
 
 
 def wait_until(is_so, seconds=5):
@@ -385,7 +385,7 @@ def test_what_the_model_refuses_is_a_bad_request(served, body, write_messages):
 def test_what_is_long_to_check_holds_up_nobody(served, ask):
     asking = threading.Thread(target=ask, args=("long",))
     asking.start()
-    wait_until(lambda: served.places.taken == 1)
+    wait_until(lambda: served.limiter.active == 1)
     time.sleep(0.1)  # until the check is under way
     assert httpx2.get(f"{served.address}/healthz", timeout=1).status_code == 200
     served.model.go.set()
@@ -491,7 +491,7 @@ def test_who_leaves_frees_the_place_and_ends_the_answer(
     with pytest.raises(httpx2.ReadTimeout), client:
         with client.stream("POST", url, json=asked, timeout=0.3) as response:
             response.read()
-    wait_until(lambda: served.places.taken == 0, 1)
+    wait_until(lambda: served.limiter.active == 0, 1)
     assert (served.model.ended, served.model.answered) == (ended + 1, answered)
 
 
@@ -523,14 +523,14 @@ def test_metrics_count_what_happened(served, ask):
     # Only the first was at the server's own operating point and familiar: half are missing at 36.
     assert grown["m3scale_scale_drift_answers"] == 1
     assert after["m3scale_scale_drift"] == 0.5
-    assert after["m3scale_requests_in_house"] == 0
+    assert after["m3scale_requests_in_progress"] == 0
     assert after["process_resident_memory_bytes"] > 1e6
 
 
 def test_what_was_accepted_is_answered_when_the_server_ends(serving, write_messages):
-    model, places = Model(), Places(4)
+    model, limiter = Model(), ConcurrencyLimiter(4)
     got = []
-    with serving(build_app(make_chat(model, places), places, 100_000)) as running:
+    with serving(build_app(make_chat(model, limiter), limiter, 100_000)) as running:
         body = {"model": "m3", "messages": write_messages([PIXELS], "one wait")}
         threads = [
             threading.Thread(target=lambda: got.append(post(running, body))) for _ in range(3)
@@ -549,9 +549,11 @@ def test_what_was_accepted_is_answered_when_the_server_ends(serving, write_messa
 
 
 def test_what_takes_longer_than_the_grace_is_told_so(serving, write_messages):
-    model, places = Model(), Places(4)
+    model, limiter = Model(), ConcurrencyLimiter(4)
     got = []
-    with serving(build_app(make_chat(model, places), places, 100_000), grace_seconds=1) as running:
+    with serving(
+        build_app(make_chat(model, limiter), limiter, 100_000), grace_seconds=1
+    ) as running:
         body = {"model": "m3", "messages": write_messages([PIXELS], "wait")}
         thread = threading.Thread(target=lambda: got.append(post(running, body)))
         thread.start()
@@ -564,9 +566,9 @@ def test_what_takes_longer_than_the_grace_is_told_so(serving, write_messages):
 
 
 def test_readiness_says_what_is_missing(serving):
-    places = Places(1)
+    limiter = ConcurrencyLimiter(1)
     upstreams = Upstreams(["http://127.0.0.1:9"], None, 1)
-    app = build_app(make_chat(Model(), places), places, 1000, upstreams=upstreams)
+    app = build_app(make_chat(Model(), limiter), limiter, 1000, upstreams=upstreams)
     with serving(app) as running:
         response = httpx2.get(f"{running.address}/readyz")
         assert response.status_code == 503

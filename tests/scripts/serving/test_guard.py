@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.guard import Guard
-from scripts.serving.places import Places
 from scripts.serving.refusals import handle_refusals
 
 TOKEN = "secret-word"
@@ -24,20 +24,20 @@ async def count_bytes(request: Request):
 
 @pytest.fixture(scope="module")
 def guarded(serving):
-    places, statuses = Places(2), []
+    limiter, statuses = ConcurrencyLimiter(2), []
     routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/asked", "/healthz")]
     app = Starlette(routes=routes)
     handle_refusals(app)
     app.add_middleware(
         Guard,
-        places=places,
+        limiter=limiter,
         most_bytes=1000,
         count=statuses.append,
         token=TOKEN,
         body_seconds=0.3,
     )
     with serving(app) as running:
-        running.places, running.statuses = places, statuses
+        running.limiter, running.statuses = limiter, statuses
         yield running
 
 
@@ -95,22 +95,22 @@ def begin_post(guarded, content):
     return connection
 
 
-def test_a_body_that_does_not_come_gives_up_its_place(guarded):
+def test_a_body_that_does_not_come_is_waited_for_no_more(guarded):
     with begin_post(guarded, "half") as slow:
         assert b"408" in slow.recv(1000)
-    wait_until(lambda: guarded.places.taken == 0)
+    wait_until(lambda: guarded.limiter.active == 0)
 
 
-def test_who_finds_no_place_is_told_so_and_who_leaves_makes_room(guarded):
+def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(guarded):
     with begin_post(guarded, ""), begin_post(guarded, ""):
-        wait_until(lambda: guarded.places.taken == 2)
+        wait_until(lambda: guarded.limiter.active == 2)
         refused = post(guarded, b"x")
         assert refused.status_code == 429
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        # Looking on takes no place.
+        # Looking on is not counted.
         assert httpx2.get(f"{guarded.address}/asked", headers=ALLOWED).status_code == 200
-    wait_until(lambda: guarded.places.taken == 0)
+    wait_until(lambda: guarded.limiter.active == 0)
     assert post(guarded, b"x").text == "1"
 
 

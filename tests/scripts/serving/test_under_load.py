@@ -143,7 +143,7 @@ def test_clients_that_leave_free_their_places(server, bodies):
     assert set(ends) <= {0, 200}, ends
     assert ends[0] > LEAVERS / 4
     end = time.monotonic() + 30
-    while read_metrics(server)["m3scale_requests_in_house"]:
+    while read_metrics(server)["m3scale_requests_in_progress"]:
         assert time.monotonic() < end
         time.sleep(0.05)
     with make_client(server, timeout=60) as client:
@@ -186,7 +186,7 @@ def test_sigterm_under_load_ends_with_every_accepted_request_answered(mini, bodi
     with start_server(mini.folder) as process:
         with loaded(process, bodies, outcomes):
             time.sleep(LOADED_SECONDS / 4)
-            accepted = read_metrics(process)["m3scale_requests_in_house"]
+            accepted = read_metrics(process)["m3scale_requests_in_progress"]
             answered = sum(isinstance(one, tuple) for one in outcomes)
             process.send_signal(signal.SIGTERM)
             assert process.wait(120) == 0
