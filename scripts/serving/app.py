@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scripts.serving.chat import Chat
 from scripts.serving.concurrency import ConcurrencyLimiter
-from scripts.serving.guard import Guard
+from scripts.serving.middleware import LimitsMiddleware
 from scripts.serving.refusals import Refusal, handle_refusals, write_json
 from scripts.serving.schemas import ChatRequest, ErrorBody
 from scripts.serving.upstreams.servers import Upstreams
@@ -38,7 +38,7 @@ def build_app(
         responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
     app.add_middleware(
-        Guard,
+        LimitsMiddleware,
         limiter=limiter,
         most_bytes=most_bytes,
         count=chat.metrics.count_response,

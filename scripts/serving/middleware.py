@@ -22,7 +22,7 @@ BODY_SECONDS = 30.0
 """Longest time for a body to arrive; the request counts as active meanwhile."""
 
 
-class Guard:
+class LimitsMiddleware:
     """Checks token and size of each request, and how many chat requests there are at once."""
 
     def __init__(
