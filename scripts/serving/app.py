@@ -7,8 +7,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from scripts.serving.chat import Chat
 from scripts.serving.concurrency import ConcurrencyLimiter
+from scripts.serving.errors import ApiError, add_error_handlers, write_json
 from scripts.serving.middleware import LimitsMiddleware
-from scripts.serving.refusals import Refusal, handle_refusals, write_json
 from scripts.serving.schemas import ChatRequest, ErrorBody
 from scripts.serving.upstreams.servers import Upstreams
 
@@ -44,7 +44,7 @@ def build_app(
         count=chat.metrics.count_response,
         token=token,
     )
-    handle_refusals(app)
+    add_error_handlers(app)
     _add_api(app, chat)
     _add_watch(app, chat, upstreams)
     return app
@@ -83,7 +83,7 @@ def _add_watch(app: FastAPI, chat: Chat, upstreams: Upstreams | None) -> None:
     async def tell_readiness() -> Response:
         """Say whether an answer can be had."""
         if upstreams is not None and (lack := upstreams.find_lack()):
-            raise Refusal(503, lack, "not_ready")
+            raise ApiError(503, lack, "not_ready")
         return write_json({"status": "ok"})
 
     @app.get("/metrics", response_class=PlainTextResponse)

@@ -17,12 +17,12 @@ from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.request import Request
 from scripts.serving.conversations import Conversations
 from scripts.serving.deadlines import Deadline
+from scripts.serving.disconnects import cancel_on_disconnect
+from scripts.serving.errors import ApiError, describe_error, write_json
 from scripts.serving.metrics import Metrics
-from scripts.serving.refusals import Refusal, describe_error, write_json
 from scripts.serving.replies import Reply
 from scripts.serving.schemas import ChatRequest
 from scripts.serving.upstreams.servers import BROKE_OFF
-from scripts.serving.watching import unless_gone
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,10 @@ class Chat:
         counted = body.stream_options is not None and bool(body.stream_options.include_usage)
         reply = Reply(self.name, counted)
         if not body.stream:
-            return write_json(reply.whole(await unless_gone(http, self._finish(body))))
+            return write_json(reply.whole(await cancel_on_disconnect(http, self._finish(body))))
         pieces = self._answer(body)
         # What goes wrong before there is a first piece can still be told by a status.
-        first = await unless_gone(http, _take_first(pieces))
+        first = await cancel_on_disconnect(http, _take_first(pieces))
         events = self._write_events(reply, first, pieces)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
@@ -77,17 +77,17 @@ class Chat:
         """Refuse another model's name.
 
         Raises:
-            Refusal: if it is one.
+            ApiError: if it is one.
         """
         if name != self.name:
             message = f"there is no model {show(name)} here, but {self.name!r}"
-            raise Refusal(404, message, "model_not_found", "model")
+            raise ApiError(404, message, "model_not_found", "model")
 
     async def _finish(self, body: ChatRequest) -> AdaptiveAnswer:
         try:
             return await self._finish_once(body)
-        except Refusal as refusal:
-            if refusal.code != BROKE_OFF:
+        except ApiError as error:
+            if error.code != BROKE_OFF:
                 raise
             # Nothing was sent on yet: another upstream begins anew.
             return await self._finish_once(body)
@@ -109,7 +109,7 @@ class Chat:
             # In a thread: long words take seconds to cut into tokens, and others are answered.
             await deadline.wait(anyio.to_thread.run_sync(self.model.check, request))
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
+            raise ApiError(400, str(error)) from error
         # A generator, whoever wrote it.
         async with aclosing(cast(Pieces, self.model.stream(request))) as pieces:
             while (piece := await deadline.wait(anext(pieces, None))) is not None:
@@ -148,8 +148,8 @@ class Chat:
                         yield _write_event(one)
                     piece = await anext(pieces, None)
             yield "data: [DONE]\n\n"
-        except Refusal as refusal:
-            yield _write_event(refusal.body())
+        except ApiError as error:
+            yield _write_event(error.body())
         except Exception:
             # A defect, of whatever kind; the status 200 has been sent, so it is said here.
             logger.exception("an answer broke off")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 SHARE = 0.1
 """Weight of the newest request in the mean time that one takes."""
@@ -33,12 +33,12 @@ class ConcurrencyLimiter:
             Nothing.
 
         Raises:
-            Refusal: if there are as many as may be.
+            ApiError: if there are as many as may be.
         """
         if self.active >= self.limit:
             # After the mean time of a request, all that are active now will have ended.
             wait = str(max(1, min(60, math.ceil(self._mean_seconds))))
-            raise Refusal(
+            raise ApiError(
                 429,
                 f"{self.limit} requests are being answered, which is the limit; "
                 f"try again in {wait} s",

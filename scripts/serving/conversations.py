@@ -8,8 +8,8 @@ from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import Role, Turn
+from scripts.serving.errors import ApiError
 from scripts.serving.images.pictures import Pictures
-from scripts.serving.refusals import Refusal
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
 
 MOST_CHARACTERS = 100_000
@@ -46,17 +46,17 @@ class Conversations:
             body: what the client sent.
 
         Raises:
-            Refusal: if it is beyond a bound, or cannot be understood.
+            ApiError: if it is beyond a bound, or cannot be understood.
         """
         parts = [part for message in body.messages for part in message.parts]
         images = sum(isinstance(part, ImagePart) for part in parts)
         if images > self._most_images:
-            raise Refusal(
+            raise ApiError(
                 400, f"got {images} images, {self._most_images} is most", None, "messages"
             )
         letters = sum(len(part.text) for part in parts if isinstance(part, TextPart))
         if letters > MOST_CHARACTERS:
-            raise Refusal(400, f"the text has {letters} letters, {MOST_CHARACTERS} is most")
+            raise ApiError(400, f"the text has {letters} letters, {MOST_CHARACTERS} is most")
         try:
             knob = self.default if body.m3scale is None else read_knob(body.m3scale)
             sampling = self._read_sampling(body)
@@ -65,7 +65,7 @@ class Conversations:
                 turns.append(await self._open(turns, message))
             return Request(tuple(turns), knob, sampling)
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
+            raise ApiError(400, str(error)) from error
 
     def _read_sampling(self, body: ChatRequest) -> Sampling:
         asked = body.most_tokens

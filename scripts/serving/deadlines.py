@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import anyio
 
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 T = TypeVar("T")
 
@@ -29,9 +29,9 @@ class Deadline:
             work: the step; it is cancelled at the end.
 
         Raises:
-            Refusal: if there is no time left.
+            ApiError: if there is no time left.
         """
         # Around each step, as a cancel scope may not reach over a generator's yield.
         with anyio.move_on_after(max(0.0, self._end - anyio.current_time())):
             return await work
-        raise Refusal(504, f"there was no answer within {self._seconds:g} s", "timeout")
+        raise ApiError(504, f"there was no answer within {self._seconds:g} s", "timeout")

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m3_backbone.serialization import show
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 
 class HostMiddleware:
@@ -34,8 +34,8 @@ class HostMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] == "http" and (fault := self._find_fault(scope)):
-            refusal = Refusal(403, f"{fault}; see --allowed-host", "host_not_allowed")
-            await refusal.response()(scope, receive, send)
+            error = ApiError(403, f"{fault}; see --allowed-host", "host_not_allowed")
+            await error.response()(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

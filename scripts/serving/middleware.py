@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scripts.serving.concurrency import ConcurrencyLimiter
-from scripts.serving.refusals import LEFT, Refusal
+from scripts.serving.errors import CLIENT_CLOSED, ApiError
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +66,12 @@ class LimitsMiddleware:
         try:
             await self._let_in(scope, receive, noting)
         except (Exception, asyncio.CancelledError) as error:
-            refusal = _explain(error)
+            explained = _explain(error)
             if not status:
-                await refusal.response()(scope, receive, noting)
+                await explained.response()(scope, receive, noting)
         finally:
             if scope["method"] == "POST":
-                self._count(status or LEFT)
+                self._count(status or CLIENT_CLOSED)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -92,7 +92,7 @@ class LimitsMiddleware:
         # Bytes, as texts beyond ASCII cannot be compared in constant time.
         same = hmac.compare_digest(given.strip().encode(), self._token.encode())
         if scheme.lower() != "bearer" or not same:
-            raise Refusal(
+            raise ApiError(
                 401,
                 "send the server's token as Authorization: Bearer TOKEN",
                 "invalid_api_key",
@@ -120,22 +120,22 @@ class LimitsMiddleware:
                 if read > self._most_bytes:
                     raise self._too_large()
                 return message
-            raise Refusal(408, f"the body took longer than {self._body_seconds:g} s", "timeout")
+            raise ApiError(408, f"the body took longer than {self._body_seconds:g} s", "timeout")
 
         return limited
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> ApiError:
         limit = self._most_bytes / 1e6
-        return Refusal(413, f"the body may have {limit:g} MB at most", "request_too_large")
+        return ApiError(413, f"the body may have {limit:g} MB at most", "request_too_large")
 
 
-def _explain(error: BaseException) -> Refusal:
+def _explain(error: BaseException) -> ApiError:
     """Find what the client is told where a request ends in an error."""
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return error
     if isinstance(error, asyncio.CancelledError):
         # Only the server's end cancels a request: its time to finish is over.
-        return Refusal(503, "the server is ending", "server_ending")
+        return ApiError(503, "the server is ending", "server_ending")
     # A defect, of whatever kind: it ends this request alone.
     logger.error("a request failed", exc_info=error)
-    return Refusal(500, "the server failed")
+    return ApiError(500, "the server failed")

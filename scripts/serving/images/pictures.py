@@ -9,8 +9,8 @@ import anyio.to_thread
 from PIL import Image
 
 from m3_backbone.images import check_image, detach, open_image
+from scripts.serving.errors import ApiError
 from scripts.serving.images.remote import RemoteImages
-from scripts.serving.refusals import Refusal
 
 
 class Pictures:
@@ -37,14 +37,14 @@ class Pictures:
             taken: pixels of the request's images so far.
 
         Raises:
-            Refusal: if it cannot be had, is no image, or is too large.
+            ApiError: if it cannot be had, is no image, or is too large.
         """
         content = None if is_data(url) else await self._remote.fetch(url, name)
         arguments = (url, content, name, self._most_pixels - taken)
         try:
             return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
         except ValueError as error:
-            raise Refusal(400, str(error), "invalid_image", name) from error
+            raise ApiError(400, str(error), "invalid_image", name) from error
 
     def _decode(self, url: str, content: bytes | None, name: str, left: int) -> Image.Image:
         content = read_data(url, name) if content is None else content

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import anyio
 import httpx2
 
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 MOST_REDIRECTS = 3
 SECONDS = 10.0
@@ -102,11 +102,11 @@ class RemoteImages:
             name: the field of the request, for an error.
 
         Raises:
-            Refusal: if it may not be fetched, or cannot.
+            ApiError: if it may not be fetched, or cannot.
         """
         if not self._hosts:
             why = "images are not fetched here, send them as data:image/...;base64,..."
-            raise Refusal(400, f"{name}: {why}", "invalid_image_url", name)
+            raise ApiError(400, f"{name}: {why}", "invalid_image_url", name)
         try:
             with anyio.fail_after(SECONDS):
                 return await self._follow(url)
@@ -115,7 +115,7 @@ class RemoteImages:
         # What was found inside says nothing to a client that it may not know.
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
             why = f"{url[:80]!r} could not be fetched"
-        raise Refusal(400, f"{name}: {why}", "invalid_image_url", name)
+        raise ApiError(400, f"{name}: {why}", "invalid_image_url", name)
 
     async def _follow(self, url: str) -> bytes:
         place = httpx2.URL(url)

@@ -27,10 +27,10 @@ from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.routing import RoutedRequest
 from scripts.serving.deadlines import Deadline
+from scripts.serving.disconnects import cancel_on_disconnect
+from scripts.serving.errors import ApiError, write_json
 from scripts.serving.images.pictures import Pictures
-from scripts.serving.refusals import Refusal, write_json
 from scripts.serving.schemas import Strict
-from scripts.serving.watching import unless_gone
 
 STEPS = 24
 """Steps of the knob from the smallest scale to the largest, each by the same factor."""
@@ -121,7 +121,7 @@ class Page:
             JSON-ready values, as `page.js` reads them.
 
         Raises:
-            Refusal: if it cannot be answered.
+            ApiError: if it cannot be answered.
         """
         picture = await self.pictures.open(asked.image, "image")
         try:
@@ -132,7 +132,7 @@ class Page:
                 for scale in self.model.router.scales
             ]
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
+            raise ApiError(400, str(error)) from error
         return {
             "view": await anyio.to_thread.run_sync(self._draw_view, picture),
             "scales": [
@@ -202,14 +202,14 @@ def add_page(app: FastAPI, page: Page) -> None:
     @app.get("/page/{name}", include_in_schema=False)
     async def show_file(name: str) -> Response:
         if name not in TYPES:
-            raise Refusal(404, "the page has no such file")
+            raise ApiError(404, "the page has no such file")
         return give(name)
 
     @app.post("/page/explain")
     async def explain(body: Asked, request: HttpRequest) -> Response:
         """Answer a question at every scale, and say what each budget would choose."""
         explaining = Deadline(page.most_seconds).wait(page.explain(body))
-        return write_json(await unless_gone(request, explaining))
+        return write_json(await cancel_on_disconnect(request, explaining))
 
 
 def _ask(picture: Image.Image, question: str, knob: Knob) -> Request:

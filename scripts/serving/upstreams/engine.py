@@ -27,7 +27,7 @@ from m3_backbone.inference.prompts import TokenizedPrompt
 from m3_backbone.inference.requests import TokenizedRequest
 from m3_backbone.inference.streaming import Detokenizer
 from m3_backbone.inference.token_sampler import build_generated
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 from scripts.serving.upstreams.servers import Upstreams
 
 logger = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def _check(heard: _Heard, request: TokenizedRequest) -> None:
     """See to it that the upstream has read the prompt as it is here.
 
     Raises:
-        Refusal: if it has not, or said nothing.
+        ApiError: if it has not, or said nothing.
     """
     if not heard.ids or heard.prompt_tokens not in (None, request.length):
         logger.error(
@@ -193,4 +193,4 @@ def _check(heard: _Heard, request: TokenizedRequest) -> None:
             request.length,
             len(heard.ids),
         )
-        raise Refusal(502, "the upstream reads prompts in another way", "upstream_differs")
+        raise ApiError(502, "the upstream reads prompts in another way", "upstream_differs")

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx2
 
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
 BROKE_OFF = "upstream_broke_off"
-"""Code of the refusal where an answer has begun and does not go on."""
+"""Code of the error where an answer has begun and does not go on."""
 
 CHECK_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
@@ -92,7 +92,7 @@ class Upstreams:
             The events of the answer.
 
         Raises:
-            Refusal: if none answers, or one breaks off.
+            ApiError: if none answers, or one breaks off.
         """
         for server in sorted(self.servers, key=lambda one: (not one.up, one.asked)):
             begun = False
@@ -108,10 +108,10 @@ class Upstreams:
                 logger.warning("%s did not answer: %s", server.url, error)
                 if begun:
                     broke = "the upstream broke off; ask again"
-                    raise Refusal(502, broke, BROKE_OFF) from error
+                    raise ApiError(502, broke, BROKE_OFF) from error
             finally:
                 server.asked -= 1
-        raise Refusal(503, "no upstream answers; try again", "no_upstream", headers=_SOON)
+        raise ApiError(503, "no upstream answers; try again", "no_upstream", headers=_SOON)
 
     async def _ask(self, server: Upstream, body: bytes) -> AsyncGenerator[Any, None]:
         url = f"{server.url}/v1/chat/completions"
@@ -157,7 +157,7 @@ async def _refuse(response: httpx2.Response) -> None:
         raise Unanswered(f"HTTP {response.status_code} {said}")
     # Checked here first, so this is about how the upstream was started, not about the request.
     logger.error("an upstream refused: HTTP %d %s", response.status_code, said)
-    raise Refusal(502, "the upstream refused the request", "upstream_refused")
+    raise ApiError(502, "the upstream refused the request", "upstream_refused")
 
 
 def has_words(event: Mapping[str, Any]) -> bool:

@@ -3,13 +3,13 @@
 import pytest
 
 from scripts.serving.concurrency import ConcurrencyLimiter
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 
 
 def test_who_comes_beyond_the_limit_is_told_when_to_come_back():
     limiter = ConcurrencyLimiter(2)
     with limiter.acquire(), limiter.acquire():
-        with pytest.raises(Refusal, match="2 requests are being .* try again in 1 s") as caught:
+        with pytest.raises(ApiError, match="2 requests are being .* try again in 1 s") as caught:
             with limiter.acquire():
                 pass
         assert caught.value.status_code == 429

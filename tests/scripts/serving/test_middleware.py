@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from scripts.serving.concurrency import ConcurrencyLimiter
+from scripts.serving.errors import add_error_handlers
 from scripts.serving.middleware import LimitsMiddleware
-from scripts.serving.refusals import handle_refusals
 
 TOKEN = "secret-word"
 ALLOWED = {"authorization": f"Bearer {TOKEN}"}
@@ -23,11 +23,11 @@ async def count_bytes(request: Request):
 
 
 @pytest.fixture(scope="module")
-def limited_app(serving):
+def served(serving):
     limiter, statuses = ConcurrencyLimiter(2), []
     routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/asked", "/healthz")]
     app = Starlette(routes=routes)
-    handle_refusals(app)
+    add_error_handlers(app)
     app.add_middleware(
         LimitsMiddleware,
         limiter=limiter,
@@ -41,10 +41,8 @@ def limited_app(serving):
         yield running
 
 
-def post(limited_app, content, **headers):
-    return httpx2.post(
-        f"{limited_app.address}/asked", content=content, headers={**ALLOWED, **headers}
-    )
+def post(served, content, **headers):
+    return httpx2.post(f"{served.address}/asked", content=content, headers={**ALLOWED, **headers})
 
 
 def in_pieces(size):
@@ -52,14 +50,14 @@ def in_pieces(size):
         yield b"x" * 100
 
 
-def test_a_body_within_the_limit_comes_through(limited_app):
-    assert post(limited_app, b"x" * 1000).text == "1000"
-    assert post(limited_app, in_pieces(1000)).text == "1000"
+def test_a_body_within_the_limit_comes_through(served):
+    assert post(served, b"x" * 1000).text == "1000"
+    assert post(served, in_pieces(1000)).text == "1000"
 
 
 @pytest.mark.parametrize("content", [b"x" * 1001, in_pieces(1100)], ids=["named", "in pieces"])
-def test_a_larger_body_is_refused(limited_app, content):
-    refused = post(limited_app, content)
+def test_a_larger_body_is_refused(served, content):
+    refused = post(served, content)
     assert refused.status_code == 413
     assert refused.json()["error"]["message"] == "the body may have 0.001 MB at most"
 
@@ -68,64 +66,62 @@ def test_a_larger_body_is_refused(limited_app, content):
     "header",
     [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00e9", "Bearer"],
 )
-def test_the_token_is_asked_for(limited_app, header):
+def test_the_token_is_asked_for(served, header):
     headers = {} if header is None else {"authorization": header.encode("latin-1")}
-    refused = httpx2.get(f"{limited_app.address}/asked", headers=headers)
+    refused = httpx2.get(f"{served.address}/asked", headers=headers)
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"]["code"] == "invalid_api_key"
     assert TOKEN not in refused.text
 
 
-def test_a_token_is_taken_whatever_the_case_of_its_scheme(limited_app):
+def test_a_token_is_taken_whatever_the_case_of_its_scheme(served):
     assert (
-        httpx2.get(
-            f"{limited_app.address}/asked", headers={"authorization": f"bearer {TOKEN}"}
-        ).text
+        httpx2.get(f"{served.address}/asked", headers={"authorization": f"bearer {TOKEN}"}).text
         == "0"
     )
 
 
-def test_health_needs_no_token_but_has_the_same_bounds(limited_app):
-    assert httpx2.get(f"{limited_app.address}/healthz").text == "0"
-    assert httpx2.post(f"{limited_app.address}/healthz", content=b"x" * 1001).status_code == 413
+def test_health_needs_no_token_but_has_the_same_bounds(served):
+    assert httpx2.get(f"{served.address}/healthz").text == "0"
+    assert httpx2.post(f"{served.address}/healthz", content=b"x" * 1001).status_code == 413
 
 
-def begin_post(limited_app, content):
+def begin_post(served, content):
     """Send a part of a request, and leave the connection open."""
     head = f"POST /asked HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
-    connection = socket.create_connection(("127.0.0.1", limited_app.port))
+    connection = socket.create_connection(("127.0.0.1", served.port))
     connection.sendall(f"{head}content-length: 10\r\n\r\n{content}".encode())
     return connection
 
 
-def test_a_body_that_does_not_come_is_waited_for_no_more(limited_app):
-    with begin_post(limited_app, "half") as slow:
+def test_a_body_that_does_not_come_is_waited_for_no_more(served):
+    with begin_post(served, "half") as slow:
         assert b"408" in slow.recv(1000)
-    wait_until(lambda: limited_app.limiter.active == 0)
+    wait_until(lambda: served.limiter.active == 0)
 
 
-def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(limited_app):
-    with begin_post(limited_app, ""), begin_post(limited_app, ""):
-        wait_until(lambda: limited_app.limiter.active == 2)
-        refused = post(limited_app, b"x")
+def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(served):
+    with begin_post(served, ""), begin_post(served, ""):
+        wait_until(lambda: served.limiter.active == 2)
+        refused = post(served, b"x")
         assert refused.status_code == 429
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         # Looking on is not counted.
-        assert httpx2.get(f"{limited_app.address}/asked", headers=ALLOWED).status_code == 200
-    wait_until(lambda: limited_app.limiter.active == 0)
-    assert post(limited_app, b"x").text == "1"
+        assert httpx2.get(f"{served.address}/asked", headers=ALLOWED).status_code == 200
+    wait_until(lambda: served.limiter.active == 0)
+    assert post(served, b"x").text == "1"
 
 
-def test_every_post_is_counted(limited_app):
-    limited_app.statuses.clear()
-    post(limited_app, b"x")
-    post(limited_app, b"x" * 2000)
-    httpx2.post(f"{limited_app.address}/asked")
+def test_every_post_is_counted(served):
+    served.statuses.clear()
+    post(served, b"x")
+    post(served, b"x" * 2000)
+    httpx2.post(f"{served.address}/asked")
     # Counted once the response is sent, which a client may have read by then.
-    wait_until(lambda: len(limited_app.statuses) == 3)
-    assert sorted(limited_app.statuses) == [200, 401, 413]
+    wait_until(lambda: len(served.statuses) == 3)
+    assert sorted(served.statuses) == [200, 401, 413]
 
 
 def wait_until(is_so, seconds=5):

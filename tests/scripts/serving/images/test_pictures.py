@@ -9,9 +9,9 @@ import zlib
 import pytest
 from PIL import Image
 
+from scripts.serving.errors import ApiError
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
-from scripts.serving.refusals import Refusal
 
 
 def open_one(url, most_pixels=10_000):
@@ -68,7 +68,7 @@ def write_bomb(width, height):
     ],
 )  # fmt: skip
 def test_what_is_no_image_within_bounds_is_refused(url, why):
-    with pytest.raises(Refusal, match=why) as caught:
+    with pytest.raises(ApiError, match=why) as caught:
         open_one(url)
     assert caught.value.status_code == 400
     assert caught.value.param == "messages.0.content.1.image_url"

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from scripts.serving.errors import ApiError
 from scripts.serving.images.remote import NotAllowed, RemoteImages, is_public, resolve_public
-from scripts.serving.refusals import Refusal
 
 INSIDE = [
     "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
@@ -143,7 +143,7 @@ def test_redirects_are_followed_and_looked_at_again(fetch, elsewhere):
         "to-file": "only http and https are",
         "to-itself": "more than 3 times",
     }.items():
-        with pytest.raises(Refusal, match=why):
+        with pytest.raises(ApiError, match=why):
             fetch(name)
     assert not [host for _, host, _ in elsewhere.seen if host.startswith(("inside", "127"))]
 
@@ -153,7 +153,7 @@ def test_redirects_are_followed_and_looked_at_again(fetch, elsewhere):
     [("gone", "could not be"), ("packed", "comes packed"), ("endless", "more than 0.1 MB")],
 )
 def test_what_is_no_small_plain_file_is_refused(fetch, path, why):
-    with pytest.raises(Refusal, match=why):
+    with pytest.raises(ApiError, match=why):
         fetch(path)
 
 
@@ -170,7 +170,7 @@ def test_what_is_no_small_plain_file_is_refused(fetch, path, why):
 )  # fmt: skip
 def test_other_addresses_are_not_asked(fetch, elsewhere, url):
     remote = RemoteImages([f"images.example.org:{elsewhere.server_port}"], 1000)
-    with pytest.raises(Refusal, match=r"is not fetched|could not be fetched") as caught:
+    with pytest.raises(ApiError, match=r"is not fetched|could not be fetched") as caught:
         asyncio.run(remote.fetch(url, "field"))
     assert caught.value.status_code == 400
     assert len(caught.value.detail) < 300
@@ -178,10 +178,10 @@ def test_other_addresses_are_not_asked(fetch, elsewhere, url):
 
 
 def test_without_hosts_nothing_is_fetched():
-    with pytest.raises(Refusal, match="images are not fetched here, send them as data:"):
+    with pytest.raises(ApiError, match="images are not fetched here, send them as data:"):
         asyncio.run(RemoteImages([], 1000).fetch("http://8.8.8.8/x.png", "field"))
 
 
 def test_an_allowed_host_inside_is_refused():
-    with pytest.raises(Refusal, match="it leads to no public address"):
+    with pytest.raises(ApiError, match="it leads to no public address"):
         asyncio.run(RemoteImages(["*"], 1000).fetch("http://2130706433:1/x.png", "field"))

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from scripts.serving.refusals import Refusal
+from scripts.serving.errors import ApiError
 from scripts.serving.upstreams.servers import Upstreams
 
 
@@ -66,7 +66,7 @@ def test_another_one_answers_where_one_is_dead(steady):
 def test_without_any_there_is_no_answer():
     async def work(upstreams):
         assert upstreams.find_lack() == "no upstream is up"
-        with pytest.raises(Refusal, match="no upstream answers") as caught:
+        with pytest.raises(ApiError, match="no upstream answers") as caught:
             await hear(upstreams, write_body())
         assert (caught.value.status_code, caught.value.headers) == (503, {"retry-after": "2"})
 
@@ -75,7 +75,7 @@ def test_without_any_there_is_no_answer():
 
 def test_a_refusal_is_not_tried_again(steady):
     async def work(upstreams):
-        with pytest.raises(Refusal, match="the upstream refused the request") as caught:
+        with pytest.raises(ApiError, match="the upstream refused the request") as caught:
             await hear(upstreams, write_body(logprobs=False))
         assert caught.value.status_code == 502
         assert upstreams.find_lack() is None
@@ -88,7 +88,7 @@ def test_one_that_dies_in_the_middle_is_told(steady, start_upstream):
 
         async def work(upstreams):
             upstreams.servers[1].asked = 1  # so that the slow one is taken
-            with pytest.raises(Refusal, match="broke off") as caught:
+            with pytest.raises(ApiError, match="broke off") as caught:
                 async for event in upstreams.stream(write_body()):
                     if event["choices"][0].get("logprobs"):
                         slow.kill()

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from scripts.serving.refusals import LEFT, Refusal
+from scripts.serving.errors import CLIENT_CLOSED, ApiError
 
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Do some work, and stop it at once if the client leaves.
 
     Args:
@@ -22,14 +22,14 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         What the work gives; what it raises is raised here.
 
     Raises:
-        Refusal: if the client left, which then hears nothing of it.
+        ApiError: if the client left, which then hears nothing of it.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_wait_for_leaving(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Refusal(LEFT, "the client left")
+            raise ApiError(CLIENT_CLOSED, "the client left")
         return working.result()
     finally:
         for task in (working, leaving):

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from m3_backbone.serialization import show
 
-LEFT = 499
+CLIENT_CLOSED = 499
 """What is counted where nobody waits for the answer any more; no client sees it."""
 
 
-class Refusal(HTTPException):
+class ApiError(HTTPException):
     """A request that is not answered, and why.
 
     An HTTPException, which FastAPI lets through from wherever it is raised.
@@ -66,11 +66,11 @@ def write_json(
     return Response(json.dumps(body), status, headers, "application/json")
 
 
-def handle_refusals(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer every error in this form."""
 
     async def refuse(_: Request, error: Exception) -> Response:
-        if isinstance(error, Refusal):
+        if isinstance(error, ApiError):
             return error.response()
         # Of FastAPI's own: no such path, another method, a body that is no JSON at all.
         known = error if isinstance(error, HTTPException) else HTTPException(500)
