@@ -5,7 +5,7 @@ import time
 from fastapi import FastAPI, Request
 from starlette.responses import PlainTextResponse, Response
 
-from scripts.serving.chat import Chat
+from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.errors import ApiError, add_error_handlers, write_json
 from scripts.serving.middleware import LimitsMiddleware
@@ -14,7 +14,7 @@ from scripts.serving.upstreams.servers import Upstreams
 
 
 def build_app(
-    chat: Chat,
+    chat: ChatService,
     limiter: ConcurrencyLimiter,
     most_bytes: int,
     token: str | None = None,
@@ -50,7 +50,7 @@ def build_app(
     return app
 
 
-def _add_api(app: FastAPI, chat: Chat) -> None:
+def _add_api(app: FastAPI, chat: ChatService) -> None:
     """Add what the OpenAI API has."""
     card = {"id": chat.name, "object": "model", "created": int(time.time()), "owned_by": "m3scale"}
 
@@ -71,7 +71,7 @@ def _add_api(app: FastAPI, chat: Chat) -> None:
         return write_json(card)
 
 
-def _add_watch(app: FastAPI, chat: Chat, upstreams: Upstreams | None) -> None:
+def _add_watch(app: FastAPI, chat: ChatService, upstreams: Upstreams | None) -> None:
     """Add what those look at who watch the server."""
 
     @app.get("/healthz")

@@ -15,12 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from m3_backbone.serialization import show
 from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.request import Request
-from scripts.serving.conversations import Conversations
 from scripts.serving.deadlines import Deadline
 from scripts.serving.disconnects import cancel_on_disconnect
 from scripts.serving.errors import ApiError, describe_error, write_json
 from scripts.serving.metrics import Metrics
 from scripts.serving.replies import Reply
+from scripts.serving.request_parser import RequestParser
 from scripts.serving.schemas import ChatRequest
 from scripts.serving.upstreams.servers import BROKE_OFF
 
@@ -40,13 +40,13 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
-class Chat:
+class ChatService:
     """Answers chat requests.
 
     Attributes:
         model: what answers.
         name: what clients call it.
-        conversations: makes requests of bodies.
+        parser: makes requests of bodies.
         metrics: counts.
         most_seconds: longest time for an answer.
         count_largest: counts the visual tokens of a request at the largest scale.
@@ -54,7 +54,7 @@ class Chat:
 
     model: Answering
     name: str
-    conversations: Conversations
+    parser: RequestParser
     metrics: Metrics
     most_seconds: float
     count_largest: Callable[[Request], int]
@@ -103,7 +103,7 @@ class Chat:
         """Answer within the time that there is, and count it."""
         start = time.perf_counter()
         deadline = Deadline(self.most_seconds)
-        request = await deadline.wait(self.conversations.read(body))
+        request = await deadline.wait(self.parser.parse(body))
         read = time.perf_counter()
         try:
             # In a thread: long words take seconds to cut into tokens, and others are answered.
@@ -130,7 +130,7 @@ class Chat:
             answer.visual_tokens,
             self.count_largest(request),
             answer.unfamiliar,
-            request.knob is self.conversations.default,
+            request.knob is self.parser.default,
         )
 
     async def _write_events(

@@ -16,15 +16,15 @@ from predictor.policy.prices import Price
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from scripts.serving.app import build_app
-from scripts.serving.chat import Chat
+from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
-from scripts.serving.conversations import Conversations
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.hosts import HostMiddleware
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
 from scripts.serving.page.page import Page, add_page, draw_examples
+from scripts.serving.request_parser import RequestParser
 from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings
 from scripts.serving.upstreams.engine import UpstreamEngine
 from scripts.serving.upstreams.servers import Upstreams
@@ -121,10 +121,10 @@ def serve_model(
     pictures = Pictures(
         int(settings.most_megapixels * 1e6), RemoteImages(settings.remote_images, most_bytes)
     )
-    chat = Chat(
+    chat = ChatService(
         model,
         name,
-        Conversations(pictures, knob, settings.most_images, settings.most_new_tokens),
+        RequestParser(pictures, knob, settings.most_images, settings.most_new_tokens),
         metrics,
         settings.most_seconds,
         partial(count_largest, model.backbone, model.router.scales[-1]),

@@ -15,13 +15,13 @@ from m3_backbone.inference.answers import Answer, TokenLogprob
 from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.knobs import Knob
 from scripts.serving.app import build_app
-from scripts.serving.chat import Chat
+from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
-from scripts.serving.conversations import Conversations
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.images.pictures import Pictures
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
+from scripts.serving.request_parser import RequestParser
 from scripts.serving.upstreams.servers import Upstreams
 
 SCALES = (1, 9, 36)
@@ -101,11 +101,11 @@ class Model:
 
 
 def make_chat(model, limiter, most_seconds=5.0):
-    conversations = Conversations(Pictures(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
+    parser = RequestParser(Pictures(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
     metrics = Metrics(SCALES, limiter, ScaleDrift({9: 0.5, 36: 0.5}))
     largest = SCALES[-1]
-    return Chat(
-        model, "m3", conversations, metrics, most_seconds, lambda one: largest * len(one.pictures)
+    return ChatService(
+        model, "m3", parser, metrics, most_seconds, lambda one: largest * len(one.pictures)
     )
 
 

@@ -16,7 +16,7 @@ MOST_CHARACTERS = 100_000
 """Text of a conversation; more has no place in any model, and takes long to cut into tokens."""
 
 
-class Conversations:
+class RequestParser:
     """Makes requests of bodies.
 
     Attributes:
@@ -39,7 +39,7 @@ class Conversations:
         self._most_images = most_images
         self._most_new_tokens = most_new_tokens
 
-    async def read(self, body: ChatRequest) -> Request:
+    async def parse(self, body: ChatRequest) -> Request:
         """Make a request; cheap checks come first, images last.
 
         Args:
