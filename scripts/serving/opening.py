@@ -20,7 +20,7 @@ from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.drift import ScaleDrift
 from scripts.serving.hosts import HostMiddleware
-from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
 from scripts.serving.page.page import Page, add_page, draw_examples
@@ -118,20 +118,20 @@ def serve_model(
         ScaleDrift(expected) if expected else None,
         () if upstreams is None else upstreams.servers,
     )
-    pictures = Pictures(
+    loader = ImageLoader(
         int(settings.most_megapixels * 1e6), RemoteImages(settings.remote_images, most_bytes)
     )
     chat = ChatService(
         model,
         name,
-        RequestParser(pictures, knob, settings.most_images, settings.most_new_tokens),
+        RequestParser(loader, knob, settings.most_images, settings.most_new_tokens),
         metrics,
         settings.most_seconds,
         partial(count_largest, model.backbone, model.router.scales[-1]),
     )
     app = build_app(chat, limiter, most_bytes, token, upstreams)
     if settings.ui:
-        page = Page(model, name, knob, pictures, settings.most_seconds, draw_examples())
+        page = Page(model, name, knob, loader, settings.most_seconds, draw_examples())
         add_page(app, page)
     app.add_middleware(HostMiddleware, own=settings.own_hosts, allowed=settings.allowed_hosts)
     return app

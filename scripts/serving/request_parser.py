@@ -9,7 +9,7 @@ from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import Role, Turn
 from scripts.serving.errors import ApiError
-from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.loader import ImageLoader
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
 
 MOST_CHARACTERS = 100_000
@@ -24,18 +24,18 @@ class RequestParser:
     """
 
     def __init__(
-        self, pictures: Pictures, default: Knob, most_images: int, most_new_tokens: int
+        self, loader: ImageLoader, default: Knob, most_images: int, most_new_tokens: int
     ) -> None:
         """Set the bounds.
 
         Args:
-            pictures: opens the images.
+            loader: opens the images.
             default: the operating point of requests that name none.
             most_images: most images of a conversation.
             most_new_tokens: longest answer, and that of requests which name none.
         """
         self.default = default
-        self._pictures = pictures
+        self._loader = loader
         self._most_images = most_images
         self._most_new_tokens = most_new_tokens
 
@@ -83,16 +83,16 @@ class RequestParser:
     async def _open(self, before: Sequence[Turn], message: Message) -> Turn:
         """Open the images of a message, those of the turns before it being open."""
         role: Role = "system" if message.role == "developer" else message.role
-        texts, pictures = [], []
+        texts, images = [], []
         taken = sum(_count_pixels(one) for turn in before for one in turn.pictures)
         for place, part in enumerate(message.parts):
             if isinstance(part, TextPart):
                 texts.append(part.text)
             else:
                 name = f"messages.{len(before)}.content.{place}.image_url"
-                pictures.append(await self._pictures.open(part.image_url.url, name, taken))
-                taken += _count_pixels(pictures[-1])
-        return Turn(role, "\n".join(texts), tuple(pictures))
+                images.append(await self._loader.load(part.image_url.url, name, taken))
+                taken += _count_pixels(images[-1])
+        return Turn(role, "\n".join(texts), tuple(images))
 
 
 def _count_pixels(image: Image.Image) -> int:

@@ -29,7 +29,7 @@ from predictor.requests.routing import RoutedRequest
 from scripts.serving.deadlines import Deadline
 from scripts.serving.disconnects import cancel_on_disconnect
 from scripts.serving.errors import ApiError, write_json
-from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.loader import ImageLoader
 from scripts.serving.schemas import Strict
 
 STEPS = 24
@@ -76,7 +76,7 @@ class Page:
         model: answers.
         name: what clients call it.
         knob: the server's operating point, where the page's knob begins.
-        pictures: opens images.
+        loader: opens images.
         most_seconds: longest time for the answers to a question.
         examples: what to begin with.
     """
@@ -84,7 +84,7 @@ class Page:
     model: AdaptiveM3
     name: str
     knob: Knob
-    pictures: Pictures
+    loader: ImageLoader
     most_seconds: float
     examples: Sequence[Example]
 
@@ -123,18 +123,18 @@ class Page:
         Raises:
             ApiError: if it cannot be answered.
         """
-        picture = await self.pictures.open(asked.image, "image")
+        image = await self.loader.load(asked.image, "image")
         try:
-            routed = await self.model.route(_ask(picture, asked.question, self.knobs[0]))
+            routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
             # One after the other, so that the times are those of an answer alone.
             answers = [
-                await self._answer(_ask(picture, asked.question, Knob(scale=scale)))
+                await self._answer(_ask(image, asked.question, Knob(scale=scale)))
                 for scale in self.model.router.scales
             ]
         except ValueError as error:
             raise ApiError(400, str(error)) from error
         return {
-            "view": await anyio.to_thread.run_sync(self._draw_view, picture),
+            "view": await anyio.to_thread.run_sync(self._draw_view, image),
             "scales": [
                 {
                     "side": math.isqrt(answer.scale),
@@ -163,10 +163,10 @@ class Page:
         scales = self.model.router.scales
         return [scales.index(self.model.choose_again(routed, knob).scale) for knob in self.knobs]
 
-    def _draw_view(self, picture: Image.Image) -> str:
+    def _draw_view(self, image: Image.Image) -> str:
         """Draw the image as the vision tower sees it, padded or cropped: the grid lies on that."""
         backbone = self.model.backbone
-        pixels = backbone.prepare(picture).pixels.float().cpu()
+        pixels = backbone.prepare(image).pixels.float().cpu()
         whole = pixels[0] if pixels.ndim == 4 else pixels  # of crops the first is the whole image
         processor = backbone.image_processor
         mean = torch.tensor(processor.image_mean).view(3, 1, 1)
@@ -212,8 +212,8 @@ def add_page(app: FastAPI, page: Page) -> None:
         return write_json(await cancel_on_disconnect(request, explaining))
 
 
-def _ask(picture: Image.Image, question: str, knob: Knob) -> Request:
-    return Request.about(picture, question, knob, Sampling(max_new_tokens=NEW_TOKENS))
+def _ask(image: Image.Image, question: str, knob: Knob) -> Request:
+    return Request.about(image, question, knob, Sampling(max_new_tokens=NEW_TOKENS))
 
 
 def draw_examples(count: int = 6) -> list[Example]:

@@ -18,7 +18,7 @@ from scripts.serving.app import build_app
 from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.drift import ScaleDrift
-from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
 from scripts.serving.request_parser import RequestParser
@@ -101,7 +101,7 @@ class Model:
 
 
 def make_chat(model, limiter, most_seconds=5.0):
-    parser = RequestParser(Pictures(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
+    parser = RequestParser(ImageLoader(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
     metrics = Metrics(SCALES, limiter, ScaleDrift({9: 0.5, 36: 0.5}))
     largest = SCALES[-1]
     return ChatService(

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from scripts.serving.errors import ApiError
-from scripts.serving.images.pictures import Pictures
+from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
 
 
 def open_one(url, most_pixels=10_000):
-    pictures = Pictures(most_pixels, RemoteImages([], 1000))
-    return asyncio.run(pictures.open(url, "messages.0.content.1.image_url"))
+    loader = ImageLoader(most_pixels, RemoteImages([], 1000))
+    return asyncio.run(loader.load(url, "messages.0.content.1.image_url"))
 
 
 def write_url(image, kind="PNG"):

@@ -13,7 +13,7 @@ from scripts.serving.errors import ApiError
 from scripts.serving.images.remote import RemoteImages
 
 
-class Pictures:
+class ImageLoader:
     """Opens images, a few at a time, beside the event loop."""
 
     def __init__(self, most_pixels: int, remote: RemoteImages) -> None:
@@ -28,7 +28,7 @@ class Pictures:
         # Each decoded image may be large, and more threads than cores decode none the faster.
         self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
 
-    async def open(self, url: str, name: str, taken: int = 0) -> Image.Image:
+    async def load(self, url: str, name: str, taken: int = 0) -> Image.Image:
         """Open one image, upright and in 8-bit RGB.
 
         Args:
