@@ -15,11 +15,11 @@ from starlette.responses import Response, StreamingResponse
 from m3_backbone.serialization import show
 from predictor.adaptive import AdaptiveAnswer
 from predictor.requests.request import Request
+from scripts.serving.completions import CompletionWriter
 from scripts.serving.deadlines import Deadline
 from scripts.serving.disconnects import cancel_on_disconnect
 from scripts.serving.errors import ApiError, describe_error, write_json
 from scripts.serving.metrics import Metrics
-from scripts.serving.replies import Reply
 from scripts.serving.request_parser import RequestParser
 from scripts.serving.schemas import ChatRequest
 from scripts.serving.upstreams.servers import BROKE_OFF
@@ -63,13 +63,13 @@ class ChatService:
         """Answer a request, until its client leaves."""
         self.check_name(body.model)
         counted = body.stream_options is not None and bool(body.stream_options.include_usage)
-        reply = Reply(self.name, counted)
+        writer = CompletionWriter(self.name, counted)
         if not body.stream:
-            return write_json(reply.whole(await cancel_on_disconnect(http, self._finish(body))))
+            return write_json(writer.whole(await cancel_on_disconnect(http, self._finish(body))))
         pieces = self._answer(body)
         # What goes wrong before there is a first piece can still be told by a status.
         first = await cancel_on_disconnect(http, _take_first(pieces))
-        events = self._write_events(reply, first, pieces)
+        events = self._write_events(writer, first, pieces)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
@@ -135,16 +135,16 @@ class ChatService:
 
     async def _write_events(
         self,
-        reply: Reply,
+        writer: CompletionWriter,
         first: str | AdaptiveAnswer,
         pieces: Pieces,
     ) -> AsyncIterator[str]:
         try:
             async with aclosing(pieces):
-                yield _write_event(reply.begin())
+                yield _write_event(writer.begin())
                 piece: str | AdaptiveAnswer | None = first
                 while piece is not None:
-                    for one in reply.pieces(piece):
+                    for one in writer.pieces(piece):
                         yield _write_event(one)
                     piece = await anext(pieces, None)
             yield "data: [DONE]\n\n"

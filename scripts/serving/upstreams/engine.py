@@ -48,7 +48,7 @@ class WrittenPrompt(TokenizedPrompt):
 
 
 @dataclass
-class _Heard:
+class _StreamState:
     """What an upstream has said so far.
 
     Attributes:
@@ -116,19 +116,19 @@ class UpstreamEngine(AnswerEngine):
         """Answer one prompt beside all others; who cancels it ends it."""
         start = time.perf_counter()
         body = await asyncio.to_thread(self._write, request)
-        heard = _Heard()
+        state = _StreamState()
         detokenizer = Detokenizer(self._tokenizer, request.sampling.stop, request.stream)
         async with aclosing(self._upstreams.stream(body)) as events:
             async for event in events:
-                heard.take(event)
-                if heard.ids and detokenizer.update(heard.ids):
+                state.take(event)
+                if state.ids and detokenizer.update(state.ids):
                     break
-        _check(heard, request)
+        _check(state, request)
         facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
         generated = build_generated(
-            heard.ids,
-            heard.places,
-            heard.finish_reason == STOP,
+            state.ids,
+            state.places,
+            state.finish_reason == STOP,
             request.sampling.top_logprobs,
             self._tokenizer,
         )
@@ -179,18 +179,18 @@ def _read_id(one: Mapping[str, Any]) -> int:
     return int(one["token"].removeprefix(MARK))
 
 
-def _check(heard: _Heard, request: TokenizedRequest) -> None:
+def _check(state: _StreamState, request: TokenizedRequest) -> None:
     """See to it that the upstream has read the prompt as it is here.
 
     Raises:
         ApiError: if it has not, or said nothing.
     """
-    if not heard.ids or heard.prompt_tokens not in (None, request.length):
+    if not state.ids or state.prompt_tokens not in (None, request.length):
         logger.error(
             "an upstream read %s tokens for %d and said %d: start it on the same checkpoint with "
             "the template of docs/serving.md",
-            heard.prompt_tokens,
+            state.prompt_tokens,
             request.length,
-            len(heard.ids),
+            len(state.ids),
         )
         raise ApiError(502, "the upstream reads prompts in another way", "upstream_differs")

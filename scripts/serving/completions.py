@@ -9,7 +9,7 @@ from m3_backbone.inference.answers import TokenLogprob
 from predictor.adaptive import AdaptiveAnswer
 
 
-class Reply:
+class CompletionWriter:
     """One answer on its way out, whole or in pieces; all parts of it have one id."""
 
     def __init__(self, model: str, counted: bool = False) -> None:
