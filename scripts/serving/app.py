@@ -16,7 +16,7 @@ from scripts.serving.upstreams.servers import Upstreams
 def build_app(
     chat: ChatService,
     limiter: ConcurrencyLimiter,
-    most_bytes: int,
+    max_bytes: int,
     token: str | None = None,
     upstreams: Upstreams | None = None,
 ) -> FastAPI:
@@ -25,7 +25,7 @@ def build_app(
     Args:
         chat: answers.
         limiter: bounds how many requests are answered at once.
-        most_bytes: largest body of a request.
+        max_bytes: largest body of a request.
         token: what clients must send; None if anybody may ask.
         upstreams: servers that are looked after; None if the model needs none.
     """
@@ -40,7 +40,7 @@ def build_app(
     app.add_middleware(
         LimitsMiddleware,
         limiter=limiter,
-        most_bytes=most_bytes,
+        max_bytes=max_bytes,
         count=chat.metrics.count_response,
         token=token,
     )

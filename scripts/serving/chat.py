@@ -48,7 +48,7 @@ class ChatService:
         name: what clients call it.
         parser: makes requests of bodies.
         metrics: counts.
-        most_seconds: longest time for an answer.
+        max_seconds: longest time for an answer.
         count_largest: counts the visual tokens of a request at the largest scale.
     """
 
@@ -56,7 +56,7 @@ class ChatService:
     name: str
     parser: RequestParser
     metrics: Metrics
-    most_seconds: float
+    max_seconds: float
     count_largest: Callable[[Request], int]
 
     async def respond(self, body: ChatRequest, http: HttpRequest) -> Response:
@@ -102,7 +102,7 @@ class ChatService:
     async def _answer(self, body: ChatRequest) -> Pieces:
         """Answer within the time that there is, and count it."""
         start = time.perf_counter()
-        deadline = Deadline(self.most_seconds)
+        deadline = Deadline(self.max_seconds)
         request = await deadline.wait(self.parser.parse(body))
         read = time.perf_counter()
         try:

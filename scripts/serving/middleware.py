@@ -29,7 +29,7 @@ class LimitsMiddleware:
         self,
         app: ASGIApp,
         limiter: ConcurrencyLimiter,
-        most_bytes: int,
+        max_bytes: int,
         count: Callable[[int], None],
         token: str | None = None,
         body_seconds: float = BODY_SECONDS,
@@ -39,14 +39,14 @@ class LimitsMiddleware:
         Args:
             app: the application.
             limiter: counts a chat request as active from its head to the end of its answer.
-            most_bytes: largest body.
+            max_bytes: largest body.
             count: is told the status that each chat request ends with.
             token: what clients must send; None if anybody may ask.
             body_seconds: longest time for a body to arrive.
         """
         self.app = app
         self._limiter = limiter
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._count = count
         self._token = token
         self._body_seconds = body_seconds
@@ -101,7 +101,7 @@ class LimitsMiddleware:
 
     def _check_length(self, headers: Headers) -> None:
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > self._most_bytes:
+        if length.isdecimal() and int(length[:20]) > self._max_bytes:
             raise self._too_large()
 
     def _limit(self, receive: Receive) -> Receive:
@@ -117,7 +117,7 @@ class LimitsMiddleware:
                 message = await receive()
                 read += len(message.get("body", b""))
                 more = bool(message.get("more_body"))
-                if read > self._most_bytes:
+                if read > self._max_bytes:
                     raise self._too_large()
                 return message
             raise ApiError(408, f"the body took longer than {self._body_seconds:g} s", "timeout")
@@ -125,7 +125,7 @@ class LimitsMiddleware:
         return limited
 
     def _too_large(self) -> ApiError:
-        limit = self._most_bytes / 1e6
+        limit = self._max_bytes / 1e6
         return ApiError(413, f"the body may have {limit:g} MB at most", "request_too_large")
 
 

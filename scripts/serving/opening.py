@@ -56,7 +56,7 @@ def open_app(
     upstreams = None
     if settings.upstreams:
         known = os.environ.get(UPSTREAM_TOKEN)
-        upstreams = Upstreams(settings.upstreams, known, settings.most_seconds)
+        upstreams = Upstreams(settings.upstreams, known, settings.max_seconds)
         backbone = open_before(opening, upstreams)
     else:
         backbone = open_backbone(opening, engine=engine)
@@ -109,8 +109,8 @@ def serve_model(
         token: what clients must send; None if anybody may ask.
         upstreams: the servers that run the language model, if they do.
     """
-    most_bytes = int(settings.most_body_mb * 1e6)
-    limiter = ConcurrencyLimiter(settings.most_requests)
+    max_bytes = int(settings.max_body_mb * 1e6)
+    limiter = ConcurrencyLimiter(settings.max_requests)
     expected = expect_scales(model.router, knob)
     metrics = Metrics(
         model.router.scales,
@@ -119,19 +119,19 @@ def serve_model(
         () if upstreams is None else upstreams.servers,
     )
     loader = ImageLoader(
-        int(settings.most_megapixels * 1e6), RemoteImages(settings.remote_images, most_bytes)
+        int(settings.max_megapixels * 1e6), RemoteImages(settings.remote_images, max_bytes)
     )
     chat = ChatService(
         model,
         name,
-        RequestParser(loader, knob, settings.most_images, settings.most_new_tokens),
+        RequestParser(loader, knob, settings.max_images, settings.max_new_tokens),
         metrics,
-        settings.most_seconds,
+        settings.max_seconds,
         partial(count_largest, model.backbone, model.router.scales[-1]),
     )
-    app = build_app(chat, limiter, most_bytes, token, upstreams)
+    app = build_app(chat, limiter, max_bytes, token, upstreams)
     if settings.ui:
-        page = Page(model, name, knob, loader, settings.most_seconds, draw_examples())
+        page = Page(model, name, knob, loader, settings.max_seconds, draw_examples())
         add_page(app, page)
     app.add_middleware(HostMiddleware, own=settings.own_hosts, allowed=settings.allowed_hosts)
     return app

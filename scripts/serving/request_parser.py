@@ -12,7 +12,7 @@ from scripts.serving.errors import ApiError
 from scripts.serving.images.loader import ImageLoader
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 """Text of a conversation; more has no place in any model, and takes long to cut into tokens."""
 
 
@@ -24,20 +24,20 @@ class RequestParser:
     """
 
     def __init__(
-        self, loader: ImageLoader, default: Knob, most_images: int, most_new_tokens: int
+        self, loader: ImageLoader, default: Knob, max_images: int, max_new_tokens: int
     ) -> None:
         """Set the bounds.
 
         Args:
             loader: opens the images.
             default: the operating point of requests that name none.
-            most_images: most images of a conversation.
-            most_new_tokens: longest answer, and that of requests which name none.
+            max_images: most images of a conversation.
+            max_new_tokens: longest answer, and that of requests which name none.
         """
         self.default = default
         self._loader = loader
-        self._most_images = most_images
-        self._most_new_tokens = most_new_tokens
+        self._max_images = max_images
+        self._max_new_tokens = max_new_tokens
 
     async def parse(self, body: ChatRequest) -> Request:
         """Make a request; cheap checks come first, images last.
@@ -50,13 +50,13 @@ class RequestParser:
         """
         parts = [part for message in body.messages for part in message.parts]
         images = sum(isinstance(part, ImagePart) for part in parts)
-        if images > self._most_images:
+        if images > self._max_images:
             raise ApiError(
-                400, f"got {images} images, {self._most_images} is most", None, "messages"
+                400, f"got {images} images, {self._max_images} is most", None, "messages"
             )
         letters = sum(len(part.text) for part in parts if isinstance(part, TextPart))
-        if letters > MOST_CHARACTERS:
-            raise ApiError(400, f"the text has {letters} letters, {MOST_CHARACTERS} is most")
+        if letters > MAX_CHARACTERS:
+            raise ApiError(400, f"the text has {letters} letters, {MAX_CHARACTERS} is most")
         try:
             knob = self.default if body.m3scale is None else read_knob(body.m3scale)
             sampling = self._read_sampling(body)
@@ -68,11 +68,11 @@ class RequestParser:
             raise ApiError(400, str(error)) from error
 
     def _read_sampling(self, body: ChatRequest) -> Sampling:
-        asked = body.most_tokens
-        if asked is not None and asked > self._most_new_tokens:
-            raise ValueError(f"an answer may have {self._most_new_tokens} tokens, got {asked}")
+        asked = body.token_limit
+        if asked is not None and asked > self._max_new_tokens:
+            raise ValueError(f"an answer may have {self._max_new_tokens} tokens, got {asked}")
         return Sampling(
-            max_new_tokens=self._most_new_tokens if asked is None else asked,
+            max_new_tokens=self._max_new_tokens if asked is None else asked,
             temperature=body.temperature or 0.0,
             top_p=1.0 if body.top_p is None else body.top_p,
             seed=body.seed,

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-MOST_MESSAGES = 200
+MAX_MESSAGES = 200
 """Each turn is written anew behind those before it, so long conversations cost their square."""
 
-MOST_PARTS = 1000
+MAX_PARTS = 1000
 
 
 class Strict(BaseModel):
@@ -65,7 +65,7 @@ class Message(Strict):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[
-        Annotated[list[Part], Field(min_length=1, max_length=MOST_PARTS)] | None,
+        Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)] | None,
         BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None),
     ]
     name: str | None = None
@@ -134,7 +134,7 @@ class ChatRequest(Unused):
     """The body of /v1/chat/completions."""
 
     model: str
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
     # Not Literal[1], which true is as well.
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
@@ -164,7 +164,7 @@ class ChatRequest(Unused):
         return self
 
     @property
-    def most_tokens(self) -> int | None:
+    def token_limit(self) -> int | None:
         """Give the longest answer that is asked for [tokens]."""
         return self.max_completion_tokens if self.max_tokens is None else self.max_tokens
 

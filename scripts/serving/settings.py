@@ -65,24 +65,24 @@ class ServeSettings:
             "type": InputFile(),
         },
     )
-    most_requests: int = field(
+    max_requests: int = field(
         default=64,
         metadata={"help": "Requests at once; more are told to come back.", "min": 1},
     )
-    most_seconds: float = field(
+    max_seconds: float = field(
         default=120.0, metadata={"help": "Longest time for an answer.", "min": 0.001}
     )
-    most_new_tokens: int = field(
+    max_new_tokens: int = field(
         default=256,
         metadata={"help": "Longest answer, and that of requests which name none.", "min": 1},
     )
-    most_body_mb: float = field(
+    max_body_mb: float = field(
         default=20.0, metadata={"help": "Largest body of a request.", "min": 0.001}
     )
-    most_images: int = field(
+    max_images: int = field(
         default=8, metadata={"help": "Most images of a conversation.", "min": 1}
     )
-    most_megapixels: float = field(
+    max_megapixels: float = field(
         default=50.0,
         metadata={"help": "Largest images, all of a conversation together.", "min": 0.001},
     )

@@ -70,7 +70,7 @@ def start_server(settings: ServeBenchSettings, *options: str) -> Iterator[Server
     command = [sys.executable, "-m", "scripts.cli", "serve", "--port", "0"]
     command += ["--model", settings.model, "--router", settings.router]
     command += ["--device", settings.device, "--dtype", settings.dtype]
-    command += ["--most-requests", str(2 * settings.clients), *options]
+    command += ["--max-requests", str(2 * settings.clients), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""

@@ -16,14 +16,14 @@ from scripts.serving.images.remote import RemoteImages
 class ImageLoader:
     """Opens images, a few at a time, beside the event loop."""
 
-    def __init__(self, most_pixels: int, remote: RemoteImages) -> None:
+    def __init__(self, max_pixels: int, remote: RemoteImages) -> None:
         """Set the bounds.
 
         Args:
-            most_pixels: pixels of all images of a request together.
+            max_pixels: pixels of all images of a request together.
             remote: fetches what lies elsewhere.
         """
-        self._most_pixels = most_pixels
+        self._max_pixels = max_pixels
         self._remote = remote
         # Each decoded image may be large, and more threads than cores decode none the faster.
         self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
@@ -40,7 +40,7 @@ class ImageLoader:
             ApiError: if it cannot be had, is no image, or is too large.
         """
         content = None if is_data(url) else await self._remote.fetch(url, name)
-        arguments = (url, content, name, self._most_pixels - taken)
+        arguments = (url, content, name, self._max_pixels - taken)
         try:
             return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
         except ValueError as error:
@@ -52,7 +52,7 @@ class ImageLoader:
             # Known from the file's head, before its pixels are decoded.
             width, height = image.size
             if width * height > left:
-                limit = self._most_pixels / 1e6
+                limit = self._max_pixels / 1e6
                 raise ValueError(
                     f"{name} has {width}x{height} pixels, the images of a request may have "
                     f"{limit:g} million together"

@@ -17,7 +17,7 @@ import httpx2
 
 from scripts.serving.errors import ApiError
 
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 SECONDS = 10.0
 """For all of it, redirects included."""
 
@@ -78,18 +78,18 @@ class RemoteImages:
     """Fetches images from the hosts that are allowed."""
 
     def __init__(
-        self, hosts: Sequence[str], most_bytes: int, resolve: Resolve = resolve_public
+        self, hosts: Sequence[str], max_bytes: int, resolve: Resolve = resolve_public
     ) -> None:
         """Set what may be fetched.
 
         Args:
             hosts: names, or shell patterns of names such as `*.example.org`; a port other than
                 that of http or https has to be named, as in `images.example.org:8080`.
-            most_bytes: largest file.
+            max_bytes: largest file.
             resolve: finds the addresses of a host, and refuses those that are not public.
         """
         self._hosts = [host.lower() for host in hosts]
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._resolve = resolve
         # Reading the system's certificates takes a while, and is no business of single requests.
         self._trusted = httpx2.create_ssl_context(trust_env=False) if hosts else None
@@ -119,13 +119,13 @@ class RemoteImages:
 
     async def _follow(self, url: str) -> bytes:
         place = httpx2.URL(url)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             self._check(place)
             found = await self._get(place)
             if isinstance(found, bytes):
                 return found
             place = place.join(found)
-        raise NotAllowed(f"it is redirected more than {MOST_REDIRECTS} times")
+        raise NotAllowed(f"it is redirected more than {MAX_REDIRECTS} times")
 
     def _check(self, place: httpx2.URL) -> None:
         if place.scheme not in ("http", "https"):
@@ -167,6 +167,6 @@ class RemoteImages:
         content = bytearray()
         async for piece in response.aiter_raw():
             content += piece
-            if len(content) > self._most_bytes:
-                raise NotAllowed(f"it has more than {self._most_bytes / 1e6:g} MB")
+            if len(content) > self._max_bytes:
+                raise NotAllowed(f"it has more than {self._max_bytes / 1e6:g} MB")
         return bytes(content)

@@ -77,7 +77,7 @@ class Page:
         name: what clients call it.
         knob: the server's operating point, where the page's knob begins.
         loader: opens images.
-        most_seconds: longest time for the answers to a question.
+        max_seconds: longest time for the answers to a question.
         examples: what to begin with.
     """
 
@@ -85,7 +85,7 @@ class Page:
     name: str
     knob: Knob
     loader: ImageLoader
-    most_seconds: float
+    max_seconds: float
     examples: Sequence[Example]
 
     @cached_property
@@ -208,7 +208,7 @@ def add_page(app: FastAPI, page: Page) -> None:
     @app.post("/page/explain")
     async def explain(body: Asked, request: HttpRequest) -> Response:
         """Answer a question at every scale, and say what each budget would choose."""
-        explaining = Deadline(page.most_seconds).wait(page.explain(body))
+        explaining = Deadline(page.max_seconds).wait(page.explain(body))
         return write_json(await cancel_on_disconnect(request, explaining))
 
 

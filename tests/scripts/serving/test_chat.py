@@ -100,12 +100,12 @@ class Model:
             self.ended += 1
 
 
-def make_chat(model, limiter, most_seconds=5.0):
+def make_chat(model, limiter, max_seconds=5.0):
     parser = RequestParser(ImageLoader(10_000, RemoteImages([], 1000)), DEFAULT, 3, 50)
     metrics = Metrics(SCALES, limiter, ScaleDrift({9: 0.5, 36: 0.5}))
     largest = SCALES[-1]
     return ChatService(
-        model, "m3", parser, metrics, most_seconds, lambda one: largest * len(one.pictures)
+        model, "m3", parser, metrics, max_seconds, lambda one: largest * len(one.pictures)
     )
 
 

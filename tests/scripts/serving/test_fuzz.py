@@ -125,7 +125,7 @@ def spoil_text(text, rng):
 
 def test_malformed_requests_are_told_so(serving, mini, write_messages, trap, caplog):
     port, came = trap
-    settings = ServeSettings(most_requests=64, most_new_tokens=2, remote_images=("*",))
+    settings = ServeSettings(max_requests=64, max_new_tokens=2, remote_images=("*",))
     app = serve_model(AdaptiveM3(mini.backbone, mini.router), settings, "m3-mini", Knob(scale=1))
     bodies = [
         {

@@ -31,7 +31,7 @@ def served(serving):
     app.add_middleware(
         LimitsMiddleware,
         limiter=limiter,
-        most_bytes=1000,
+        max_bytes=1000,
         count=statuses.append,
         token=TOKEN,
         body_seconds=0.3,

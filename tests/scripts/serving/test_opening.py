@@ -32,7 +32,7 @@ def model(mini):
 @pytest.fixture(scope="module")
 def client(serving, mini, model):
     knob = Knob(budget=72)
-    settings = ServeSettings(most_requests=ASKED)
+    settings = ServeSettings(max_requests=ASKED)
     with serving(serve_model(model, settings, "m3-mini", knob)) as running:
         with openai.OpenAI(
             base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=120
@@ -136,8 +136,8 @@ def test_the_largest_scale_counts_all_images(mini):
         (["--port", "70000"], "70000"),
         (["--budget", "72", "--scale", "9"], "give only one of"),
         (["--token-file", "nowhere"], "nowhere"),
-        (["--most-requests", "0"], "0"),
-        (["--most-seconds", "nan"], "nan"),
+        (["--max-requests", "0"], "0"),
+        (["--max-seconds", "nan"], "nan"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_line(tmp_path, monkeypatch, options, message):

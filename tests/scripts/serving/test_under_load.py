@@ -33,7 +33,7 @@ KNOBS = [{"budget": 72}, {"budget": 20}, {"lambda": 0.0005}, {"scale": 1}, {"sca
 @contextmanager
 def start_server(folder, *options):
     command = [sys.executable, "-m", "scripts.cli", "serve", "--router", str(folder)]
-    command += ["--port", "0", "--most-requests", "128", *options]
+    command += ["--port", "0", "--max-requests", "128", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()

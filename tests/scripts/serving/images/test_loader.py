@@ -14,8 +14,8 @@ from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
 
 
-def open_one(url, most_pixels=10_000):
-    loader = ImageLoader(most_pixels, RemoteImages([], 1000))
+def open_one(url, max_pixels=10_000):
+    loader = ImageLoader(max_pixels, RemoteImages([], 1000))
     return asyncio.run(loader.load(url, "messages.0.content.1.image_url"))
 
 

@@ -14,7 +14,7 @@ def explain(mini, serving, write_url):
     """A function that asks about an image, with so much time for all answers."""
 
     def ask(seconds):
-        settings = ServeSettings(ui=True, most_seconds=seconds)
+        settings = ServeSettings(ui=True, max_seconds=seconds)
         model = AdaptiveM3(mini.backbone, mini.router)
         with serving(serve_model(model, settings, "m3-mini", Knob(budget=72))) as running:
             asked = {"image": write_url(mini.images[0]), "question": mini.questions[0]}

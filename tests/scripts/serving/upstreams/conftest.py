@@ -44,7 +44,7 @@ def start_gateway(serving, mini):
     def start(urls):
         upstreams = Upstreams(urls, None, 60)
         model = AdaptiveM3(open_before(Opening(), upstreams), mini.router)
-        settings = ServeSettings(most_requests=64)
+        settings = ServeSettings(max_requests=64)
         app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
         with serving(app) as running:
             with openai.OpenAI(
