@@ -35,6 +35,7 @@ FOLDERS = sorted({path.parent for path in SOURCES})
 GROUND = (
     "scales",
     "images",
+    "data_uris",
     "pixels",
     "videos",
     "files",
@@ -63,7 +64,7 @@ ALLOWED = {
 # On the ground floor alone neighbours may import each other.
 FLOORS = {
     "m3_backbone": (
-        {"scales", "images", "pixels", "videos", "files", "serialization", "schemas"}
+        {"scales", "images", "data_uris", "pixels", "videos", "files", "serialization", "schemas"}
         | {"half", "pooling", "flops", "foreign"},
         {"hosts"},
         {"inference", "checkpoints"},

@@ -6,8 +6,6 @@ every row and the target is a text.
 """
 
 import math
-from base64 import b64decode
-from binascii import Error
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +19,7 @@ from labels.cells import (
 from labels.importing.cells import TRUTHS, Record, read_count, read_name
 from labels.importing.verdicts import find_verdicts
 from labels.questions import LETTERS, image_fingerprint, join_fingerprints
+from m3_backbone.data_uris import is_data_uri, read_data_uri
 from m3_backbone.images import decode_image
 from m3_backbone.serialization import short_hash, show
 
@@ -91,13 +90,9 @@ def name_images(value: object, where: str) -> str:
 
 def _name_image(cell: str | float, where: str) -> str:
     name = read_name(cell, where)
-    head, comma, data = name.partition(",")
-    if comma and head.startswith("data:") and head.endswith(";base64"):
-        try:
-            content = b64decode(data, validate=True)
-        except (Error, ValueError) as error:
-            raise ValueError(f"{where}: expected an image in base64, got {show(name)}") from error
-        return image_fingerprint(decode_image(content, f"{where}: its image"))
+    if is_data_uri(name):
+        title = f"{where}: its image"
+        return image_fingerprint(decode_image(read_data_uri(name, title), title))
     return name if len(name) <= LONGEST_NAME else short_hash(name)
 
 

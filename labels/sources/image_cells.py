@@ -3,19 +3,16 @@
 What this is not: a decoder; `labels.sources.rows` decodes what is listed here.
 """
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
 
 from labels.cells import is_empty, misfit, parse_list
+from m3_backbone.data_uris import URL_SAFE, decode_base64, is_data_uri, read_data_uri
 from m3_backbone.images import check_image
 from m3_backbone.serialization import show
 from m3_backbone.videos import count_frames, even_places, list_frames
@@ -25,8 +22,6 @@ ENDINGS = (".jpg", ".png", ".jpeg", ".webp")
 
 LONGEST_PATH = 1024
 
-DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE)
-URL_SAFE = str.maketrans("-_", "+/")
 STARTS = ("iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh", "UklGR", "Qk", "SUkqAA", "TU0AKg")
 """How PNG, JPEG, GIF, WebP, BMP and TIFF begin in base64."""
 
@@ -113,26 +108,20 @@ def _find_source(cell: object, folder: Path, name: str) -> Path | bytes:
     content = _decode_base64(cell)
     if content is not None:
         return content
-    if len(cell) > LONGEST_PATH or "\0" in cell or "://" in cell or cell[:5].lower() == "data:":
+    if len(cell) > LONGEST_PATH or "\0" in cell or "://" in cell or is_data_uri(cell):
         raise ValueError(misfit(name, f"{FORMS} or base64", cell))
     # An absolute path stays as it is: joining drops what stands before it.
     return folder / cell
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """Decode a data URI, or base64 that begins as an image does; None if it is neither.
-
-    Line breaks, escapes of a URI, the letters of URLs and missing padding are all in use.
-    """
-    uri = DATA_URI.match(text)
+    """Decode a data URI, or base64 that begins as an image does; None if it is neither."""
     begins = text[:SHORTEST].translate(URL_SAFE).startswith(STARTS)
-    if uri is None and (len(text) < SHORTEST or not begins):
-        return None
-    inner = unquote(text[uri.end() :]) if uri else text
-    inner = "".join(inner.split()).translate(URL_SAFE).rstrip("=")
     try:
-        return base64.b64decode(inner + "=" * (-len(inner) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        if is_data_uri(text):
+            return read_data_uri(text, "image")
+        return decode_base64(text) if begins and len(text) >= SHORTEST else None
+    except ValueError:
         return None
 
 

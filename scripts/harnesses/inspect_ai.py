@@ -4,8 +4,6 @@ Scale, visual tokens and what the router believed stand in the metadata of every
 """
 
 import asyncio
-from base64 import b64decode
-from binascii import Error
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,6 +28,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.markup import escape
 
 from m3_backbone.backbone import Answer
+from m3_backbone.data_uris import read_data_uri
 from m3_backbone.inference.answers import STOP, TokenLogprob
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import BATCH, AdaptiveAnswer
@@ -148,23 +147,8 @@ def read_message(message: ChatMessage) -> Turn:
         if part.type not in ("text", "image"):
             raise ValueError(f"m3scale reads texts and images, got {part.type}")
     texts = [part.text for part in parts if part.type == "text"]
-    images = [decode_uri(part.image) for part in parts if part.type == "image"]
+    images = [read_data_uri(part.image, "image") for part in parts if part.type == "image"]
     return read_turn(message.role, texts, images)
-
-
-def decode_uri(uri: str) -> bytes:
-    """Take an image file out of a data URI, which is how inspect-ai hands it over.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    head, _, data = uri.partition(",")
-    if not (head.startswith("data:") and head.endswith(";base64")):
-        raise ValueError(f"expected an image as a data URI in base64, got {uri[:60]!r}")
-    try:
-        return b64decode(data, validate=True)
-    except Error as error:
-        raise ValueError(f"expected an image in base64, got {data[:60]!r}") from error
 
 
 def write_output(answer: Answer | AdaptiveAnswer, name: str) -> ModelOutput:

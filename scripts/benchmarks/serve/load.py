@@ -1,8 +1,6 @@
 """Servers in processes of their own, and many clients that ask them."""
 
 import asyncio
-import base64
-import io
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ import numpy as np
 from labels.metrics.registry import score_answer
 from labels.questions import Question, QuestionSet, format_question
 from labels.sources.loading import load_questions
+from m3_backbone.data_uris import write_data_uri
 from scripts.benchmarks.serve.settings import ServeBenchSettings
 
 SECONDS = 600.0
@@ -91,7 +90,7 @@ def write_bodies(asked: QuestionSet, name: str, max_new_tokens: int) -> list[dic
         name: what the server calls its model.
         max_new_tokens: longest answer.
     """
-    urls = {one: _write_url(asked, one) for one in asked.image_ids}
+    urls = {one: write_data_uri(asked.image(one)) for one in asked.image_ids}
     return [
         {
             "model": name,
@@ -100,12 +99,6 @@ def write_bodies(asked: QuestionSet, name: str, max_new_tokens: int) -> list[dic
         }
         for one in asked
     ]
-
-
-def _write_url(asked: QuestionSet, image_id: str) -> str:
-    file = io.BytesIO()
-    asked.image(image_id).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _write_content(question: Question, url: str) -> list[dict[str, Any]]:

@@ -1,13 +1,12 @@
 """From the address of an image in a request to the image, with every bound that there is."""
 
-import base64
-import binascii
 import os
 
 import anyio
 import anyio.to_thread
 from PIL import Image
 
+from m3_backbone.data_uris import is_data_uri, read_data_uri
 from m3_backbone.images import check_image, detach, open_image
 from scripts.serving.errors import ApiError
 from scripts.serving.images.remote import RemoteImages
@@ -39,7 +38,7 @@ class ImageLoader:
         Raises:
             ApiError: if it cannot be had, is no image, or is too large.
         """
-        content = None if is_data(url) else await self._remote.fetch(url, name)
+        content = None if is_data_uri(url) else await self._remote.fetch(url, name)
         arguments = (url, content, name, self._max_pixels - taken)
         try:
             return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
@@ -47,7 +46,7 @@ class ImageLoader:
             raise ApiError(400, str(error), "invalid_image", name) from error
 
     def _decode(self, url: str, content: bytes | None, name: str, left: int) -> Image.Image:
-        content = read_data(url, name) if content is None else content
+        content = read_data_uri(url, name) if content is None else content
         with open_image(content, name) as image:
             # Known from the file's head, before its pixels are decoded.
             width, height = image.size
@@ -58,31 +57,3 @@ class ImageLoader:
                     f"{limit:g} million together"
                 )
             return detach(check_image(image, name))
-
-
-def is_data(url: str) -> bool:
-    """Tell whether a URL holds the content itself."""
-    return url[:5].lower() == "data:"
-
-
-def read_data(url: str, name: str) -> bytes:
-    """Read the bytes that a data URI holds.
-
-    Args:
-        url: `data:`, a media type of images or none, `;base64,` and the content.
-        name: the field of the request, for an error.
-
-    Raises:
-        ValueError: if it is another kind of data URI, or damaged.
-
-    >>> read_data("data:image/gif;base64,R0lGODlh", "url")
-    b'GIF89a'
-    """
-    head, comma, content = url.partition(",")
-    media, *parameters = head[5:].lower().split(";")
-    if not comma or "base64" not in parameters or not (media.startswith("image/") or not media):
-        raise ValueError(f"{name}: expected data:image/...;base64,..., got {url[:40]!r}")
-    try:
-        return base64.b64decode(content, validate=True)
-    except (binascii.Error, ValueError) as error:  # ValueError: letters beyond ASCII
-        raise ValueError(f"{name}: its base64 is damaged: {error}") from error

@@ -1,7 +1,5 @@
 """The page at `/`: a question about an image at every scale, and what each budget would choose."""
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -19,6 +17,7 @@ from PIL import Image
 from pydantic import Field
 from starlette.responses import Response
 
+from m3_backbone.data_uris import write_data_uri
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import AdaptiveAnswer, AdaptiveM3
 from predictor.data import TOKENS
@@ -172,7 +171,7 @@ class Page:
         mean = torch.tensor(processor.image_mean).view(3, 1, 1)
         std = torch.tensor(processor.image_std).view(3, 1, 1)
         levels = (255 * (whole * std + mean)).round().clamp(0, 255)  # [3, H, W]
-        return write_uri(Image.fromarray(levels.permute(1, 2, 0).numpy().astype(np.uint8)))
+        return write_data_uri(Image.fromarray(levels.permute(1, 2, 0).numpy().astype(np.uint8)))
 
 
 def add_page(app: FastAPI, page: Page) -> None:
@@ -225,14 +224,7 @@ def draw_examples(count: int = 6) -> list[Example]:
     from labels.scenes.benchmark import ask_questions, render_scene
 
     return [
-        Example(write_uri(render_scene("test", index)), question.question)
+        Example(write_data_uri(render_scene("test", index)), question.question)
         for index in range(count)
         for question in ask_questions("test", index, 1)
     ]
-
-
-def write_uri(image: Image.Image) -> str:
-    """Write an image as the data URI of a PNG."""
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

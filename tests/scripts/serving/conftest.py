@@ -1,7 +1,5 @@
 """Applications served on a real port, and m3-mini with a router that is soon trained."""
 
-import base64
-import io
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from m3_backbone.data_uris import write_data_uri
 from scripts.serving.running import make_server, open_port
 
 IMAGES = 8
@@ -43,14 +42,7 @@ def serving():
 @pytest.fixture(scope="session")
 def write_url():
     """A function that writes an image as a data URI."""
-
-    def write(image, kind="PNG"):
-        file = io.BytesIO()
-        image.save(file, kind)
-        content = base64.b64encode(file.getvalue()).decode()
-        return f"data:image/{kind.lower()};base64,{content}"
-
-    return write
+    return write_data_uri
 
 
 @pytest.fixture(scope="session")

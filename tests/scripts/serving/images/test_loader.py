@@ -9,6 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
+from m3_backbone.data_uris import write_data_uri
 from scripts.serving.errors import ApiError
 from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
@@ -17,12 +18,6 @@ from scripts.serving.images.remote import RemoteImages
 def open_one(url, max_pixels=10_000):
     loader = ImageLoader(max_pixels, RemoteImages([], 1000))
     return asyncio.run(loader.load(url, "messages.0.content.1.image_url"))
-
-
-def write_url(image, kind="PNG"):
-    file = io.BytesIO()
-    image.save(file, kind)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def test_an_image_is_opened_upright_and_in_rgb():
@@ -51,12 +46,12 @@ def write_bomb(width, height):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        (write_url(Image.new("RGB", (101, 100))), "may have 0.01 million together"),
+        (write_data_uri(Image.new("RGB", (101, 100))), "may have 0.01 million together"),
         (write_bomb(10_000, 10_000), "has 10000x10000 pixels"),
         (write_bomb(2**31 - 1, 2**31 - 1), "pixels"),
         (write_bomb(90, 90), "damaged or cut short"),
-        (write_url(Image.new("RGB", (4, 4))), "each side must be at least 8"),
-        (write_url(Image.new("RGB", (64, 64)))[:-30] + "====", "damaged"),
+        (write_data_uri(Image.new("RGB", (4, 4))), "each side must be at least 8"),
+        (write_data_uri(Image.new("RGB", (64, 64)))[:-30] + "====", "damaged"),
         ("data:image/png;base64,####", "its base64 is damaged"),
         ("data:image/png;base64,\u00e9", "its base64 is damaged"),
         ("data:image/png;base64,", "is not an image"),
