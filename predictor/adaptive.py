@@ -235,6 +235,24 @@ class AdaptiveM3:
             async for piece in pieces:
                 yield piece
 
+    async def answer_async(self, request: Request) -> AdaptiveAnswer:
+        """Answer a request beside others, as `stream` does, and give its whole answer alone.
+
+        Args:
+            request: the request. To end early, cancel the task.
+
+        Returns:
+            The answer.
+
+        Raises:
+            RuntimeError: if the engine gave none.
+        """
+        async with aclosing(self.stream(request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, AdaptiveAnswer):
+                    return piece
+        raise RuntimeError("the engine gave no answer")
+
     async def route(self, request: Request) -> RoutedRequest:
         """Choose the scale of a request and do not answer it; many tasks may do so at once.
 

@@ -35,8 +35,28 @@ class Answering(Protocol):
     def check(self, request: Request) -> None:
         """Raise a ValueError for what cannot be answered."""
 
+    async def answer_async(self, request: Request) -> AdaptiveAnswer:
+        """Give the answer."""
+
     def stream(self, request: Request) -> AsyncIterator[str | AdaptiveAnswer]:
         """Give the pieces of an answer, and at last the answer."""
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """A request that can be answered.
+
+    Attributes:
+        request: the request.
+        deadline: the time that there is for it.
+        start: when it began [s, of `time.perf_counter`].
+        read_seconds: how long its body took to be understood.
+    """
+
+    request: Request
+    deadline: Deadline
+    start: float
+    read_seconds: float
 
 
 @dataclass(frozen=True)
@@ -65,8 +85,8 @@ class ChatService:
         counted = body.stream_options is not None and bool(body.stream_options.include_usage)
         writer = CompletionWriter(self.name, counted)
         if not body.stream:
-            return write_json(writer.whole(await cancel_on_disconnect(http, self._finish(body))))
-        pieces = self._answer(body)
+            return write_json(writer.whole(await cancel_on_disconnect(http, self._answer(body))))
+        pieces = self._stream(body)
         # What goes wrong before there is a first piece can still be told by a status.
         first = await cancel_on_disconnect(http, _take_first(pieces))
         events = self._write_events(writer, first, pieces)
@@ -83,54 +103,63 @@ class ChatService:
             message = f"there is no model {show(name)} here, but {self.name!r}"
             raise ApiError(404, message, "model_not_found", "model")
 
-    async def _finish(self, body: ChatRequest) -> AdaptiveAnswer:
+    async def _answer(self, body: ChatRequest) -> AdaptiveAnswer:
         try:
-            return await self._finish_once(body)
+            return await self._answer_once(body)
         except ApiError as error:
             if error.code != BROKE_OFF:
                 raise
             # Nothing was sent on yet: another upstream begins anew.
-            return await self._finish_once(body)
+            return await self._answer_once(body)
 
-    async def _finish_once(self, body: ChatRequest) -> AdaptiveAnswer:
-        async with aclosing(self._answer(body)) as pieces:
-            async for piece in pieces:
+    async def _answer_once(self, body: ChatRequest) -> AdaptiveAnswer:
+        accepted = await self._accept(body)
+        answer = await accepted.deadline.wait(self.model.answer_async(accepted.request))
+        self._count(accepted, answer)
+        return answer
+
+    async def _stream(self, body: ChatRequest) -> Pieces:
+        accepted = await self._accept(body)
+        # A generator, whoever wrote it.
+        async with aclosing(cast(Pieces, self.model.stream(accepted.request))) as pieces:
+            while (piece := await accepted.deadline.wait(anext(pieces, None))) is not None:
                 if isinstance(piece, AdaptiveAnswer):
-                    return piece
-        raise RuntimeError("the model gave no answer")
+                    self._count(accepted, piece)
+                yield piece
 
-    async def _answer(self, body: ChatRequest) -> Pieces:
-        """Answer within the time that there is, and count it."""
+    async def _accept(self, body: ChatRequest) -> _Accepted:
+        """Understand a request and check it; its time begins.
+
+        Raises:
+            ApiError: if it cannot be answered.
+        """
         start = time.perf_counter()
         deadline = Deadline(self.max_seconds)
         request = await deadline.wait(self.parser.parse(body))
-        read = time.perf_counter()
+        read_seconds = time.perf_counter() - start
         try:
             # In a thread: long words take seconds to cut into tokens, and others are answered.
             await deadline.wait(anyio.to_thread.run_sync(self.model.check, request))
         except ValueError as error:
             raise ApiError(400, str(error)) from error
-        # A generator, whoever wrote it.
-        async with aclosing(cast(Pieces, self.model.stream(request))) as pieces:
-            while (piece := await deadline.wait(anext(pieces, None))) is not None:
-                if isinstance(piece, AdaptiveAnswer):
-                    times = {"read": read - start, "total": time.perf_counter() - start}
-                    self._count(request, piece, times)
-                yield piece
+        return _Accepted(request, deadline, start, read_seconds)
 
-    def _count(self, request: Request, answer: AdaptiveAnswer, times: dict[str, float]) -> None:
-        stages = {
-            "encode": answer.encode_ms / 1000,
-            "route": answer.router_ms / 1000,
-            "generate": answer.generate_ms / 1000,
-        }
-        self.metrics.count_times({**stages, **times})
+    def _count(self, accepted: _Accepted, answer: AdaptiveAnswer) -> None:
+        self.metrics.count_times(
+            {
+                "read": accepted.read_seconds,
+                "encode": answer.encode_ms / 1000,
+                "route": answer.router_ms / 1000,
+                "generate": answer.generate_ms / 1000,
+                "total": time.perf_counter() - accepted.start,
+            }
+        )
         self.metrics.count_answer(
             answer.scale,
             answer.visual_tokens,
-            self.count_largest(request),
+            self.count_largest(accepted.request),
             answer.unfamiliar,
-            request.knob is self.parser.default,
+            accepted.request.knob is self.parser.default,
         )
 
     async def _write_events(

@@ -114,6 +114,38 @@ def test_many_streams_at_once_are_answered_as_alone_in_few_batches(adaptive, alo
     assert len(encoded) < 10
 
 
+def test_whole_answers_at_once_are_those_of_each_alone(adaptive, alone):
+    async def answer_all():
+        asked = (adaptive.answer_async(make_request(number)) for number in range(8))
+        return await asyncio.gather(*asked)
+
+    got = asyncio.run(answer_all())
+    assert list(map(as_wanted, got)) == list(map(as_wanted, alone[:8]))
+
+
+def test_a_whole_answer_that_is_cancelled_ends(adaptive):
+    steps = []
+    hook = adaptive.backbone.model.model.language_model.register_forward_pre_hook(
+        lambda module, args: steps.append(1)
+    )
+
+    async def cancel():
+        long = Request.about(PIXELS[0], QUESTIONS[0], Knob(scale=9), Sampling(600))
+        task = asyncio.ensure_future(adaptive.answer_async(long))
+        while not steps:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    try:
+        asyncio.run(cancel())
+        asyncio.run(adaptive.answer_async(make_request(1)))  # behind whatever is left of it
+    finally:
+        hook.remove()
+    assert len(steps) < 300
+
+
 def test_cancelled_streams_make_room_and_the_others_get_their_answers(adaptive, alone):
     steps = []
     hook = adaptive.backbone.model.model.language_model.register_forward_pre_hook(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -19,7 +18,7 @@ from starlette.responses import Response
 
 from m3_backbone.data_uris import write_data_uri
 from m3_backbone.inference.sampling import Sampling
-from predictor.adaptive import AdaptiveAnswer, AdaptiveM3
+from predictor.adaptive import AdaptiveM3
 from predictor.data import TOKENS
 from predictor.requests.decisions import UNFAMILIAR
 from predictor.requests.knobs import Knob
@@ -127,7 +126,7 @@ class Page:
             routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
             # One after the other, so that the times are those of an answer alone.
             answers = [
-                await self._answer(_ask(image, asked.question, Knob(scale=scale)))
+                await self.model.answer_async(_ask(image, asked.question, Knob(scale=scale)))
                 for scale in self.model.router.scales
             ]
         except ValueError as error:
@@ -149,13 +148,6 @@ class Page:
             "encode_ms": routed.encode_ms,
             "router_ms": routed.router_ms,
         }
-
-    async def _answer(self, request: Request) -> AdaptiveAnswer:
-        async with aclosing(self.model.stream(request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, AdaptiveAnswer):
-                    return piece
-        raise RuntimeError("the model gave no answer")
 
     def _choose(self, routed: RoutedRequest) -> list[int]:
         """List the number of the scale that each budget takes."""

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import threading
 import time
+from contextlib import aclosing
 
 import httpx2
 import openai
@@ -81,6 +82,10 @@ class Model:
             raise ValueError("the question is impossible")
         if "long" in request.question:
             self.go.wait(10)
+
+    async def answer_async(self, request):
+        async with aclosing(self.stream(request)) as pieces:
+            return [piece async for piece in pieces][-1]
 
     async def stream(self, request):
         self.asked.append(request)
