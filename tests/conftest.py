@@ -1,5 +1,6 @@
 """What tests of every package share."""
 
+import copy
 import itertools
 import json
 import shlex
@@ -47,6 +48,50 @@ def _edit(value):
 def edit_json():
     """A function that lists (place, edited value) for every edit of a JSON value."""
     return _edit
+
+
+def _list_places(value, path=()):
+    """Every place of a JSON value, as the keys and numbers that lead there."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from _list_places(inner, (*path, key))
+
+
+def _mutate(value, rng, names, values, spoil_url=None):
+    value = copy.deepcopy(value)
+    for _ in range(rng.randint(1, 3)):
+        places = list(_list_places(value))
+        if not places:
+            break
+        *path, last = rng.choice(places)
+        inner = value
+        for key in path:
+            inner = inner[key]
+        old, action = inner[last], rng.random()
+        if action < 0.15:
+            del inner[last]
+        elif action < 0.3 and isinstance(inner, dict):
+            inner[rng.choice(names)] = copy.deepcopy(rng.choice([old, *values]))
+        elif action < 0.5 and spoil_url and isinstance(old, str) and old.startswith("data:"):
+            inner[last] = spoil_url(old)
+        elif action < 0.6 and isinstance(old, str) and len(old) > 4:
+            cut = rng.randrange(len(old))
+            inner[last] = old[:cut] + rng.choice(["", "A", "%", "<image>", "\n"]) + old[cut + 1 :]
+        else:
+            inner[last] = copy.deepcopy(rng.choice(values))
+    return value
+
+
+@pytest.fixture(scope="session")
+def mutate():
+    """A function that changes one to three places of a JSON value, by chance.
+
+    It takes the value, a `Random`, names that fields get, values that are put in, and maybe what
+    changes a data URI.
+    """
+    return _mutate
 
 
 @pytest.fixture

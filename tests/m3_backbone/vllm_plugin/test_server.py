@@ -1,7 +1,6 @@
 """The contract of vLLM's OpenAI server with the plug-in, asked by the real client."""
 
 import base64
-import copy
 import io
 import json
 import pickle
@@ -181,38 +180,10 @@ VALUES = [
 ]  # fmt: skip
 
 
-def list_places(value, path=()):
-    """Every place of a JSON value, as the keys and numbers that lead there."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in pairs:
-        yield (*path, key)
-        if isinstance(inner, dict | list):
-            yield from list_places(inner, (*path, key))
+NAMES = ["visual_tokens", "visual_token", "size", "type", "n"]
 
 
-def mutate(body, rng):
-    """Change one to three places of a request."""
-    body = copy.deepcopy(body)
-    for _ in range(rng.randint(1, 3)):
-        *path, last = rng.choice(list(list_places(body)))
-        inner = body
-        for key in path:
-            inner = inner[key]
-        action = rng.random()
-        old = inner[last]
-        if action < 0.2 and len(body) > 1:
-            del inner[last]
-        elif action < 0.4 and isinstance(inner, dict):
-            inner[rng.choice(["visual_tokens", "visual_token", "size", "type", "n"])] = old
-        elif action < 0.6 and isinstance(old, str) and len(old) > 4:
-            cut = rng.randrange(len(old))
-            inner[last] = old[:cut] + rng.choice(["", "A", "%", "<image>"]) + old[cut + 1 :]
-        else:
-            inner[last] = copy.deepcopy(rng.choice(VALUES))
-    return body
-
-
-def test_no_mutated_request_ends_the_engine(server, mini, build, keys, still_answers):
+def test_no_mutated_request_ends_the_engine(server, mini, build, keys, still_answers, mutate):
     rng = random.Random(0)
     bodies = []
     for number in range(MUTATED):
@@ -227,7 +198,7 @@ def test_no_mutated_request_ends_the_engine(server, mini, build, keys, still_ans
         body = {**build(key, part), "max_tokens": 2}
         if part is not None:
             del body["mm_processor_kwargs"]
-        bodies.append(mutate(body, rng))
+        bodies.append(mutate(body, rng, NAMES, VALUES))
 
     with ThreadPoolExecutor(16) as pool:
         codes = list(pool.map(lambda body: post(server, body).status_code, bodies))

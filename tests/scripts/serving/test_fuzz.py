@@ -4,13 +4,13 @@ M3SCALE_TEST_SHARE=0.01 makes it a hundred times smaller.
 """
 
 import base64
-import copy
 import json
 import os
 import random
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx2
 import pytest
@@ -63,40 +63,6 @@ def trap():
         thread.join()
 
 
-def list_places(value, path=()):
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in pairs:
-        yield (*path, key)
-        if isinstance(inner, dict | list):
-            yield from list_places(inner, (*path, key))
-
-
-def mutate(body, rng, port):
-    """Change one to three places of a request."""
-    body = copy.deepcopy(body)
-    for _ in range(rng.randint(1, 3)):
-        places = list(list_places(body))
-        if not places:
-            break
-        *path, last = rng.choice(places)
-        inner = body
-        for key in path:
-            inner = inner[key]
-        old, action = inner[last], rng.random()
-        if action < 0.15:
-            del inner[last]
-        elif action < 0.3 and isinstance(inner, dict):
-            inner[rng.choice(NAMES)] = copy.deepcopy(rng.choice(VALUES))
-        elif action < 0.5 and isinstance(old, str) and old.startswith("data:"):
-            inner[last] = spoil_url(old, rng, port)
-        elif action < 0.6 and isinstance(old, str) and len(old) > 4:
-            cut = rng.randrange(len(old))
-            inner[last] = old[:cut] + rng.choice(["", "A", "%", "<image>", "\n"]) + old[cut + 1 :]
-        else:
-            inner[last] = copy.deepcopy(rng.choice(VALUES))
-    return body
-
-
 def spoil_url(url, rng, port):
     """Damage the file in a data URI, or point elsewhere."""
     if rng.random() < 0.4:
@@ -123,7 +89,7 @@ def spoil_text(text, rng):
     )
 
 
-def test_malformed_requests_are_told_so(serving, mini, write_messages, trap, caplog):
+def test_malformed_requests_are_told_so(serving, mini, write_messages, trap, caplog, mutate):
     port, came = trap
     settings = ServeSettings(max_requests=64, max_new_tokens=2, remote_images=("*",))
     app = serve_model(AdaptiveM3(mini.backbone, mini.router), settings, "m3-mini", Knob(scale=1))
@@ -144,7 +110,8 @@ def test_malformed_requests_are_told_so(serving, mini, write_messages, trap, cap
 
             def ask(number):
                 rng = random.Random(number)
-                text = json.dumps(mutate(rng.choice(bodies), rng, port))
+                spoil = partial(spoil_url, rng=rng, port=port)
+                text = json.dumps(mutate(rng.choice(bodies), rng, NAMES, VALUES, spoil))
                 if number % 10 == 0:
                     text = spoil_text(text, rng)
                 answer = client.post(url, content=text.encode(), headers=headers)

@@ -1,7 +1,6 @@
 """What a request meets before it is read, asked over real sockets."""
 
 import socket
-import time
 
 import httpx2
 import pytest
@@ -95,13 +94,13 @@ def begin_post(served, content):
     return connection
 
 
-def test_a_body_that_does_not_come_is_waited_for_no_more(served):
+def test_a_body_that_does_not_come_is_waited_for_no_more(served, wait_until):
     with begin_post(served, "half") as slow:
         assert b"408" in slow.recv(1000)
     wait_until(lambda: served.limiter.active == 0)
 
 
-def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(served):
+def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(served, wait_until):
     with begin_post(served, ""), begin_post(served, ""):
         wait_until(lambda: served.limiter.active == 2)
         refused = post(served, b"x")
@@ -114,7 +113,7 @@ def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(served)
     assert post(served, b"x").text == "1"
 
 
-def test_every_post_is_counted(served):
+def test_every_post_is_counted(served, wait_until):
     served.statuses.clear()
     post(served, b"x")
     post(served, b"x" * 2000)
@@ -122,10 +121,3 @@ def test_every_post_is_counted(served):
     # Counted once the response is sent, which a client may have read by then.
     wait_until(lambda: len(served.statuses) == 3)
     assert sorted(served.statuses) == [200, 401, 413]
-
-
-def wait_until(is_so, seconds=5):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)

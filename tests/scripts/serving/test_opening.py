@@ -30,13 +30,11 @@ def model(mini):
 
 
 @pytest.fixture(scope="module")
-def client(serving, mini, model):
+def client(serving, open_client, mini, model):
     knob = Knob(budget=72)
     settings = ServeSettings(max_requests=ASKED)
     with serving(serve_model(model, settings, "m3-mini", knob)) as running:
-        with openai.OpenAI(
-            base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=120
-        ) as client:
+        with open_client(running, timeout=120) as client:
             yield client
 
 

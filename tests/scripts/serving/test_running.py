@@ -1,9 +1,11 @@
-"""Connections that hold back what they should send, on real sockets."""
+"""Connections that hold back what they should send, and a server that ends, on real sockets."""
 
 import asyncio
 import socket
+import threading
 import time
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -18,6 +20,42 @@ HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n"
 async def answer_late(_):
     await asyncio.sleep(2 * SECONDS)
     return PlainTextResponse("late")
+
+
+def test_what_was_accepted_is_answered_when_the_server_ends(
+    serving_fake, write_body, post, wait_until
+):
+    got = []
+    with serving_fake() as running:
+        body = write_body("one wait")
+        threads = [
+            threading.Thread(target=lambda: got.append(post(running, body))) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(running.model.asked) == 3)
+        running.server.should_exit = True
+        time.sleep(0.3)
+        with pytest.raises(httpx2.ConnectError):
+            post(running, body)
+        running.model.go.set()
+        for thread in threads:
+            thread.join()
+    assert [one.json()["choices"][0]["message"]["content"] for one in got] == ["one wait"] * 3
+
+
+def test_what_takes_longer_than_the_grace_is_told_so(serving_fake, write_body, post, wait_until):
+    got = []
+    with serving_fake(grace_seconds=1) as running:
+        body = write_body("wait")
+        thread = threading.Thread(target=lambda: got.append(post(running, body)))
+        thread.start()
+        wait_until(lambda: len(running.model.asked) == 1)
+        running.server.should_exit = True
+        thread.join()
+    assert got[0].status_code == 503
+    assert got[0].json()["error"]["code"] == "server_ending"
+    assert running.model.ended == 1
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import openai
 import pytest
 
 from predictor.adaptive import AdaptiveM3
@@ -37,7 +36,7 @@ def start_upstream():
 
 
 @pytest.fixture(scope="session")
-def start_gateway(serving, mini):
+def start_gateway(serving, open_client, mini):
     """A context manager that serves m3-mini's first half, with a client and the upstreams."""
 
     @contextmanager
@@ -47,9 +46,7 @@ def start_gateway(serving, mini):
         settings = ServeSettings(max_requests=64)
         app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
         with serving(app) as running:
-            with openai.OpenAI(
-                base_url=f"{running.address}/v1", api_key="none", max_retries=0, timeout=60
-            ) as client:
+            with open_client(running, timeout=60) as client:
                 running.client, running.upstreams = client, upstreams
                 yield running
 

@@ -1,0 +1,12 @@
+"""Answers that take too long."""
+
+import openai
+import pytest
+
+
+def test_an_answer_that_takes_too_long_is_given_up(served, ask, wait_until):
+    ended = served.model.ended
+    with pytest.raises(openai.InternalServerError, match="no answer within 2 s") as caught:
+        ask("wait")
+    assert caught.value.status_code == 504
+    wait_until(lambda: served.model.ended == ended + 1)

@@ -1,0 +1,72 @@
+"""Requests that are not understood, each told in one line and with the name of its field."""
+
+import pytest
+
+WHOLE = ("n", "max_tokens", "max_completion_tokens", "seed", "top_logprobs")
+PENALTIES = ("frequency_penalty", "presence_penalty")
+KNOBS = ("budget", "drop", "certified", "lambda", "scale")
+
+WRONG = [
+    ({"tools": []}, "tools", "'tools' is not supported here"),
+    ({"\ud800": 1}, None, "unicode string"),
+    ({"x" * 1000: 1}, "x" * 1000, "is not supported here"),
+    ({"n": 2}, "n", "'n': input should be less than or equal to 1, not 2"),
+    *(({name: True}, name, "valid integer, not True") for name in WHOLE),
+    *(({name: True}, name, "valid number, not True") for name in ("temperature", "top_p")),
+    *(({name: False}, name, "valid number, not False") for name in PENALTIES),
+    *(({"m3scale": {name: True}}, f"m3scale.{name}", "not True") for name in KNOBS),
+    ({"max_tokens": 51}, None, "an answer may have 50 tokens, got 51"),
+    ({"max_tokens": 0}, None, "max_new_tokens must be at least 1, got 0"),
+    ({"max_tokens": "5"}, "max_tokens", "valid integer"),
+    ({"max_tokens": 5, "max_completion_tokens": 6}, None, "not both"),
+    ({"temperature": 3}, None, "temperature must be a number from 0 to 2"),
+    ({"temperature": float("nan")}, "temperature", "finite number"),
+    ({"top_p": float("inf")}, "top_p", "finite number"),
+    ({"top_p": 0}, None, "top_p must be"),
+    ({"seed": 2**64}, None, "seed must be"),
+    ({"stop": ["a"] * 5}, None, "stop must be at most 4"),
+    ({"stop": [""]}, None, "each stop must be"),
+    ({"stop": 1}, "stop", "valid list"),
+    ({"top_logprobs": 2}, None, "top_logprobs goes with logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, None, "top_logprobs must be"),
+    ({"stream_options": {"include_usage": True}}, None, "stream_options goes with stream"),
+    ({"frequency_penalty": 0.5}, "frequency_penalty", "less than or equal to 0"),
+    ({"response_format": {"type": "json_object"}}, "response_format.type", "should be 'text'"),
+    ({"m3scale": {}}, None, "give just one of budget, drop"),
+    ({"m3scale": {"budget": 9, "scale": 9}}, None, "got budget and scale"),
+    ({"m3scale": {"scale": 9, "unit": "ms"}}, None, "unit goes with budget"),
+    ({"m3scale": {"lam": 1}}, "m3scale.lam", "is not supported here"),
+    ({"m3scale": {"certified": "x"}}, None, "expected"),
+    ({"m3scale": {"budget": float("nan")}}, "m3scale.budget", "finite number"),
+    ({"messages": []}, "messages", "at least 1 item"),
+    ({"messages": [{"role": "user", "content": "x"}] * 201}, "messages", "at most 200 items"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role", "'user'"),
+    ({"messages": [{"role": "user", "content": "x"}]}, None, "needs at least one image"),
+    ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "only an assistant"),
+    ({"messages": [{"role": "user", "content": 1}]}, "messages.0.content", "valid list"),
+    (
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]},
+        "messages.0.tool_calls",
+        "should be None",
+    ),
+    ({"messages": [{"role": "user"}]}, "messages.0.content", "is missing"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "audio"}]}]},
+        "messages.0.content.0",
+        "'text', 'image_url'",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "messages.0.content.0.image_url.url",
+        "is missing",
+    ),
+    ({"model": None}, "model", "valid string"),
+]
+
+
+@pytest.mark.parametrize(("change", "param", "message"), WRONG)
+def test_what_is_wrong_is_named(served, refuse, write_body, change, param, message):
+    error = refuse(write_body(**change))
+    assert message in error["message"]
+    assert error["param"] == param
+    assert not served.model.asked
