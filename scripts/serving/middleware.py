@@ -15,7 +15,7 @@ from scripts.serving.errors import CLIENT_CLOSED, ApiError
 
 logger = logging.getLogger(__name__)
 
-OPEN = ("/healthz", "/readyz", "/", "/page/index.html", "/page/page.js", "/page/style.css")
+PUBLIC_PATHS = ("/healthz", "/readyz", "/", "/page/index.html", "/page/page.js", "/page/style.css")
 """Paths that need no token: for whoever watches the process, and the page, which asks for none."""
 
 BODY_SECONDS = 30.0
@@ -58,24 +58,24 @@ class LimitsMiddleware:
             return
         status = 0
 
-        async def noting(message: Message) -> None:
+        async def recording(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self._let_in(scope, receive, noting)
+            await self._handle(scope, receive, recording)
         except (Exception, asyncio.CancelledError) as error:
             explained = _explain(error)
             if not status:
-                await explained.response()(scope, receive, noting)
+                await explained.response()(scope, receive, recording)
         finally:
             if scope["method"] == "POST":
                 self._count(status or CLIENT_CLOSED)
 
-    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if scope["path"] not in OPEN:
+        if scope["path"] not in PUBLIC_PATHS:
             self._check_token(headers)
         self._check_length(headers)
         limited = self._limit(receive)

@@ -45,7 +45,7 @@ class TimedProtocol(H11Protocol):
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """Take a port, so that one which is taken is told before any work; nobody is let in yet.
+    """Take a port, so that one which is taken is told before any work; nothing is accepted yet.
 
     Args:
         host: name or address of this machine.

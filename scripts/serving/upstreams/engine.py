@@ -53,13 +53,13 @@ class _StreamState:
 
     Attributes:
         ids: its tokens.
-        places: of each token's place the log-probabilities that are known, by id [nats].
+        logprobs: of each token those that are known in its place, by id [nats].
         finish_reason: why it ended.
         prompt_tokens: tokens that it has read.
     """
 
     ids: list[int] = field(default_factory=list)
-    places: list[dict[int, float]] = field(default_factory=list)
+    logprobs: list[dict[int, float]] = field(default_factory=list)
     finish_reason: str | None = None
     prompt_tokens: int | None = None
 
@@ -71,7 +71,7 @@ class _StreamState:
                 said = _read_id(one)
                 top = {_read_id(other): float(other["logprob"]) for other in one["top_logprobs"]}
                 self.ids.append(said)
-                self.places.append({**top, said: float(one["logprob"])})
+                self.logprobs.append({**top, said: float(one["logprob"])})
         if usage := event.get("usage"):
             self.prompt_tokens = usage["prompt_tokens"]
 
@@ -127,7 +127,7 @@ class UpstreamEngine(AnswerEngine):
         facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
         generated = build_generated(
             state.ids,
-            state.places,
+            state.logprobs,
             state.finish_reason == STOP,
             request.sampling.top_logprobs,
             self._tokenizer,
