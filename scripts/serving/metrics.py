@@ -68,16 +68,19 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        active = Gauge(
-            "m3scale_requests_in_progress",
-            "Requests that are being answered, or wait for it.",
-            registry=registry,
-        )
-        active.set_function(lambda: limiter.active)
+        self._show_active(limiter)
         if drift is not None:
             self._show_drift(drift)
         if servers:
             self._show_servers(servers)
+
+    def _show_active(self, limiter: ConcurrencyLimiter) -> None:
+        active = Gauge(
+            "m3scale_requests_in_progress",
+            "Requests that are being answered, or wait for it.",
+            registry=self._registry,
+        )
+        active.set_function(lambda: limiter.active)
 
     def _show_drift(self, drift: ScaleDrift) -> None:
         distance = Gauge(
