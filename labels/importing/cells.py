@@ -80,6 +80,32 @@ def read_count(value: object, where: str, least: int = 1) -> int:
     return count
 
 
+COUNTS = {
+    "input_tokens": ("prompt_tokens", 0),
+    "output_tokens": ("output_tokens", 0),
+    "visual_tokens": ("cost", 1),
+    "scale": ("scale", 1),
+}
+"""What logs call a count -> what we do, and the least that it may be."""
+
+
+def read_counts(counts: Record, where: str) -> dict[str, int]:
+    """Read what an answer took, and its scale, as far as a log has them.
+
+    Args:
+        counts: the log's name of a count, of `COUNTS`, -> the count; other names are passed over.
+        where: file and row, for messages.
+
+    Returns:
+        Counts by our names.
+    """
+    return {
+        ours: read_count(counts[theirs], f"{where}: {theirs}", least)
+        for theirs, (ours, least) in COUNTS.items()
+        if counts.get(theirs) is not None
+    }
+
+
 TRUTHS = {"True": 1.0, "true": 1.0, "False": 0.0, "false": 0.0}
 """How pandas and JSON write in a table whether an answer is right."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labels.cells import read_options, read_text, read_texts
-from labels.importing.cells import Record, read_count
+from labels.importing.cells import Record, read_counts
 from labels.importing.lmms_eval import name_images
 from m3_backbone.serialization import one_line, show
 
@@ -92,24 +92,16 @@ def read_sample(sample: Record, columns: Mapping[str, str], where: str) -> Recor
         where: file and sample, for messages.
 
     Returns:
-        An answer in our fields, with all its verdicts and without a scale.
+        An answer in our fields, with all its verdicts, and a scale only where the log has it.
     """
     metadata = _as_dict(sample.get("metadata"))
     output = _as_dict(sample.get("output"))
     texts, images = _read_input(sample)
     named = {field: metadata.get(name) for field, name in columns.items()}
-    usage = _as_dict(output.get("usage"))
-    counts = {
-        ours: read_count(usage[theirs], f"{where}: {theirs}", least=0)
-        for ours, theirs in {
-            "prompt_tokens": "input_tokens",
-            "output_tokens": "output_tokens",
-        }.items()
-        if usage.get(theirs) is not None
-    }
-    visual = _as_dict(output.get("metadata")).get("visual_tokens")
-    if visual is not None:
-        counts["cost"] = read_count(visual, f"{where}: visual_tokens")
+    counts = _as_dict(output.get("usage"))
+    facts = _as_dict(output.get("metadata"))
+    if "visual_tokens" in facts:  # else it is another model's, whose scale may be anything
+        counts = counts | {name: facts.get(name) for name in ("visual_tokens", "scale")}
     return {
         "sample_id": sample.get("id"),
         "question": "\n".join(texts),
@@ -119,7 +111,7 @@ def read_sample(sample: Record, columns: Mapping[str, str], where: str) -> Recor
         "group": metadata.get("category", metadata.get("group")),
         "image_id": name_images(images or metadata.get("image_id"), where),
         "verdicts": _read_scores(sample),
-        **counts,
+        **read_counts(counts, where),
         **named,
     }
 

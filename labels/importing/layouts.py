@@ -81,7 +81,7 @@ def read_sample_log(
         One answer a row, in our fields.
 
     Raises:
-        ValueError: if the layout is not known, or a row does not have it.
+        ValueError: if the layout is not known, or a row does not have it or tells another scale.
     """
     columns = columns or {}
     if unknown := sorted(set(columns) - set(MAPPED)):
@@ -103,6 +103,11 @@ def read_sample_log(
             raise ValueError(
                 f"{where}: no value in {error.args[0]}; it has: {', '.join(record)}"
             ) from error
+        if row["scale"] != scale:
+            raise ValueError(
+                f"{where}: it was answered at scale {row['scale']}, expected {scale}, as --samples "
+                f"{scale}=FILE says; give each file the scale that its evaluation ran at"
+            )
         verdicts = row.pop("verdicts")
         if judged and not verdicts and layout.read is read_llava:
             raise ValueError(

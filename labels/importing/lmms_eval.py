@@ -7,7 +7,6 @@ every row and the target is a text.
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from labels.cells import (
     parse_list,
@@ -16,7 +15,7 @@ from labels.cells import (
     read_text,
     read_texts,
 )
-from labels.importing.cells import TRUTHS, Record, read_count, read_name
+from labels.importing.cells import TRUTHS, Record, read_counts, read_name
 from labels.importing.verdicts import find_verdicts
 from labels.questions import LETTERS, image_fingerprint, join_fingerprints
 from m3_backbone.data_uris import is_data_uri, read_data_uri
@@ -50,7 +49,7 @@ def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
         where: file and row, for messages.
 
     Returns:
-        An answer in our fields, with all its verdicts and without a scale.
+        An answer in our fields, with all its verdicts, and a scale only where the log has it.
     """
     logged = record.get("doc")
     doc: Record = logged if isinstance(logged, dict) else {}
@@ -68,7 +67,7 @@ def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
         "choices": _read_choices(doc, where),
         "group": found["group"],
         "image_id": images or name_images(record.get("input_media"), where),
-        **_read_counts(record.get("token_counts"), where),
+        **_count_tokens(record.get("token_counts"), where),
     }
 
 
@@ -145,20 +144,10 @@ def read_lettered(record: Record, where: str) -> tuple[str, ...]:
     return read_option_columns([record.get(letter) for letter in LETTERS], where)
 
 
-def _read_counts(value: Any, where: str) -> dict[str, int]:
+def _count_tokens(value: object, where: str) -> dict[str, int]:
     # One entry for each request of the sample; None where the model counted nothing.
     counts = value[0] if isinstance(value, list) and value else value
-    if not isinstance(counts, dict):
-        return {}
-    names = {"prompt_tokens": "input_tokens", "output_tokens": "output_tokens"}
-    read = {
-        ours: read_count(counts[theirs], f"{where}: {theirs}", least=0)
-        for ours, theirs in names.items()
-        if counts.get(theirs) is not None
-    }
-    if counts.get("visual_tokens") is not None:
-        read["cost"] = read_count(counts["visual_tokens"], f"{where}: visual_tokens")
-    return read
+    return read_counts(counts, where) if isinstance(counts, dict) else {}
 
 
 def _read_answer(responses: object, where: str) -> str:

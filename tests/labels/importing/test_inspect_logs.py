@@ -70,12 +70,21 @@ def test_a_sample_of_an_early_release(tmp_path):
 
 
 def test_visual_tokens_are_read_from_the_metadata_of_the_output(tmp_path):
-    output = {"completion": "red", "metadata": {"visual_tokens": 288, "scale": 144}}
+    output = {"completion": "red", "metadata": {"visual_tokens": 288, "scale": 1}}
     assert read_one(tmp_path, output=output)["cost"] == 288
     assert "cost" not in read_one(tmp_path)
     output["metadata"]["visual_tokens"] = -1
     with pytest.raises(ValueError, match="row 1: visual_tokens"):
         read_one(tmp_path, output=output)
+
+
+def test_a_log_of_another_scale_is_refused(tmp_path):
+    output = {"completion": "red", "metadata": {"visual_tokens": 288, "scale": 144}}
+    told = r"\(inspect-ai\), row 1: it was answered at scale 144, expected 1, as --samples 1=FILE"
+    with pytest.raises(ValueError, match=told):
+        read_one(tmp_path, output=output)
+    # Another model's scale is not ours.
+    assert read_one(tmp_path, output=output | {"metadata": {"scale": "wide"}})["scale"] == 1
 
 
 def test_samples_without_scores_can_be_judged_anew(tmp_path):

@@ -27,6 +27,18 @@ def test_the_one_file_of_the_first_releases(tmp_path):
         read_sample_log(write_log(tmp_path, log | {"logs": []}, name="task.json"), 1)
 
 
+def test_a_log_of_another_scale_is_refused(tmp_path):
+    rows = [make_row(k) | {"token_counts": [{"scale": scale}]} for k, scale in enumerate((9, 144))]
+    assert [row["scale"] for row in read_sample_log(write_log(tmp_path, rows[0]), 9)] == [9]
+    told = "row 2: it was answered at scale 144, expected 9, as --samples 9=FILE says; give each"
+    with pytest.raises(ValueError, match=told):
+        read_sample_log(write_log(tmp_path, *rows), 9)
+    for wrong in (0, "wide", 1.5, True):
+        path = write_log(tmp_path, make_row(0) | {"token_counts": [{"scale": wrong}]})
+        with pytest.raises(ValueError, match="row 1: scale: expected a whole number of tokens"):
+            read_sample_log(path, 9)
+
+
 @pytest.mark.parametrize("flags", [(False, True), ("False", "True")])
 def test_multiple_choice_logs_losses(tmp_path, flags):
     responses = [["1.5", flags[0]], ["0.25", flags[1]], ["7", flags[0]]]
