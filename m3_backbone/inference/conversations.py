@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from m3_backbone.inference.prompts import Message, PromptBuilder, TokenizedPrompt, Turn
 
+ANSWER = "\ue000answer\ue000"
+"""Stands for an answer while it is found out where a template puts them; no text has it."""
+
 CACHE_SIZE = 1024
 """Conversations whose ids are cached: they are tokenized to be checked, routed and answered."""
 
@@ -53,36 +56,43 @@ def render_turns(
         template that does not keep an answer, or what stood before it, raises a ValueError.
     """
     end = str(prompts.tokenizer.eos_token)
-    # Turn by turn, since only so is it known where the template puts each answer.
-    written = [prompts.apply_template(turns[: k + 1], lead) for k in range(len(turns))]
-    text = written[0]
-    # The space is part of the answer: SentencePiece joins it to the first word.
-    gap = " "
+    gap, (text, *links) = _split_at_answers(prompts, turns, lead)
     answers = []
-    for count, (_, _, said) in enumerate(turns, 1):
-        if count < len(turns):
-            gap, link = _find_link(written[count - 1], said, written[count])
+    for (_, _, said), link in zip(turns, [*links, ""], strict=True):
         answers.append(range(len(text), len(text) + len(gap + said + end)))
-        text += gap + said + end
-        if count < len(turns):
-            # What stands between two answers: the template's own end is put there only once.
-            text += link.removeprefix(end).lstrip(" ")
+        # The template's own end is put behind an answer only once.
+        text += gap + said + end + link.removeprefix(end).lstrip(" ")
     return text, answers
 
 
-def _find_link(prompt: str, said: str, longer: str) -> tuple[str, str]:
-    """Find what a template puts between a prompt and its answer, and what follows the answer.
+def _split_at_answers(
+    prompts: PromptBuilder, turns: Sequence[Turn], lead: Sequence[Message]
+) -> tuple[str, list[str]]:
+    """Find what a template writes around the answers.
+
+    Returns:
+        What stands between a prompt and its answer, a space or nothing, and the text in front of
+        each answer.
 
     Raises:
-        ValueError: if the longer prompt does not begin with the prompt and the answer.
+        ValueError: if it does not keep an answer, or what stood before it.
     """
+    first = prompts.apply_template(turns[:1], lead)
+    if len(turns) == 1:
+        # The space is part of the answer: SentencePiece joins it to the first word.
+        return " ", [first]
+    whole = prompts.apply_template(turns, lead)
+    marked = [(shown, asked, ANSWER) for shown, asked, _ in turns]
+    *before, last = prompts.apply_template(marked, lead).split(ANSWER)
+    # The last answer is still to come.
+    joined = "".join(part + said for part, (_, _, said) in zip(before, turns[:-1], strict=False))
     for gap in (" ", ""):
-        written = prompt + gap + said
-        if longer.startswith(written):
-            return gap, longer[len(written) :]
+        alike = before[:1] == [first + gap] and all(part.endswith(gap) for part in before)
+        if alike and len(before) == len(turns) - 1 and joined + last == whole:
+            return gap, [*(part.removesuffix(gap) for part in before), last]
     raise ValueError(
-        f"the chat template must go on behind each answer: expected {prompt + ' ' + said!r} and "
-        f"more, got {longer!r}"
+        f"the chat template must go on behind each answer: expected {first + ' ' + turns[0][2]!r} "
+        f"and more, got {whole!r}"
     )
 
 

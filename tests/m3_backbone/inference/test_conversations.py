@@ -123,6 +123,35 @@ def test_a_template_must_keep_what_was_said(build):
         render_chat(build(FALLBACK_TEMPLATE.replace("<image>", "")), CHAT)
 
 
+FORGETFUL = {
+    "an answer": CHATML.replace("m in messages", "m in messages[-3:]"),
+    "a word": CHATML.replace("part['text']", "part['text'] | replace('red', 'blue')"),
+    "where it began": "{{ messages | length }}" + CHATML,
+}
+
+
+@pytest.mark.parametrize("template", FORGETFUL.values(), ids=FORGETFUL)
+def test_a_template_that_changes_what_was_said_is_refused(build, template):
+    with pytest.raises(ValueError, match="must go on behind each answer"):
+        render_turns(build(template), TURNS)
+
+
+def test_a_long_conversation_is_written_in_few_passes(build, monkeypatch):
+    prompts = build(VICUNA_TEMPLATE)
+    passes = []
+    apply = prompts.apply_template
+    monkeypatch.setattr(
+        prompts, "apply_template", lambda turns, lead=(): passes.append(1) or apply(turns, lead)
+    )
+    text, answers = render_turns(prompts, [TURNS[0], *[TURNS[1]] * 500])
+    assert len(passes) == 3
+    assert [text[place.start : place.stop] for place in answers] == [
+        " red</s>",
+        *[" two</s>"] * 500,
+    ]
+    assert text.count("how many dogs?") == 500
+
+
 def test_nothing_said_is_an_answer_too(build):
     chat = Chat(((1, "red?", ""), (0, "why?", "")))
     assert render_chat(build(CHATML), chat).count("</s>") == 3
