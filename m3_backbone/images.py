@@ -3,6 +3,7 @@
 Pixels stay as they are, but for what `m3_backbone.pixels` says of modes, alpha and orientation.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -35,8 +36,9 @@ def load_image(path: str | Path) -> Image.Image:
     ('RGB', (64, 32))
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no image file at {path}")
+    # `Path.is_file` fails at a text that is too long for a path, such as an image in base64.
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no image file at {str(path):.300}")
     return decode_image(path, str(path))
 
 

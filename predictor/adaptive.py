@@ -7,15 +7,19 @@ Requests, and records of how each scale was chosen, are in `predictor/requests/`
 
 import logging
 import threading
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from m3_backbone.arguments import check_list
 from m3_backbone.backbone import BUILT_IN, Answer, AnswerStream, M3Backbone
 from m3_backbone.inference.sampling import Sampling
+from m3_backbone.serialization import show
 from predictor.bundle.bundle import RouterBundle
 from predictor.bundle.hub import open_router
 from predictor.data import TOKENS
@@ -86,7 +90,14 @@ class AdaptiveM3:
                 budget then holds for the rest. A router that does not fit the model raises the
                 ValueError of `RequestRouter`.
             log: a file that gets a line for each answer, see `DecisionLog`.
+
+        Raises:
+            ValueError: if the router is not opened, or the log is something else.
         """
+        if isinstance(router, str | Path):
+            raise ValueError(f"router must be an opened one, as open_router({str(router)!r}) gives")
+        if not isinstance(log, str | Path | DecisionLog | None):
+            raise ValueError(f"log must be a path or a DecisionLog, got {show(log)}")
         self._router = RequestRouter(backbone, router, outlier)
         self.outlier = self._router.outlier
         self.backbone = backbone
@@ -185,6 +196,7 @@ class AdaptiveM3:
         """
         if sum(given is not None for given in (budget, lam, scales)) != 1:
             raise ValueError("give just one of budget, lam and scales")
+        images, questions = check_list("images", images), check_list("questions", questions)
         if len(images) != len(questions):
             raise ValueError(f"got {len(images)} images for {len(questions)} questions")
         count = len(questions)
@@ -212,7 +224,7 @@ class AdaptiveM3:
         Returns:
             Answers in the caller's order.
         """
-        checked = [self._router.check(request) for request in requests]
+        checked = [self._router.check(one) for one in check_list("requests", requests, Request)]
         return self._answer([(routed, None) for routed in self._route(checked)]) if checked else []
 
     async def stream(self, request: Request) -> AsyncGenerator[str | AdaptiveAnswer, None]:
@@ -316,7 +328,7 @@ def _spread(scales: Any, count: int) -> list[Any]:
     Raises:
         ValueError: if the list is longer or shorter.
     """
-    if not isinstance(scales, Iterable) or isinstance(scales, str):
+    if np.ndim(scales) == 0:
         return [scales] * count
     listed = list(scales)
     if len(listed) != count:

@@ -33,6 +33,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 FOLDERS = sorted({path.parent for path in SOURCES})
 
 GROUND = (
+    "arguments",
     "scales",
     "images",
     "data_uris",
@@ -65,7 +66,7 @@ ALLOWED = {
 FLOORS = {
     "m3_backbone": (
         {"scales", "images", "data_uris", "pixels", "videos", "files", "serialization", "schemas"}
-        | {"half", "pooling", "flops", "foreign"},
+        | {"arguments", "half", "pooling", "flops", "foreign"},
         {"hosts"},
         {"inference", "checkpoints"},
         {"vllm_plugin"},

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from m3_backbone.arguments import check_whole
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockConfig, StockModel
 from m3_backbone.hosts.host import Host
@@ -76,14 +77,10 @@ def encode_images(
 
     Returns:
         Tokens of each image in the caller's order: [N, D], or [crops, N, D] from a model that cuts
-        images; equal images share one tensor.
-
-    Raises:
-        ValueError: if `batch_size` is below 1, or the image processor cuts images in another way
-            than the model expects.
+        images; equal images share one tensor. An image processor that cuts images in another way
+        than the model expects raises a ValueError.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_whole("batch_size", batch_size, 1)
     # Equal content has one key, so each distinct image goes through the tower once.
     keys = [_content_key(image) for image in images]
     distinct = dict(zip(keys, images, strict=True))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
+from m3_backbone.arguments import check_whole
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
@@ -86,12 +87,9 @@ class AnswerEngine:
             visual: visual tokens of each question.
             max_new_tokens: most tokens of an answer.
 
-        Raises:
-            ValueError: if a question is empty or too long for the model, or `max_new_tokens` is
-                below 1.
+        A question that is empty or too long for the model is a ValueError.
         """
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+        check_whole("max_new_tokens", max_new_tokens, 1)
         prompts = [self.prompts.tokenize(question) for question in questions]
         for question, prompt, count in zip(questions, prompts, visual, strict=True):
             self._check_room(question, prompt, count + max_new_tokens)
@@ -150,12 +148,8 @@ class AnswerEngine:
         Args:
             requests: the prompts, each with its scale and sampling.
             batch_size: most answers of a batch; one that memory cannot hold is halved.
-
-        Raises:
-            ValueError: if `batch_size` is below 1.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_whole("batch_size", batch_size, 1)
         scales, lengths = [one.scale for one in requests], [one.length for one in requests]
         answers: dict[int, Answer] = {}
         # Answers come back by length; their numbers put them in the caller's order again.
@@ -203,12 +197,8 @@ class AnswerEngine:
             samplings: how the answer to each prompt is generated.
             token_budget: tokens of a batch.
             pays: whether questions of an image share its reading, where they can.
-
-        Raises:
-            ValueError: if `token_budget` is below 1.
         """
-        if token_budget < 1:
-            raise ValueError(f"token_budget must be at least 1, got {token_budget}")
+        check_whole("token_budget", token_budget, 1)
         asked = [list(zip(*pair, strict=True)) for pair in zip(prompts, samplings, strict=True)]
 
         def work(batch: Sequence[Row]) -> list[list[Answer]]:

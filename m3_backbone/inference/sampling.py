@@ -6,9 +6,10 @@ They are checked without torch, before any work.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from m3_backbone.arguments import check_number, check_whole
 from m3_backbone.serialization import sha256, show
 
-MAX_TEMPERATURE = 2.0
+MAX_TEMPERATURE = 2
 """Highest temperature; above it there is little left of a model."""
 
 MIN_TOP_P = 1e-9
@@ -47,14 +48,19 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range with a ValueError; `stop` may be one text, or a list."""
-        _check_whole("max_new_tokens", self.max_new_tokens, 1, None)
-        _check_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
-        _check_number("top_p", self.top_p, MIN_TOP_P, 1)
+        plain = {
+            "max_new_tokens": check_whole("max_new_tokens", self.max_new_tokens, 1),
+            "temperature": check_number("temperature", self.temperature, 0, MAX_TEMPERATURE),
+            "top_p": check_number("top_p", self.top_p, MIN_TOP_P, 1),
+            "stop": _check_stops(self.stop),
+        }
         if self.seed is not None:
-            _check_whole("seed", self.seed, -SEEDS, SEEDS - 1)
+            plain["seed"] = check_whole("seed", self.seed, -SEEDS, SEEDS - 1)
         if self.top_logprobs is not None:
-            _check_whole("top_logprobs", self.top_logprobs, 0, MAX_TOP_LOGPROBS)
-        object.__setattr__(self, "stop", _check_stops(self.stop))
+            most = MAX_TOP_LOGPROBS
+            plain["top_logprobs"] = check_whole("top_logprobs", self.top_logprobs, 0, most)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     @property
     def is_plain(self) -> bool:
@@ -65,21 +71,6 @@ class Sampling:
 def make_seed(text: str) -> int:
     """Make a seed of a text: always the same of the same, and of others another."""
     return int(sha256(text.encode())[:15], 16)
-
-
-def _check_whole(name: str, value: object, low: int, high: int | None) -> None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if low <= value and (high is None or value <= high):
-            return
-    wanted = f"at least {low}" if high is None else f"a whole number from {low} to {high}"
-    raise ValueError(f"{name} must be {wanted}, got {show(value)}")
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if low <= value <= high:  # not so for NaN
-            return
-    raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {show(value)}")
 
 
 def _check_stops(stop: object) -> tuple[str, ...]:

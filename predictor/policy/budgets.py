@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge
 
+from m3_backbone.arguments import check_number, check_share
 from m3_backbone.schemas import CLOSED, parse_saved
-from m3_backbone.serialization import show
 from predictor.data import FloatArray, IntArray
 
 # Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
@@ -85,10 +85,8 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
         lam: price of one unit of cost, >= 0.
 
     Returns:
-        Column index of the chosen scale [n].
-
-    Raises:
-        ValueError: if shapes disagree or `lam` is negative or NaN.
+        Column index of the chosen scale [n]. Shapes that disagree, and a price that is none, raise
+        a ValueError.
 
     Two questions at 36 or 576 tokens; only the second one is worth 540 tokens more:
 
@@ -97,10 +95,7 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
     array([0, 1])
     """
     p, c = _broadcast(probabilities, costs)
-    if not 0 <= lam < _LARGEST:
-        raise ValueError(
-            f"lambda must be a finite number >= 0 and below {_LARGEST:g}, got {show(lam)}"
-        )
+    lam = check_number("lambda", lam, 0, _LARGEST)
     utility = p - lam * c
     best = utility.max(axis=1, keepdims=True)
     tied = utility >= best - _TIE
@@ -224,8 +219,7 @@ def solve_lambdas(
 
 
 def _within(lambdas: FloatArray, cost: FloatArray, budget: float) -> float:
-    if not -_LARGEST < budget < _LARGEST:
-        raise ValueError(f"a budget must lie between 0 and {_LARGEST:g}, got {show(budget)}")
+    budget = check_number("a budget", budget, 0, _LARGEST)
     # The slack forgives the rounding of a mean, so that "mean of 9" is met by always-9.
     affordable = np.flatnonzero(cost <= budget * (1 + 1e-9))
     if len(affordable) == 0:
@@ -307,8 +301,9 @@ class OperatingTable:
             ValueError: if the drop is no share, or so small that the calibration split, or this
                 table, cannot tell it from none.
         """
-        if not 0 < drop < 1 or self.largest_accuracy is None:
-            raise ValueError(f"a drop must lie strictly between 0 and 1, got {drop:g}")
+        drop = check_share("a drop", drop)
+        if self.largest_accuracy is None:
+            raise ValueError(f"the table does not know the largest scale's accuracy; {RETRAIN}")
         # One question must not weigh more than the drop; the factor forgives rounding.
         needed = 1 / drop * (1 - 1e-12)  # infinite for the smallest floats
         if self.questions < needed:

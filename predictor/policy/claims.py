@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from annotated_types import Interval
 
+from m3_backbone.arguments import check_share
 from m3_backbone.schemas import CLOSED
 from predictor.data import FloatArray, IntArray, TrainData
 
@@ -77,11 +78,8 @@ class Claim:
         for value, known in ((self.loss, Loss), (self.unit, Unit)):
             if value not in get_args(known):
                 raise ValueError(f"expected one of {', '.join(get_args(known))}, got {value!r}")
-        if not (0 < self.alpha < 1 and 0 < self.delta < 1):
-            raise ValueError(
-                f"alpha and delta must lie strictly between 0 and 1, got {self.alpha:g}, "
-                f"{self.delta:g}"
-            )
+        for name in ("alpha", "delta"):
+            object.__setattr__(self, name, check_share(name, getattr(self, name)))
 
     @classmethod
     def parse(cls, text: str) -> "Claim":

@@ -1,11 +1,9 @@
 """The knob of a request: its operating point, given in one of five ways."""
 
-import math
-from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
+from m3_backbone.arguments import check_number, check_share, check_whole
 from m3_backbone.serialization import show
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import TOKENS, UNITS
@@ -51,20 +49,22 @@ class Knob:
             raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {show(self.unit)}")
         if self.unit != TOKENS and self.budget is None:
             raise ValueError("unit goes with budget: say how many")
-        if self.budget is not None:
-            _check_number("a budget", self.budget)
-        if self.drop is not None and not 0 < _check_number("a drop", self.drop) < 1:
-            raise ValueError(f"a drop must lie strictly between 0 and 1, got {show(self.drop)}")
-        self._check_rest()
+        for name, value in self._check_values().items():
+            object.__setattr__(self, name, value)
 
-    def _check_rest(self) -> None:
-        if self.lam is not None and not isinstance(self.lam, OperatingPoint):
-            if _check_number("lambda", self.lam) < 0:
-                raise ValueError(f"lambda must be a finite number >= 0, got {show(self.lam)}")
-        if self.scale is not None and not _is_whole(self.scale):
-            raise ValueError(f"a scale must be a whole number, got {show(self.scale)}")
+    def _check_values(self) -> dict[str, Any]:
+        """Give the number of the way that was chosen as a plain one; refuse what is none."""
+        if self.budget is not None:
+            return {"budget": check_number("a budget", self.budget, 0)}
+        if self.drop is not None:
+            return {"drop": check_share("a drop", self.drop)}
+        if self.scale is not None:
+            return {"scale": check_whole("a scale", self.scale)}
         if self.certified is not None:
             self.claim()
+        elif not isinstance(self.lam, OperatingPoint):
+            return {"lam": check_number("lambda", self.lam, 0)}
+        return {}
 
     def claim(self) -> Claim:
         """Give the claim that is to be certified.
@@ -111,16 +111,3 @@ class Knob:
         if isinstance(self.lam, OperatingPoint):
             given["lam"] = type(self.lam).__name__
         return given
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _check_number(name: str, value: object) -> float:
-    if isinstance(value, Real) and not isinstance(value, bool):
-        # A whole number of hundreds of digits is no float.
-        with suppress(OverflowError):
-            if math.isfinite(float(value)):
-                return float(value)
-    raise ValueError(f"{name} must be a finite number, got {show(value)}")

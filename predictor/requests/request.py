@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from m3_backbone.arguments import check_kind, check_list
 from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
 from predictor.requests.turns import ASSISTANT, SYSTEM, USER, ImageSource, Turn
@@ -31,14 +32,9 @@ class Request:
         Raises:
             ValueError: if the order of turns is another, or there is no image.
         """
-        if not isinstance(self.turns, list | tuple) or not all(
-            isinstance(turn, Turn) for turn in self.turns
-        ):
-            raise ValueError("turns must be a list of Turn")
-        object.__setattr__(self, "turns", tuple(self.turns))
-        for name, kind in (("knob", Knob), ("sampling", Sampling)):
-            if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"{name} must be a {kind.__name__}")
+        object.__setattr__(self, "turns", tuple(check_list("turns", self.turns, Turn)))
+        check_kind("knob", self.knob, Knob)
+        check_kind("sampling", self.sampling, Sampling)
         roles = [turn.role for turn in self.turns]
         spoken = roles[1:] if roles[:1] == [SYSTEM] else roles
         expected = [USER, ASSISTANT] * (len(spoken) // 2) + [USER]
@@ -67,7 +63,8 @@ class Request:
             sampling: how the answer is generated; as `Sampling` does if left out.
         """
         shown = tuple(images) if isinstance(images, list | tuple) else (images,)
-        return cls((Turn(USER, question, shown),), knob, sampling or Sampling())
+        how = Sampling() if sampling is None else sampling
+        return cls((Turn(USER, question, shown),), knob, how)
 
     @property
     def question(self) -> str:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from m3_backbone.arguments import check_kind, check_number
 from m3_backbone.backbone import AnswerRequest, AnswerStream, Chat, M3Backbone, Pyramid
 from m3_backbone.half import to_half
 from m3_backbone.scales import check_scale
@@ -155,7 +156,7 @@ class RequestRouter:
             _LOG.warning("this router cannot tell unfamiliar inputs; train it again if it should")
         if outlier is None:
             outlier = OUTLIER if router.gate is not None else 0.0
-        self.outlier = outlier
+        self.outlier = check_number("outlier", outlier, 0, 1)
         self._backbone = backbone
         self._router = router
         # Requests come with few knobs, each of which takes a look at the router's tables.
@@ -170,6 +171,7 @@ class RequestRouter:
         Raises:
             ValueError: if the model cannot read it, or the router has no such operating point.
         """
+        check_kind("request", request, Request)
         chat = write_chat(request)
         room = self._backbone.count_room(chat, request.sampling.max_new_tokens)
         self._backbone.question_embedding([request.question])
@@ -223,6 +225,7 @@ class RequestRouter:
         Returns:
             The same request with that knob, and the scale that it leads to.
         """
+        check_kind("routed", routed, RoutedRequest)
         checked = self.check(replace(routed.request, knob=knob))
         [choice] = self._choose([checked], [routed.pyramids], routed.inputs)
         scale, reason, probabilities = choice

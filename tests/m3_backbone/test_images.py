@@ -41,6 +41,9 @@ def test_rgb_in_memory_is_passed_on_untouched(noise):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no image file at .*nothing\.png"):
         load_image(tmp_path / "nothing.png")
+    with pytest.raises(FileNotFoundError, match="^no image file at data:image/png") as caught:
+        load_image("data:image/png;base64," + "A" * 5000)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_text_file_is_no_image(tmp_path):

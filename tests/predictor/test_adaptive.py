@@ -269,7 +269,7 @@ def test_bad_input_is_refused(backbone, router, images):
         adaptive.generate(images[:1], [" "], budget=72)
     with pytest.raises(ValueError, match="illegal scale 10: choose one of 1, 9, 36, 144, 576"):
         adaptive.generate(images[:1], QUESTIONS[:1], scales=10)
-    with pytest.raises(ValueError, match="lambda must be a finite number >= 0"):
+    with pytest.raises(ValueError, match="lambda must be a finite number of at least 0"):
         adaptive.generate(images[:1], QUESTIONS[:1], lam=-1.0)
     with pytest.raises(ValueError, match="image 0 is 4x4 pixels"):
         adaptive.generate([Image.new("RGB", (4, 4))], QUESTIONS[:1], budget=72)

@@ -263,9 +263,9 @@ def test_report_refuses_a_router_of_other_outcomes(run, runner, tmp_path):
         ("train --run nowhere --certify 1", "expected [LOSS:]ALPHA,DELTA[,UNIT] such as"),
         (
             "train --run nowhere --certify nan,0.1",
-            "must lie strictly between 0 and 1, got nan, 0.1",
+            "alpha must lie strictly between 0 and 1, got nan",
         ),
-        ("ask what --image x --certified 0.1,1", "must lie strictly between 0 and 1, got 0.1, 1"),
+        ("ask what --image x --certified 0.1,1", "delta must lie strictly between 0 and 1, got 1"),
         ("verify --router nowhere", "no router in nowhere"),
         ("train --run nowhere", "holds no labelling run"),
         ("train --outcomes nowhere --out r", "holds no labelling run"),

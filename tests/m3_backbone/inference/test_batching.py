@@ -110,7 +110,7 @@ def test_the_budget_shapes_the_batches_and_not_the_answers(fresh, images):
         ["1", "1"]
     ]
     assert all(answer.batch_size == 1 for group in narrow for answer in group)
-    with pytest.raises(ValueError, match="token_budget must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="token_budget must be a whole number of at least 1"):
         fresh.answer_images(pyramids, groups, 9, token_budget=0)
 
 

@@ -67,7 +67,7 @@ def test_a_bad_image_is_named_before_anything_is_encoded(backbone, images, passe
 
 
 def test_a_batch_holds_something(backbone, images):
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got 0"):
         encode(backbone, images, batch_size=0)
 
 

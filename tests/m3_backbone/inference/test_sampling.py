@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from m3_backbone.inference.sampling import Sampling
@@ -25,9 +26,9 @@ def test_stops_become_a_tuple():
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
-        ({"max_new_tokens": True}, "max_new_tokens must be at least 1, got True"),
-        ({"max_new_tokens": 2.0}, "max_new_tokens must be at least 1, got 2.0"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be a whole number of at least 1, got 0"),
+        ({"max_new_tokens": True}, "max_new_tokens must be a whole number of at least 1, got True"),
+        ({"max_new_tokens": 2.0}, "max_new_tokens must be a whole number of at least 1, got 2.0"),
         ({"temperature": -0.1}, "temperature must be a number from 0 to 2, got -0.1"),
         ({"temperature": math.nan}, "temperature must be a number from 0 to 2, got nan"),
         ({"temperature": math.inf}, "temperature must be a number from 0 to 2, got inf"),
@@ -47,6 +48,13 @@ def test_stops_become_a_tuple():
 def test_what_is_out_of_range_is_refused(wrong, told):
     with pytest.raises(ValueError, match=f"^{told}"):
         Sampling(**wrong)
+
+
+def test_numbers_of_numpy_are_as_good_and_become_plain_ones():
+    given = Sampling(np.int64(3), np.float32(0.5), np.float16(0.5), np.uint8(7), (), np.int32(2))
+    assert given == Sampling(3, 0.5, 0.5, 7, (), 2)
+    values = (given.max_new_tokens, given.temperature, given.top_p, given.seed, given.top_logprobs)
+    assert [type(one) for one in values] == [int, float, float, int, int]
 
 
 def test_settings_are_checked_without_torch():

@@ -47,7 +47,7 @@ def test_choose_takes_costs_per_row():
 
 @pytest.mark.parametrize("lam", [-0.1, np.nan, np.inf, 10**400])
 def test_choose_refuses_an_impossible_lambda(lam):
-    with pytest.raises(ValueError, match="lambda must be a finite number >= 0"):
+    with pytest.raises(ValueError, match="lambda must be a number from 0"):
         choose(np.ones((1, 3)), COSTS, lam)
 
 
@@ -155,7 +155,7 @@ def test_table_refuses_too_small_a_budget(table):
 
 @pytest.mark.parametrize("budget", [np.nan, np.inf, -np.inf, 1e308, 10**400, -(10**400)])
 def test_table_refuses_a_budget_that_is_no_number_to_reckon_with(table, budget):
-    with pytest.raises(ValueError, match=r"a budget must lie between 0 and 1e\+300, got"):
+    with pytest.raises(ValueError, match=r"a budget must be a number from 0 to 1e\+300, got"):
         table.lambda_for_budget(budget)
 
 
@@ -202,5 +202,5 @@ def test_a_drop_that_the_split_cannot_tell_from_none_is_refused():
         table.lambda_for_drop(5e-324)
     with pytest.raises(ValueError, match="a drop must lie strictly between 0 and 1, got 1"):
         table.lambda_for_drop(1.0)
-    with pytest.raises(ValueError, match="a drop must lie"):
+    with pytest.raises(ValueError, match="does not know the largest scale's accuracy"):
         OperatingTable((0.0,), (1.0,), (0.9,)).lambda_for_drop(0.1)

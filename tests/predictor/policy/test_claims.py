@@ -146,8 +146,8 @@ def test_claims_are_read_and_written(text, expected):
         ("0.1,0.1,image,family", "expected .*, got"),
         ("gross:0.1,0.1", "expected one of regression, net, given-right, got 'gross'"),
         ("0.1,0.1,scene", "expected one of question, image, family, got 'scene'"),
-        ("net:0,0.1", "strictly between 0 and 1, got 0, 0.1"),
-        ("net:0.1,nan", "strictly between 0 and 1, got 0.1, nan"),
+        ("net:0,0.1", "alpha must lie strictly between 0 and 1, got 0.0"),
+        ("net:0.1,nan", "delta must lie strictly between 0 and 1, got nan"),
     ],
 )
 def test_other_claims_are_refused_in_one_line(text, message):

@@ -1,3 +1,4 @@
+import json
 import math
 from types import SimpleNamespace
 
@@ -48,18 +49,19 @@ def test_a_given_scale_leaves_nothing_to_choose():
         ({"lam": 0.1, "unit": "ms"}, "unit goes with budget"),
         ({"budget": 72, "unit": "hours"}, "unit must be one of tokens, flops, ms, got 'hours'"),
         ({"budget": 72, "unit": None}, "unit must be one of tokens, flops, ms, got None"),
-        ({"budget": math.nan}, "a budget must be a finite number, got nan"),
-        ({"budget": 10**400}, "a budget must be a finite number, got"),
-        ({"budget": "72"}, "a budget must be a finite number, got '72'"),
-        ({"budget": True}, "a budget must be a finite number, got True"),
+        ({"budget": math.nan}, "a budget must be a finite number of at least 0, got nan"),
+        ({"budget": 10**400}, "a budget must be a finite number of at least 0, got"),
+        ({"budget": "72"}, "a budget must be a finite number of at least 0, got '72'"),
+        ({"budget": True}, "a budget must be a finite number of at least 0, got True"),
+        ({"budget": -1}, "a budget must be a finite number of at least 0, got -1"),
         ({"drop": 1}, "a drop must lie strictly between 0 and 1, got 1"),
-        ({"drop": math.inf}, "a drop must be a finite number, got inf"),
-        ({"lam": -1.0}, "lambda must be a finite number >= 0, got -1.0"),
-        ({"lam": [0.1]}, r"lambda must be a finite number, got \[0.1\]"),
+        ({"drop": math.inf}, "a drop must lie strictly between 0 and 1, got inf"),
+        ({"lam": -1.0}, "lambda must be a finite number of at least 0, got -1.0"),
+        ({"lam": [0.1]}, r"lambda must be .*, got \[0.1\]"),
         ({"scale": 9.0}, "a scale must be a whole number, got 9.0"),
         ({"scale": True}, "a scale must be a whole number, got True"),
         ({"certified": "0.05"}, "expected .*ALPHA,DELTA.*, got '0.05'"),
-        ({"certified": "2,0.1"}, "alpha and delta must lie strictly between 0 and 1"),
+        ({"certified": "2,0.1"}, "alpha must lie strictly between 0 and 1"),
         ({"certified": 0.05}, "certified must be a claim or its text, got 0.05"),
     ],
     ids=str,
@@ -67,6 +69,19 @@ def test_a_given_scale_leaves_nothing_to_choose():
 def test_none_two_and_senseless_ways_are_refused(given, told):
     with pytest.raises(ValueError, match=f"^{told}"):
         Knob(**given)
+
+
+def test_numbers_of_numpy_are_as_good_and_are_told_as_plain_ones():
+    given = {"budget": np.int64(72)}, {"drop": np.float32(0.5)}, {"lam": np.float16(0.5)}
+    for knob in (*given, {"scale": np.uint16(9)}):
+        [(name, value)] = knob.items()
+        plain = Knob(**{name: value.item()})
+        assert Knob(**knob) == plain
+        assert json.dumps(Knob(**knob).to_dict()) == json.dumps(plain.to_dict())
+    assert Claim("net", np.float32(0.5), np.float64(0.1)) == Claim("net", 0.5, 0.1)
+    for alpha in ("0.5", True, None, [0.5]):
+        with pytest.raises(ValueError, match="^alpha must lie strictly between 0 and 1, got"):
+            Claim("net", alpha, 0.1)
 
 
 def test_a_knob_is_told_as_it_was_set():

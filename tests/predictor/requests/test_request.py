@@ -50,12 +50,18 @@ def test_without_an_image_there_is_nothing_to_choose():
 
 
 def test_parts_of_another_type_are_refused():
-    with pytest.raises(ValueError, match="turns must be a list of Turn"):
+    with pytest.raises(ValueError, match="turns must be a list of Turn, got 'what"):
         Request("what?", KNOB)
-    with pytest.raises(ValueError, match="knob must be a Knob"):
+    with pytest.raises(ValueError, match=r"turns must be a list of Turn, got Turn\(role='user'"):
+        Request(SHOWN, KNOB)
+    with pytest.raises(ValueError, match="turns must be a list of Turn, got None at place 1"):
+        Request([SHOWN, None], KNOB)
+    with pytest.raises(ValueError, match="knob must be a Knob, got 72"):
         Request((SHOWN,), 72)
-    with pytest.raises(ValueError, match="sampling must be a Sampling"):
+    with pytest.raises(ValueError, match="sampling must be a Sampling, got None"):
         Request((SHOWN,), KNOB, None)
+    with pytest.raises(ValueError, match="sampling must be a Sampling, got 0"):
+        Request.about(PIXELS, "what?", KNOB, 0)
 
 
 ANYTHING = st.recursive(

@@ -44,7 +44,7 @@ def test_settings_in_the_names_of_transformers(settings, sampling):
     ("settings", "message"),
     [
         ({"num_beams": 5}, "num_beams must be 1, got 5"),
-        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, got 0"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be a whole number of at least 1, got 0"),
         ({"max_new_tokens": "many"}, "max_new_tokens must be"),
         ({"temperature": "hot"}, "temperature must be a number from 0 to 2, got 'hot'"),
         ({"until": 5}, "each stop must be a text"),

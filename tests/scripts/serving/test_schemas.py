@@ -16,7 +16,7 @@ WRONG = [
     *(({name: False}, name, "valid number, not False") for name in PENALTIES),
     *(({"m3scale": {name: True}}, f"m3scale.{name}", "not True") for name in KNOBS),
     ({"max_tokens": 51}, None, "an answer may have 50 tokens, got 51"),
-    ({"max_tokens": 0}, None, "max_new_tokens must be at least 1, got 0"),
+    ({"max_tokens": 0}, None, "max_new_tokens must be a whole number of at least 1, got 0"),
     ({"max_tokens": "5"}, "max_tokens", "valid integer"),
     ({"max_tokens": 5, "max_completion_tokens": 6}, None, "not both"),
     ({"temperature": 3}, None, "temperature must be a number from 0 to 2"),
