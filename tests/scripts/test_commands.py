@@ -171,7 +171,7 @@ def test_a_certified_router_is_asked(run, certified, tiny_model, runner):
     strange = invoke(*known, "--budget", 1, "--outlier", 1).stdout
     assert ("unfamiliar" in strange) == ("scale      576 (" in strange)
     assert "certified" not in strange
-    assert "outlier share must lie in" in refuse(runner, *known, "--outlier", 2)
+    assert "outlier must be a number from 0 to 1" in refuse(runner, *known, "--outlier", 2)
     other = refuse(runner, *known, "--certified", "net:0.4,0.3")
     assert "certified for regression:0.4,0.3, not for net:0.4,0.3" in other
 
