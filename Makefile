@@ -1,6 +1,6 @@
 # Everything a clone needs: python3 (3.10 to 3.13), pip and make.
 #   make demo      label, train, ask and report on the embedded model
-#   make study     the same on many more images, with every comparison there is: an hour or more
+#   make study     the same on many more images of every draw, with every comparison: hours
 #   make test      the tests
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 #   make fuzz      ten minutes of bad input on every command
@@ -54,9 +54,20 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 demo: $(STAMP)
 	$(BIN)/m3scale demo
 
+# Every draw of the benchmark; what is done already is not done again, draw by draw and stage by
+# stage. Then README.md and docs/results.md get their tables. Another model, or a quick try:
+# make study STUDY_ARGS='--train-images 60 --test-images 60 --seeds 1'.
+DRAWS := scenes-v1 scenes-v2 scenes-v3
+STUDY_ARGS ?= --train-images 4000 --calibration-images 2000 --test-images 2000 --repeats 3 \
+  --outside-images 300 --rephrased-images 200 --seeds 5 --studies
+
 study: $(STAMP)
-	$(BIN)/m3scale demo --out runs/study --train-images 4000 --calibration-images 2000 \
-	  --test-images 2000 --outside-images 300 --rephrased-images 200 --seeds 5 --studies
+	mkdir -p docs/study
+	for draw in $(DRAWS); do \
+	  $(BIN)/m3scale demo --draw $$draw --out runs/study/$$draw $(STUDY_ARGS) && \
+	  cp runs/study/$$draw/report/results.json docs/study/$$draw.json || exit 1; \
+	done
+	$(BIN)/python -m scripts.benchmarks.draws docs/study/*.json
 
 # A process for every core, with one thread each; the tests of a file share what they set up.
 test: $(STAMP)

@@ -2,13 +2,14 @@
 
 import io
 from dataclasses import astuple, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from labels.scenes.draws import DRAWS, SCENES_V2, public_name
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import write_atomically, write_json
 from predictor.report.folder import PAGE
@@ -29,6 +30,7 @@ from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
 from scripts.stages.train import check_kind, is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import (
+    Whole,
     json_option,
     quiet_option,
     seeds_option,
@@ -98,6 +100,21 @@ class DemoImages:
 @split_option
 @settings_options(DemoImages, "images")
 @click.option(
+    "--draw",
+    type=click.Choice([*DRAWS]),
+    default=SCENES_V2.name,
+    show_default=True,
+    help="Draw of the built-in benchmark.",
+)
+@click.option(
+    "--repeats",
+    type=Whole(1),
+    default=1,
+    show_default=True,
+    help="Times that each question of the test split is asked, as in label: what of the outcomes "
+    "is luck.",
+)
+@click.option(
     "--kind",
     callback=check_kind,
     help="Router, as in train.  [default: boosted; auto with --studies]",
@@ -112,6 +129,8 @@ def main(
     request: LabelRequest,
     split: tuple[float, ...] | None,
     images: DemoImages,
+    draw: str,
+    repeats: int,
     kind: str | None,
     seeds: int,
     studies: bool,
@@ -132,14 +151,15 @@ def main(
     own = bool(request.source)
     _check_options(own)
     cutting = Cutting(split or SPLIT) if own else Cutting()
-    demo = Demo(RunFolder(out), opening, cutting, wants_progress(quiet))
+    source = public_name(DRAWS[draw])
+    demo = Demo(RunFolder(out), opening, cutting, wants_progress(quiet), source)
     demo.check_folders()
     if own:
         demo.label_own(request)
     else:
         names = (*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED)
-        demo.label(dict(zip(names, astuple(images), strict=True)))
-    demo.profile(request if own else LabelRequest(source="scenes:test", limit=PROFILE_IMAGES))
+        demo.label(dict(zip(names, astuple(images), strict=True)), repeats)
+    demo.profile(request if own else LabelRequest(source=f"{source}:test", limit=PROFILE_IMAGES))
     # Click cannot say it: this default depends on another option.
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
@@ -157,7 +177,8 @@ def main(
 def _check_options(own: bool) -> None:
     """Refuse options of the built-in benchmark beside --source, and those of --source alone."""
     context = click.get_current_context()
-    other = {one.name for one in fields(DemoImages)} if own else {*SOURCE_FIELDS, "split"}
+    scenes = {*(one.name for one in fields(DemoImages)), "draw", "repeats"}
+    other = scenes if own else {*SOURCE_FIELDS, "split"}
     for one in context.command.params:
         given = context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE
         if one.name in other and given:
@@ -173,13 +194,17 @@ class Demo:
         opening: the checkpoint, and how to open it.
         cutting: how its splits come about.
         progress: whether to show bars.
+        scenes: the draw of the built-in benchmark, as a source names it.
     """
 
-    def __init__(self, run: RunFolder, opening: Opening, cutting: Cutting, progress: bool) -> None:
+    def __init__(
+        self, run: RunFolder, opening: Opening, cutting: Cutting, progress: bool, scenes: str
+    ) -> None:
         self.run = run
         self.opening = opening
         self.cutting = cutting
         self.progress = progress
+        self.scenes = scenes
 
     @cached_property
     def backbone(self) -> "M3Backbone":
@@ -205,15 +230,19 @@ class Demo:
         check_folder(self.run.router, list_router)
         check_folder(self.run.report, list_report)
         check_file(self.run.profile, is_table)
-        check_file(self.run.root / EXAMPLE, _is_example)
+        check_file(self.run.root / EXAMPLE, partial(_is_example, self.scenes))
 
-    def label(self, images: dict[str, int]) -> None:
-        """Label the splits of the built-in benchmark, by split as many images as it says."""
+    def label(self, images: dict[str, int], repeats: int) -> None:
+        """Label the splits of the built-in benchmark, by split as many images as it says.
+
+        The questions of the test split are asked `repeats` times.
+        """
         wanted = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
         for split, count in images.items():
             # Not a split of its own: the test images, asked in other words.
             source = f"test:{REPHRASED}" if split == REPHRASED else split
-            request = LabelRequest(source=f"scenes:{source}", limit=count)
+            times = repeats if split == SPLITS[-1] else 1
+            request = LabelRequest(source=f"{self.scenes}:{source}", limit=count, repeats=times)
             folder = self.run.outcomes(split)
             done = is_labelled(folder, request, wanted)
             _announce("label", f"{split}, {count} images at every scale", done)
@@ -266,7 +295,7 @@ class Demo:
         from predictor.adaptive import AdaptiveM3
         from predictor.bundle.bundle import RouterBundle
 
-        questions, picture = _load_example()
+        questions, picture = _load_example(self.scenes)
         image = self.run.root / EXAMPLE
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
@@ -292,16 +321,16 @@ class Demo:
             return run_report(inputs, self.run.report, settings, progress, self.opening.device)
 
 
-def _load_example() -> "tuple[QuestionSet, Image.Image]":
-    questions = LabelRequest(source="scenes:test", limit=1).load_questions()
+def _load_example(scenes: str) -> "tuple[QuestionSet, Image.Image]":
+    questions = LabelRequest(source=f"{scenes}:test", limit=1).load_questions()
     return questions, questions.image(questions.image_ids[0])
 
 
-def _is_example(path: Path) -> bool:
+def _is_example(scenes: str, path: Path) -> bool:
     from m3_backbone.images import load_image
 
     # By its pixels: another release of Pillow may write other bytes.
-    return load_image(path).tobytes() == _load_example()[1].tobytes()
+    return load_image(path).tobytes() == _load_example(scenes)[1].tobytes()
 
 
 def _announce(stage: str, what: str, done: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from predictor.report.document import Block, Document, Drawing, Heading, Paragraph
+from predictor.report.document import Block, Document, Drawing, Heading, Paragraph, Table
 from predictor.report.environment import make_environment
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$#])")
@@ -40,6 +40,12 @@ def build_markdown(document: Document, pictures: Sequence[str] = (), command: st
     text = template.render(document=document, pictures=pictures, command=command)
     # Values are one line each, so lines that are blank come from the template alone.
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def write_table(table: Table) -> str:
+    """Write a table by itself as Markdown."""
+    template = make_environment(_finish).get_template("table.md")
+    return str(template.make_module().write_table(table))  # type: ignore[attr-defined]
 
 
 def escape(text: str) -> str:

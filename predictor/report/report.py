@@ -54,11 +54,11 @@ def write_report(
         leaves the gallery's folder, or that something else than a report is in the way; nothing is
         written then.
     """
-    _check(results)
+    check_whole(results)
     target = Path(folder)
     if target.is_dir():
         list_own_files(target)  # refused before anything is drawn
-    with _told_in_one_line():
+    with told_in_one_line():
         contents = _draw_all(results, target, pictures)
     _write(target, contents)
     return target / PAGE
@@ -84,7 +84,7 @@ def _draw_all(
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def told_in_one_line() -> Iterator[None]:
     """Stand around all drawing: results that somebody edited are a user's mistake, no defect.
 
     Their sections are as many as the chapters, and each chapter reads what it shows; a schema
@@ -149,13 +149,18 @@ def write_markdown(results: Results, path: str | Path, command: str) -> None:
         command: what wrote it, to be named in its first lines. A ValueError says which section is
             missing.
     """
-    _check(results)
-    with _told_in_one_line():
+    check_whole(results)
+    with told_in_one_line():
         text = build_markdown(build_document(results), command=command)
     write_atomically(Path(path), text.encode())
 
 
-def _check(results: Results) -> None:
+def check_whole(results: Results) -> None:
+    """Refuse results that lack a section that every report shows.
+
+    Raises:
+        ValueError: if one is missing.
+    """
     missing = [name for name in NEEDED if not results.get(name)]
     if missing:
         raise ValueError(f"results lack {', '.join(missing)}; run the experiment again")

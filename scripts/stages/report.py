@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labels.scenes.draws import find_draw
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.serialization import json_ready, parse_json, sha256, short_hash
 from predictor.report.folder import PAGE, read_results
@@ -77,6 +78,12 @@ def read_report(folder: Path) -> dict[str, Any]:
         return read_results(folder)
     except (OSError, ValueError):
         return {}
+
+
+def _name_draw(source: str) -> str | None:
+    """Name the draw of the built-in benchmark that a question set is of; None of other data."""
+    draw = find_draw(source.partition(":")[0])
+    return None if draw is None else draw.name
 
 
 def _label_times(folders: dict[str, Path]) -> dict[str, float]:
@@ -319,6 +326,7 @@ def run_report(
         checkpoint=splits["test"].checkpoint,
         code_version=describe_code(),
         command=describe_command(),
+        draw=_name_draw(splits["test"].source),
         hardware=describe_hardware(device),
         inputs=identify_inputs(inputs, splits, settings),
         profile=None if inputs.profile is None else parse_json(inputs.profile.read_text("utf-8")),

@@ -14,20 +14,18 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """A folder with nothing but docs/study.json, as the current one."""
+    """A folder with nothing but the results of a study, as the current one."""
     (tmp_path / "docs").mkdir()
-    shutil.copy(DOCS / "study.json", tmp_path / "docs")
+    shutil.copy(DOCS / "study" / "scenes-v2.json", tmp_path / "docs" / "study.json")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_committed_results_are_what_the_command_makes(clone):
+def test_a_file_names_the_command_that_writes_it(clone):
     ran = CliRunner().invoke(main, ["--markdown", "docs/study.json", "docs/results.md"])
     assert ran.exit_code == 0 and ran.output.split() == ["Markdown", "docs/results.md"]
     text = (clone / "docs" / "results.md").read_text("utf-8")
-    command = "m3scale report --markdown docs/study.json docs/results.md"
-    assert f"`{command}`" in text[:500]
-    assert text == (DOCS / "results.md").read_text("utf-8"), f"write it again: {command}"
+    assert "`m3scale report --markdown docs/study.json docs/results.md`" in text[:500]
     assert "](figures/" not in text
 
 

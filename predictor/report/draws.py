@@ -1,0 +1,221 @@
+"""Several draws of the benchmark beside each other, and the few figures that stand for all.
+
+Each draw is a results.json; what one lacks is left out or shown as a dash, and nothing is measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from predictor.data import Results
+from predictor.report.document import Block, Cell, Cells, Paragraph, Section, Table
+from predictor.report.markdown import build_markdown, write_table
+from predictor.report.outline import build_document
+from predictor.report.report import check_whole, told_in_one_line
+from predictor.report.wording import (
+    MISSING,
+    accuracy_cell,
+    gap,
+    gap_cell,
+    head_budget,
+    head_key,
+    number,
+    parity_text,
+    pays,
+    percent,
+    points,
+    short,
+    span,
+    tokens_text,
+)
+
+Draws = Mapping[str, Results]
+"""Results by the name of the draw."""
+
+ONLY_DRAW: Final = "scenes-v2"
+"""What results are of that name no draw: older versions had this one alone."""
+
+BEGIN: Final = "<!-- results: written by {command} -->"
+END: Final = "<!-- end of results -->"
+
+
+def arrange(found: Sequence[Results]) -> dict[str, Results]:
+    """Sort results by the name of their draw; the last one gives the headline.
+
+    Raises:
+        ValueError: if two are of the same draw, or results are not of the built-in benchmark.
+    """
+    draws: dict[str, Results] = {}
+    for results in found:
+        meta = results.get("meta", {})
+        name = str(meta.get("draw", ONLY_DRAW))
+        if "draw" in meta and meta["draw"] is None:
+            raise ValueError("these are results on other data: only draws of scenes are compared")
+        if name in draws:
+            raise ValueError(f"two results are of {name}: give one of each draw")
+        draws[name] = results
+    return dict(sorted(draws.items()))
+
+
+def build_tables(draws: Draws, command: str) -> tuple[str, str]:
+    """Write the headline's table and the page of all draws, of `arrange`'s results.
+
+    Args:
+        draws: the results.
+        command: what writes them, to be named in both.
+    """
+    for results in draws.values():
+        check_whole(results)
+    with told_in_one_line():
+        return _build_headline(draws, command), _build_page(draws, command)
+
+
+def _build_page(draws: Draws, command: str) -> str:
+    """Write the report of the last draw as Markdown, with all draws beside each other before it."""
+    *_, (last, results) = draws.items()
+    document = build_document(results)
+    compared = Section("draws", "The draws side by side", _compare(draws))
+    told = f"{document.lead} All but the table of draws is of {last}."
+    document = replace(document, lead=told, sections=[compared, *document.sections])
+    return build_markdown(document, command=command)
+
+
+def _build_headline(draws: Draws, command: str) -> str:
+    """Write the headline's table as Markdown between the lines that mark its place."""
+    *others, (last, results) = draws.items()
+    runs = [last, *(name for name, _ in reversed(others))]
+    rows = [[name, *cells, "1"] for name, *cells in _list_headline(results)]
+    for place, (name, other) in enumerate(reversed(others), start=2):
+        label, *cells = _gap_row(other)
+        rows.append([f"{label}, {name}", *cells, str(place)])
+    table = write_table(Table(("", "value", "95 % interval", "run"), rows, strong=2))
+    notes = [f"{place}: {_tell_run(name, draws[name])}" for place, name in enumerate(runs, start=1)]
+    lines = [BEGIN.format(command=command), table.strip(), "", "  \n".join(notes), END]
+    return "\n".join(lines)
+
+
+def _tell_run(name: str, results: Results) -> str:
+    meta = results.get("meta", {})
+    seeds = len(results.get("seeds", []))
+    return (
+        f"{name}, {meta.get('n_questions')} questions about {meta.get('n_images')} images, "
+        f"{seeds} seeds: `{meta.get('command')}`, {meta.get('code_version')}, "
+        f"{meta.get('hardware')}"
+    )
+
+
+def _list_headline(results: Results) -> list[list[str]]:
+    """List name, value and interval of at most six figures."""
+    head, budget = results["headline"], head_budget(results)
+    largest = results["scales"][-1]
+    fixed, routed = results["fixed"][str(largest)], results["router"]["at"][budget]
+    limit = (results.get("omniscient") or {}).get("at", {}).get(budget, {})
+    rows = [
+        [f"accuracy, always {tokens_text(largest)}", *_split(accuracy_cell(fixed))],
+        [f"accuracy, router at {budget} tokens", *_split(accuracy_cell(routed))],
+        _gap_row(results),
+        ["limit: the same by the omniscient router", *_split(gap_cell(limit))],
+    ]
+    if (known := _find_ceiling(results))["repeats"] > 1:
+        rows.insert(3, ["the same, of the noise ceiling", *_split(gap_cell(known))])
+    return [*rows, ["tokens to parity", *_split(_show_parity(head))]]
+
+
+def _gap_row(results: Results) -> list[str]:
+    title = f"gap closed at {head_budget(results)} tokens"
+    return [title, *_split(_show_gap(results))]
+
+
+def _split(cell: Cell | str) -> tuple[str, str]:
+    return (cell, "") if isinstance(cell, str) else (cell.main, cell.small)
+
+
+def _show_gap(results: Results) -> Cell | str:
+    if not pays(results):
+        return "routing does not pay"
+    return gap_cell(results["headline"], head_key(results))
+
+
+def _show_parity(head: Results) -> Cell | str:
+    if head.get("parity_established") is False:
+        return parity_text("", established=False)
+    ends = span(*(number(head.get(f"parity_tokens_{end}"), 0) for end in ("low", "high")))
+    share = percent(head.get("parity_share"))
+    return Cell(f"{number(head.get('parity_tokens'), 0)} ({share})", ends)
+
+
+def _find_ceiling(results: Results) -> Results:
+    return {"repeats": 1, **results.get("attainable", {}).get(head_budget(results), {})}
+
+
+def _compare(draws: Draws) -> list[Block]:
+    text = (
+        "The same model, asked and routed on each draw of the benchmark, which are frozen. Gap "
+        "closed, limit and noise ceiling are at an eighth of the largest scale's cost."
+    )
+    # What is shown of each draw; a dash where its results do not have it.
+    shown: dict[str, Callable[[Results], Cell | str]] = {
+        "questions, images": _show_size,
+        "seeds": lambda r: str(len(r.get("seeds", []))),
+        "accuracy, cheapest scale": lambda r: accuracy_cell(r["fixed"][str(r["scales"][0])]),
+        "accuracy, largest scale": lambda r: accuracy_cell(r["fixed"][str(r["scales"][-1])]),
+        "accuracy, router": lambda r: accuracy_cell(r["router"]["at"][head_budget(r)]),
+        "gap closed": _show_gap,
+        "noise ceiling": _show_ceiling,
+        "gap closed, of the noise ceiling": _show_attained,
+        "limit: gap closed by the omniscient router": _show_limit,
+        "router's share of the limit": lambda r: percent(r["headline"].get("of_omniscient")),
+        "tokens to parity": lambda r: _show_parity(r["headline"]),
+        "accuracy at parity, points": lambda r: points(r["headline"].get("parity_drop")),
+    }
+    rows: list[Cells] = [
+        [name, *(show(results) for results in draws.values())] for name, show in shown.items()
+    ]
+    rows += _compare_certificates(draws)
+    rows += [
+        [name, *(str(one.get("meta", {}).get(key, MISSING)) for one in draws.values())]
+        for name, key in (("made by", "command"), ("code", "code_version"))
+    ]
+    return [Paragraph(text), Table(("", *draws), rows)]
+
+
+def _show_size(results: Results) -> str:
+    meta = results.get("meta", {})
+    return f"{meta.get('n_questions', MISSING)}, {meta.get('n_images', MISSING)}"
+
+
+def _show_ceiling(results: Results) -> Cell | str:
+    known = _find_ceiling(results)
+    if "ceiling_ogc" not in known:
+        return MISSING
+    # From one run luck can only be bounded.
+    least = "" if known["repeats"] > 1 else "at least"
+    return Cell(gap(known["ceiling_ogc"]), least)
+
+
+def _show_attained(results: Results) -> Cell | str:
+    known = _find_ceiling(results)
+    return gap_cell(known) if known["repeats"] > 1 else MISSING
+
+
+def _show_limit(results: Results) -> Cell | str:
+    limit = (results.get("omniscient") or {}).get("at", {}).get(head_budget(results))
+    if not limit:
+        return MISSING
+    cell = gap_cell(limit)
+    above = results["headline"].get("above_omniscient")
+    return Cell(cell.main, f"{cell.small}; the router is above it") if above else cell
+
+
+def _compare_certificates(draws: Draws) -> list[Cells]:
+    """Show tokens of each certificate, and its loss on the test split."""
+    claims = {key: None for one in draws.values() for key in one.get("certified") or {}}
+    rows: list[Cells] = []
+    for claim in claims:
+        cells: list[Cell | str] = []
+        for results in draws.values():
+            level = (results.get("certified") or {}).get(claim, {})
+            loss = f"loss {percent(level.get('risk'))}" if "risk" in level else ""
+            cells.append(Cell(short(level.get("tokens")), loss))
+        rows.append([f"tokens, certified {claim}", *cells])
+    return rows
