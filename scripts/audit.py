@@ -83,23 +83,7 @@ def main(
 
 
 def _print(result: dict[str, Any]) -> None:
-    crossed = [point.get("cross_fitted") for point in result["headroom"]]
-    columns = {
-        "scale": result["scales"],
-        "tokens": [point["tokens"] for point in result["fixed"]],
-        "accuracy": [point["accuracy"] for point in result["fixed"]],
-        "hull": [point["hull"] for point in result["headroom"]],
-        "oracle": [point["oracle"] for point in result["headroom"]],
-        # Chosen by some repeats and scored on the others.
-        **({"cross-fitted": crossed} if None not in crossed else {}),
-        "unreadable": result["parse_failures"],
-        "by luck": result["guess_answers"],
-    }
-    if result["yes_no"]:
-        columns["F1 of yes"] = [of_scale["f1"] for of_scale in result["yes_no"]]
-    if "flips" in result:
-        columns["answers flip"] = result["flips"]["answers"]
-        columns["verdicts flip"] = result["flips"]["verdicts"]
+    columns = _list_columns(result)
     print_table(list(columns), zip(*columns.values(), strict=True))
     for name, key in LINES.items():
         click.echo(f"{name:<44}{_number(result[key])}")
@@ -107,21 +91,7 @@ def _print(result: dict[str, Any]) -> None:
     if needed is not None:
         click.echo(f"{'mean tokens that answerable questions need':<44}{needed:.4g}")
     if len(result["groups"]) > 1:
-        click.echo()
-        print_table(
-            ["group", "n", *GROUP_COLUMNS, "tokens needed", "gain", "verdict"],
-            [
-                [
-                    name,
-                    group["n"],
-                    *(group[key] for key in GROUP_COLUMNS.values()),
-                    group["granularity"]["tokens"],
-                    group["attainable"]["gain"],
-                    group["verdict"],
-                ]
-                for name, group in result["groups"].items()
-            ],
-        )
+        _print_groups(result["groups"])
     # In the same line as the verdict, whose interval it is about.
     click.echo(f"\n{result['sentence']} {result['image_note']}".rstrip())
     if result["shift"] and result["shift"] not in result["sentence"]:
@@ -133,6 +103,43 @@ def _print(result: dict[str, Any]) -> None:
             f"{_number(ceiling['ogc'])} ({_number(ceiling['ogc_low'])} to "
             f"{_number(ceiling['ogc_high'])})."
         )
+
+
+def _list_columns(result: dict[str, Any]) -> dict[str, Any]:
+    """List what is shown of each scale."""
+    columns = {
+        "scale": result["scales"],
+        "tokens": [point["tokens"] for point in result["fixed"]],
+        "accuracy": [point["accuracy"] for point in result["fixed"]],
+        "hull": [point["hull"] for point in result["headroom"]],
+        "oracle": [point["oracle"] for point in result["headroom"]],
+    }
+    crossed = [point.get("cross_fitted") for point in result["headroom"]]
+    if None not in crossed:  # chosen by some repeats and scored on the others
+        columns["cross-fitted"] = crossed
+    columns |= {"unreadable": result["parse_failures"], "by luck": result["guess_answers"]}
+    if result["yes_no"]:
+        columns["F1 of yes"] = [of_scale["f1"] for of_scale in result["yes_no"]]
+    if "flips" in result:
+        columns["answers flip"] = result["flips"]["answers"]
+        columns["verdicts flip"] = result["flips"]["verdicts"]
+    return columns
+
+
+def _print_groups(groups: dict[str, Any]) -> None:
+    rows = [
+        [
+            name,
+            group["n"],
+            *(group[key] for key in GROUP_COLUMNS.values()),
+            group["granularity"]["tokens"],
+            group["attainable"]["gain"],
+            group["verdict"],
+        ]
+        for name, group in groups.items()
+    ]
+    click.echo()
+    print_table(["group", "n", *GROUP_COLUMNS, "tokens needed", "gain", "verdict"], rows)
 
 
 def _number(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from labels.scenes.draws import DRAWS, SCENES_V2, public_name
+from labels.scenes.draws import DRAWS, SCENES_V2, Draw, public_name
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
 from m3_backbone.files import write_atomically, write_json
 from predictor.report.folder import PAGE
@@ -77,7 +77,11 @@ class DemoImages:
     test_images: int = field(default=400, metadata={"help": "Images of the report.", "min": 2})
     outside_images: int = field(
         default=60,
-        metadata={"help": "Images with unseen pictograms, fonts, textures and words.", "min": 2},
+        metadata={
+            "help": "Images with unseen pictograms, fonts, textures and words; of scenes-v3 with "
+            "unseen fonts.",
+            "min": 2,
+        },
     )
     rephrased_images: int = field(
         default=60,
@@ -151,15 +155,15 @@ def main(
     own = bool(request.source)
     _check_options(own)
     cutting = Cutting(split or SPLIT) if own else Cutting()
-    source = public_name(DRAWS[draw])
-    demo = Demo(RunFolder(out), opening, cutting, wants_progress(quiet), source)
+    demo = Demo(RunFolder(out), opening, cutting, wants_progress(quiet), DRAWS[draw])
     demo.check_folders()
     if own:
         demo.label_own(request)
     else:
         names = (*SPLITS, OUT_OF_DISTRIBUTION, REPHRASED)
         demo.label(dict(zip(names, astuple(images), strict=True)), repeats)
-    demo.profile(request if own else LabelRequest(source=f"{source}:test", limit=PROFILE_IMAGES))
+    few = LabelRequest(source=f"{public_name(DRAWS[draw])}:test", limit=PROFILE_IMAGES)
+    demo.profile(request if own else few)
     # Click cannot say it: this default depends on another option.
     kind = kind or ("auto" if studies else "boosted")
     demo.train(kind)
@@ -194,17 +198,17 @@ class Demo:
         opening: the checkpoint, and how to open it.
         cutting: how its splits come about.
         progress: whether to show bars.
-        scenes: the draw of the built-in benchmark, as a source names it.
+        draw: the draw of the built-in benchmark.
     """
 
     def __init__(
-        self, run: RunFolder, opening: Opening, cutting: Cutting, progress: bool, scenes: str
+        self, run: RunFolder, opening: Opening, cutting: Cutting, progress: bool, draw: Draw
     ) -> None:
         self.run = run
         self.opening = opening
         self.cutting = cutting
         self.progress = progress
-        self.scenes = scenes
+        self.draw = draw
 
     @cached_property
     def backbone(self) -> "M3Backbone":
@@ -230,7 +234,7 @@ class Demo:
         check_folder(self.run.router, list_router)
         check_folder(self.run.report, list_report)
         check_file(self.run.profile, is_table)
-        check_file(self.run.root / EXAMPLE, partial(_is_example, self.scenes))
+        check_file(self.run.root / EXAMPLE, partial(_is_example, self.draw))
 
     def label(self, images: dict[str, int], repeats: int) -> None:
         """Label the splits of the built-in benchmark, by split as many images as it says.
@@ -238,11 +242,15 @@ class Demo:
         The questions of the test split are asked `repeats` times.
         """
         wanted = {"checkpoint": self.checkpoint, "dtype": self.opening.dtype}
+        scenes = public_name(self.draw)
         for split, count in images.items():
+            if split == REPHRASED and self.draw.wide:
+                continue  # it has no other words for its test split
             # Not a split of its own: the test images, asked in other words.
-            source = f"test:{REPHRASED}" if split == REPHRASED else split
+            sources = {REPHRASED: f"test:{REPHRASED}", OUT_OF_DISTRIBUTION: self.draw.unseen}
+            source = sources.get(split, split)
             times = repeats if split == SPLITS[-1] else 1
-            request = LabelRequest(source=f"{self.scenes}:{source}", limit=count, repeats=times)
+            request = LabelRequest(source=f"{scenes}:{source}", limit=count, repeats=times)
             folder = self.run.outcomes(split)
             done = is_labelled(folder, request, wanted)
             _announce("label", f"{split}, {count} images at every scale", done)
@@ -295,7 +303,7 @@ class Demo:
         from predictor.adaptive import AdaptiveM3
         from predictor.bundle.bundle import RouterBundle
 
-        questions, picture = _load_example(self.scenes)
+        questions, picture = _load_example(self.draw)
         image = self.run.root / EXAMPLE
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
@@ -321,16 +329,16 @@ class Demo:
             return run_report(inputs, self.run.report, settings, progress, self.opening.device)
 
 
-def _load_example(scenes: str) -> "tuple[QuestionSet, Image.Image]":
-    questions = LabelRequest(source=f"{scenes}:test", limit=1).load_questions()
+def _load_example(draw: Draw) -> "tuple[QuestionSet, Image.Image]":
+    questions = LabelRequest(source=f"{public_name(draw)}:test", limit=1).load_questions()
     return questions, questions.image(questions.image_ids[0])
 
 
-def _is_example(scenes: str, path: Path) -> bool:
+def _is_example(draw: Draw, path: Path) -> bool:
     from m3_backbone.images import load_image
 
     # By its pixels: another release of Pillow may write other bytes.
-    return load_image(path).tobytes() == _load_example(scenes)[1].tobytes()
+    return load_image(path).tobytes() == _load_example(draw)[1].tobytes()
 
 
 def _announce(stage: str, what: str, done: bool) -> None:

@@ -51,6 +51,11 @@ class Draw:
     free: bool = False
     wide: bool = False
 
+    @property
+    def unseen(self) -> str:
+        """The split of content that training never shows; of several the one with other fonts."""
+        return OUT_OF_DISTRIBUTION if OUT_OF_DISTRIBUTION in self.splits else "fonts"
+
     def check_split(self, split: str) -> int:
         """Find the place of a split.
 

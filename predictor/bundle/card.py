@@ -53,8 +53,30 @@ def write_card(
         policy: what each lambda did on the calibration split.
         certificates: proven bounds.
     """
-    facts = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
-    facts += [
+    # Older routers do not name the budgets of their ladder.
+    budgets = meta.get("budgets") or share_budgets(min(policy.costs), max(policy.costs))
+    shape = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
+    sections = [
+        FRONT_MATTER,
+        "# A router of m3scale",
+        "Picks, per question, how many visual tokens its checkpoint reads. It belongs to that "
+        "checkpoint and to questions like those of its splits; elsewhere its figures do not hold.",
+        "\n".join([*shape, *_list_facts(meta)]),
+        "## Use",
+        USE.replace("BUDGET", f"{pick_headline(budgets):g}"),
+        "## On the calibration split",
+        "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
+        "a test split.",
+        _table(("budget", _quote(policy.unit), "accuracy"), _list_budgets(policy, budgets)),
+    ]
+    if certificates:
+        sections += _describe_certificates(certificates, policy.unit)
+    return "\n\n".join(sections) + "\n"
+
+
+def _list_facts(meta: Mapping[str, Any]) -> list[str]:
+    """List what is known of the training, and of the splits."""
+    facts = [
         f"- {key}: {_quote(meta[key])}" for key in ("checkpoint", "code_version") if meta.get(key)
     ]
     if meta.get("candidates"):
@@ -71,31 +93,18 @@ def write_card(
             f"- cut out of one data set, outcomes {_quote(split.get('outcomes'))}: "
             f"{_quote(split.get('percent'))} percent, seed {_quote(split.get('seed'))}"
         )
-    # Older routers do not name the budgets of their ladder.
-    budgets = meta.get("budgets") or share_budgets(min(policy.costs), max(policy.costs))
-    sections = [
-        FRONT_MATTER,
-        "# A router of m3scale",
-        "Picks, per question, how many visual tokens its checkpoint reads. It belongs to that "
-        "checkpoint and to questions like those of its splits; elsewhere its figures do not hold.",
-        "\n".join(facts),
-        "## Use",
-        USE.replace("BUDGET", f"{pick_headline(budgets):g}"),
-        "## On the calibration split",
-        "Lambda was solved on this split, so these figures flatter; `m3scale report` has those of "
-        "a test split.",
-        _table(("budget", _quote(policy.unit), "accuracy"), _list_budgets(policy, budgets)),
+    return facts
+
+
+def _describe_certificates(certificates: Sequence[Certificate], unit: str) -> list[str]:
+    rows = [
+        [f"`{one.claim}`", f"{one.tokens:.1f}", f"{one.risk:.4f}", str(one.images)]
+        for one in certificates
     ]
-    if certificates:
-        rows = [
-            [f"`{one.claim}`", f"{one.tokens:.1f}", f"{one.risk:.4f}", str(one.images)]
-            for one in certificates
-        ]
-        meanings = "\n".join(f"- `{one.claim}`: {one.sentence}" for one in certificates)
-        head = ("claim", _quote(policy.unit), "observed loss", "images")
-        again = "`m3scale verify` proves them again."
-        sections += ["## Certificates", meanings, again, _table(head, rows)]
-    return "\n\n".join(sections) + "\n"
+    meanings = "\n".join(f"- `{one.claim}`: {one.sentence}" for one in certificates)
+    head = ("claim", _quote(unit), "observed loss", "images")
+    again = "`m3scale verify` proves them again."
+    return ["## Certificates", meanings, again, _table(head, rows)]
 
 
 def _quote(text: object) -> str:

@@ -127,23 +127,26 @@ def run_experiment(
     evaluated = time.perf_counter()
     if settings.studies:
         results.update(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings))
-    results["meta"] = {
-        "n_questions": len(test),
-        "n_images": test.n_images,
-        "seeds": list(settings.seeds),
-        "splits": {
-            "train": _describe(train),
-            "calibration": _describe(calibration),
-            "test": _describe(test),
-        },
-        "timings": {
-            "train_router_s": kinds[0].seconds,
-            "train_all_s": done - start,
-            "evaluate_s": evaluated - done,
-            "studies_s": time.perf_counter() - evaluated,
-        },
+    results["meta"] = _describe_splits(splits, settings)
+    results["meta"]["timings"] = {
+        "train_router_s": kinds[0].seconds,
+        "train_all_s": done - start,
+        "evaluate_s": evaluated - done,
+        "studies_s": time.perf_counter() - evaluated,
     }
     return results
+
+
+def _describe_splits(splits: Splits, settings: ExperimentSettings) -> Results:
+    names = ("train", "calibration", "test")
+    return {
+        "n_questions": len(splits.test),
+        "n_images": splits.test.n_images,
+        "seeds": list(settings.seeds),
+        "splits": {
+            name: _describe(data) for name, data in zip(names, splits.in_order, strict=True)
+        },
+    }
 
 
 @dataclass(frozen=True)

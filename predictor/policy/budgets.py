@@ -180,31 +180,10 @@ def lambda_path(probabilities: FloatArray, costs: FloatArray, max_points: int = 
     return np.asarray(lambdas[picked])
 
 
-def solve_lambda(probabilities: FloatArray, costs: FloatArray, budget: float) -> float:
-    """Find the smallest lambda whose mean cost stays within a budget.
-
-    Args:
-        probabilities: P(correct) [n, s], of the calibration split.
-        costs: cost of every scale, [s] or [n, s].
-        budget: largest mean cost, in the unit of `costs`.
-
-    Returns:
-        Lambda; 0 if the budget does not bind.
-
-    At most 306 tokens per question, so one of the two may take 576:
-
-    >>> belief, costs = np.array([[0.90, 0.92], [0.20, 0.95]]), np.array([36, 576])
-    >>> lam = solve_lambda(belief, costs, budget=306)
-    >>> float(costs[choose(belief, costs, lam)].mean())
-    306.0
-    """
-    return solve_lambdas(probabilities, costs, [budget])[0]
-
-
 def solve_lambdas(
     probabilities: FloatArray, costs: FloatArray, budgets: Sequence[float]
 ) -> list[float]:
-    """Do what `solve_lambda` does for several budgets at once.
+    """Find the smallest lambda whose mean cost stays within each budget.
 
     Args:
         probabilities: P(correct) [n, s], of the calibration split.
@@ -212,7 +191,14 @@ def solve_lambdas(
         budgets: largest mean costs, in the unit of `costs` [q].
 
     Returns:
-        Lambdas [q].
+        Lambdas [q]; 0 for a budget that does not bind.
+
+    At most 306 tokens per question, so one of the two may take 576:
+
+    >>> belief, costs = np.array([[0.90, 0.92], [0.20, 0.95]]), np.array([36, 576])
+    >>> [lam] = solve_lambdas(belief, costs, [306])
+    >>> float(costs[choose(belief, costs, lam)].mean())
+    306.0
     """
     lambdas, cost = operating_points(probabilities, costs)
     return [_within(lambdas, cost, budget) for budget in budgets]

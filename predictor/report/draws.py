@@ -114,10 +114,11 @@ def _list_headline(results: Results) -> list[list[str]]:
         [f"accuracy, always {tokens_text(largest)}", *_split(accuracy_cell(fixed))],
         [f"accuracy, router at {budget} tokens", *_split(accuracy_cell(routed))],
         _gap_row(results),
-        ["limit: the same by the omniscient router", *_split(gap_cell(limit))],
     ]
-    if (known := _find_ceiling(results))["repeats"] > 1:
-        rows.insert(3, ["the same, of the noise ceiling", *_split(gap_cell(known))])
+    if pays(results):
+        if (known := _find_ceiling(results))["repeats"] > 1:
+            rows.append(["the same, of the noise ceiling", *_split(gap_cell(known))])
+        rows.append(["limit: the same by the omniscient router", *_split(gap_cell(limit))])
     return [*rows, ["tokens to parity", *_split(_show_parity(head))]]
 
 
@@ -145,6 +146,12 @@ def _show_parity(head: Results) -> Cell | str:
 
 
 def _find_ceiling(results: Results) -> Results:
+    """Find what is attainable at the headline's budget; nothing if repeats changed more than luck.
+
+    Then the ceiling is not that of the questions as they stand.
+    """
+    if results.get("ladder", {}).get("shift"):
+        return {"repeats": 1}
     return {"repeats": 1, **results.get("attainable", {}).get(head_budget(results), {})}
 
 

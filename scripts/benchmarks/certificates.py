@@ -16,7 +16,7 @@ from m3_backbone.schemas import CLOSED
 if TYPE_CHECKING:
     import numpy as np
 
-    from predictor.data import FloatArray, IntArray, TrainData
+    from predictor.data import FloatArray, IntArray, NameArray, TrainData
     from predictor.policy.claims import Claim
 
 SCALES = (1, 9, 36, 144, 576)
@@ -222,8 +222,6 @@ def make_world(kind: str, images: int, seed: int) -> "tuple[TrainData, FloatArra
     """
     import numpy as np
 
-    from predictor.data import TrainData
-
     rng = np.random.default_rng(seed)
     sizes = {"one": np.ones(images, int), "six": np.full(images, 6)}.get(
         kind, rng.integers(1, 61, images)
@@ -250,14 +248,23 @@ def make_world(kind: str, images: int, seed: int) -> "tuple[TrainData, FloatArra
     if kind == "graded":
         full = rng.random((n, 1)) < 0.6  # of answers that people agree on
         scores = np.where(full, scores, np.where(right, 0.9, 0.3))
-    names = np.arange(n).astype(str)
+    return _make_data(owner, np.where(counting, "counting", "other"), scores), seen
+
+
+def _make_data(owner: "IntArray", groups: "NameArray", scores: "FloatArray") -> "TrainData":
+    """Make a table without features of outcomes [n, s] on images of these numbers [n]."""
+    import numpy as np
+
+    from predictor.data import TrainData
+
+    n = len(owner)
     return TrainData(
-        sample_ids=names,
+        sample_ids=np.arange(n).astype(str),
         image_ids=np.char.zfill(owner.astype(str), 6),
-        groups=np.where(counting, "counting", "other"),
+        groups=groups,
         coarse=np.zeros((n, 2, 1), np.float32),
         question=np.zeros((n, 1), np.float32),
         scores=scores,
         tokens=np.broadcast_to(np.array(SCALES, np.float64), (n, len(SCALES))),
         scales=SCALES,
-    ), seen
+    )

@@ -3,11 +3,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from labels.outcomes.table import read_outcomes
 from scripts.cli import main
 from scripts.stages.profile import is_profiled
+from scripts.stages.run_folder import SPLITS
 
 SIZES = "--train-images 8 --calibration-images 4 --test-images 4 --outside-images 3".split()
 SMALL = [*SIZES, "--rephrased-images", "2", "--seeds", "1", "--kind", "linear"]
+SMALL += ["--draw", "scenes-v1", "--repeats", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,11 @@ def test_demo_omniscient_router_knows_the_metadata(demo):
     results = json.loads((demo[0] / "report" / "results.json").read_text(encoding="utf-8"))
     assert results["omniscient"] is not None
     assert results["luck_floor"] is not None
+    # The draw is named; of the test split alone each question is asked again.
+    assert results["meta"]["draw"] == "scenes-v1"
+    assert {one["repeats"] for one in results["attainable"].values()} == {2}
+    asked = [read_outcomes(demo[0] / "outcomes" / name).repeats for name in SPLITS]
+    assert [one is None for one in asked] == [True, True, False]
     assert results["ood"]["n"] > 0
     assert results["ood"]["router_at_72"]["tokens"] <= 576
     assert results["paraphrase"]["images"] == 2

@@ -183,6 +183,7 @@ def test_a_run_with_one_folder_asks_for_the_split(made):
         ("verify --router a --split 60/20/20", "--split and --train-outcomes need --outcomes"),
         ("demo --split 60/20/20", "--split needs --source"),
         ("demo --source a.jsonl --test-images 9", "--test-images is for the built-in benchmark"),
+        ("demo --source a.jsonl --draw scenes-v3", "--draw is for the built-in benchmark"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(words, message, tmp_path, monkeypatch):

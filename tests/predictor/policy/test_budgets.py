@@ -6,7 +6,7 @@ from predictor.policy.budgets import (
     choose,
     lambda_path,
     operating_table,
-    solve_lambda,
+    solve_lambdas,
 )
 
 COSTS = np.array([1.0, 9.0, 36.0])
@@ -58,18 +58,19 @@ def test_shapes_that_disagree_are_named():
         choose(np.ones(3), COSTS, 0.0)
 
 
-def test_solve_lambda_spends_the_budget_where_it_pays_most():
+def test_a_solved_lambda_spends_the_budget_where_it_pays_most():
     # Going from 1 to 9 tokens gains .8, .4 and 0: worth .1, .05 and 0 a token.
     probabilities = np.array([[0.1, 0.9], [0.1, 0.5], [0.3, 0.3]])
     costs = np.array([1.0, 9.0])
-    one_upgrade = solve_lambda(probabilities, costs, (9 + 1 + 1) / 3)
+    [one_upgrade] = solve_lambdas(probabilities, costs, [(9 + 1 + 1) / 3])
     assert 0.05 < one_upgrade < 0.1
     assert choose(probabilities, costs, one_upgrade).tolist() == [1, 0, 0]
-    assert solve_lambda(probabilities, costs, (9 + 9 + 1) / 3) == 0.0
-    assert choose(probabilities, costs, solve_lambda(probabilities, costs, 1.0)).tolist() == [0] * 3
+    assert solve_lambdas(probabilities, costs, [(9 + 9 + 1) / 3]) == [0.0]
+    [least] = solve_lambdas(probabilities, costs, [1.0])
+    assert choose(probabilities, costs, least).tolist() == [0] * 3
 
 
-def test_solve_lambda_skips_a_scale_below_the_hull():
+def test_a_solved_lambda_skips_a_scale_below_the_hull():
     # The middle scale is worse than mixing its neighbours, so no lambda chooses it.
     probabilities = np.array([[0.1, 0.2, 0.9]])
     costs = np.array([1.0, 5.0, 6.0])
@@ -77,16 +78,16 @@ def test_solve_lambda_skips_a_scale_below_the_hull():
     assert picks == [0, 2]
 
 
-def test_solve_lambda_takes_equal_rows_together():
+def test_a_solved_lambda_takes_equal_rows_together():
     probabilities = np.tile([0.1, 0.9], (4, 1))
     costs = np.array([1.0, 9.0])
-    lam = solve_lambda(probabilities, costs, 8.9)
+    [lam] = solve_lambdas(probabilities, costs, [8.9])
     assert choose(probabilities, costs, lam).tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("budget", [1.0, 4.0, 10.0, 20.0, 36.0])
-def test_solve_lambda_is_the_best_lambda_within_budget(calibration, budget):
-    lam = solve_lambda(calibration, COSTS, budget)
+def test_a_solved_lambda_is_the_best_lambda_within_budget(calibration, budget):
+    [lam] = solve_lambdas(calibration, COSTS, [budget])
     assert COSTS[choose(calibration, COSTS, lam)].mean() <= budget + 1e-9
     if lam > 0:
         # The next behaviour on the path is over budget, so nothing affordable was left out.
@@ -95,9 +96,9 @@ def test_solve_lambda_is_the_best_lambda_within_budget(calibration, budget):
         assert COSTS[choose(calibration, COSTS, following)].mean() > budget
 
 
-def test_solve_lambda_refuses_what_no_scale_can_meet(calibration):
+def test_a_solved_lambda_refuses_what_no_scale_can_meet(calibration):
     with pytest.raises(ValueError, match="budget 0.5 is below the cheapest possible mean cost 1"):
-        solve_lambda(calibration, COSTS, 0.5)
+        solve_lambdas(calibration, COSTS, [0.5])
 
 
 def test_lambda_path_runs_from_all_cheapest_to_free(calibration):

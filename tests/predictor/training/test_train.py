@@ -6,7 +6,7 @@ import pytest
 
 from predictor.data import TrainData
 from predictor.features.blocks import PICTURE, FeatureSettings
-from predictor.policy.budgets import choose, solve_lambda
+from predictor.policy.budgets import choose, solve_lambdas
 from predictor.policy.claims import Claim
 from predictor.policy.spending import spend
 from predictor.routers.boosted import BoostedSettings
@@ -107,7 +107,7 @@ def test_probabilities_are_calibrated(splits, bundle):
 def test_the_table_agrees_with_the_exact_solution(splits, bundle):
     calibration = splits[1]
     probabilities = bundle.predict_proba(calibration.coarse, calibration.question)
-    lam = solve_lambda(probabilities, calibration.tokens, 72.0)
+    [lam] = solve_lambdas(probabilities, calibration.tokens, [72.0])
     exact, table = (
         calibration.tokens[0][choose(probabilities, calibration.tokens, value)].mean()
         for value in (lam, bundle.lambda_for_budget(72.0))
