@@ -67,7 +67,7 @@ study: $(STAMP)
 	  $(BIN)/m3scale demo --draw $$draw --out runs/study/$$draw $(STUDY_ARGS) && \
 	  cp runs/study/$$draw/report/results.json docs/study/$$draw.json || exit 1; \
 	done
-	$(BIN)/python -m scripts.benchmarks.draws docs/study/*.json
+	$(BIN)/python -m scripts.benchmarks.study docs/study/*.json
 
 # A process for every core, with one thread each; the tests of a file share what they set up.
 test: $(STAMP)

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ["blocks.html", "page.css", "page.html", "report.md"]
+NAMES = ["blocks.html", "page.css", "page.html", "report.md", "table.md"]
 
 
 def test_they_are_found_in_the_package():

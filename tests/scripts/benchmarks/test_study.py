@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scripts.benchmarks.draws import COMMAND, main
+from scripts.benchmarks.study.__main__ import COMMAND, main
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = sorted((ROOT / "docs" / "study").glob("*.json"))

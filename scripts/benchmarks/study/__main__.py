@@ -1,6 +1,6 @@
 """Writes the tables of README.md and docs/results.md from the results of the draws.
 
-Run it by itself: `python -m scripts.benchmarks.draws docs/study/*.json`. Nothing is measured and
+Run it by itself: `python -m scripts.benchmarks.study docs/study/*.json`. Nothing is measured and
 nothing is typed by hand: `make study` measures and calls it.
 """
 
@@ -13,7 +13,7 @@ from predictor.report.folder import is_markdown, read_results
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.outputs import check_file
 
-COMMAND = "python -m scripts.benchmarks.draws docs/study/*.json"
+COMMAND = "python -m scripts.benchmarks.study docs/study/*.json"
 
 
 @click.command(cls=OneLineCommand)
