@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from m3_backbone.serialization import show
 from scripts.terminal.options import InputFile
 from scripts.terminal.outputs import OutputFile
 
@@ -119,7 +120,7 @@ class ServeSettings:
     )
 
     def __post_init__(self) -> None:
-        """Refuse addresses that are none.
+        """Refuse addresses and names that are none.
 
         Raises:
             ValueError: if there are any.
@@ -127,6 +128,12 @@ class ServeSettings:
         for url in self.upstreams:
             if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
                 raise ValueError(f"--upstream wants an address such as http://host:8000, got {url}")
+        for name in self.allowed_hosts:
+            if not re.fullmatch(r"[^/:@\s\[\]]+|\[[0-9a-fA-F:.]+\]", name):
+                raise ValueError(
+                    "--allowed-host wants a name without http:// and port, such as "
+                    f"chat.example.org or *.example.org, got {show(name)}"
+                )
 
     def read_token(self) -> str | None:
         """Find the token that clients must send.

@@ -135,6 +135,9 @@ def test_the_largest_scale_counts_all_images(mini):
         (["--budget", "72", "--scale", "9"], "give only one of"),
         (["--token-file", "nowhere"], "nowhere"),
         (["--max-requests", "0"], "0"),
+        (["--allowed-host", "https://chat.example.org"], "a name without http:// and port"),
+        (["--allowed-host", "chat.example.org:443"], "got 'chat.example.org:443'"),
+        (["--allowed-host", "::1"], "got '::1'"),
         (["--max-seconds", "nan"], "nan"),
     ],
 )

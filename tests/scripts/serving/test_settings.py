@@ -43,5 +43,5 @@ def test_the_server_has_all_names_or_those_of_this_machine_and_those_that_are_gi
     assert ServeSettings().own_hosts == (*here, "127.0.0.1")
     assert ServeSettings(host="::1").own_hosts == (*here, "[::1]")
     assert ServeSettings(host="10.0.0.5").own_hosts == ()
-    named = ServeSettings(host="10.0.0.5", allowed_hosts=("chat.example.org",))
+    named = ServeSettings(host="10.0.0.5", allowed_hosts=("chat.example.org", "*", "[fd00::1]"))
     assert named.own_hosts == (*here, "10.0.0.5")
