@@ -24,6 +24,7 @@ from predictor.policy.candidates import Candidates
 from predictor.policy.certificates import Certificate
 from predictor.policy.claims import Claim
 from predictor.policy.prices import Price, PriceList
+from predictor.policy.shares import pick_headline, read_budgets
 from predictor.routers.base import Router
 from predictor.routers.calibration import Calibrator
 from predictor.routers.registry import router_class
@@ -110,6 +111,11 @@ class RouterBundle:
     def extras(self) -> tuple[str, ...]:
         """The optional blocks that it looks at, some of `EXTRAS`."""
         return tuple(name for name in EXTRAS if name in self.features.settings.blocks)
+
+    @property
+    def usual_budget(self) -> float:
+        """The budget where none is named: 1/8 of the largest scale's cost [visual tokens]."""
+        return pick_headline(read_budgets(self.meta, self.policy.costs))
 
     def predict_proba(
         self, coarse: Features, question: Features, extras: Extras = NOTHING

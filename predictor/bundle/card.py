@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor.policy.budgets import OperatingTable
 from predictor.policy.certificates import Certificate
-from predictor.policy.shares import pick_headline, share_budgets
+from predictor.policy.shares import pick_headline, read_budgets
 
 FRONT_MATTER = """---
 library_name: m3scale
@@ -53,8 +53,7 @@ def write_card(
         policy: what each lambda did on the calibration split.
         certificates: proven bounds.
     """
-    # Older routers do not name the budgets of their ladder.
-    budgets = meta.get("budgets") or share_budgets(min(policy.costs), max(policy.costs))
+    budgets = read_budgets(meta, policy.costs)
     shape = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
     sections = [
         FRONT_MATTER,

@@ -1,7 +1,8 @@
 """The budgets that reports, tables and tuning look at, whatever the ladder of scales."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 BUDGET_SHARES = (1 / 16, 1 / 8, 1 / 4)
 """Budgets that are looked at, as shares of what the largest scale costs."""
@@ -28,6 +29,17 @@ def share_budgets(cheapest: float, largest: float) -> tuple[float, ...]:
     budgets = (floor + share * (largest - floor) for share in BUDGET_SHARES)
     # Up, since a budget below the cheapest cost buys nothing; the slack forgives rounding.
     return tuple(dict.fromkeys(math.ceil(10 * budget - 1e-9) / 10 for budget in budgets))
+
+
+def read_budgets(meta: Mapping[str, Any], costs: Sequence[float]) -> tuple[float, ...]:
+    """Give the budgets that suit the ladder of a saved router.
+
+    Args:
+        meta: what the router says of itself.
+        costs: mean cost of each operating point on its calibration split.
+    """
+    # Older routers do not name them.
+    return tuple(meta.get("budgets") or share_budgets(min(costs), max(costs)))
 
 
 def pick_headline(budgets: Sequence[float]) -> float:

@@ -9,6 +9,7 @@ from scripts.stages.model import open_backbone
 if TYPE_CHECKING:
     from m3_backbone.backbone import Answer, M3Backbone
     from predictor.adaptive import AdaptiveM3
+    from predictor.requests.knobs import Knob
     from predictor.requests.request import Request
 
 
@@ -45,19 +46,26 @@ class FixedScale:
         )
 
 
-def open_model(args: ModelArgs) -> "AdaptiveM3 | FixedScale":
+def open_model(args: ModelArgs) -> "tuple[AdaptiveM3 | FixedScale, Knob]":
     """Open a model, and its router if one is named.
 
     Args:
         args: which, and how they answer.
+
+    Returns:
+        What answers, and the operating point of its requests.
     """
-    if args.router is None:
-        return FixedScale(open_backbone(args.opening, engine=args.engine), args.settings.scale or 0)
     from predictor.adaptive import AdaptiveM3
     from predictor.bundle.hub import open_router
+    from predictor.requests.knobs import Knob
+
+    if args.router is None:
+        scale = args.settings.scale or 0
+        return FixedScale(open_backbone(args.opening, engine=args.engine), scale), Knob(scale=scale)
 
     # The router first, and whether it has this operating point: the model takes longer.
     router = open_router(args.router)
-    args.settings.knob().operating_point(router)
+    knob = args.settings.knob(router)
+    knob.operating_point(router)
     backbone = open_backbone(args.opening, engine=args.engine)
-    return AdaptiveM3(backbone, router, outlier=args.settings.outlier)
+    return AdaptiveM3(backbone, router, outlier=args.settings.outlier), knob

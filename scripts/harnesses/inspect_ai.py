@@ -72,17 +72,17 @@ class M3ScaleAPI(ModelAPI):
         try:
             given = [(name, write_value(value)) for name, value in model_args.items()]
             args = read_model_args([("model", model_name), *given])
-            model = open_model(args)
+            model, self._knob = open_model(args)
         except (ValueError, OSError) as error:
             message = " ".join(str(error).split())
             raise PrerequisiteError(f"Error: {escape(message)}") from error
-        self._settings = args.settings
+        self._longest = args.settings.max_new_tokens
         answer: Callable[[Sequence[Request]], Sequence[Answer | AdaptiveAnswer]] = model.answer
         self._batcher = DynamicBatcher(answer, ThreadPoolExecutor(1, "m3scale"), BATCH)
 
     def max_tokens(self) -> int:
         """Give the longest answer where a task does not say [tokens]."""
-        return self._settings.max_new_tokens
+        return self._longest
 
     async def generate(
         self,
@@ -94,13 +94,13 @@ class M3ScaleAPI(ModelAPI):
         """Answer the last question; see `ModelAPI`."""
         if tools:
             raise ValueError(f"m3scale calls no tools, got {', '.join(t.name for t in tools)}")
-        sampling = read_config(config, self._settings.max_new_tokens)
+        sampling = read_config(config, self._longest)
         # Images are decoded beside the event loop.
         request = await asyncio.to_thread(self._read, input, sampling)
         return write_output(await self._batcher.submit(request), self.model_name)
 
     def _read(self, messages: Sequence[ChatMessage], sampling: Sampling) -> Request:
-        return Request(tuple(map(read_message, messages)), self._settings.knob(), sampling)
+        return Request(tuple(map(read_message, messages)), self._knob, sampling)
 
 
 def write_value(value: object) -> str:

@@ -19,12 +19,12 @@ from tqdm import tqdm
 from m3_backbone.backbone import Answer
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import AdaptiveAnswer, AdaptiveM3
+from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import ImageSource, Turn
 from scripts.harnesses.answering import FixedScale, open_model
 from scripts.harnesses.asking import read_sampling, read_turn
 from scripts.harnesses.model_args import read_model_args, split_args
-from scripts.stages.ask import AskSettings
 
 MANIFEST = ModelManifest("m3scale", chat_class_path="scripts.harnesses.lmms_eval.M3ScaleModel")
 """What the entry point names."""
@@ -52,18 +52,20 @@ class M3ScaleModel(lmms):
 
     Attributes:
         model: what answers.
-        settings: operating point, and the longest answer where a task does not say.
+        knob: operating point.
+        longest: most tokens of an answer where a task does not say.
         batch_size: requests that are answered at once.
     """
 
     is_simple = False
 
     def __init__(
-        self, model: AdaptiveM3 | FixedScale, settings: AskSettings, batch_size: int = 1
+        self, model: AdaptiveM3 | FixedScale, knob: Knob, longest: int, batch_size: int = 1
     ) -> None:
         super().__init__()
         self.model = model
-        self.settings = settings
+        self.knob = knob
+        self.longest = longest
         self.batch_size = batch_size
 
     @classmethod
@@ -88,7 +90,7 @@ class M3ScaleModel(lmms):
                     "m3scale answers in one process: start lmms-eval without accelerate launch "
                     "or torchrun, once for each part (--offset, --limit)"
                 )
-            return cls(open_model(args), args.settings, batch_size)
+            return cls(*open_model(args), args.settings.max_new_tokens, batch_size)
 
     @property
     def device(self) -> Any:
@@ -122,7 +124,7 @@ class M3ScaleModel(lmms):
     def _read_sampling(self, request: Instance) -> Sampling:
         settings, task = request.args[2] or {}, request.args[4]
         try:
-            return read_sampling(settings, self.settings.max_new_tokens)
+            return read_sampling(settings, self.longest)
         except ValueError as error:
             raise ValueError(f"task {task}: {error}") from error
 
@@ -130,7 +132,7 @@ class M3ScaleModel(lmms):
         _, doc_to_messages, _, number, task, split = request.args
         try:
             messages = doc_to_messages(self.task_dict[task][split][number])
-            return Request(tuple(map(read_message, messages)), self.settings.knob(), sampling)
+            return Request(tuple(map(read_message, messages)), self.knob, sampling)
         except (ValueError, OSError) as error:
             raise ValueError(f"task {task}, document {number}: {error}") from error
 

@@ -51,7 +51,7 @@ def open_app(
         token: what clients must send; None if anybody may ask.
     """
     bundle = open_router(router)  # before the model: it is the one that is often missing
-    knob = asked.knob()
+    knob = asked.knob(bundle)
     expect_scales(bundle, knob)  # what the router has no point for is told now
     upstreams = None
     if settings.upstreams:

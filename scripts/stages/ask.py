@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from m3_backbone.backbone import M3Backbone
     from predictor.adaptive import AdaptiveM3
+    from predictor.bundle.bundle import RouterBundle
     from predictor.requests.knobs import Knob
 
-BUDGET = 72  # visual tokens per question: one eighth of the most
 FRAMES = 8
 
 
@@ -140,13 +140,14 @@ class AskSettings:
         if self.unit != "tokens" and self.budget is None:
             raise ValueError("--unit goes with --budget: say how many")
 
-    def knob(self, usual: float = BUDGET) -> "Knob":
-        """Give the operating point as a request has it, the usual budget if none is set."""
+    def knob(self, router: "RouterBundle") -> "Knob":
+        """Give the operating point; if none is set, the router's usual budget."""
         from predictor.requests.knobs import Knob
 
         given = {name: getattr(self, name) for name in ("drop", "certified", "lam", "scale")}
         if not any(value is not None for value in given.values()):
-            return Knob(budget=usual if self.budget is None else self.budget, unit=self.unit)
+            budget = router.usual_budget if self.budget is None else self.budget
+            return Knob(budget=budget, unit=self.unit)
         return Knob(**given)
 
 
@@ -237,11 +238,8 @@ def ask_router(
         unfamiliar; with a certificate also what is certified.
     """
     from predictor.policy.certificates import Certificate
-    from predictor.policy.shares import pick_headline
 
-    # Older routers do not name the budgets of their ladder.
-    usual = pick_headline(adaptive.router.meta.get("budgets") or [BUDGET])
-    point = settings.knob(usual).operating_point(adaptive.router)
+    point = settings.knob(adaptive.router).operating_point(adaptive.router)
     certified = {"certified": point.sentence} if isinstance(point, Certificate) else {}
     answers = adaptive.generate(
         # The same list each time: every question is about all images.

@@ -72,6 +72,7 @@ def test_a_report_is_made(name, tmp_path):
     )
     bundle = train_bundle(train, calibration, FAST)
     assert bundle.meta["budgets"] == list(budgets)
+    assert bundle.usual_budget == budgets[len(budgets) // 2]
     evaluation = replace(EvaluationSettings.for_ladder(calibration), n_resamples=20)
     settings = ExperimentSettings((0,), FAST, evaluation, curve_points=6, studies=False)
     results = run_experiment(train, calibration, test, settings)

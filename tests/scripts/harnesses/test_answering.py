@@ -20,6 +20,7 @@ class FakeRouter:
     """Believes in one scale or another by the question; tokens cost nothing."""
 
     scales, extras, gate = TOKEN_SCALES, (), None
+    usual_budget = 91.2
 
     def __init__(self, checkpoint):
         self.meta = {"checkpoint": checkpoint}
@@ -71,7 +72,8 @@ def open_with(model, **arguments):
 
 def test_a_fixed_scale_answers_as_a_router_that_is_told_the_scale(tiny_model, adaptive):
     requests = ask(Knob(scale=9))
-    model = open_with(tiny_model, scale=9)
+    model, knob = open_with(tiny_model, scale=9)
+    assert knob == Knob(scale=9)
     for answer, expected in zip(model.answer(requests), adaptive.answer(requests), strict=True):
         assert (answer.text, answer.token_ids) == (expected.text, expected.answer.token_ids)
         assert (answer.scale, answer.visual_tokens) == (9, expected.visual_tokens)
@@ -81,10 +83,16 @@ def test_a_fixed_scale_answers_as_a_router_that_is_told_the_scale(tiny_model, ad
 
 def test_a_router_answers_as_adaptive_m3_does(tiny_model, adaptive, find_router):
     requests = ask(Knob(budget=30))
-    model = open_with(tiny_model, router="r", budget=30, outlier=0)
+    model, knob = open_with(tiny_model, router="r", budget=30, outlier=0)
+    assert knob == Knob(budget=30)
     actual, expected = ([(a.text, a.scale) for a in m.answer(requests)] for m in (model, adaptive))
     assert actual == expected
     assert model.outlier == 0
+
+
+def test_without_an_operating_point_the_budget_is_the_routers_own(tiny_model, find_router):
+    _, knob = open_with(tiny_model, router="r")
+    assert knob == Knob(budget=91.2)
 
 
 def test_a_scale_that_the_model_lacks_is_refused(tiny_model):

@@ -20,7 +20,7 @@ def test_the_arguments_are_those_of_ask_under_the_names_of_harnesses():
     assert (actual.settings.lam, actual.settings.outlier) == (0.001, 0)
     assert (actual.settings.max_new_tokens, actual.engine) == (64, "vllm")
     assert read("router=r,lambda=0.5").settings.lam == 0.5
-    assert read("router=r").settings.budget is None  # which is 72, as for `ask`
+    assert read("router=r").settings.budget is None  # the router's own, as for `ask`
 
 
 def test_quotes_keep_commas_and_nothing_else_is_special():

@@ -99,7 +99,7 @@ def test_an_illegal_scale_is_a_bad_request(client, mini, write_messages):
 
 
 def test_a_budget_beyond_all_numbers_is_a_bad_request(client, mini, write_messages):
-    with pytest.raises(openai.BadRequestError, match="between 0 and 1e.300, got 1e.308"):
+    with pytest.raises(openai.BadRequestError, match="from 0 to 1e.300, got 1e.308"):
         client.chat.completions.create(
             model="m3-mini",
             messages=write_messages(mini.images[:1], "what?"),

@@ -1,0 +1,13 @@
+from predictor.policy.shares import pick_headline, read_budgets, share_budgets
+
+
+def test_the_headline_is_an_eighth_of_the_largest_cost():
+    assert pick_headline(share_budgets(1, 576)) == 72
+    assert pick_headline(share_budgets(1, 2880)) == 360
+    assert pick_headline(share_budgets(144, 144)) == 144
+
+
+def test_a_routers_budgets_are_those_that_it_names_or_those_of_its_ladder():
+    assert read_budgets({"budgets": [5.0, 10.0, 20.0]}, [1.0, 576.0]) == (5, 10, 20)
+    for older in ({}, {"budgets": []}):
+        assert read_budgets(older, [576.0, 9.5, 1.0]) == (36, 72, 144)
