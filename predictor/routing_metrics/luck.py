@@ -8,12 +8,16 @@ always right or always wrong, which leaves nothing to luck. So of a single run n
 than must be: few classes, and none in which a larger scale is less likely to be right. A choice
 that knows these classes then gains the least that the table allows, not the most.
 
+Few repeats do not show all either: two of a scale give a mean and a square, while two classes that
+only this scale tells apart have three unknowns. So there too classes rise with the scale, unless
+the outcomes speak for others: BIC decides, which counts probabilities that are alike as one.
+
 Source: latent class analysis (Lazarsfeld and Henry 1968), EM (Dempster, Laird and Rubin 1977), BIC
     (Schwarz 1978), the design effect (Kish 1965) for questions that share an image.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,10 +99,12 @@ class Classes:
     Attributes:
         right: probability of being right [c, s] or [r, c, s].
         share: share of the questions [c] or [r, c].
+        rising: whether no larger scale may be less likely to be right.
     """
 
     right: FloatArray
     share: FloatArray
+    rising: bool = True
 
     def weigh(self, patterns: Patterns) -> FloatArray:
         """Give the probability of each class for each pattern [u, c], or [r, u, c]."""
@@ -106,7 +112,8 @@ class Classes:
 
     def __iter__(self) -> Iterator["Classes"]:
         """Give the set of each draw."""
-        return (Classes(*one) for one in zip(self.right, self.share, strict=True))
+        pairs = zip(self.right, self.share, strict=True)
+        return (Classes(*pair, self.rising) for pair in pairs)
 
 
 def fit_classes(patterns: Patterns, image_ids: NameArray) -> Classes:
@@ -119,22 +126,39 @@ def fit_classes(patterns: Patterns, image_ids: NameArray) -> Classes:
     Returns:
         One class where nothing shows that questions differ.
     """
-    weights = patterns.shares
-    best, best_cost, size = _start(patterns, 1), np.inf, float(len(patterns.owner))
+    one = climb(patterns, _start(patterns, 1), patterns.shares, *SEARCH)
+    size = _effective_size(_expect(one, patterns)[1][patterns.owner], image_ids)
+    found = [_search(patterns, size, rising=True)]
+    if patterns.repeats > 1:
+        found.append(_search(patterns, size, rising=False))
+    best, _ = min(found, key=lambda pair: pair[1])
+    return climb(patterns, best, patterns.shares, *SETTLE)
+
+
+def _search(patterns: Patterns, size: float, rising: bool) -> tuple[Classes, float]:
+    """Search for the number of classes that BIC asks for; give them, and their BIC."""
+    best, best_cost = _start(patterns, 1), np.inf
     for count in range(1, MOST_CLASSES + 1):
-        classes = climb(patterns, _start(patterns, count), weights, *SEARCH)
+        start = replace(_start(patterns, count), rising=rising)
+        classes = climb(patterns, start, patterns.shares, *SEARCH)
         if len(classes.share) < count:
             break  # no more different patterns to start from
-        likelihood = _expect(classes, patterns)[1]  # [u]
-        if count == 1:
-            size = _effective_size(likelihood[patterns.owner], image_ids)
-        free = count * (patterns.counts.shape[1] + 1) - 1
-        cost = -2 * size * float(weights @ likelihood) + free * np.log(size)
+        likelihood = float(patterns.shares @ _expect(classes, patterns)[1])
+        cost = -2 * size * likelihood + _count_free(classes, patterns) * np.log(size)
         if cost < best_cost:
             best, best_cost = classes, cost
         elif count - len(best.share) >= PATIENCE:
             break
-    return climb(patterns, best, weights, *SETTLE)
+    return best, best_cost
+
+
+def _count_free(classes: Classes, patterns: Patterns) -> int:
+    """Count the numbers that were fitted."""
+    count: int = len(classes.share)
+    if patterns.repeats == 1 or not classes.rising:
+        # All of a single run, of which no more is to be explained than must be.
+        return count + classes.right.size - 1
+    return count - 1 + sum(len(np.unique(row.round(6))) for row in classes.right)
 
 
 def climb(
@@ -157,6 +181,7 @@ def climb(
     classes = Classes(
         np.broadcast_to(start.right, shape + start.right.shape),
         np.broadcast_to(start.share, shape + start.share.shape),
+        start.rising,
     )
     reached = np.full(shape, -np.inf)
     for _ in range(rounds):
@@ -168,9 +193,7 @@ def climb(
         joint = belongs * shares[..., None, :]  # [..., c, u]
         share = joint.sum(axis=-1)
         right = joint @ patterns.counts / patterns.repeats / np.maximum(share, 1e-12)[..., None]
-        if patterns.repeats == 1:
-            right = rise(right)
-        classes = Classes(right, share)
+        classes = Classes(rise(right) if start.rising else right, share, start.rising)
     return classes
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from predictor.routing_metrics.ceiling import attainable
+from predictor.routing_metrics.gap import oracle_at
 from predictor.routing_metrics.luck import (
     Classes,
     climb,
@@ -82,6 +84,37 @@ def test_a_single_run_has_no_class_that_a_larger_scale_harms():
     # Repeats show that it is so.
     repeated = fit(np.repeat(np.where(outcomes == 0.5, 1.0, outcomes)[:, None], 3, axis=1))
     assert sorted(repeated.right[:, 0]) == pytest.approx([0, 1], abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1])
+def test_of_two_repeats_classes_rise_unless_outcomes_speak_for_others(rate):
+    """Two of a scale do not show the probabilities of two classes that it alone tells apart."""
+    tokens, at = np.array([1.0, 9.0, 36.0, 144.0, 576.0]), np.array([36.0, 72.0, 144.0])
+    errors = []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        need = random.choice(6, (2000, 1), p=(0.53, 0.24, 0.12, 0.05, 0.05, 0.01))
+        chances = np.where(np.arange(5) >= need, 1 - rate, rate)
+        outcomes = (random.random((2000, 2, 5)) < chances[:, None]).astype(float)
+        patterns = list_patterns(outcomes, tokens)
+        found = fit_classes(patterns, np.arange(2000))
+        assert found.rising and (np.diff(found.right, axis=1) >= 0).all()
+        reached = attainable(found, patterns, patterns.shares, at)
+        errors.append(reached - oracle_at(chances, tokens, at))
+    # Free classes are wrong by up to 0.05 here.
+    assert np.abs(errors).max() < 0.03
+    assert np.abs(np.mean(errors, axis=0)).max() < 0.015
+
+
+def test_two_repeats_show_classes_that_larger_scales_harm():
+    random = np.random.default_rng(0)
+    kind = random.random(2000) < 0.4
+    chances = np.where(kind[:, None], [0.9, 0.8, 0.6], [0.2, 0.6, 0.9])
+    outcomes = (random.random((2000, 2, 3)) < chances[:, None]).astype(float)
+    found = fit(outcomes)
+    assert not found.rising
+    order = np.argsort(found.share)
+    assert found.right[order] == pytest.approx(chances[[kind.argmax(), kind.argmin()]], abs=0.06)
 
 
 def test_draws_are_fitted_one_by_one():
