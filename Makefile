@@ -62,11 +62,12 @@ STUDY_ARGS ?= --train-images 4000 --calibration-images 2000 --test-images 2000 -
   --outside-images 300 --rephrased-images 200 --seeds 5 --studies
 
 study: $(STAMP)
-	mkdir -p docs/study
 	for draw in $(DRAWS); do \
-	  $(BIN)/m3scale demo --draw $$draw --out runs/study/$$draw $(STUDY_ARGS) && \
-	  cp runs/study/$$draw/report/results.json docs/study/$$draw.json || exit 1; \
+	  $(BIN)/m3scale demo --draw $$draw --out runs/study/$$draw $(STUDY_ARGS) || exit 1; \
 	done
+	@# Only now, as results name the commit, and that the clone has changed since.
+	mkdir -p docs/study
+	for draw in $(DRAWS); do cp runs/study/$$draw/report/results.json docs/study/$$draw.json; done
 	$(BIN)/python -m scripts.benchmarks.study docs/study/*.json
 
 # A process for every core, with one thread each; the tests of a file share what they set up.
