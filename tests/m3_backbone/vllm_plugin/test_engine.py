@@ -1,9 +1,12 @@
 """vLLM behind M3Backbone: the same answers, numbers and features, from pooled tokens."""
 
 import asyncio
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
@@ -54,6 +57,39 @@ def test_a_checkpoint_that_the_plug_in_has_no_model_for(found, official_folder):
 def test_options_of_the_built_in_engine_are_refused(found, tiny_folder):
     with pytest.raises(ValueError, match="device_map and quantize are of the built-in engine"):
         M3Backbone.from_pretrained(tiny_folder, engine="vllm", device_map="auto")
+
+
+class Process:
+    """Says the end at once, and notes what it was asked to do."""
+
+    def __init__(self, end):
+        self.options = []
+        self.end = end
+
+    def run(self, work):
+        done = Future()
+        done.set_result(asyncio.run(work))
+        return done
+
+    async def follow(self, prompt, options):
+        self.options.append(options)
+        known = {one: SimpleNamespace(logprob=-0.5 - one) for one in (self.end, self.end + 1)}
+        said = SimpleNamespace(token_ids=[self.end], logprobs=[known], finish_reason="stop")
+        yield SimpleNamespace(outputs=[said])
+
+
+def test_each_question_of_a_group_has_its_own_temperature_and_seed(build_backbone, build_model):
+    built_in = build_backbone(build_model())
+    process = Process(built_in.tokenizer.eos_token_id or 1)
+    engine = engines.VllmEngine(built_in.model, built_in.tokenizer, process)
+    pyramids = built_in.encode([Image.new("RGB", (8, 8))] * 2)
+    drawn = [Sampling(3, 0.7, seed=seed) for seed in (11, 12)]
+    answers = built_in.with_engine(engine).answer_images(
+        pyramids, [["red?", "blue?"], ["what?"]], 9, sampling=[drawn, [Sampling(5)]]
+    )
+    assert [len(row) for row in answers] == [2, 1]
+    asked = [(one["temperature"], one["seed"], one["max_tokens"]) for one in process.options]
+    assert asked == [(0.7, 11, 3), (0.7, 12, 3), (0.0, None, 5)]
 
 
 @pytest.fixture(scope="module")
