@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 MAX_MESSAGES = 200
-"""Each turn is written anew behind those before it, so long conversations cost their square."""
+"""More have no place in any model, and take long to write and to cut into tokens."""
 
 MAX_PARTS = 1000
 
