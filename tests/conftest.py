@@ -1,6 +1,8 @@
 """What tests of every package share."""
 
+import base64
 import copy
+import io
 import itertools
 import json
 import shlex
@@ -12,10 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 
 def pytest_addoption(parser):
-    parser.addoption("--picture", type=Path, help="where to keep a picture of the server's page")
+    parser.addoption("--picture", type=Path, help="where to keep a picture of the page looked at")
     parser.addoption("--page", help="a report's index.html for the browser test to look at too")
 
 
@@ -270,6 +273,7 @@ def official_folder(tmp_path_factory, write_sentencepiece, vicuna_pieces):
 
 CHROMIUM_FLAGS = (
     "--headless",
+    "--hide-scrollbars",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -333,6 +337,17 @@ class Browser:
         """What a script gives, or what it promises."""
         options = {"returnByValue": True, "awaitPromise": True}
         return self.send("Runtime.evaluate", expression=script, **options)["result"].get("value")
+
+    def take_picture(self, left, width, height, path=None):
+        """A picture of the page from its top, kept at the path in few colours."""
+        clip = {"x": left, "y": 0, "width": width, "height": height, "scale": 1}
+        shot = self.send("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        content = base64.b64decode(shot["data"])
+        picture = Image.open(io.BytesIO(content)).convert("RGB")
+        assert picture.size == (width, height)
+        assert len(picture.getcolors(2**20)) > 100
+        if path:
+            picture.quantize(64).save(path, optimize=True)
 
     def complaints(self, *origins):
         """What was logged as wrong since the page was opened, and asked for elsewhere."""

@@ -1,4 +1,8 @@
-"""The report in a real Chromium, on a desk and on a phone, light and dark: nothing sticks out."""
+"""The report in a real Chromium, on a desk and on a phone, light and dark: nothing sticks out.
+
+`pytest tests/predictor/report/test_page_in_browser.py --page runs/study/scenes-v3/report/index.html
+--picture docs/report.png` makes the picture of the documentation.
+"""
 
 import io
 import itertools
@@ -85,4 +89,7 @@ def test_the_page_that_was_named(browser, request):
     page = request.config.getoption("--page")
     if page is None:
         pytest.skip("no page was named: pytest --page runs/demo/report/index.html")
-    check(browser, Path(page).resolve())
+    page = Path(page).resolve()
+    check(browser, page)
+    browser.open(page.as_uri(), 1120)
+    browser.take_picture(0, 1120, 1080, request.config.getoption("--picture"))

@@ -3,15 +3,12 @@
 `pytest tests/scripts/serving/page --picture docs/page.png` makes the picture of the documentation.
 """
 
-import base64
 import importlib.util
-import io
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from predictor.requests.knobs import Knob
 from scripts.serving.opening import serve_model
@@ -201,10 +198,4 @@ def test_without_the_token_there_is_a_page_and_no_answer(page):
 
 def test_a_picture_of_the_page(browser, page, request):
     ask_example(browser, page)
-    clip = {"x": 80, "y": 0, "width": 1120, "height": 820, "scale": 1}
-    content = base64.b64decode(browser.send("Page.captureScreenshot", clip=clip)["data"])
-    picture = Image.open(io.BytesIO(content)).convert("RGB")
-    assert picture.size == (1120, 820)
-    assert len(picture.getcolors(2**20)) > 100
-    if path := request.config.getoption("--picture"):
-        picture.quantize(64).save(path, optimize=True)
+    browser.take_picture(80, 1120, 820, request.config.getoption("--picture"))
