@@ -69,7 +69,12 @@ def spoil_url(url, rng, port):
         scheme = rng.choice(["http", "https", "HTTP", "ftp", "gopher", "file"])
         return f"{scheme}://{rng.choice(['', 'u:p@'])}{rng.choice(INSIDE)}:{port}/x.png"
     head, _, content = url.partition(",")
-    file = bytearray(base64.b64decode(content))
+    try:
+        file = bytearray(base64.b64decode(content))
+    except ValueError:  # damaged before
+        return f"{url}="
+    if not file:
+        return f"{head},AAAA"
     for _ in range(rng.randint(1, 8)):
         file[rng.randrange(len(file))] = rng.randrange(256)
     file = file[: rng.randrange(len(file))] if rng.random() < 0.3 else file
