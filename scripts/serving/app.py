@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from scripts.serving.chat import ChatService
 from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.errors import ApiError, add_error_handlers, write_json
-from scripts.serving.middleware import LimitsMiddleware
+from scripts.serving.middleware import CHAT_PATH, LimitsMiddleware
 from scripts.serving.schemas import ChatRequest, ErrorBody
 from scripts.serving.upstreams.servers import Upstreams
 
@@ -54,7 +54,7 @@ def _add_api(app: FastAPI, chat: ChatService) -> None:
     """Add what the OpenAI API has."""
     card = {"id": chat.name, "object": "model", "created": int(time.time()), "owned_by": "m3scale"}
 
-    @app.post("/v1/chat/completions", responses={200: {"content": {"text/event-stream": {}}}})
+    @app.post(CHAT_PATH, responses={200: {"content": {"text/event-stream": {}}}})
     async def answer(body: ChatRequest, request: Request) -> Response:
         """Answer a conversation, its images read at the scale that its question needs."""
         return await chat.respond(body, request)

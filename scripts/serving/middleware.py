@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 PUBLIC_PATHS = ("/healthz", "/readyz", "/", "/page/index.html", "/page/page.js", "/page/style.css")
 """Paths that need no token: for whoever watches the process, and the page, which asks for none."""
 
+CHAT_PATH = "/v1/chat/completions"
+
 BODY_SECONDS = 30.0
 """Longest time for a body to arrive; the request counts as active meanwhile."""
 
@@ -40,7 +42,8 @@ class LimitsMiddleware:
             app: the application.
             limiter: counts a chat request as active from its head to the end of its answer.
             max_bytes: largest body.
-            count: is told the status that each chat request ends with.
+            count: is told the status that each chat request ends with; of a stream that with which
+                it began, unless its client left.
             token: what clients must send; None if anybody may ask.
             body_seconds: longest time for a body to arrive.
         """
@@ -56,22 +59,25 @@ class LimitsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status = 0
+        status, ended = 0, False
 
         async def recording(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             status = message.get("status", status)
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
         try:
             await self._handle(scope, receive, recording)
         except (Exception, asyncio.CancelledError) as error:
             explained = _explain(error)
-            if not status:
+            if status:
+                status, ended = explained.status_code, True
+            else:
                 await explained.response()(scope, receive, recording)
         finally:
-            if scope["method"] == "POST":
-                self._count(status or CLIENT_CLOSED)
+            if scope["method"] == "POST" and scope["path"] == CHAT_PATH:
+                self._count(status if ended else CLIENT_CLOSED)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

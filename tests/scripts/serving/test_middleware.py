@@ -1,30 +1,38 @@
 """What a request meets before it is read, asked over real sockets."""
 
+import asyncio
 import socket
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from scripts.serving.concurrency import ConcurrencyLimiter
 from scripts.serving.errors import add_error_handlers
-from scripts.serving.middleware import LimitsMiddleware
+from scripts.serving.middleware import CHAT_PATH, LimitsMiddleware
 
 TOKEN = "secret-word"
 ALLOWED = {"authorization": f"Bearer {TOKEN}"}
 
 
 async def count_bytes(request: Request):
-    return PlainTextResponse(str(len(await request.body())))
+    body = await request.body()
+    return StreamingResponse(talk()) if body == b"talk" else PlainTextResponse(str(len(body)))
+
+
+async def talk():
+    while True:
+        yield "x"
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
 def served(serving):
     limiter, statuses = ConcurrencyLimiter(2), []
-    routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in ("/asked", "/healthz")]
+    routes = [Route(path, count_bytes, methods=["GET", "POST"]) for path in (CHAT_PATH, "/healthz")]
     app = Starlette(routes=routes)
     add_error_handlers(app)
     app.add_middleware(
@@ -41,7 +49,9 @@ def served(serving):
 
 
 def post(served, content, **headers):
-    return httpx2.post(f"{served.address}/asked", content=content, headers={**ALLOWED, **headers})
+    return httpx2.post(
+        f"{served.address}{CHAT_PATH}", content=content, headers={**ALLOWED, **headers}
+    )
 
 
 def in_pieces(size):
@@ -67,7 +77,7 @@ def test_a_larger_body_is_refused(served, content):
 )
 def test_the_token_is_asked_for(served, header):
     headers = {} if header is None else {"authorization": header.encode("latin-1")}
-    refused = httpx2.get(f"{served.address}/asked", headers=headers)
+    refused = httpx2.get(f"{served.address}{CHAT_PATH}", headers=headers)
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"]["code"] == "invalid_api_key"
@@ -75,10 +85,8 @@ def test_the_token_is_asked_for(served, header):
 
 
 def test_a_token_is_taken_whatever_the_case_of_its_scheme(served):
-    assert (
-        httpx2.get(f"{served.address}/asked", headers={"authorization": f"bearer {TOKEN}"}).text
-        == "0"
-    )
+    headers = {"authorization": f"bearer {TOKEN}"}
+    assert httpx2.get(f"{served.address}{CHAT_PATH}", headers=headers).text == "0"
 
 
 def test_health_needs_no_token_but_has_the_same_bounds(served):
@@ -88,7 +96,7 @@ def test_health_needs_no_token_but_has_the_same_bounds(served):
 
 def begin_post(served, content):
     """Send a part of a request, and leave the connection open."""
-    head = f"POST /asked HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+    head = f"POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
     connection = socket.create_connection(("127.0.0.1", served.port))
     connection.sendall(f"{head}content-length: 10\r\n\r\n{content}".encode())
     return connection
@@ -108,16 +116,26 @@ def test_who_comes_beyond_the_limit_is_told_so_and_who_leaves_makes_room(served,
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         # Looking on is not counted.
-        assert httpx2.get(f"{served.address}/asked", headers=ALLOWED).status_code == 200
+        assert httpx2.get(f"{served.address}{CHAT_PATH}", headers=ALLOWED).status_code == 200
     wait_until(lambda: served.limiter.active == 0)
     assert post(served, b"x").text == "1"
 
 
-def test_every_post_is_counted(served, wait_until):
+def test_every_chat_request_is_counted_and_no_other(served, wait_until):
     served.statuses.clear()
     post(served, b"x")
     post(served, b"x" * 2000)
-    httpx2.post(f"{served.address}/asked")
+    httpx2.post(f"{served.address}{CHAT_PATH}")
+    httpx2.post(f"{served.address}/healthz")
     # Counted once the response is sent, which a client may have read by then.
     wait_until(lambda: len(served.statuses) == 3)
     assert sorted(served.statuses) == [200, 401, 413]
+
+
+def test_a_stream_that_its_client_leaves_is_counted_as_left(served, wait_until):
+    served.statuses.clear()
+    url = f"{served.address}{CHAT_PATH}"
+    with httpx2.stream("POST", url, content=b"talk", headers=ALLOWED) as response:
+        assert next(response.iter_raw())
+    wait_until(lambda: served.statuses)
+    assert served.statuses == [499]
