@@ -284,7 +284,8 @@ class AdaptiveM3:
         routed = await self._routing.submit(checked)
         if not self.backbone.continuous_batching:
             return await self._answering.submit((routed, stream))
-        return self._finish(routed, await self.backbone.answer_async(routed.for_model(stream)))
+        answer = await self.backbone.answer_async(routed.for_model(stream))
+        return self._finish(routed, stream, answer)
 
     def _route(self, checked: Sequence[CheckedRequest]) -> list[RoutedRequest]:
         with self._model_lock:
@@ -293,13 +294,14 @@ class AdaptiveM3:
     def _answer(self, pending: Sequence[Pending]) -> list[AdaptiveAnswer]:
         with self._model_lock:
             answers = self.backbone.answer([routed.for_model(stream) for routed, stream in pending])
-        return [
-            self._finish(routed, one) for (routed, _), one in zip(pending, answers, strict=True)
-        ]
+        return [self._finish(*one, answer) for one, answer in zip(pending, answers, strict=True)]
 
-    def _finish(self, routed: RoutedRequest, answer: Answer) -> AdaptiveAnswer:
+    def _finish(
+        self, routed: RoutedRequest, stream: AnswerStream | None, answer: Answer
+    ) -> AdaptiveAnswer:
         adaptive = _describe(routed, answer)
-        if self.log is not None:
+        # An answer that nobody waits for any more was broken off, and is none.
+        if self.log is not None and not (stream is not None and stream.closed):
             try:
                 self.log.append(adaptive.decision)
             except OSError as error:  # the answer is there, and not to be lost with its line

@@ -125,7 +125,8 @@ def test_whole_answers_at_once_are_those_of_each_alone(adaptive, alone):
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-def test_a_whole_answer_ends_where_it_is_cancelled(adaptive, is_cancelled):
+def test_a_whole_answer_ends_where_it_is_cancelled(adaptive, tmp_path, is_cancelled):
+    adaptive = AdaptiveM3(adaptive.backbone, adaptive.router, log=tmp_path / "log.jsonl")
     steps, go = [], threading.Event()
 
     def note(module, args):
@@ -151,6 +152,8 @@ def test_a_whole_answer_ends_where_it_is_cancelled(adaptive, is_cancelled):
     finally:
         hook.remove()
     assert (len(steps) < 12) == is_cancelled
+    # What was broken off is no answer.
+    assert len(list(read_decisions(adaptive.log.path))) == 2 - is_cancelled
 
 
 def test_cancelled_streams_make_room_and_the_others_get_their_answers(adaptive, alone):
