@@ -24,6 +24,10 @@ SECONDS = 10.0
 NAT64 = ip_network("64:ff9b::/96")
 """IPv6 addresses whose end is an IPv4 address that a gateway connects to."""
 
+SPECIAL = [ip_network(one) for one in ("192.0.0.0/24", "168.63.129.16/32", "3fff::/20")]
+"""What leads to no machine of the open internet, though Python says so, or said so once: protocols'
+own addresses, where clouds tell machines their secrets, and examples."""
+
 UNICAST = ip_network("2000::/3")
 """All IPv6 addresses that are given out for the open internet; others reach it by gateways."""
 
@@ -51,7 +55,8 @@ def is_public(address: str) -> bool:
             one = one.ipv4_mapped
         elif one not in UNICAST:
             return False
-    return one.is_global and not one.is_multicast
+    special = any(one in network for network in SPECIAL)
+    return one.is_global and not one.is_multicast and not special
 
 
 async def resolve_public(host: str, port: int) -> list[str]:
