@@ -69,13 +69,13 @@ def write_json(
 def add_error_handlers(app: FastAPI) -> None:
     """Let an application answer every error in this form."""
 
-    async def refuse(_: Request, error: Exception) -> Response:
+    async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, ApiError):
             return error.response()
-        # Of FastAPI's own: no such path, another method, a body that is no JSON at all.
         known = error if isinstance(error, HTTPException) else HTTPException(500)
         status = known.status_code
-        return write_json(describe_error(status, str(known.detail)), status, known.headers)
+        message = _explain_own(status, request) or str(known.detail)
+        return write_json(describe_error(status, message), status, known.headers)
 
     async def refuse_form(_: Request, error: Exception) -> Response:
         problems = error.errors() if isinstance(error, RequestValidationError) else []
@@ -84,6 +84,16 @@ def add_error_handlers(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(RequestValidationError, refuse_form)
+
+
+def _explain_own(status: int, request: Request) -> str | None:
+    """Say what FastAPI's own refusals do not: no such path, another method, a body unread."""
+    if status in (404, 405):
+        asked = f"{request.method} {request.scope['path']}"
+        return f"there is no {show(asked)} here; GET /openapi.json lists what there is"
+    if status == 400:
+        return "the body cannot be read: expected JSON in UTF-8, not nested deeply, no huge numbers"
+    return None
 
 
 WORDS = {"missing": "is missing", "extra_forbidden": "is not supported here"}

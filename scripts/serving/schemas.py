@@ -6,6 +6,7 @@ Whatever else a request holds is refused by its name, but for what changes no an
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -98,7 +99,8 @@ class AskedKnob(Strict):
     unit: Literal["tokens", "flops", "ms"] = "tokens"
     drop: float | None = None
     certified: str | None = None
-    lam: float | None = Field(default=None, alias="lambda")
+    # As programs have it as well: `lambda` is no name there.
+    lam: float | None = Field(default=None, validation_alias=AliasChoices("lambda", "lam"))
     scale: int | None = None
 
 
@@ -139,8 +141,8 @@ class ChatRequest(Unused):
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     # Bounds of these are those of `Sampling`.
     temperature: float | None = None
     top_p: float | None = None

@@ -123,12 +123,14 @@ class Page:
         """
         image = await self.loader.load(asked.image, "image")
         try:
+            requests = [
+                _ask(image, asked.question, Knob(scale=scale)) for scale in self.model.router.scales
+            ]
+            # The largest has no room first: it is told before any work.
+            await anyio.to_thread.run_sync(self.model.check, requests[-1])
             routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
             # One after the other, so that the times are those of an answer alone.
-            answers = [
-                await self.model.answer_async(_ask(image, asked.question, Knob(scale=scale)))
-                for scale in self.model.router.scales
-            ]
+            answers = [await self.model.answer_async(request) for request in requests]
         except ValueError as error:
             raise ApiError(400, str(error)) from error
         return {

@@ -13,7 +13,11 @@ def test_other_models_and_paths_are_not_there(served, refuse, write_body):
     for path, status in {"/v1/embeddings": 404, "/docs": 404, "/v1/chat/completions": 405}.items():
         response = httpx2.get(f"{served.address}{path}")
         assert response.status_code == status
-        assert response.json()["error"]["type"] == "invalid_request_error"
+        error = response.json()["error"]
+        assert error["type"] == "invalid_request_error"
+        assert error["message"] == (
+            f"there is no 'GET {path}' here; GET /openapi.json lists what there is"
+        )
 
 
 def test_the_model_is_listed(served):

@@ -24,3 +24,8 @@ def test_another_content_type_is_told(served, write_body):
     )
     assert response.status_code == 400
     assert "content-type: application/json" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 50_000, b"1" * 10_000])
+def test_what_is_expected_is_told_of_a_body_that_cannot_be_read(refuse, content):
+    assert "expected JSON in UTF-8" in refuse(content)["message"]

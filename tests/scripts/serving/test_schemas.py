@@ -16,7 +16,6 @@ WRONG = [
     *(({name: False}, name, "valid number, not False") for name in PENALTIES),
     *(({"m3scale": {name: True}}, f"m3scale.{name}", "not True") for name in KNOBS),
     ({"max_tokens": 51}, None, "an answer may have 50 tokens, got 51"),
-    ({"max_tokens": 0}, None, "max_new_tokens must be a whole number of at least 1, got 0"),
     ({"max_tokens": "5"}, "max_tokens", "valid integer"),
     ({"max_tokens": 5, "max_completion_tokens": 6}, None, "not both"),
     ({"temperature": 3}, None, "temperature must be a number from 0 to 2"),
@@ -35,7 +34,9 @@ WRONG = [
     ({"m3scale": {}}, None, "give just one of budget, drop"),
     ({"m3scale": {"budget": 9, "scale": 9}}, None, "got budget and scale"),
     ({"m3scale": {"scale": 9, "unit": "ms"}}, None, "unit goes with budget"),
-    ({"m3scale": {"lam": 1}}, "m3scale.lam", "is not supported here"),
+    ({"m3scale": {"lam": 1, "lambda": 1}}, "m3scale.lam", "is not supported here"),
+    ({"m3scale": {"lam": 1, "scale": 9}}, None, "got lam and scale"),
+    ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1, not 0"),
     ({"m3scale": {"certified": "x"}}, None, "expected"),
     ({"m3scale": {"budget": float("nan")}}, "m3scale.budget", "finite number"),
     ({"messages": []}, "messages", "at least 1 item"),
@@ -70,3 +71,8 @@ def test_what_is_wrong_is_named(served, refuse, write_body, change, param, messa
     assert message in error["message"]
     assert error["param"] == param
     assert not served.model.asked
+
+
+def test_a_price_has_the_name_that_it_has_in_programs_too(ask):
+    assert ask(extra_body={"m3scale": {"lam": 0.5}}) is not None
+    assert ask(extra_body={"m3scale": {"lambda": 0.5}}) is not None

@@ -13,11 +13,11 @@ from scripts.serving.settings import ServeSettings
 def explain(mini, serving, write_url):
     """A function that asks about an image, with so much time for all answers."""
 
-    def ask(seconds):
+    def ask(seconds, question=mini.questions[0]):
         settings = ServeSettings(ui=True, max_seconds=seconds)
         model = AdaptiveM3(mini.backbone, mini.router)
         with serving(serve_model(model, settings, "m3-mini", Knob(budget=72))) as running:
-            asked = {"image": write_url(mini.images[0]), "question": mini.questions[0]}
+            asked = {"image": write_url(mini.images[0]), "question": question}
             return httpx2.post(f"{running.address}/page/explain", json=asked, timeout=60)
 
     return ask
@@ -33,3 +33,10 @@ def test_answers_that_take_too_long_are_given_up(explain):
     answer = explain(0.01)
     assert answer.status_code == 504
     assert answer.json()["error"]["message"] == "there was no answer within 0.01 s"
+
+
+def test_what_has_no_room_at_the_largest_scale_is_told_before_any_work(explain, monkeypatch):
+    monkeypatch.setattr(AdaptiveM3, "answer_async", None)
+    answer = explain(60, "what " * 1900)
+    assert answer.status_code == 400
+    assert "at scale 576: shorten" in answer.json()["error"]["message"]
