@@ -121,6 +121,8 @@ class LimitsMiddleware:
                 return await receive()
             with anyio.move_on_after(max(0.0, end - time.monotonic())):
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ApiError(CLIENT_CLOSED, "the client left")
                 read += len(message.get("body", b""))
                 more = bool(message.get("more_body"))
                 if read > self._max_bytes:

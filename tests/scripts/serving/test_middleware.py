@@ -139,3 +139,11 @@ def test_a_stream_that_its_client_leaves_is_counted_as_left(served, wait_until):
         assert next(response.iter_raw())
     wait_until(lambda: served.statuses)
     assert served.statuses == [499]
+
+
+def test_a_client_that_leaves_before_its_body_is_whole_is_counted_as_left(served, wait_until):
+    served.statuses.clear()
+    with begin_post(served, "half"):
+        wait_until(lambda: served.limiter.active == 1)
+    wait_until(lambda: served.statuses)
+    assert served.statuses == [499]
