@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from m3_backbone.backbone import M3Backbone
+from m3_backbone.backbone import Chat, M3Backbone
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.scales import check_scale
@@ -109,6 +109,7 @@ def serve_model(
         token: what clients must send; None if anybody may ask.
         upstreams: the servers that run the language model, if they do.
     """
+    check_room(model, settings.max_new_tokens)
     max_bytes = int(settings.max_body_mb * 1e6)
     limiter = ConcurrencyLimiter(settings.max_requests)
     expected = expect_scales(model.router, knob)
@@ -154,6 +155,24 @@ def expect_scales(router: RouterBundle, knob: Knob) -> dict[int, float]:
         return {}
     table = router.policy if point.prices is None else point.prices.table
     return dict(zip(router.scales, table.shares_at(point.lam), strict=False))
+
+
+def check_room(model: AdaptiveM3, max_new_tokens: int) -> None:
+    """See to it that requests which name no length of their answer can be answered.
+
+    Args:
+        model: the model.
+        max_new_tokens: length of their answers.
+
+    Raises:
+        ValueError: if answers of that length leave no room for an image.
+    """
+    short = Chat(((1, "?", ""),), None)
+    if model.backbone.count_room(short, max_new_tokens) < model.router.scales[0]:
+        raise ValueError(
+            f"--max-new-tokens {max_new_tokens} leaves no room for an image in the prompts of this "
+            "model: lower it"
+        )
 
 
 def count_largest(backbone: M3Backbone, scale: int, request: Request) -> int:

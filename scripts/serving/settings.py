@@ -128,6 +128,14 @@ class ServeSettings:
         for url in self.upstreams:
             if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
                 raise ValueError(f"--upstream wants an address such as http://host:8000, got {url}")
+        if self.name == "":
+            raise ValueError("--name is empty: expected what clients call the model, such as m3")
+        for host in self.remote_images:
+            if not re.fullmatch(r"[^/@\s]+", host):
+                raise ValueError(
+                    "--remote-images wants a host without http:// and path, such as "
+                    f"images.example.org or *.example.org:8080, got {show(host)}"
+                )
         for name in self.allowed_hosts:
             if not re.fullmatch(r"[^/:@\s\[\]]+|\[[0-9a-fA-F:.]+\]", name):
                 raise ValueError(

@@ -156,3 +156,9 @@ def test_a_taken_port_is_told_before_anything_is_opened():
         done = CliRunner().invoke(main, ["serve", "--router", "nowhere", "--port", number])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: cannot listen at 127.0.0.1 port {number}: ")
+
+
+def test_answers_that_leave_no_room_for_an_image_are_refused_at_the_start(model):
+    settings = ServeSettings(max_new_tokens=5000)
+    with pytest.raises(ValueError, match="--max-new-tokens 5000 leaves no room for an image"):
+        serve_model(model, settings, "m3-mini", Knob(budget=72))

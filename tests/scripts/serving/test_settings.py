@@ -45,3 +45,19 @@ def test_the_server_has_all_names_or_those_of_this_machine_and_those_that_are_gi
     assert ServeSettings(host="10.0.0.5").own_hosts == ()
     named = ServeSettings(host="10.0.0.5", allowed_hosts=("chat.example.org", "*", "[fd00::1]"))
     assert named.own_hosts == (*here, "10.0.0.5")
+
+
+@pytest.mark.parametrize("host", ["", "https://example.org", "example.org/images", "a@b", "a b"])
+def test_what_is_no_host_of_images_is_refused(host):
+    with pytest.raises(ValueError, match="--remote-images wants a host"):
+        ServeSettings(remote_images=(host,))
+
+
+def test_hosts_of_images_may_be_patterns_and_have_ports():
+    hosts = ("*", "*.example.org", "images.example.org:8080")
+    assert ServeSettings(remote_images=hosts).remote_images == hosts
+
+
+def test_a_model_has_a_name():
+    with pytest.raises(ValueError, match="--name is empty"):
+        ServeSettings(name="")
