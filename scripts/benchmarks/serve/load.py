@@ -153,7 +153,8 @@ def measure_load(settings: ServeBenchSettings) -> dict[str, list[dict[str, float
     Returns:
         Name of the way -> its rounds.
     """
-    asked = load_questions(settings.source, limit=settings.questions)
+    # A limit of the built-in benchmark counts images.
+    asked = load_questions(settings.source, limit=settings.questions)[: settings.questions]
     largest = str(_find_largest(settings))
     adaptive = ("--budget", str(settings.budget))
     with (
