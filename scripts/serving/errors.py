@@ -118,6 +118,8 @@ def describe_problem(problem: Mapping[str, Any]) -> tuple[str, str | None]:
     place: Sequence[object] = problem["loc"][1:]
     expected = problem["msg"].removeprefix("Value error, ")
     expected = expected[:1].lower() + expected[1:]
+    if problem["type"] == "union_tag_invalid":  # pydantic's own words hold all of what came
+        expected = f"type must be one of {problem['ctx']['expected_tags']}"
     if problem["type"] == "json_invalid":
         return f"the body is no JSON: {problem.get('ctx', {}).get('error', expected)}", None
     if problem["type"] in NO_OBJECT and not place:

@@ -57,6 +57,11 @@ WRONG = [
         "'text', 'image_url'",
     ),
     (
+        {"messages": [{"role": "user", "content": [{"type": "x" * 5000}]}]},
+        "messages.0.content.0",
+        "type must be one of 'text', 'image_url', not {'type': 'xxx",
+    ),
+    (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         "messages.0.content.0.image_url.url",
         "is missing",
@@ -69,6 +74,7 @@ WRONG = [
 def test_what_is_wrong_is_named(served, refuse, write_body, change, param, message):
     error = refuse(write_body(**change))
     assert message in error["message"]
+    assert len(error["message"]) < 400
     assert error["param"] == param
     assert not served.model.asked
 
