@@ -192,17 +192,18 @@ def add_page(app: FastAPI, page: Page) -> None:
         """Say what the page can be set to."""
         return write_json(setup)
 
-    @app.get("/page/{name}", include_in_schema=False)
-    async def show_file(name: str) -> Response:
-        if name not in TYPES:
-            raise ApiError(404, "the page has no such file")
-        return give(name)
-
+    # Before the files, as a method that it has not is told by the first route of that path.
     @app.post("/page/explain")
     async def explain(body: Asked, request: HttpRequest) -> Response:
         """Answer a question at every scale, and say what each budget would choose."""
         explaining = Deadline(page.max_seconds).wait(page.explain(body))
         return write_json(await cancel_on_disconnect(request, explaining))
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def show_file(name: str) -> Response:
+        if name not in TYPES:
+            raise ApiError(404, "the page has no such file")
+        return give(name)
 
 
 def _ask(image: Image.Image, question: str, knob: Knob) -> Request:

@@ -29,6 +29,13 @@ def test_every_scale_answers(explain, mini):
     assert [one["side"] ** 2 for one in answer.json()["scales"]] == list(mini.router.scales)
 
 
+def test_the_route_of_questions_says_which_method_it_has(mini, serving):
+    model = AdaptiveM3(mini.backbone, mini.router)
+    with serving(serve_model(model, ServeSettings(ui=True), "m", Knob(budget=72))) as running:
+        told = httpx2.options(f"{running.address}/page/explain")
+    assert (told.status_code, told.headers["allow"]) == (405, "POST")
+
+
 def test_answers_that_take_too_long_are_given_up(explain):
     answer = explain(0.01)
     assert answer.status_code == 504
