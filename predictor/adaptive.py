@@ -92,10 +92,10 @@ class AdaptiveM3:
             log: a file that gets a line for each answer, see `DecisionLog`.
 
         Raises:
-            ValueError: if the router is not opened, or the log is something else.
+            ValueError: if model or router is not opened, or the log is something else.
         """
-        if isinstance(router, str | Path):
-            raise ValueError(f"router must be an opened one, as open_router({str(router)!r}) gives")
+        _check_opened("backbone", backbone, "M3Backbone.from_pretrained")
+        _check_opened("router", router, "open_router")
         if not isinstance(log, str | Path | DecisionLog | None):
             raise ValueError(f"log must be a path or a DecisionLog, got {show(log)}")
         self._router = RequestRouter(backbone, router, outlier)
@@ -322,6 +322,16 @@ def _batch_key(pending: Pending) -> tuple[int, int]:
     """
     routed, _ = pending
     return routed.scale, routed.request.sampling.max_new_tokens.bit_length()
+
+
+def _check_opened(name: str, value: object, opener: str) -> None:
+    """Refuse a path or a name where what lies there is meant.
+
+    Raises:
+        ValueError: if it is one, or nothing.
+    """
+    if value is None or isinstance(value, str | Path):
+        raise ValueError(f"{name} must be an opened one, as {opener} gives, got {show(value)}")
 
 
 def _spread(scales: Any, count: int) -> list[Any]:

@@ -33,7 +33,7 @@ from m3_backbone.foreign import third_party
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import check_model_type
 from m3_backbone.hosts.templates import read_template
-from m3_backbone.serialization import short_hash
+from m3_backbone.serialization import short_hash, show
 
 EMBEDDED_NAME = "m3-mini"
 WEIGHT_SUFFIXES = (".safetensors", ".bin")
@@ -135,7 +135,10 @@ def find_folder(name_or_path: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: if there is no such folder or name.
+        ValueError: if what was given is neither.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise ValueError(f"a checkpoint must be a path or a name, got {show(name_or_path)}")
     path = Path(name_or_path)
     if path.is_dir():
         return path

@@ -56,7 +56,7 @@ def test_a_refusal_names_the_bounds():
             check_share("x", value)
 
 
-@pytest.mark.parametrize("value", [[1, 2], (1, 2), range(1, 3), iter([1, 2])], ids=repr)
+@pytest.mark.parametrize("value", [[1, 2], (1, 2), range(1, 3), iter([1, 2])])
 def test_a_list_may_be_anything_that_gives_one_after_the_other(value):
     assert check_list("counts", value, int) == [1, 2]
 

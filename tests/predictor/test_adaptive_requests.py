@@ -404,7 +404,23 @@ MISTAKEN = {
     ),
     "a router's path": (
         lambda model: AdaptiveM3(model.backbone, "runs/router"),
-        r"router must be an opened one, as open_router\('runs/router'\) gives",
+        "router must be an opened one, as open_router gives, got 'runs/router'",
+    ),
+    "no router": (
+        lambda model: AdaptiveM3(model.backbone, None),
+        "router must be an opened one, as open_router gives, got None",
+    ),
+    "no model": (
+        lambda model: AdaptiveM3(None, model.router),
+        "backbone must be an opened one, as M3Backbone.from_pretrained gives, got None",
+    ),
+    "no checkpoint": (
+        lambda model: type(model.backbone).from_pretrained(None),
+        "a checkpoint must be a path or a name, got None",
+    ),
+    "no router's name": (
+        lambda _: AdaptiveM3.from_pretrained("m3-mini", None),
+        "a router must be a path or a name, got None",
     ),
     "a log": (
         lambda model: AdaptiveM3(model.backbone, model.router, log=True),
