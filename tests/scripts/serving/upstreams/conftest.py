@@ -12,7 +12,7 @@ from predictor.requests.knobs import Knob
 from scripts.serving.opening import open_before, serve_model
 from scripts.serving.settings import ServeSettings
 from scripts.serving.upstreams.servers import Upstreams
-from scripts.stages.model import Opening
+from scripts.stages.model import Opening, open_backbone
 
 HERE = Path(__file__).parent
 TOKENIZER = HERE.parents[3] / "models" / "m3-mini" / "tokenizer.json"
@@ -37,12 +37,18 @@ def start_upstream():
 
 @pytest.fixture(scope="session")
 def start_gateway(serving, open_client, mini):
-    """A context manager that serves m3-mini's first half, with a client and the upstreams."""
+    """A context manager that serves m3-mini, with a client and the upstreams.
+
+    Without upstreams vLLM answers in this process.
+    """
 
     @contextmanager
     def start(urls):
-        upstreams = Upstreams(urls, None, 60)
-        model = AdaptiveM3(open_before(Opening(), upstreams), mini.router)
+        upstreams = Upstreams(urls, None, 60) if urls else None
+        opened = (
+            open_before(Opening(), upstreams) if urls else open_backbone(Opening(), engine="vllm")
+        )
+        model = AdaptiveM3(opened, mini.router)
         settings = ServeSettings(max_requests=64)
         app = serve_model(model, settings, "m3-mini", Knob(budget=72), upstreams=upstreams)
         with serving(app) as running:

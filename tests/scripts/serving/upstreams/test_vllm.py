@@ -1,4 +1,4 @@
-"""The gateway in front of vLLM itself: its answers are those of the built-in engine."""
+"""serve with vLLM, in its process or as upstream: answers are those of the built-in engine."""
 
 import os
 import socket
@@ -54,9 +54,10 @@ def vllm(mini):
             process.terminate()
 
 
-@pytest.fixture(scope="module")
-def gateway(vllm, start_gateway):
-    with start_gateway([vllm]) as running:
+@pytest.fixture(scope="module", params=["in one process", "upstream"])
+def gateway(request, start_gateway):
+    urls = [request.getfixturevalue("vllm")] if request.param == "upstream" else []
+    with start_gateway(urls) as running:
         yield running
 
 
