@@ -115,7 +115,7 @@ class RouterBundle:
     @property
     def usual_budget(self) -> float:
         """The budget where none is named: 1/8 of the largest scale's cost [visual tokens]."""
-        return pick_headline(read_budgets(self.meta, self.policy.costs))
+        return pick_headline(read_budgets(self.meta, self.policy.costs, self.scales))
 
     def predict_proba(
         self, coarse: Features, question: Features, extras: Extras = NOTHING

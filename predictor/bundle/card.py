@@ -53,7 +53,7 @@ def write_card(
         policy: what each lambda did on the calibration split.
         certificates: proven bounds.
     """
-    budgets = read_budgets(meta, policy.costs)
+    budgets = read_budgets(meta, policy.costs, scales)
     shape = [f"- kind: {kind}", f"- scales: {', '.join(map(str, scales))} visual tokens"]
     sections = [
         FRONT_MATTER,

@@ -31,15 +31,20 @@ def share_budgets(cheapest: float, largest: float) -> tuple[float, ...]:
     return tuple(dict.fromkeys(math.ceil(10 * budget - 1e-9) / 10 for budget in budgets))
 
 
-def read_budgets(meta: Mapping[str, Any], costs: Sequence[float]) -> tuple[float, ...]:
+def read_budgets(
+    meta: Mapping[str, Any], costs: Sequence[float], scales: Sequence[int]
+) -> tuple[float, ...]:
     """Give the budgets that suit the ladder of a saved router.
 
     Args:
         meta: what the router says of itself.
         costs: mean cost of each operating point on its calibration split.
+        scales: visual tokens per crop, from the cheapest.
     """
-    # Older routers do not name them.
-    return tuple(meta.get("budgets") or share_budgets(min(costs), max(costs)))
+    if named := meta.get("budgets"):
+        return tuple(named)
+    # Older routers do not name them, and the dearest point need not be always the largest scale.
+    return share_budgets(min(costs), max(*costs, scales[-1]))
 
 
 def pick_headline(budgets: Sequence[float]) -> float:

@@ -24,7 +24,7 @@ def test_lengths_must_agree(backbone, pyramids):
         backbone.generate(pyramids, ["red?"], 1)
     with pytest.raises(ValueError, match="as many pyramids as questions .*: 1, got 3"):
         backbone.answer_images(pyramids, [["red?"]], 1)
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got 0"):
         backbone.generate(pyramids[:1], ["red?"], 1, batch_size=0)
 
 

@@ -27,7 +27,7 @@ def test_a_prompt_must_leave_room_for_its_answer(engine):
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_an_answer_has_at_least_one_token(engine, count):
-    with pytest.raises(ValueError, match="max_new_tokens must be at least 1"):
+    with pytest.raises(ValueError, match="max_new_tokens must be a whole number of at least 1"):
         engine.tokenize(["red cat?"], [1], count)
 
 
