@@ -146,11 +146,16 @@ def start_labelling(folder, delay, more):
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **more})
 
 
+def list_all(folder):
+    """All that lies in a folder; what is renamed in the meantime may be missing."""
+    return {(at, name) for at, folders, files in os.walk(folder) for name in (*folders, *files)}
+
+
 def kill_at_random(folder, random_, delay, **more):
     """Start labelling, wait for a new file, and kill it at a random moment after; False if done."""
-    before = set(folder.rglob("*"))
+    before = list_all(folder)
     process = start_labelling(folder, delay, more)
-    while process.poll() is None and set(folder.rglob("*")) == before:
+    while process.poll() is None and list_all(folder) == before:
         time.sleep(0.001)
     time.sleep(random_.uniform(0, 8 * delay))
     process.kill()
