@@ -92,4 +92,6 @@ def test_the_page_that_was_named(browser, request):
     page = Path(page).resolve()
     check(browser, page)
     browser.open(page.as_uri(), 1120)
-    browser.take_picture(0, 1120, 1080, request.config.getoption("--picture"))
+    picture = browser.take_picture(0, 1120, 1080, request.config.getoption("--picture"))
+    assert picture.size == (1120, 1080)
+    assert len(picture.getcolors(2**20)) > 100

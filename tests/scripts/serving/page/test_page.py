@@ -198,4 +198,6 @@ def test_without_the_token_there_is_a_page_and_no_answer(page):
 
 def test_a_picture_of_the_page(browser, page, request):
     ask_example(browser, page)
-    browser.take_picture(80, 1120, 820, request.config.getoption("--picture"))
+    picture = browser.take_picture(80, 1120, 820, request.config.getoption("--picture"))
+    assert picture.size == (1120, 820)
+    assert len(picture.getcolors(2**20)) > 100
