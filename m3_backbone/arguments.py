@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 from m3_backbone.serialization import show
@@ -88,6 +89,16 @@ def check_kind(name: str, value: object, kind: type[T]) -> T:
     if isinstance(value, kind):
         return value
     raise ValueError(f"{name} must be a {kind.__name__}, got {show(value)}")
+
+
+def check_address(name: str, value: object) -> None:
+    """Check that something may be where a thing is found: a path, or a name on the Hub.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not isinstance(value, str | Path):
+        raise ValueError(f"{name} must be a path or a name, got {show(value)}")
 
 
 def check_list(name: str, value: object, kind: type[T] = object) -> list[T]:  # type: ignore[assignment]

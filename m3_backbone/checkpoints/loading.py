@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from m3_backbone.arguments import check_address
 from m3_backbone.checkpoints.card import CARD
 from m3_backbone.checkpoints.fingerprint import CONTENT_SUFFIXES, fingerprint_folder
 from m3_backbone.checkpoints.image_processor import open_image_processor
@@ -33,7 +34,7 @@ from m3_backbone.foreign import third_party
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import check_model_type
 from m3_backbone.hosts.templates import read_template
-from m3_backbone.serialization import short_hash, show
+from m3_backbone.serialization import short_hash
 
 EMBEDDED_NAME = "m3-mini"
 WEIGHT_SUFFIXES = (".safetensors", ".bin")
@@ -135,10 +136,8 @@ def find_folder(name_or_path: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: if there is no such folder or name.
-        ValueError: if what was given is neither.
     """
-    if not isinstance(name_or_path, str | Path):
-        raise ValueError(f"a checkpoint must be a path or a name, got {show(name_or_path)}")
+    check_address("a checkpoint", name_or_path)
     path = Path(name_or_path)
     if path.is_dir():
         return path

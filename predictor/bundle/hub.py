@@ -11,7 +11,8 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub import errors
 
-from m3_backbone.serialization import parse_json, sha256, show, to_json
+from m3_backbone.arguments import check_address
+from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.bundle import RouterBundle, read_router
 from predictor.bundle.folder import CARD, CONFIG, ORIGIN, write_router
 
@@ -74,10 +75,8 @@ def open_router(name_or_path: str | Path) -> RouterBundle:
 
     Raises:
         FileNotFoundError: if there is neither.
-        ValueError: if what was given is no path or name.
     """
-    if not isinstance(name_or_path, str | Path):
-        raise ValueError(f"a router must be a path or a name, got {show(name_or_path)}")
+    check_address("a router", name_or_path)
     name = str(name_or_path)
     # Only OWNER/NAME can be a name on the Hub; all else is a folder.
     if isinstance(name_or_path, Path) or name.count("/") != 1 or name[0] in "./~":
