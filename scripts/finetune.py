@@ -1,5 +1,6 @@
 """`m3scale finetune`: train a LLaVA with the Matryoshka objective, or m3-mini from nothing."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,6 +30,9 @@ IDENTITY = (
     "max_length",
 )
 
+
+SCENES_ONLY = ("easy", "described", "emphasis")
+"""Options that only the built-in benchmark has a use for."""
 
 SHOWN = 10
 """Of what was left out, so many are named."""
@@ -80,6 +84,13 @@ def check_start(model_name: str | None, from_scratch: bool, is_added_to: bool) -
         raise click.UsageError("--from-scratch needs no --vision-tower and no --template")
 
 
+def name_purpose(given: Mapping[str, object]) -> str:
+    """Say what a run is recognized by, of the options that are not its loop's."""
+    # The emphasis only where it is used: runs that were begun without it go on.
+    names = (*IDENTITY, "emphasis") if given["emphasis"] else IDENTITY
+    return " ".join(f"{name}={given[name]}" for name in names)
+
+
 def describe_run(start: object, settings: FinetuneSettings, loop: LoopSettings, what: str) -> str:
     """Say what a run trains, on what, and how; what changes nothing about that is left out."""
     loop = replace(loop, save_seconds=0, workers=0, quiet=False)
@@ -94,13 +105,13 @@ def check_ignored(source: Source, sizes: Sizes, dense: bool) -> None:
     """
     if dense:
         way = "--dense"
-        unused = ["images", "split", "turns", "easy", "described", "cached", "max_length"]
+        unused = ["images", "split", *SCENES_ONLY, "turns", "cached", "max_length"]
     elif source.images:
-        way, unused = "--images", ["split", "turns", "easy", "described"]
+        way, unused = "--images", ["split", "turns", *SCENES_ONLY]
     elif find_draw(source.data) is not None:
         way, unused = f"--data {source.data}", ["split", "max_length"]
     else:
-        way, unused = f"--data {source.data}", ["easy", "described", "max_length"]
+        way, unused = f"--data {source.data}", [*SCENES_ONLY, "max_length"]
     given = {**asdict(source), **asdict(sizes)}
     usual = {**asdict(Source()), **asdict(Sizes())}
     changed = [name for name in unused if given[name] != usual[name]]
@@ -209,7 +220,7 @@ def main(
     check_ignored(source, sizes, dense)
     named = CheckpointSource(model_name, vision_tower, template) if model_name else None
     given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
-    loop = replace(loop, purpose=" ".join(f"{name}={given[name]}" for name in IDENTITY))
+    loop = replace(loop, purpose=name_purpose(given))
     record = describe_run(named, settings, loop, f"dense={dense} adapter={adapter}")
     if is_finished(out, record):
         click.echo(f"{out} is finished; remove it to train again")

@@ -7,7 +7,7 @@ What is to be asked otherwise becomes a new draw.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION
+from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION
 
 Shares = Mapping[int, float]
 FamilyWeights = Mapping[str, Mapping[str, float]]
@@ -220,6 +220,42 @@ SCENES_V3 = replace(
     wide=True,
 )
 """The wide draw: any place, size, font, background and wording."""
+
+
+def emphasise(draw: Draw, factors: Mapping[str, float]) -> Draw:
+    """Ask some families more often, or less; for training, as what is drawn changes with it.
+
+    Args:
+        draw: what to draw.
+        factors: family -> how many times as often as the draw asks it; 1 for those not named.
+
+    Returns:
+        The draw with other weights. In training, a kind of scene is as much more frequent as the
+        weights of its families have grown together.
+
+    Raises:
+        ValueError: if a family is unknown, a factor negative or not finite, or none above 0.
+    """
+    known = {family for weights in draw.family_weights.values() for family in weights}
+    for family, factor in factors.items():
+        if family not in known:
+            raise ValueError(f"unknown family {family!r}; expected one of {sorted(known)}")
+        if not 0 <= factor < float("inf"):
+            raise ValueError(f"expected a factor of {family} of at least 0, got {factor}")
+    weights = {
+        kind: {family: weight * factors.get(family, 1.0) for family, weight in of_kind.items()}
+        for kind, of_kind in draw.family_weights.items()
+    }
+    # In the order of KINDS, as the shares are.
+    grown = [
+        share * sum(weights[kind].values()) / sum(draw.family_weights[kind].values())
+        for kind, share in zip(KINDS, draw.training_kind_shares, strict=True)
+    ]
+    if not any(grown):
+        raise ValueError("no family is left to be asked: raise a factor above 0")
+    shares = tuple(share / sum(grown) for share in grown)
+    return replace(draw, family_weights=weights, training_kind_shares=shares)
+
 
 DRAWS = {draw.name: draw for draw in (SCENES_V1, SCENES_V2, SCENES_V3)}
 

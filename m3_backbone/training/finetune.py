@@ -88,12 +88,21 @@ def tower_features(
         return encode_pixels(model, images)
 
 
-def draw_scales(ladder: Sequence[int], count: int, seed: int, step: int) -> list[int]:
-    """Choose the scales of one step; the same seed and step give the same scales."""
+def draw_scales(
+    ladder: Sequence[int], count: int, seed: int, step: int, keep_largest: bool = False
+) -> list[int]:
+    """Choose the scales of one step; the same seed and step give the same scales.
+
+    With `keep_largest` the largest is always among them.
+    """
     # A generator of its own, so that a resumed run draws what it would have drawn.
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-    order = torch.randperm(len(ladder), generator=generator)[:count]
-    return [ladder[int(index)] for index in order]
+    order = torch.randperm(len(ladder), generator=generator)
+    drawn = [ladder[int(index)] for index in order]
+    if keep_largest:
+        # Stable: the others stay in their random order.
+        drawn.sort(key=lambda scale: scale != max(ladder))
+    return drawn[:count]
 
 
 def answer_losses(
@@ -242,7 +251,9 @@ def finetune(
     model.train()
     for step, bar in loop.steps("finetune"):
         batches = next(steps)
-        chosen = draw_scales(scales, settings.scales_per_step, loop_settings.seed, step)
+        chosen = draw_scales(
+            scales, settings.scales_per_step, loop_settings.seed, step, settings.keep_largest
+        )
         losses = accumulated_step(model, batches, chosen, settings, loop_settings.bf16, heads)
         texts = [batch.text for batch in batches]
         log.write(losses, sum(t.answer_tokens() for t in texts), sum(t.dropped for t in texts))

@@ -37,6 +37,10 @@ class FinetuneSettings:
             "min": 1,
         },
     )
+    keep_largest: bool = field(
+        default=False,
+        metadata={"help": "The largest scale is one of the --scales-per-step of every step."},
+    )
     dense_weight: float = field(
         default=0.0,
         metadata={

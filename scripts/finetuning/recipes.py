@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labels.scenes.dense_targets import DENSE_TARGETS
-from labels.scenes.draws import Draw, find_draw
+from labels.scenes.draws import Draw, emphasise, find_draw
 from labels.scenes.items import CONTENTS
 from labels.scenes.vocabulary import GLYPHS, WORDS
 from labels.sources.llava_conversations import Conversation, read_conversations
@@ -27,7 +27,7 @@ from scripts.finetuning.batches import (
     scene_examples,
 )
 from scripts.finetuning.checking import keep_usable, remember_images
-from scripts.finetuning.settings import Sizes, Source
+from scripts.finetuning.settings import Sizes, Source, parse_emphasis
 from scripts.finetuning.start import Start, checked_images, unfinished, write_checkpoint
 
 Data = list[Conversation] | Callable[[int], Example]
@@ -94,6 +94,7 @@ def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Exa
     """Open endless scenes, or the epochs of any question set."""
     draw = find_draw(source.data)
     if draw:
+        draw = emphasise(draw, parse_emphasis(source.emphasis))
         return scene_examples(source.turns, seed, source.easy, source.described, dense, draw)
     return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
 

@@ -42,6 +42,13 @@ class Source:
     described: int = field(
         default=0, metadata={"help": "Descriptions of each scene before the questions.", "min": 0}
     )
+    emphasis: str = field(
+        default="",
+        metadata={
+            "help": "Families of questions to ask more often than the draw does, or less, such as "
+            "chart=4,gist=0.3."
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,24 @@ class Sizes:
             "min": 2,
         },
     )
+
+
+def parse_emphasis(text: str) -> dict[str, float]:
+    """Read families and their factors.
+
+    Raises:
+        click.UsageError: if a part is not a name, an equals sign and a number.
+
+    >>> parse_emphasis("chart=4, gist=0.3")
+    {'chart': 4.0, 'gist': 0.3}
+    """
+    factors = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        family, _, factor = part.partition("=")
+        try:
+            factors[family.strip()] = float(factor)
+        except ValueError:
+            raise click.UsageError(
+                f"--emphasis expects families and factors such as chart=4,gist=0.3, got {text!r}"
+            ) from None
+    return factors

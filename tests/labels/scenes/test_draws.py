@@ -2,12 +2,21 @@
 
 import hashlib
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from labels.scenes.benchmark import ask_questions, load_scenes, render_scene
-from labels.scenes.draws import DRAWS, SCENES_V1, SCENES_V2, SCENES_V3, find_draw, public_name
+from labels.scenes.draws import (
+    DRAWS,
+    SCENES_V1,
+    SCENES_V2,
+    SCENES_V3,
+    emphasise,
+    find_draw,
+    public_name,
+)
 
 # Split -> hashes of six images and of what is asked about them. Those of scenes-v1 and scenes-v2
 # were taken from the code that first drew them.
@@ -87,3 +96,27 @@ def test_a_split_of_another_draw_is_refused():
 def test_the_wide_draw_has_splits_instead_of_other_words():
     with pytest.raises(ValueError, match="no 'rephrased': its splits .patterns. and .words."):
         load_scenes("test", 2, rephrased=True, draw=SCENES_V3)
+
+
+def count_families(draw):
+    asked = (ask_questions("train", index, 6, draw=draw) for index in range(300))
+    return Counter(one.group for questions in asked for one in questions)
+
+
+def test_emphasis_asks_a_family_more_often_in_training_and_leaves_the_other_splits():
+    draw = emphasise(SCENES_V2, {"chart": 4, "gist": 0})
+    usual, asked = count_families(SCENES_V2), count_families(draw)
+    assert usual["gist"] > 0 == asked["gist"]
+    # Charts are more frequent among the images, and their values among the questions about one.
+    assert asked["chart"] > 2.5 * usual["chart"] > 0
+    assert sum(draw.training_kind_shares) == pytest.approx(1)
+    assert draw.kind_shares == SCENES_V2.kind_shares
+    assert emphasise(SCENES_V2, {}).training_kind_shares == pytest.approx(
+        SCENES_V2.training_kind_shares
+    )
+
+
+def test_an_emphasis_without_any_family_is_refused():
+    families = {family for weights in SCENES_V2.family_weights.values() for family in weights}
+    with pytest.raises(ValueError, match="no family is left to be asked"):
+        emphasise(SCENES_V2, dict.fromkeys(families, 0.0))

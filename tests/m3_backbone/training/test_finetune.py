@@ -209,6 +209,14 @@ def test_scales_are_drawn_evenly_and_reproducibly():
     assert min(counts) > 150  # 200 each on average, standard deviation 11
 
 
+def test_the_largest_scale_can_be_in_every_step():
+    drawn = [draw_scales(TOKEN_SCALES, 2, 0, step, keep_largest=True) for step in range(500)]
+    assert {scales[0] for scales in drawn} == {max(TOKEN_SCALES)}
+    counts = [sum(scale == scales[1] for scales in drawn) for scale in sorted(TOKEN_SCALES)[:-1]]
+    assert sum(counts) == 500
+    assert min(counts) > 85  # 125 each on average, standard deviation 10
+
+
 def test_learning_rate_rises_and_falls():
     factors = [cosine_factor(step, 100, 0.1) for step in range(100)]
     assert factors[4] == pytest.approx(0.5)
