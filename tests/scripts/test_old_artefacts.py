@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from m3_backbone.checkpoints.fingerprint import fingerprint_folder
-from m3_backbone.checkpoints.loading import find_folder
+from m3_backbone import backbone
+from predictor.bundle.bundle import RouterBundle
 from scripts.cli import main
+from scripts.stages.cutting import Cutting
 from scripts.stages.label import LabelRequest, is_labelled, read_request, read_seconds
 
 OLD = Path(__file__).parent / "old_artefacts"
@@ -33,6 +36,13 @@ def copy(tmp_path):
     return Path(shutil.copytree(OUTCOMES, tmp_path / "copy"))
 
 
+@pytest.fixture
+def marked_as_then(monkeypatch):
+    """Give the embedded model, whatever its weights are, the fingerprint that these are for."""
+    mark = read_manifest_settings()["checkpoint"]
+    monkeypatch.setattr(backbone, "fingerprint_folder", lambda _: mark)
+
+
 def read_manifest_settings():
     return json.loads((OUTCOMES / "manifest.json").read_text(encoding="utf-8"))["settings"]
 
@@ -51,23 +61,29 @@ def test_the_manifest_of_the_same_run_has_the_same_settings():
     assert {**expected, "scales": settings["scales"]}.items() <= settings.items()
 
 
-def is_same_model():
-    """Whether the embedded model is the one that these were made with."""
-    return fingerprint_folder(find_folder("m3-mini")) == read_manifest_settings()["checkpoint"]
-
-
 def label_again(copy, *options):
     source = ("--source", "scenes:calibration", "--limit", "3", "--out", str(copy))
     return ["label", *source, "--max-new-tokens", "8", *options]
 
 
+def read_files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("marked_as_then")
 def test_a_finished_label_folder_is_left_as_it_is(invoke, copy):
-    if not is_same_model():
-        pytest.skip("the embedded model is another one by now")
-    before = {path: path.read_bytes() for path in copy.rglob("part-*") if path.is_file()}
+    before = read_files(copy / "parts")
     output = invoke(*label_again(copy))
     assert output.startswith(f"18 questions, 3 images: {copy}\n")
-    assert {path: path.read_bytes() for path in copy.rglob("part-*") if path.is_file()} == before
+    assert read_files(copy / "parts") == before
+
+
+def test_labels_of_another_checkpoint_are_refused_in_one_line(runner, copy, tiny_model):
+    before = read_files(copy)
+    result = runner.invoke(main, label_again(copy, "--model", tiny_model))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert f"checkpoint is '{read_manifest_settings()['checkpoint']}' there but" in result.stderr
+    assert read_files(copy) == before
 
 
 def test_another_request_is_refused_in_one_line(runner, copy):
@@ -100,6 +116,7 @@ def test_old_outcomes_and_an_old_profile_are_trained_on(invoke, tmp_path):
     assert row[1:3] == ["0.6", "0.5"] and row[-1] == "3"
 
 
+@pytest.mark.usefixtures("marked_as_then")
 def test_certificates_that_do_not_name_their_loss_are_refused(runner, tmp_path):
     verify = ["verify", "--router", str(OLD / "router")]
     ask = ["ask", "--image", str(tmp_path / "x.png"), "--router", str(OLD / "router")]
@@ -110,19 +127,45 @@ def test_certificates_that_do_not_name_their_loss_are_refused(runner, tmp_path):
         assert "train the router again" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("point", "scale"),
-    [((), 144), (("--budget", "170", "--unit", "ms"), 144)],
-)
-def test_an_old_router_picks_what_it_picked(runner, tmp_path, point, scale):
-    questions = LabelRequest(source="scenes:test", limit=1).load_questions()
+def test_an_old_router_picks_what_it_picked():
+    """On the features that it was calibrated with; what each price gave there lies beside it."""
+    router = RouterBundle.load(OLD / "router")
+    [calibration] = [split.data for split in Cutting().read([OUTCOMES])]
+    belief = router.predict_proba(calibration.coarse, calibration.question)
+    scales = np.array(router.scales, np.float64)
+    points = [(router.policy, scales, router.price)]
+    for unit, prices in router.prices.items():
+        points.append((prices.table, prices.price(scales), partial(router.price, unit=unit)))
+    assert [table.unit for table, _, _ in points] == ["visual tokens", "GFLOP", "ms"]
+    for table, costs, price in points:
+        for cost, accuracy in zip(table.costs, table.accuracies, strict=True):
+            chosen = price(cost).choose(belief, scales)
+            assert costs[chosen].mean() == pytest.approx(cost)
+            score = calibration.scores[np.arange(len(chosen)), chosen].mean()
+            assert score == pytest.approx(accuracy)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A command that asks the router something about a scene."""
+    questions = LabelRequest(source="scenes:calibration", limit=1).load_questions()
     questions.image(questions.image_ids[0]).save(tmp_path / "x.png")
-    known = ["ask", "--image", str(tmp_path / "x.png"), "--router", str(OLD / "router")]
     text = questions.questions[0].question
-    result = runner.invoke(main, [*known, *point, "--max-new-tokens", "2", text])
-    if is_same_model():
-        assert result.exit_code == 0, result.output
-        assert f"scale      {scale} (" in result.stdout
-    else:
-        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-        assert "the router was trained for checkpoint" in result.stderr
+    files = ["--image", str(tmp_path / "x.png"), "--router", str(OLD / "router")]
+    return ["ask", *files, "--max-new-tokens", "2", text]
+
+
+@pytest.mark.usefixtures("marked_as_then")
+@pytest.mark.parametrize("point", [(), ("--budget", "170", "--unit", "ms")])
+def test_an_old_router_is_asked(invoke, asked, point):
+    told = [line.split() for line in invoke(*asked, *point).splitlines()]
+    [scale] = [line[1] for line in told if line and line[0] == "scale"]
+    [shares] = [line[1::2] for line in told if line and line[0] == "P(correct)"]
+    assert f"{scale}:" in shares and len(shares) == 5
+
+
+def test_an_old_router_is_refused_for_another_checkpoint(runner, asked, tiny_model):
+    result = runner.invoke(main, [*asked, "--model", tiny_model])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
+    mark = read_manifest_settings()["checkpoint"]
+    assert f"the router was trained for checkpoint '{mark}'" in result.stderr

@@ -73,8 +73,10 @@ def test_answers_at_once_are_those_of_each_alone(client, mini, model, write_mess
         assert shares == pytest.approx(one.probabilities, abs=1e-6)
 
 
-def test_tokens_are_counted_as_the_model_reads_them(client, mini, write_messages):
+def test_tokens_are_counted_as_the_model_reads_them(client, mini, model, write_messages):
     question = mini.questions[0]
+    asked = Request.about(mini.images[:2], question, Knob(scale=36), Sampling(2))
+    [expected] = model.answer([asked])
     answer = client.chat.completions.create(
         model="m3-mini",
         messages=write_messages(mini.images[:2], question),
@@ -85,8 +87,9 @@ def test_tokens_are_counted_as_the_model_reads_them(client, mini, write_messages
     text = len(mini.backbone.tokenizer(mini.backbone.prompt(question))["input_ids"]) - 1
     assert answer.usage.prompt_tokens == text + 2 * 36
     assert answer.usage.prompt_tokens_details.image_tokens == 72
-    assert len(answer.choices[0].logprobs.content) == answer.usage.completion_tokens == 2
-    assert answer.choices[0].finish_reason == "length"
+    [choice] = answer.choices
+    assert answer.usage.completion_tokens == len(choice.logprobs.content) == expected.output_tokens
+    assert choice.finish_reason == expected.finish_reason
 
 
 @pytest.mark.parametrize(
