@@ -35,9 +35,6 @@ Draws = Mapping[str, Results]
 ONLY_DRAW: Final = "scenes-v2"
 """What results are of that name no draw: older versions had this one alone."""
 
-BEGIN: Final = "<!-- results: written by {command} -->"
-END: Final = "<!-- end of results -->"
-
 
 def arrange(found: Sequence[Results]) -> dict[str, Results]:
     """Sort results by the name of their draw; the last one gives the headline.
@@ -62,12 +59,12 @@ def build_tables(draws: Draws, command: str) -> tuple[str, str]:
 
     Args:
         draws: the results.
-        command: what writes them, to be named in both.
+        command: what writes the page, to be named in it.
     """
     for results in draws.values():
         check_whole(results)
     with told_in_one_line():
-        return _build_headline(draws, command), _build_page(draws, command)
+        return _build_headline(draws), _build_page(draws, command)
 
 
 def _build_page(draws: Draws, command: str) -> str:
@@ -80,8 +77,8 @@ def _build_page(draws: Draws, command: str) -> str:
     return build_markdown(document, command=command)
 
 
-def _build_headline(draws: Draws, command: str) -> str:
-    """Write the headline's table as Markdown between the lines that mark its place."""
+def _build_headline(draws: Draws) -> str:
+    """Write the headline's table as Markdown, with what it was measured by below."""
     *others, (last, results) = draws.items()
     runs = [last, *(name for name, _ in reversed(others))]
     rows = [[name, *cells, "1"] for name, *cells in _list_headline(results)]
@@ -90,8 +87,7 @@ def _build_headline(draws: Draws, command: str) -> str:
         rows.append([f"{label}, {name}", *cells, str(place)])
     table = write_table(Table(("", "value", "95 % interval", "run"), rows, strong=2))
     notes = [f"{place}: {_tell_run(name, draws[name])}" for place, name in enumerate(runs, start=1)]
-    lines = [BEGIN.format(command=command), table.strip(), "", "  \n".join(notes), END]
-    return "\n".join(lines)
+    return "\n\n".join([table.strip(), "  \n".join(notes)])
 
 
 def _tell_run(name: str, results: Results) -> str:

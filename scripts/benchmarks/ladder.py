@@ -1,11 +1,12 @@
 """Measures how many answers of a model are right, by family of questions and by scale.
 
 Run it by itself: `python -m scripts.benchmarks.ladder --source scenes-v3:validation`. It is what is
-watched while m3-mini is trained; no router, and nothing is stored but the figures.
+watched while m3-mini is trained, and what its card is written from. No router is asked, and nothing
+is stored but the figures.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,35 @@ from scripts.terminal.output import print_rows
 if TYPE_CHECKING:
     from labels.questions import Question, QuestionSet
     from m3_backbone.backbone import M3Backbone
+    from predictor.data import FloatArray, NameArray
 
 IMAGES_AT_ONCE = 16
 ALL = "all"
+NONE = "none"
+"""Stands for the scale of questions that no scale answers."""
 
 Ladder = dict[str, dict[str, float]]
 """Family -> number of questions, and scale -> share that is answered rightly."""
+
+Intervals = dict[str, dict[str, tuple[float, float]]]
+"""Family -> scale -> 95 % interval of that share, by a bootstrap over images."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What every scale achieved on every question of a source.
+
+    Attributes:
+        scales: visual tokens, ascending.
+        families: family of each question [n].
+        images: its image [n].
+        scores: its score at each scale [n, s].
+    """
+
+    scales: tuple[int, ...]
+    families: "NameArray"
+    images: "NameArray"
+    scores: "FloatArray"
 
 
 @click.command(cls=OneLineCommand)
@@ -48,50 +72,101 @@ def main(
     scales: tuple[int, ...],
     json_file: Path | None,
 ) -> None:
-    """Measure accuracy by family and scale.
+    """Measure accuracy by family and scale, and for how many questions each scale is the least.
 
     Example: python -m scripts.benchmarks.ladder --source scenes-v3:fonts --scale 576
     """
     from labels.sources.loading import load_questions
     from m3_backbone.scales import check_scale
 
-    asked = [load_questions(source, limit=images) for source in sources]
+    asked = {source: load_questions(source, limit=images) for source in sources}
     model = open_backbone(opening)
-    chosen = tuple(check_scale(scale, model.scales) for scale in scales) or model.scales
-    measured = {}
-    for source, questions in zip(sources, asked, strict=True):
-        measured[source] = measure_ladder(model, questions, chosen)
+    chosen = {check_scale(scale, model.scales) for scale in scales} or set(model.scales)
+    ladders: dict[str, Ladder] = {}
+    least: dict[str, dict[str, float]] = {}
+    intervals: dict[str, Intervals] = {}
+    for source, questions in asked.items():
+        scored = score_questions(model, questions, sorted(chosen))
+        ladders[source] = measure_ladder(scored)
+        least[source] = measure_least(scored)
+        intervals[source] = measure_intervals(scored)
         click.echo(source)
-        print_rows([{"family": name, **row} for name, row in measured[source].items()])
-    write_measures(json_file, "ladder", measured)
+        print_rows([{"family": name, **row} for name, row in ladders[source].items()])
+        print_rows([{"least sufficient": "share", **least[source]}])
+    if json_file is not None:
+        told = {"least": least, "intervals": intervals, "model": describe_model(opening)}
+        write_measures(json_file, "ladder", {**ladders, **told}, opening.device)
 
 
-def measure_ladder(model: "M3Backbone", questions: "QuestionSet", scales: Sequence[int]) -> Ladder:
+def describe_model(opening: Opening) -> dict[str, str]:
+    """Say which weights were asked, and how their tokens became fewer."""
+    from m3_backbone.checkpoints.fingerprint import fingerprint_folder
+    from m3_backbone.checkpoints.loading import find_folder
+
+    return {"weights": fingerprint_folder(find_folder(opening.model)), "pooling": opening.pooling}
+
+
+def measure_ladder(scored: Scored) -> Ladder:
+    """Give the figures of all questions first, then those of each family."""
+    return {
+        family: {
+            "questions": int(rows.sum()),
+            **_by_scale(scored, scored.scores[rows].mean(axis=0)),
+        }
+        for family, rows in _split_families(scored).items()
+    }
+
+
+def measure_least(scored: Scored) -> dict[str, float]:
+    """Give the share of questions that a scale answers and no smaller one, and of the others."""
+    import numpy as np
+
+    from labels.oracle import minimal_correct
+
+    least = minimal_correct(scored.scores, wrong="drop")
+    # Those without a scale are numbered -1: they come first.
+    none, *shares = np.bincount(least + 1, minlength=len(scored.scales) + 1) / len(least)
+    return {**_by_scale(scored, shares), NONE: round(float(none), 4)}
+
+
+def measure_intervals(scored: Scored) -> Intervals:
+    """Give the interval of each of the ladder's shares."""
+    from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
+
+    found: Intervals = {}
+    for family, rows in _split_families(scored).items():
+        drawn = mean_draws(draw_resamples(scored.images[rows]), scored.scores[rows])  # [r, s]
+        ends = [interval(drawn[:, place]) for place in range(len(scored.scales))]
+        found[family] = {
+            str(scale): (round(low, 4), round(high, 4))
+            for scale, (low, high) in zip(scored.scales, ends, strict=True)
+        }
+    return found
+
+
+def score_questions(model: "M3Backbone", questions: "QuestionSet", scales: Sequence[int]) -> Scored:
     """Ask every question at every scale.
 
     Args:
         model: the model.
         questions: what to ask.
-        scales: visual tokens.
+        scales: visual tokens, ascending.
 
     Returns:
-        The figures of all questions first, then those of each family.
+        The scores.
     """
-    scored: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    import numpy as np
+
     groups = questions.by_image()
-    for start in range(0, len(groups), IMAGES_AT_ONCE):
-        for one, scale, score in score_groups(
-            model, questions, groups[start : start + IMAGES_AT_ONCE], scales
-        ):
-            for family in (ALL, one.group):
-                scored[family][scale].append(score)
-    return {
-        family: {
-            "questions": len(of[scales[0]]),
-            **{str(scale): round(sum(of[scale]) / len(of[scale]), 4) for scale in scales},
-        }
-        for family, of in sorted(scored.items(), key=lambda pair: (pair[0] != ALL, pair[0]))
-    }
+    asked = [one for group in groups for one in group]
+    scores = [
+        row
+        for start in range(0, len(groups), IMAGES_AT_ONCE)
+        for row in score_groups(model, questions, groups[start : start + IMAGES_AT_ONCE], scales)
+    ]
+    families = np.array([one.group for one in asked])
+    images = np.array([one.image_id for one in asked])
+    return Scored(tuple(scales), families, images, np.array(scores, np.float64))
 
 
 def score_groups(
@@ -99,19 +174,34 @@ def score_groups(
     questions: "QuestionSet",
     groups: Sequence[Sequence["Question"]],
     scales: Sequence[int],
-) -> list[tuple["Question", int, float]]:
-    """Ask the questions of some images: each question with a scale and its score there."""
+) -> list[list[float]]:
+    """Ask the questions of some images: for each question its score at every scale."""
     from labels.metrics.registry import score_answer
     from labels.questions import format_question
 
     pyramids = model.encode([questions.image(group[0].image_id) for group in groups])
     texts = [[format_question(one) for one in group] for group in groups]
+    answered = [model.answer_images(pyramids, texts, scale) for scale in scales]
     return [
-        (one, scale, score_answer(answer.text, one).score)
-        for scale in scales
-        for group, answers in zip(groups, model.answer_images(pyramids, texts, scale), strict=True)
-        for one, answer in zip(group, answers, strict=True)
+        [score_answer(of_scale[image][place].text, one).score for of_scale in answered]
+        for image, group in enumerate(groups)
+        for place, one in enumerate(group)
     ]
+
+
+def _split_families(scored: Scored) -> dict[str, "NameArray"]:
+    """Give which questions are of each family [n]; all of them come first."""
+    import numpy as np
+
+    every = np.ones(len(scored.families), bool)
+    return {ALL: every, **{str(f): scored.families == f for f in np.unique(scored.families)}}
+
+
+def _by_scale(scored: Scored, shares: Iterable[float]) -> dict[str, float]:
+    return {
+        str(scale): round(float(share), 4)
+        for scale, share in zip(scored.scales, shares, strict=True)
+    }
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Figures of both harnesses as Markdown, taken from their JSON, so that nobody types them.
 
-`python -m scripts.fuzzing.counts fuzz.json kills.json docs/reliability.md`
+Run it by itself: `python -m scripts.fuzzing.counts fuzz.json kills.json docs/reliability.md`.
 """
 
-import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +10,20 @@ from typing import Any
 
 import click
 
-from m3_backbone.files import write_atomically
 from m3_backbone.serialization import parse_json
+from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.marked import write_marked
 
-BEGIN, END = "<!-- counts -->", "<!-- end of counts -->"
-"""Between these lines of the page the figures are replaced."""
+COMMAND = "python -m scripts.fuzzing.counts fuzz.json kills.json docs/reliability.md"
 
 
-@click.command()
+@click.command(cls=OneLineCommand)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.argument("page", type=click.Path(exists=True, path_type=Path))
 def main(sources: tuple[Path, ...], page: Path) -> None:
     """Put the counts of the JSON files SOURCES into PAGE."""
     parts = [describe_counts(parse_json(source.read_bytes())) for source in sources]
-    old = page.read_text(encoding="utf-8")
-    between = "\n\n".join([BEGIN, *parts, END])
-    new = re.sub(f"{BEGIN}.*{END}", lambda _: between, old, flags=re.DOTALL)
-    write_atomically(page, new.encode())
+    write_marked(page, "counts", COMMAND, "\n\n".join(parts))
 
 
 def describe_counts(content: dict[str, Any]) -> str:

@@ -11,9 +11,11 @@ import click
 from m3_backbone.files import write_atomically
 from predictor.report.folder import is_markdown, read_results
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.marked import cut_marked, write_marked
 from scripts.terminal.outputs import check_file
 
 COMMAND = "python -m scripts.benchmarks.study docs/study/*.json"
+TABLE = "results"
 
 
 @click.command(cls=OneLineCommand)
@@ -41,27 +43,12 @@ def main(results: tuple[Path, ...], readme: Path, page: Path) -> None:
     from predictor.report.draws import arrange, build_tables
 
     check_file(page, is_markdown, results)
-    before, after = _cut(readme)
+    cut_marked(readme, TABLE)
     draws = arrange([read_results(one) for one in results])
     table, text = build_tables(draws, COMMAND)
     write_atomically(page, text.encode())
-    write_atomically(readme, (before + table + after).encode())
+    write_marked(readme, TABLE, COMMAND, table)
     click.echo(f"{', '.join(draws)}: {readme}, {page}")
-
-
-def _cut(readme: Path) -> tuple[str, str]:
-    """Give what stands before and after the marked table of a file.
-
-    Raises:
-        ValueError: if the lines that mark it are not there once each, one after the other.
-    """
-    from predictor.report.draws import BEGIN, END
-
-    text = readme.read_text("utf-8")
-    start = BEGIN.partition("{")[0]
-    if (text.count(start), text.count(END)) != (1, 1) or text.index(start) > text.index(END):
-        raise ValueError(f"{readme} must have a line that begins with {start!r}, and then {END}")
-    return text[: text.index(start)], text[text.index(END) + len(END) :]
 
 
 if __name__ == "__main__":

@@ -2,8 +2,19 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 from labels.sources.loading import load_questions
-from scripts.benchmarks.ladder import main, measure_ladder
+from scripts.benchmarks.ladder import (
+    NONE,
+    Scored,
+    main,
+    measure_intervals,
+    measure_ladder,
+    measure_least,
+    score_questions,
+)
 from scripts.benchmarks.models import open_model
 
 
@@ -18,16 +29,61 @@ def test_the_ladder_of_the_built_in_model_rises_and_families_add_up(runner, tmp_
     known = measured["scenes:test"]
     assert list(known)[0] == "all"
     assert known["all"]["576"] > known["all"]["1"]
-    for ladder in (known, measured["scenes-v3:validation"]):
+    assert measured["model"]["pooling"] == "average" and len(measured["model"]["weights"]) == 16
+    for source in ("scenes:test", "scenes-v3:validation"):
+        ladder, intervals = measured[source], measured["intervals"][source]
+        assert intervals.keys() == ladder.keys()
+        for family, row in ladder.items():
+            for scale, (low, high) in intervals[family].items():
+                assert 0 <= low <= row[scale] <= high <= 1
+        assert sum(measured["least"][source].values()) == pytest.approx(1, abs=1e-3)
+        assert measured["least"][source]["1"] == ladder["all"]["1"]
         families = [row for name, row in ladder.items() if name != "all"]
         assert sum(row["questions"] for row in families) == ladder["all"]["questions"]
 
 
 def test_figures_are_shares_of_right_answers():
     questions = load_questions("scenes:test", limit=2)
-    figures = measure_ladder(open_model("mini", "cpu", "float32"), questions, (9,))["all"]
+    scored = score_questions(open_model("mini", "cpu", "float32"), questions, (9,))
+    figures = measure_ladder(scored)["all"]
     right = figures["9"] * len(questions)
     assert abs(right - round(right)) < 1e-3
+
+
+@pytest.fixture
+def scored():
+    """Five questions about three images; the last one is answered nowhere."""
+    scores = [[1, 0, 1], [0, 1, 1], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    families = np.array(["a", "a", "b", "b", "b"])
+    images = np.array(["x", "x", "x", "y", "z"])
+    return Scored((1, 9, 36), families, images, np.array(scores, float))
+
+
+def test_the_least_sufficient_scale_is_right_where_every_smaller_one_is_wrong(scored):
+    assert measure_least(scored) == {"1": 0.2, "9": 0.4, "36": 0.2, NONE: 0.2}
+
+
+def test_intervals_are_by_family_and_go_by_images(scored):
+    assert measure_ladder(scored)["b"] == {"questions": 3, "1": 0.0, "9": 0.3333, "36": 0.3333}
+    intervals = measure_intervals(scored)
+    # Its two questions are of one image: whichever is drawn, it is the same one.
+    assert intervals["a"] == {"1": (0.5, 0.5), "9": (0.5, 0.5), "36": (1.0, 1.0)}
+    assert intervals["b"]["1"] == (0.0, 0.0) and intervals["b"]["36"] == (0.0, 1.0)
+
+
+def test_pooling_otherwise_is_told_and_changes_what_the_smaller_scales_answer(runner, tmp_path):
+    asked = ["--source", "scenes:calibration", "--images", "3", "--scale", "576", "--scale", "9"]
+    measured = {}
+    for pooling in ("average", "sequential"):
+        path = tmp_path / f"{pooling}.json"
+        result = runner.invoke(main, [*asked, "--pooling", pooling, "--json", str(path)])
+        assert result.exit_code == 0, result.output
+        measured[pooling] = json.loads(path.read_text())
+        assert measured[pooling]["model"]["pooling"] == pooling
+    one, other = (measured[name]["scenes:calibration"]["all"] for name in measured)
+    assert list(one) == ["questions", "9", "576"]
+    assert one["576"] == other["576"] and one["9"] != other["9"]
+    assert measured["average"]["model"]["weights"] == measured["sequential"]["model"]["weights"]
 
 
 def test_it_runs_as_a_module():

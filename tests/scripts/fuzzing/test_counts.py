@@ -2,7 +2,7 @@ import json
 
 from click.testing import CliRunner
 
-from scripts.fuzzing.counts import BEGIN, END, main
+from scripts.fuzzing.counts import COMMAND, main
 
 
 def test_counts_take_their_place_in_the_page(tmp_path):
@@ -18,11 +18,14 @@ def test_counts_take_their_place_in_the_page(tmp_path):
         sources.append(str(tmp_path / f"{name}.json"))
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(
+        "before\n<!-- counts: written by hand -->\nold\n<!-- end of counts -->\nafter\n"
+    )
     for _ in range(2):
         assert CliRunner().invoke(main, [*sources, str(page)]).exit_code == 0
     lines = page.read_text().splitlines()
-    assert lines[:2] == ["before", BEGIN] and lines[-2:] == [END, "after"]
+    assert lines[:2] == ["before", f"<!-- counts: written by {COMMAND} -->"]
+    assert lines[-2:] == ["<!-- end of counts -->", "after"]
     assert "old" not in lines
     assert "Seed 3, commit abc, 5 distinct inputs:" in lines
     assert "| inputs | calls | hang | refused |" in lines
