@@ -8,6 +8,8 @@
 #   make test-ray  the tests of Ray, in an environment of its own: some 20 minutes
 #   make test-vllm the tests of vLLM, on a CPU in an environment of its own: 6 GB, some 20 minutes
 #   make docs      the pages of docs/ as a site, in site/
+#   make mini      the training of the embedded model from nothing: hours
+#   make card      what the embedded model gets right, measured and written into its card
 # Another interpreter:           make test PYTHON=python3.12
 # Another place for torch:       make test TORCH_ARGS='--index-url https://download.pytorch.org/whl/cpu'
 # Part of the tests:             make test TESTS='tests/labels tests/predictor'
@@ -28,10 +30,10 @@ $(error DEPS is '$(DEPS)': expected lowest, newest, or nothing for constraints.t
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study test lint check fuzz kills test-ray test-vllm docs mini clean
+.PHONY: help install demo study test lint check fuzz kills test-ray test-vllm docs mini card clean
 
 help:
-	@sed -n '2,12s/^# \{0,1\}//p' Makefile
+	@sed -n '2,14s/^# \{0,1\}//p' Makefile
 
 install: $(STAMP)
 
@@ -118,29 +120,69 @@ test-vllm: $(VLLM)/.installed
 	  $(VLLM)/bin/python -m pytest -m vllm -W default \
 	  $(or $(TESTS),tests/m3_backbone/vllm_plugin tests/scripts/serving/upstreams)
 
-# A training of m3-mini on the wide draw, two processes of one thread each; each stage goes on where
-# it was killed. From the shipped weights: make mini MINI_FROM='--model m3-mini'. On one GPU:
-# make mini PROCESSES=1 MINI_ARGS='--device cuda --bf16'. models/m3-mini/README.md tells how the
-# weights that are shipped came about.
+# m3-mini from nothing on the wide draw, in runs/mini. Killed at any moment, it goes on where it was, and
+# passes over what is finished. Each stage's folder has its log.jsonl, log.txt the moments of them all.
+#   from the shipped weights        make mini MINI_FROM='--model m3-mini'
+#   a trial of a tenth of the steps make mini TENTH=1, in runs/mini-tenth
+#   on one GPU                      make mini PROCESSES=1 MINI_ARGS='--device cuda --bf16'
 PROCESSES ?= 2
 MINI_FROM ?= --from-scratch
+TENTH ?=
+MINI := runs/mini$(if $(TENTH),-tenth)
+# One zero less.
+STEPS = $(if $(TENTH),$(1:%0=%),$(1))
+# Of the images of a step, those of each process, so that the training is the same with any number.
+SHARE = $(shell expr $(1) / $(PROCESSES))
 # Where the processor has no bfloat16 of its own, it is emulated many times slower.
 MINI_ARGS ?= $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --bf16)
-FINETUNE := $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m scripts.cli finetune \
-  --data scenes-v3 --workers 1 --optimizer muon
+FINETUNE = $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m scripts.cli finetune \
+  --data scenes-v3 --workers 1 --optimizer muon $(MINI_ARGS)
 WHOLE := --scales-per-step 2 --described 3 --turns 9 --dense-weight 0.2 --align-weight 0.5 \
   --ground-weight 0.5
-LADDER := $(BIN)/python -m scripts.benchmarks.ladder --images 200
+# What is still answered worst is asked more often, and 576 tokens are in every step.
+WEAK := --keep-largest --emphasis \
+  chart=4,counting=2.5,reading=2.5,table=1.5,relation=1.2,number=0.9,existence=0.6,gist=0.3
+NOTE = @echo "$$(date -u +%FT%TZ) $(1)" | tee -a $(MINI)/log.txt
+# The ladder of a model, into a file, unless that is newer than the weights.
+MEASURE = test $(2) -nt $(1)/model.safetensors || \
+  $(BIN)/python -m scripts.benchmarks.ladder --model $(1) --json $(2) $(3)
 
 mini: $(STAMP)
-	$(FINETUNE) $(MINI_ARGS) --out runs/mini/tower $(MINI_FROM) --dense --steps 4000 --batch 3 \
-	  --tower-rate 1e-3 --seed 11
-	$(FINETUNE) $(MINI_ARGS) --out runs/mini/whole --model runs/mini/tower $(WHOLE) --steps 10000 \
-	  --batch 4 --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --seed 12
-	$(LADDER) --model runs/mini/whole --json runs/mini/whole.json
-	$(FINETUNE) $(MINI_ARGS) --out runs/mini/last --model runs/mini/whole $(WHOLE) --steps 10000 \
-	  --batch 4 --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
-	$(LADDER) --model runs/mini/last --json runs/mini/last.json
+	mkdir -p $(MINI)
+	$(call NOTE,begun or taken up at $$(git describe --always --dirty))
+	$(FINETUNE) --out $(MINI)/tower $(MINI_FROM) --dense --steps $(call STEPS,4000) \
+	  --batch $(call SHARE,6) --tower-rate 1e-3 --seed 11
+	$(call NOTE,tower is finished)
+	$(FINETUNE) --out $(MINI)/whole --model $(MINI)/tower $(WHOLE) --steps $(call STEPS,5000) \
+	  --batch $(call SHARE,8) --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --seed 12
+	$(call NOTE,whole is finished)
+	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(call STEPS,200))
+	$(FINETUNE) --out $(MINI)/last --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
+	  --batch $(call SHARE,8) --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
+	$(call NOTE,last is finished)
+	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(call STEPS,200))
+	$(call NOTE,all is finished)
+
+# What the card of the embedded model tells, and nothing else opens the test draws of scenes-v3. After
+# new weights: make card BEFORE=COMMIT, a commit that has those before; killed later than these were
+# measured, it goes on with make card.
+CARD_IMAGES ?= 400
+BEFORE ?=
+SPLITS := test patterns words fonts backgrounds jpeg aligned
+# The first one is the known ground.
+KNOWN := --images $(CARD_IMAGES) --source scenes-v3:test
+ASKED := --images $(CARD_IMAGES) $(SPLITS:%=--source scenes-v3:%) --source scenes-v2:test
+
+card: $(STAMP)
+	mkdir -p docs/card runs/card
+	if [ -n "$(BEFORE)" ]; then \
+	  rm -rf runs/card/models && \
+	  git archive $(BEFORE) models/m3-mini | tar --extract --touch --directory runs/card && \
+	  { $(call MEASURE,runs/card/models/m3-mini,docs/card/before.json,$(ASKED)); }; fi
+	$(call MEASURE,models/m3-mini,docs/card/average.json,$(ASKED))
+	$(call MEASURE,models/m3-mini,docs/card/sequential.json,$(KNOWN) --pooling sequential)
+	$(call MEASURE,models/m3-mini,docs/card/spatial.json,$(KNOWN) --pooling spatial)
+	$(BIN)/python -m scripts.benchmarks.card
 
 # The pages of docs/ as a site, in site/; a link that leads nowhere is an error.
 docs: $(STAMP)

@@ -26,14 +26,12 @@ from m3_backbone.training.auxiliary_losses import (
 )
 from m3_backbone.training.conversations import ConversationText
 from m3_backbone.training.distributed import prefetch_batches, sum_over_group
-from m3_backbone.training.loop import StepLog, TrainingLoop
+from m3_backbone.training.loop import LOG, StepLog, TrainingLoop
 from m3_backbone.training.losses import join_crops, scale_loss
 from m3_backbone.training.packing import PackedText
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from m3_backbone.training.tower import DenseHeads, dense_loss, weigh_losses
 from m3_backbone.training.trainable import choose_parts, set_checkpointing
-
-LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)

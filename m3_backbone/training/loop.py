@@ -24,6 +24,9 @@ from m3_backbone.training.settings import LoopSettings
 VERSION = 1
 """Format of the file that holds an unfinished run."""
 
+LOG = "log.jsonl"
+"""Lies beside the file of the run, with a line for each step."""
+
 SCHEMA = {"identity", "step", "modules", "optimizers"}
 
 
@@ -201,12 +204,17 @@ class StepLog:
             self.dropped = int(json.loads(kept[-1])["dropped"])
             self.answer_tokens = sum(int(json.loads(line)["answer_tokens"]) for line in kept)
 
-    def write(self, losses: Mapping[int, float], answer_tokens: int, dropped: int) -> None:
+    def write(
+        self,
+        losses: Mapping[int, float] | Mapping[str, float],
+        answer_tokens: int = 0,
+        dropped: int = 0,
+    ) -> None:
         """Add the line of one step.
 
         Args:
-            losses: scale -> loss.
-            answer_tokens: tokens that the losses are means over.
+            losses: scale, or target of the dense loss -> loss.
+            answer_tokens: tokens of answers that the losses are means over.
             dropped: questions or conversations that were too long to learn from in this step.
         """
         self.dropped += dropped

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import CLIPVisionModel
 
 from m3_backbone.training.distributed import prefetch_batches
-from m3_backbone.training.loop import TrainingLoop
+from m3_backbone.training.loop import LOG, StepLog, TrainingLoop
 from m3_backbone.training.settings import LoopSettings
 
 NO_CLASS = -1
@@ -111,7 +111,7 @@ def pretrain_tower(
         classes: target name -> number of classes.
         draw_batch: step -> (pixel values [B, 3, H, W], targets {name: [B, N]}).
         settings: how long.
-        checkpoint: file for resuming.
+        checkpoint: file for resuming; `LOG` is written beside it.
         rate: peak learning rate.
 
     Returns:
@@ -123,6 +123,7 @@ def pretrain_tower(
     heads.to(tower.device)
     identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
+    log = StepLog(checkpoint.with_name(LOG), loop.step)
     accuracy: dict[str, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
     for step, bar in loop.steps("tower"):
@@ -132,6 +133,9 @@ def pretrain_tower(
             logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
         losses = dense_loss(logits, targets)
         torch.autograd.backward(weigh_losses(losses))
+        # Stacked: read from the device at once.
+        told = torch.stack(list(losses.values())).tolist()
+        log.write(dict(zip(losses, told, strict=True)))
         if step % 50 == 0 or step == settings.steps - 1:
             accuracy = dense_accuracy(logits, targets)
             bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})

@@ -20,7 +20,7 @@ from m3_backbone.files import check_output, replacing, sweep
 from m3_backbone.hosts.config import trained_scales
 from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
-from m3_backbone.training.finetune import LOG
+from m3_backbone.training.loop import LOG
 from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
 from m3_backbone.training.trainable import write_adapter
 

@@ -1,6 +1,7 @@
 """Matryoshka training: packing and shared encoding change the cost, not the gradient."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from m3_backbone.training.finetune import (
     matryoshka_step,
     tower_features,
 )
-from m3_backbone.training.loop import TrainingLoop, cosine_factor
+from m3_backbone.training.loop import LOG, TrainingLoop, cosine_factor
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.mini import build_mini, build_processor, place_positions, train_tokenizer
 from m3_backbone.training.optimizers import build_optimizers, parameter_groups
@@ -282,6 +283,9 @@ def test_tower_learns_what_is_on_its_patches(parts, tmp_path):
     loop = LoopSettings(steps=30, quiet=True)
     accuracy = pretrain_tower(tower, {"content": 2}, draw, loop, tmp_path / "t.pt", 1e-3)
     assert accuracy["content"] > 0.95
+    lines = [json.loads(line)["losses"] for line in (tmp_path / LOG).read_text().splitlines()]
+    assert len(lines) == 30
+    assert lines[-1]["content"] < lines[0]["content"] / 2
 
 
 def test_dense_losses_ignore_what_does_not_apply():

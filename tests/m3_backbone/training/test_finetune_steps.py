@@ -12,13 +12,13 @@ from transformers import AutoModelForImageTextToText
 from m3_backbone.inference.prompts import IGNORED, PromptBuilder
 from m3_backbone.training.conversations import pack_conversations
 from m3_backbone.training.finetune import (
-    LOG,
     Batch,
     accumulated_step,
     finetune,
     matryoshka_step,
     tower_features,
 )
+from m3_backbone.training.loop import LOG
 from m3_backbone.training.losses import scale_loss
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from m3_backbone.training.trainable import (

@@ -1,0 +1,1 @@
+"""The tables of the embedded model's card, from stored ladders."""
