@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from labels.scenes.draws import ALIGNED, SCENES_V3
-from predictor.report.document import Cell, Table
+from predictor.report.document import Cell, Cells, Table
 from predictor.report.markdown import write_table
 from predictor.report.wording import MISSING, number, points, span, tokens_text
 from scripts.benchmarks.card.ladders import BEFORE, NOW, Ladders, first_source, list_scales
@@ -61,7 +61,7 @@ def build_tables(found: Found) -> str:
 
 
 def _list_families(found: Found, known: str, scales: Sequence[str]) -> Table:
-    rows = [
+    rows: list[Cells] = [
         [
             family,
             number(row.get("questions"), 0),
@@ -74,7 +74,7 @@ def _list_families(found: Found, known: str, scales: Sequence[str]) -> Table:
 
 
 def _list_unseen(found: Found, known: str, largest: str) -> Table:
-    rows = [
+    rows: list[Cells] = [
         [
             source,
             _tell_unseen(source),
@@ -94,7 +94,7 @@ def _tell_places(found: Found, known: str, scales: Sequence[str]) -> list[str]:
     aligned = f"{SCENES_V3.name}:{ALIGNED}"
     if aligned not in found[NOW].sources:
         return []
-    rows = [
+    rows: list[Cells] = [
         [title, *(_beside(found, _share(source, scale)) for scale in scales)]
         for title, source in (("any place and size", known), ("on the raster", aligned))
     ]
@@ -105,7 +105,7 @@ def _tell_places(found: Found, known: str, scales: Sequence[str]) -> list[str]:
 
 
 def _list_least(found: Found, known: str, scales: Sequence[str]) -> Table:
-    rows = [
+    rows: list[Cells] = [
         [title, *(_write_share(found[name].least.get(known, {}).get(s)) for s in (*scales, NONE))]
         for title, name in (("these weights", NOW), ("the weights before", BEFORE))
     ]
@@ -114,7 +114,7 @@ def _list_least(found: Found, known: str, scales: Sequence[str]) -> Table:
 
 def _list_poolings(found: Found, known: str, scales: Sequence[str]) -> Table:
     poolings = [name for name in found if name != BEFORE]
-    rows = [
+    rows: list[Cells] = [
         [
             tokens_text(scale),
             *(
