@@ -16,6 +16,7 @@ from scripts.benchmarks.ladder import (
     score_questions,
 )
 from scripts.benchmarks.models import open_model
+from scripts.stages.model import open_backbone
 
 
 def test_the_ladder_of_the_built_in_model_rises_and_families_add_up(runner, tmp_path):
@@ -71,19 +72,25 @@ def test_intervals_are_by_family_and_go_by_images(scored):
     assert intervals["b"]["1"] == (0.0, 0.0) and intervals["b"]["36"] == (0.0, 1.0)
 
 
-def test_pooling_otherwise_is_told_and_changes_what_the_smaller_scales_answer(runner, tmp_path):
-    asked = ["--source", "scenes:calibration", "--images", "3", "--scale", "576", "--scale", "9"]
-    measured = {}
+def test_pooling_reaches_the_model_and_is_told_with_its_weights(runner, tmp_path, monkeypatch):
+    opened = []
+
+    def watch(opening):
+        opened.append(open_backbone(opening))
+        return opened[-1]
+
+    monkeypatch.setattr("scripts.benchmarks.ladder.open_backbone", watch)
+    asked = ["--source", "scenes:calibration", "--images", "1", "--scale", "9", "--scale", "1"]
+    told = {}
     for pooling in ("average", "sequential"):
         path = tmp_path / f"{pooling}.json"
         result = runner.invoke(main, [*asked, "--pooling", pooling, "--json", str(path)])
         assert result.exit_code == 0, result.output
-        measured[pooling] = json.loads(path.read_text())
-        assert measured[pooling]["model"]["pooling"] == pooling
-    one, other = (measured[name]["scenes:calibration"]["all"] for name in measured)
-    assert list(one) == ["questions", "9", "576"]
-    assert one["576"] == other["576"] and one["9"] != other["9"]
-    assert measured["average"]["model"]["weights"] == measured["sequential"]["model"]["weights"]
+        told[pooling] = json.loads(path.read_text())
+        assert told[pooling]["model"]["pooling"] == opened[-1].pooling == pooling
+        assert list(told[pooling]["scenes:calibration"]["all"]) == ["questions", "1", "9"]
+    assert told["average"]["model"]["weights"] == told["sequential"]["model"]["weights"]
+    assert told["average"]["model"]["weights"] == opened[0].fingerprint
 
 
 def test_it_runs_as_a_module():
