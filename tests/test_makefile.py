@@ -1,0 +1,76 @@
+"""What the Makefile would run is what the commands take."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmarks.card.ladders import POOLINGS
+from scripts.benchmarks.ladder import main as ladder
+from scripts.finetune import main as finetune
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+
+def list_calls(target, *settings):
+    """Lists what a target would run of ours: name of a module, and its arguments."""
+    # As if what make installs were there.
+    command = ["make", "-n", target, "STAMP=", *settings]
+    # The make that may run the tests tells its own options to those below it.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    ran = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    calls = []
+    for line in map(shlex.split, ran.stdout.replace("\\\n", " ").splitlines()):
+        while "-m" in line:
+            module, *line = line[line.index("-m") + 1 :]
+            end = next((place for place, word in enumerate(line) if word in (";", "};")), len(line))
+            calls.append((module, [word.rstrip(";") for word in line[:end]]))
+            line = line[end:]
+    return calls
+
+
+def read(command, arguments):
+    """Read arguments as a command does; they raise where it does not know them."""
+    return command.make_context("a command", list(arguments)).params
+
+
+@pytest.mark.parametrize("tenth", ["", "1"])
+def test_mini_has_three_stages_each_from_the_one_before(tenth):
+    calls = list_calls("mini", f"TENTH={tenth}", "PROCESSES=2")
+    stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
+    ladders = [
+        read(ladder, args) for module, args in calls if module == "scripts.benchmarks.ladder"
+    ]
+    folder = Path("runs/mini-tenth" if tenth else "runs/mini")
+    assert [stage["out"] for stage in stages] == [folder / n for n in ("tower", "whole", "last")]
+    assert [stage["steps"] for stage in stages] == (
+        [400, 500, 500] if tenth else [4000, 5000, 5000]
+    )
+    assert [stage["batch"] for stage in stages] == [3, 4, 4]
+    assert stages[0]["from_scratch"] and stages[0]["dense"]
+    assert [stage["model_name"] for stage in stages[1:]] == [str(s["out"]) for s in stages[:-1]]
+    assert "chart=4," in stages[2]["emphasis"] and not stages[1]["emphasis"]
+    assert [one["model"] for one in ladders] == [str(s["out"]) for s in stages[1:]]
+    assert {one["sources"] for one in ladders} == {("scenes-v3:validation",)}
+
+
+def test_a_step_has_the_same_images_in_any_number_of_processes():
+    calls = list_calls("mini", "PROCESSES=1", "MINI_ARGS=--device cuda --bf16")
+    stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
+    assert [stage["batch"] for stage in stages] == [6, 8, 8]
+    assert all(stage["device"] == "cuda" and stage["bf16"] for stage in stages)
+
+
+def test_card_measures_every_ladder_that_the_card_is_made_of():
+    calls = list_calls("card", "BEFORE=HEAD")
+    asked = [read(ladder, args) for module, args in calls if module == "scripts.benchmarks.ladder"]
+    found = {one["json_file"].stem: one["pooling"] for one in asked}
+    assert found == POOLINGS
+    # The known ground comes first in all of them.
+    assert {one["sources"][0] for one in asked} == {"scenes-v3:test"}
+    assert calls[-1] == ("scripts.benchmarks.card", [])
