@@ -13,8 +13,9 @@ Source: Angelopoulos et al. 2021, Learn then Test (arXiv 2110.01052), fixed-sequ
     Berger 1982 (Technometrics 24.4) for the test that takes the largest of several p-values.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -25,7 +26,10 @@ from predictor.data import FloatArray, IntArray, TrainData
 from predictor.policy.budgets import RETRAIN, Amount, OperatingPoint, choose
 from predictor.policy.candidates import Candidates
 from predictor.policy.claims import ALL, Claim, Counting, Losses
-from predictor.policy.risk_tests import images_needed, p_value
+from predictor.policy.risk_tests import TEST, images_needed, p_value
+
+_AT_ONCE = 32
+"""Candidates that are tested side by side, which takes about as long as one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Certificate(OperatingPoint):
         tokens: mean visual tokens per question with `lam`.
         tested: routers among which this one was picked on the same split; each could have been, so
             each p-value has to be below delta divided by their number.
+        test: name of the test that gave the p-values; the first one had none.
     """
 
     __pydantic_config__ = CLOSED
@@ -60,6 +65,7 @@ class Certificate(OperatingPoint):
     risk: Annotated[float, Interval(ge=-1, le=1)]
     tokens: Amount
     tested: Annotated[int, Ge(1)] = 1
+    test: str = "fixed bets"
     calibrated: ClassVar[bool] = False  # the calibration was learnt on the split that proves it
 
     @property
@@ -105,8 +111,13 @@ def worst_p_value(losses: Losses, claim: Claim, tested: int = 1) -> float:
         claim: what is claimed.
         tested: routers among which this one was picked on the same split.
     """
-    excess = losses.excess(claim.alpha)
-    return float(p_value(excess, claim.bounds, claim.delta / tested).max())
+    return float(_worst_p_values([losses], claim, tested)[0])
+
+
+def _worst_p_values(losses: Sequence[Losses], claim: Claim, tested: int) -> FloatArray:
+    """Test several choices side by side [m]."""
+    excess = np.stack([one.excess(claim.alpha) for one in losses])  # [m, g, i]
+    return np.asarray(p_value(excess, claim.alpha, claim.delta / tested).max(axis=-1))
 
 
 def fixed_sequence(losses: Iterable[Losses], claim: Claim, tested: int = 1) -> list[float]:
@@ -121,12 +132,40 @@ def fixed_sequence(losses: Iterable[Losses], claim: Claim, tested: int = 1) -> l
         The p-values, the first above delta / tested being the last.
     """
     p_values: list[float] = []
-    for of_candidate in losses:
-        p_values.append(worst_p_value(of_candidate, claim, tested))
-        # Since the first failure ends it, each test may use the whole level.
-        if p_values[-1] > claim.delta / tested:
-            break
+    waiting = iter(losses)
+    while several := list(islice(waiting, _AT_ONCE)):
+        for p in _worst_p_values(several, claim, tested):
+            p_values.append(float(p))
+            # Since the first failure ends it, each test may use the whole level.
+            if p > claim.delta / tested:
+                return p_values
     return p_values
+
+
+def certify_splits(
+    losses: Iterable[Losses], splits: IntArray, claim: Claim, tested: int = 1
+) -> IntArray:
+    """Test candidates as `fixed_sequence` does, on many splits side by side.
+
+    Args:
+        losses: losses with each candidate on all images, safest first.
+        splits: numbers of the images of every split [k, i].
+        claim: what is claimed.
+        tested: routers among which this one was picked on the same split.
+
+    Returns:
+        How many candidates passed before the first that failed [k].
+    """
+    passed = np.zeros(len(splits), np.int64)
+    alive = np.arange(len(splits))
+    for of_candidate in losses:
+        excess = of_candidate.take(splits[alive]).excess(claim.alpha)  # [g, k, i]
+        p_values = p_value(excess, claim.alpha, claim.delta / tested).max(axis=0)
+        alive = alive[p_values <= claim.delta / tested]
+        if not len(alive):
+            break
+        passed[alive] += 1
+    return passed
 
 
 def count_needed(
@@ -158,7 +197,7 @@ def count_needed(
         raise ValueError(
             f"{claim} cannot be certified: the largest scale gets no question of {where} right"
         )
-    needed = images_needed(claim.alpha * float(base[rarest]), claim.bounds, claim.delta / tested)
+    needed = images_needed(claim.alpha * float(base[rarest]), claim.alpha, claim.delta / tested)
     # Images of unequal size prove a little less than equal ones.
     if worst_p_value(losses, claim, tested) <= claim.delta / tested:
         return name, min(needed, data.n_images)
@@ -233,6 +272,7 @@ def certify(
         risk=measure(lam).risk,
         tokens=float(spent.mean()),
         tested=tested,
+        test=TEST,
     )
 
 
@@ -248,8 +288,13 @@ def check_certificate(
         data: the calibration split.
 
     Raises:
-        ValueError: if the split is another one, or anything comes out differently.
+        ValueError: if the split or the test is another one, or anything comes out differently.
     """
+    if certificate.test != TEST:
+        raise ValueError(
+            f"the certificate for {certificate.claim} was proven by an older test "
+            f"({certificate.test}), which cannot be repeated any more; {RETRAIN}"
+        )
     if data.fingerprint() != certificate.split:
         raise ValueError(
             f"the certificate was made with the calibration split {certificate.split}, these "

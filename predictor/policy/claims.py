@@ -107,11 +107,6 @@ class Claim:
         unit = "" if self.unit == "question" else f",{self.unit}"
         return f"{self.loss}:{self.alpha:g},{self.delta:g}{unit}"
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Lowest and highest excess of an image over alpha, see `Losses.excess`."""
-        return -self.alpha - (1.0 if self.loss == "net" else 0.0), 1 - self.alpha
-
     def sentence(self, most: int | None = None) -> str:
         """Say it in words.
 
@@ -230,7 +225,7 @@ class Losses:
         return cls(counting.add_up(lost), counting.add_up(base))
 
     def take(self, images: IntArray) -> "Losses":
-        """Keep the images of these numbers [k], which may repeat."""
+        """Keep the images of these numbers [k], which may repeat; of many splits at once [j, k]."""
         return Losses(self.lost[:, images], self.base[:, images])
 
     def join(self, other: "Losses") -> "Losses":
@@ -240,7 +235,7 @@ class Losses:
     def excess(self, alpha: float) -> FloatArray:
         """Give what each image loses beyond alpha [g, i]; the mean is at most 0 where alpha holds.
 
-        It lies within `Claim.bounds`.
+        It is at most 1 - alpha.
         """
         return self.lost - alpha * self.base
 

@@ -183,7 +183,7 @@ def test_verify_without_certificates_checks_the_files(run):
 def test_too_few_calibration_images_leave_no_router(run, runner, tmp_path):
     out = ("--out", tmp_path / "router", "--certify", "0.02,0.1")
     message = refuse(runner, "train", "--run", run, "--kind", "linear", *out)
-    assert "needs at least 120 calibration images, got 8" in message
+    assert "needs at least 114 calibration images, got 8" in message
     assert not (tmp_path / "router").exists()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.policy.candidates import Candidates
-from predictor.policy.certificates import certify, choose_at, count_needed, fixed_sequence
+from predictor.policy.certificates import certify, certify_splits, choose_at, count_needed
 from predictor.policy.claims import ALL, Claim, Counting, Losses, count_most
 
 CLAIMS = (
@@ -151,17 +151,18 @@ class Drawing:
     images: int
     tested: int = 1
 
-    def certify(self, losses: Sequence[Losses], images: IntArray) -> int:
-        """Give the place of the last choice that images certify; 0, the largest scale, if none.
+    def certify(self, losses: Sequence[Losses], splits: IntArray) -> IntArray:
+        """Give the places of the last choices that splits certify; 0, the largest scale, if none.
 
         Args:
             losses: losses of the choices on all images, the largest scale first.
-            images: numbers of the images that certify.
+            splits: numbers of the images of every split [k, i].
+
+        Returns:
+            Places [k].
         """
         # The largest scale loses nothing; of the others as many passed as the number of the last.
-        drawn = (one.take(images) for one in losses[1:])
-        p_values = fixed_sequence(drawn, self.claim, self.tested)
-        return sum(p <= self.claim.delta / self.tested for p in p_values)
+        return certify_splits(losses[1:], splits, self.claim, self.tested)
 
 
 def _draw_splits(
@@ -180,14 +181,12 @@ def _draw_splits(
     total = losses[0].lost.shape[-1]
     rng = np.random.default_rng(0)
     # With replacement: the images at hand stand for all there are.
-    drawn = np.array(
-        [drawing.certify(losses, rng.integers(0, total, drawing.images)) for _ in range(draws)]
-    )
+    drawn = drawing.certify(losses, rng.integers(0, total, (draws, drawing.images)))
     # The candidate that some images certify, on the images that are left.
-    violations = []
-    for order in [rng.permutation(total) for _ in range(draws)]:
-        row = drawing.certify(losses, order[: drawing.images])
-        violations.append(losses[row].take(order[drawing.images :]).risk > alpha)
+    orders = np.array([rng.permutation(total) for _ in range(draws)])
+    rows = drawing.certify(losses, orders[:, : drawing.images])
+    left = zip(rows, orders[:, drawing.images :], strict=True)
+    violations = [losses[row].take(images).risk > alpha for row, images in left]
     return {
         "drawn_violations": (risks[drawn] > alpha).mean(),
         "drawn_cost_ratio": tokens[drawn].mean() / tokens[risks <= alpha].min(),

@@ -10,6 +10,7 @@ from predictor.policy.candidates import Candidates
 from predictor.policy.certificates import (
     Certificate,
     certify,
+    certify_splits,
     check_certificate,
     choose_at,
     fixed_sequence,
@@ -77,7 +78,7 @@ def test_the_last_candidate_that_passes_is_certified(table):
     assert all(p <= 0.1 for p in certificate.p_values[:-1]) and certificate.p_values[-1] > 0.1
     for lam, p in zip(LAMBDAS, certificate.p_values, strict=False):
         excess = measure(CLAIM, data, seen, lam).excess(0.05)
-        assert p == p_value(excess, (-0.05, 0.95), 0.1).item()
+        assert p == pytest.approx(p_value(excess, 0.05, 0.1).item())
     chosen = choose_at(seen, data.tokens, certificate.lam)
     lost = (data.scores[:, -1] == 1) & (data.scores[np.arange(1600), chosen] == 0)
     assert certificate.risk == pytest.approx(lost.mean())
@@ -140,7 +141,7 @@ def test_a_family_cannot_hide_in_a_mean():
     assert of_families.lam is None
     losses = measure(of_families.claim, data, seen, 0.0)
     # Both families are tested at the whole of delta, and the larger p-value counts.
-    each = p_value(losses.excess(0.05), (-0.05, 0.95), 0.05)
+    each = p_value(losses.excess(0.05), 0.05, 0.05)
     assert each[0] == 1 and each[1] < 0.05 and worst_p_value(losses, of_families.claim) == 1
 
 
@@ -148,14 +149,35 @@ def test_a_sequence_ends_with_its_first_failure(table):
     data, seen = table
     rows = [measure(CLAIM, data, seen, lam) for lam in LAMBDAS]
     p_values = fixed_sequence(iter(rows), CLAIM)
-    assert p_values == [worst_p_value(row, CLAIM) for row in rows[: len(p_values)]]
+    assert p_values == pytest.approx([worst_p_value(row, CLAIM) for row in rows[: len(p_values)]])
     assert [p > 0.1 for p in p_values] == [False] * (len(p_values) - 1) + [True]
+
+
+def test_candidates_beyond_one_round_are_tested_in_order(table):
+    data, seen = table
+    rows = [measure(CLAIM, data, seen, lam) for lam in LAMBDAS]
+    p_values = fixed_sequence([rows[0]] * 70 + rows, CLAIM)
+    assert p_values == pytest.approx([p_values[0]] * 70 + fixed_sequence(rows, CLAIM))
+
+
+def test_many_splits_are_certified_as_each_by_itself(table):
+    data, seen = table
+    data = replace(data, groups=np.where(np.arange(1600) % 4 < 2, "text", "chart"))
+    claim = Claim("net", 0.1, 0.1, "family")
+    rows = [measure(claim, data, seen, lam) for lam in LAMBDAS]
+    splits = np.random.default_rng(0).integers(0, 400, (6, 150))
+    one_by_one = []
+    for images in splits:
+        p_values = fixed_sequence((row.take(images) for row in rows), claim, 2)
+        one_by_one.append(sum(p <= 0.05 for p in p_values))
+    assert len(set(one_by_one)) > 1
+    assert certify_splits(rows, splits, claim, 2).tolist() == one_by_one
 
 
 def test_too_few_images_says_how_many(table):
     data, seen = table
     few = data.take(np.arange(40))
-    with pytest.raises(ValueError, match=r"regression:0.01,0.05 needs at least 314 .*, got 10"):
+    with pytest.raises(ValueError, match=r"regression:0.01,0.05 needs at least 299 .*, got 10"):
         certify(seen[:40], few, CANDIDATES, Claim("regression", 0.01, 0.05))
     families = replace(few, groups=np.array(["rare"] + 39 * ["g"]))
     with pytest.raises(ValueError, match="images with as large a share of family 'rare', got 10"):
@@ -199,6 +221,9 @@ def test_checking_a_certificate(table):
     ):
         with pytest.raises(ValueError, match="train the router again"):
             check_certificate(lie, CANDIDATES, seen, data)
+    older = {key: value for key, value in certificate.to_dict().items() if key != "test"}
+    with pytest.raises(ValueError, match=r"older test \(fixed bets\).*; train the router again"):
+        check_certificate(Certificate.from_dict(older), CANDIDATES, seen, data)
     with pytest.raises(ValueError, match="give the folder the router was calibrated on"):
         check_certificate(certificate, CANDIDATES, seen[:400], data.take(np.arange(400)))
 
@@ -233,8 +258,8 @@ def test_the_bound_fails_no_more_often_than_delta(claim):
     drawn = losses.take(rng.integers(0, 2000, 1000 * 200)).excess(at.alpha).reshape(1000, 200)
     assert abs(losses.excess(losses.risk).mean()) < 1e-12
     # 1,000 draws of a rate of 0.1 exceed 0.13 once in 1,000.
-    assert (p_value(drawn, at.bounds, at.delta) <= 0.1).mean() <= 0.13
+    assert (p_value(drawn, at.alpha, at.delta) <= 0.1).mean() <= 0.13
     # It is not idle: a bound half as far again is mostly proven.
     easy = replace(claim, alpha=min(1.8 * losses.risk, 0.9))
     drawn = losses.take(rng.integers(0, 2000, 100 * 200)).excess(easy.alpha).reshape(100, 200)
-    assert (p_value(drawn, easy.bounds, easy.delta) <= 0.1).mean() > 0.5
+    assert (p_value(drawn, easy.alpha, easy.delta) <= 0.1).mean() > 0.5

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from predictor.data import FloatArray, IntArray, NameArray, TrainData
-    from predictor.policy.claims import Claim
+    from predictor.policy.claims import Claim, Losses
 
 SCALES = (1, 9, 36, 144, 576)
 IMAGES = 4000
@@ -55,6 +55,7 @@ class Simulated:
         largest: share of them that leave always the largest scale, the refused ones included.
         tokens: mean visual tokens per question of the choices, a refused split being none.
         safe_tokens: those of the cheapest candidate that keeps the claim in truth.
+        least_tokens: what no valid certificate can go below in the mean, see `limits.py`.
     """
 
     __pydantic_config__ = CLOSED
@@ -68,11 +69,17 @@ class Simulated:
     largest: float
     tokens: float | None
     safe_tokens: float
+    least_tokens: float
 
     @property
     def cost_ratio(self) -> float | None:
         """How many times the tokens of the cheapest safe candidate are spent."""
         return None if self.tokens is None else self.tokens / self.safe_tokens
+
+    @property
+    def least_ratio(self) -> float:
+        """How many times those tokens any valid certificate spends at least."""
+        return self.least_tokens / self.safe_tokens
 
 
 def list_claims(alpha: float, delta: float) -> "list[Claim]":
@@ -121,64 +128,44 @@ class _Measured:
 
     Attributes:
         claim: what is claimed.
-        excess: excess of every image of the world, images first [images, 1 + m, g].
-        risks: loss in the world [1 + m].
+        losses: losses on the images of the world [1 + m].
         tokens: mean visual tokens per question [1 + m].
     """
 
     claim: "Claim"
-    excess: "FloatArray"
-    risks: "FloatArray"
+    losses: "Sequence[Losses]"
     tokens: "FloatArray"
 
     def draw(self, world: str, images: int, draws: int, rng: "np.random.Generator") -> Simulated:
         """Certify splits of so many images."""
         import numpy as np
 
+        from predictor.policy.certificates import certify_splits
+        from scripts.benchmarks.simulated.limits import least_cost
+
+        claim, known = self.claim, self.losses[0].lost.shape[-1]
         at = np.concatenate(
             [
-                self._certify(rng.integers(0, len(self.excess), (count, images)))
+                # The first that passes is the largest scale; a split where it does not is refused.
+                certify_splits(self.losses, rng.integers(0, known, (count, images)), claim) - 1
                 for count in _portions(draws, max(AT_ONCE // images, 1))
             ]
         )
-        safe = self.tokens[self.risks <= self.claim.alpha].min()
+        risks = np.array([one.risk for one in self.losses])
+        excess = np.stack([one.excess(claim.alpha).T for one in self.losses], axis=1)
         made = at >= 0
         return Simulated(
             world=world,
             images=images,
-            claim=str(self.claim),
+            claim=str(claim),
             draws=draws,
-            broken=float(np.mean(made & (self.risks[at] > self.claim.alpha))),
+            broken=float(np.mean(made & (risks[at] > claim.alpha))),
             refused=float(np.mean(~made)),
             largest=float(np.mean(at <= 0)),
             tokens=float(self.tokens[at[made]].mean()) if made.any() else None,
-            safe_tokens=float(safe),
+            safe_tokens=float(self.tokens[risks <= claim.alpha].min()),
+            least_tokens=least_cost(excess, self.tokens, images, claim.delta, 1 - claim.alpha),
         )
-
-    def _certify(self, drawn: "IntArray") -> "IntArray":
-        """Give the place of the last choice that passes; 0 if only the largest scale does.
-
-        Args:
-            drawn: numbers of the images of every split [k, images].
-
-        Returns:
-            Places [k], -1 where not even the largest scale passes.
-        """
-        import numpy as np
-
-        from predictor.policy.risk_tests import p_value
-
-        passed = np.full(len(drawn), -1, np.int64)
-        alive = np.arange(len(drawn))
-        # Row after row, safest first, as long as any split passes.
-        for place in range(self.excess.shape[1]):
-            p = [
-                p_value(of_family[drawn[alive]], self.claim.bounds, self.claim.delta)
-                for of_family in self.excess[:, place].T
-            ]
-            alive = alive[np.max(p, axis=0) <= self.claim.delta]
-            passed[alive] = place
-        return passed
 
 
 def _portions(whole: int, most: int) -> list[int]:
@@ -199,13 +186,8 @@ def _measure(
 
     counting = Counting.of(claim, data, most)
     rows = np.arange(len(data))
-    excess, risks, tokens = [], [], []
-    for chosen in choices:
-        losses = Losses.of(claim, counting, data.scores, chosen)
-        excess.append(losses.excess(claim.alpha).T)
-        risks.append(losses.risk)
-        tokens.append(data.tokens[rows, chosen].mean())
-    return _Measured(claim, np.stack(excess, axis=1), np.array(risks), np.array(tokens))
+    losses = [Losses.of(claim, counting, data.scores, chosen) for chosen in choices]
+    return _Measured(claim, losses, np.array([data.tokens[rows, c].mean() for c in choices]))
 
 
 def make_world(kind: str, images: int, seed: int) -> "tuple[TrainData, FloatArray]":

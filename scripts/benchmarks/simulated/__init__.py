@@ -1,0 +1,1 @@
+"""Certificates where the truth is known, and what no certificate can do better."""
