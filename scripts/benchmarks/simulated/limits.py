@@ -105,7 +105,8 @@ def _most_powerful(steps: "np.ndarray", weights: "FloatArray", images: int, leve
 
     Few losses speak against it: the likelihood ratio falls with the sum of the steps.
     """
-    here, there = np.bincount(steps) / len(steps), np.bincount(steps, weights)
+    here = np.bincount(steps) / len(steps)
+    there = np.asarray(np.bincount(steps, weights), np.float64)
     at = np.arange(len(here))
     means = [world @ at for world in (here, there)]
     spread = np.sqrt(max(world @ at**2 - (world @ at) ** 2 for world in (here, there)) * images)
