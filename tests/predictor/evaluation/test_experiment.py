@@ -108,8 +108,8 @@ def test_a_perfect_confidence_makes_a_cascade_that_pays_for_every_step(outcome):
 
 
 def test_certificates_that_need_more_images_are_named(outcome):
-    level = {"alpha": 0.05, "delta": 0.05, "images": 60, "needed": 62}
-    actual = outcome[0]["certified"]["regression:0.05,0.05"]
+    level = {"alpha": 0.02, "delta": 0.1, "images": 60, "needed": 114}
+    actual = outcome[0]["certified"]["regression:0.02,0.1"]
     assert {name: actual[name] for name in level} == level
 
 
