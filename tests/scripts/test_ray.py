@@ -26,14 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 def write_source(folder, images):
-    """Write one question about each image, in files: no restart is to draw them again."""
+    """Write a question about each image, in files: no restart is to draw them again."""
     lines = []
     for index in range(images):
-        (question,) = ask_questions("test", index, 1)
-        render_scene("test", index).save(folder / f"{index}.png")
-        fields = {name: getattr(question, name) for name in ("sample_id", "question", "metric")}
-        lists = {"answers": list(question.answers), "choices": list(question.choices)}
-        lines.append(json.dumps({"image": f"{index}.png", **fields, **lists}))
+        # Three of the scenes have nothing to be asked about.
+        for question in ask_questions("test", index, 1):
+            render_scene("test", index).save(folder / f"{index}.png")
+            fields = {name: getattr(question, name) for name in ("sample_id", "question", "metric")}
+            lists = {"answers": list(question.answers), "choices": list(question.choices)}
+            lines.append(json.dumps({"image": f"{index}.png", **fields, **lists}))
     path = folder / "questions.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
