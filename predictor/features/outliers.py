@@ -2,9 +2,11 @@
 
 A rank, not a probability of being wrong: the Mahalanobis distance of the picture as a whole (its
 1-token level), of its places (how each token of the next level differs from the whole) and of the
-question's embedding, each of length 1, so that only their direction counts. A camera's photograph
-is no longer a vector than a training picture, but points elsewhere. A router knows nothing out
-there, so the policy may take the largest scale, which loses no answer against itself.
+question's embedding, each of length 1, so that only their direction counts: a camera's photograph
+is no longer a vector than a training picture, but points elsewhere. What is longer instead, as fine
+noise is to a model that has learnt to look through it, shows in the picture's length. A router
+knows nothing out there, so the policy may take the largest scale, which loses no answer against
+itself.
 
 What to look at was chosen on pictures of dead leaves, fractals, waves and blurred shapes that were
 drawn for it, by the share found at a fixed share of false alarms; photographs only judged it.
@@ -42,9 +44,10 @@ _AXES = {
     f"{part}.{name}": axes.format(*letters)
     for part, letters in _PARTS.items()
     for name, axes in _LEARNT.items()
-} | {"picture.ranks": ANY, "question.ranks": ANY}
+} | {"picture.ranks": ANY, "question.ranks": ANY, "length.ranks": ANY}
 _PLACES = [name for name in _AXES if name.startswith("places")]
-"""Missing in routers that look at the whole picture alone, as older ones do."""
+_LATER = [*_PLACES, "length.ranks"]
+"""Missing in older routers: the first ones look at the direction of the whole picture alone."""
 
 _FLOOR = 1e-4
 """Least variance of a direction, against the mean; a smaller one is rounding."""
@@ -141,7 +144,14 @@ class DensityGate:
             # Their product: a picture may be a little strange in both ways and far out in none.
             # The 1 is for models whose places are all alike, at no distance.
             picture = picture * (1.0 + self._measure_rows("places", coarse))
-        return {"picture": picture, "question": self._measure_rows("question", question)}
+        distances = {"picture": picture, "question": self._measure_rows("question", question)}
+        return distances | {"length": self._measure_lengths(coarse)}
+
+    def _measure_lengths(self, coarse: Features) -> FloatArray:
+        center, shrink = self.arrays_["picture.from"], self.arrays_["picture.shrink"]
+        blocks = _read_part("picture", coarse, np.arange(len(coarse)))()
+        squares = [((block["picture"] - center) * shrink) ** 2 for block in blocks]
+        return np.concatenate([square.mean(axis=1) for square in squares])
 
     def _measure_rows(self, part: str, source: Features) -> FloatArray:
         blocks = _read_part(part, source, np.arange(len(source)))()
@@ -163,17 +173,19 @@ class DensityGate:
             question: question embeddings [n, D].
 
         Returns:
-            Shares in [0, 1] [n], of the worse of picture and question, doubled since the worse of
-            two ranks is low twice as often; 0 is farther out than any.
+            Shares in [0, 1] [n], of the worst of picture, its length and question, times three
+            since the worst of three ranks is low three times as often; 0 is farther out than any.
         """
-        shares = []
         # Numbers beyond all bounds are far out, NaN among them.
         with np.errstate(all="ignore"):
             distances = self._distances(coarse, question)
-        for part, values in distances.items():
-            ranks = self.arrays_[f"{part}.ranks"]
-            shares.append(1.0 - np.searchsorted(ranks, values) / len(ranks))
-        return np.asarray(np.minimum(2.0 * np.minimum(*shares), 1.0))
+        known = {part: self.arrays_.get(f"{part}.ranks") for part in distances}
+        shares = [
+            1.0 - np.searchsorted(ranks, distances[part]) / len(ranks)
+            for part, ranks in known.items()
+            if ranks is not None
+        ]
+        return np.asarray(np.minimum(len(shares) * np.min(shares, axis=0), 1.0))
 
     def find_outside(
         self, coarse: Features, question: Features, outlier: float
@@ -206,7 +218,7 @@ class DensityGate:
         Raises:
             ValueError: if the content is none.
         """
-        arrays = unpack_arrays(content, "density gate", _AXES, optional=_PLACES)
+        arrays = unpack_arrays(content, "density gate", _AXES, optional=_LATER)
         if 0 < len(arrays.keys() & set(_PLACES)) < len(_PLACES):
             raise ValueError("not a density gate: it has places in part; train the router again")
         return cls(arrays)

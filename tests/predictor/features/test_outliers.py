@@ -53,6 +53,15 @@ def test_what_leaves_the_plane_is_found_though_it_is_no_longer(gate, part):
     assert gate.find_outside(fresh.coarse, fresh.question, 0.02).mean() < 0.06
 
 
+def test_what_is_longer_in_a_known_direction_is_found(gate):
+    fresh = make_split(2)
+    longer = gate.find_outside(3 * fresh.coarse, fresh.question, 0.02)
+    assert longer.mean() > 0.95
+    without = {k: v for k, v in gate.arrays_.items() if k != "length.ranks"}
+    older = DensityGate.from_bytes(DensityGate(without).to_bytes())
+    assert older.find_outside(3 * fresh.coarse, fresh.question, 0.02).mean() < 0.1
+
+
 def test_many_pictures_are_thinned_out_and_an_image_counts_once():
     settings = DensitySettings(picture_width=2, places_width=2, question_width=2)
     every, some = make_split(0, 3000), make_split(1)
