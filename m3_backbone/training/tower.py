@@ -22,7 +22,10 @@ NO_CLASS = -1
 BACKGROUND_WEIGHT = 0.1
 
 # Questions are about what a patch shows and what belongs to it.
-WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 4.0}
+WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 12.0}
+
+SINGLE_WEIGHT = 0.3
+"""Of a thing that occurs once, where copies are counted."""
 
 DenseBatch = tuple[Tensor, Mapping[str, Tensor]]
 
@@ -65,11 +68,38 @@ def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> d
             weight[0] = BACKGROUND_WEIGHT
         flat = values.float().flatten(0, 1)  # [B * N, classes]
         wanted = targets[name].flatten()
+        if name == "copies":
+            losses[name] = copies_loss(flat, wanted, targets["content"])
+            continue
         total = F.cross_entropy(flat, wanted, weight, ignore_index=NO_CLASS, reduction="sum")
         # Background adds to the sum by its low weight, but is not counted in the mean.
         counted = wanted != (0 if name == "content" else NO_CLASS)
         losses[name] = total / counted.sum().clamp(min=1)
     return losses
+
+
+def copies_loss(logits: Tensor, copies: Tensor, content: Tensor) -> Tensor:
+    """Cross-entropy of how often a thing occurs, where each thing of an image counts once.
+
+    By the patch, what is large or occurs often would say all, and two would never be told from
+    three.
+
+    Args:
+        logits: [B * N, classes].
+        copies: class numbers [B * N], -1 where the target does not apply.
+        content: what each patch shows [B, N].
+
+    Returns:
+        A scalar, 0 where nothing can be counted.
+    """
+    known = (copies != NO_CLASS).float()
+    shown = F.one_hot(content).float() * known.view(*content.shape, 1)  # [B, N, things]
+    patches = shown.sum(dim=1, keepdim=True).expand_as(shown)  # [B, N, things]
+    weights = known / patches.gather(-1, content[..., None]).flatten().clamp(min=1)
+    # Most things occur once, and that is soon known.
+    weights = torch.where(copies == 1, SINGLE_WEIGHT * weights, weights)
+    each = F.cross_entropy(logits, copies, ignore_index=NO_CLASS, reduction="none")
+    return (each * weights).sum() / weights.sum().clamp(min=1)
 
 
 def weigh_losses(losses: Mapping[str, Tensor]) -> Tensor:

@@ -46,7 +46,7 @@ class Source:
         default="",
         metadata={
             "help": "Families of questions to ask more often than the draw does, or less, such as "
-            "chart=4,gist=0.3."
+            "chart=4,gist=0.3; with --dense, scenes that they are asked about."
         },
     )
 

@@ -83,6 +83,7 @@ def test_features_encoded_once_train_too(finetune):
         (("--data", "scenes", "--emphasis", "chart=nan"), "factor of chart of at least 0, got nan"),
         (("--data", "scenes", "--split", "nope"), "--data scenes does not use --split"),
         (("--images", ".", "--turns", "3"), "--images does not use --turns"),
+        (("--dense", "--emphasis", "song=2"), "unknown family 'song'; expected one of"),
         (("--dense", "--turns", "3"), "--dense does not use --turns"),
         (("--dense-weight", "nan"), "expected a finite number"),
         (("--dense-weight", "-1"), "--dense-weight"),

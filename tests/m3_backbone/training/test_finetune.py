@@ -295,3 +295,17 @@ def test_dense_losses_ignore_what_does_not_apply():
     assert loss == pytest.approx(float(np.log(1 + np.exp(-2.0))), abs=1e-6)
     assert dense_accuracy(logits, targets) == {"row": 1.0}
     assert DenseHeads(4, {"row": 2})(torch.zeros(1, 3, 4))["row"].shape == (1, 3, 2)
+
+
+def test_each_thing_of_an_image_counts_once_in_the_loss_of_copies():
+    # One image: thing 1 covers three patches, thing 2 one; the last patch shows nothing.
+    content = torch.tensor([[1, 1, 1, 2, 0]])
+    copies = torch.tensor([[3, 3, 3, 1, -1]])
+    logits = torch.zeros(1, 5, 4)
+    logits[0, 3, 1] = 4.0
+    loss = dense_loss({"copies": logits}, {"copies": copies, "content": content})["copies"].item()
+    unsure, sure = float(np.log(4)), float(np.log(3 + np.exp(4.0)) - 4.0)
+    # What occurs once, as most things do, weighs less.
+    assert loss == pytest.approx((unsure + 0.3 * sure) / 1.3, abs=1e-6)
+    none = {"copies": torch.full_like(copies, -1), "content": content}
+    assert dense_loss({"copies": logits}, none)["copies"].item() == 0.0
