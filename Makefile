@@ -142,6 +142,8 @@ WHOLE := --scales-per-step 2 --described 3 --turns 9 --dense-weight 0.2 --align-
 # What is still answered worst is asked more often, and 576 tokens are in every step.
 WEAK := --keep-largest --emphasis \
   chart=4,counting=2.5,reading=2.5,table=1.5,relation=1.2,number=0.9,existence=0.6,gist=0.3
+WEAK_STILL := --keep-largest --emphasis \
+  chart=3,counting=3,reading=2.5,table=1.2,number=1.2,existence=0.6,gist=0.3
 NOTE = @echo "$$(date -u +%FT%TZ) $(1)" | tee -a $(MINI)/log.txt
 # The ladder of a model, into a file, unless that is newer than the weights.
 MEASURE = test $(2) -nt $(1)/model.safetensors || \
@@ -157,8 +159,16 @@ mini: $(STAMP)
 	  --batch $(call SHARE,8) --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --seed 12
 	$(call NOTE,whole is finished)
 	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(call STEPS,200))
-	$(FINETUNE) --out $(MINI)/last --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
+	$(FINETUNE) --out $(MINI)/hard --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
 	  --batch $(call SHARE,8) --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
+	$(call NOTE,hard is finished)
+	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(call STEPS,200))
+	$(FINETUNE) --out $(MINI)/counts --model $(MINI)/hard --dense --emphasis counting=30 \
+	  --steps $(call STEPS,3500) --batch $(call SHARE,12) --tower-rate 1e-3 --seed 14
+	$(call NOTE,counts is finished)
+	$(FINETUNE) --out $(MINI)/last --model $(MINI)/counts $(WHOLE) $(WEAK_STILL) \
+	  --steps $(call STEPS,4000) --batch $(call SHARE,8) --tower-rate 4e-4 --projector-rate 1e-3 \
+	  --language-rate 1e-3 --seed 15
 	$(call NOTE,last is finished)
 	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(call STEPS,200))
 	$(call NOTE,all is finished)
