@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from labels.scenes.draws import SCENES_V2, Draw, emphasise, find_draw
+from labels.scenes.draws import SCENES_V2, Draw, find_draw
 from m3_backbone.serialization import short_hash
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
-from scripts.finetuning.settings import Sizes, Source, parse_emphasis
+from scripts.finetuning.settings import Sizes, Source
 from scripts.stages.model import Opening
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import option_of, settings_options
@@ -132,17 +132,14 @@ def check_lora(rank: int, language_rate: float, adapter: bool) -> None:
         raise click.UsageError("--lora-rank trains at --language-rate, which is 0: raise it")
 
 
-def choose_draw(source: Source) -> Draw:
-    """Find the scenes that --data names, or those of a fresh m3-mini, with what --emphasis says.
-
-    The fonts of the scenes are there.
-    """
+def choose_draw(data: str) -> Draw:
+    """Find the scenes that --data names, or those of a fresh m3-mini; their fonts are there."""
     from labels.scenes.wide.typefaces import check_fonts
 
-    drawn = find_draw(source.data) or SCENES_V2
+    drawn = find_draw(data) or SCENES_V2
     if drawn.wide:
         check_fonts()
-    return emphasise(drawn, parse_emphasis(source.emphasis))
+    return drawn
 
 
 def show_result(result: dict[str, float], skipped: list[str], out: Path) -> None:
@@ -229,7 +226,7 @@ def main(
         click.echo(f"{out} is finished; remove it to train again")
         return
     settings = replace(settings, dense_targets=DENSE_TARGETS)
-    drawn = choose_draw(source)
+    drawn = choose_draw(source.data)
     # Under a LoRA the language model is frozen: half precision is enough to read it.
     dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
     with joined_group(device), writing_alone(out):
@@ -240,7 +237,14 @@ def main(
             open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn), record=record
         )
         if dense:
-            result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, drawn)
+            result = recipes.train_tower(
+                start,
+                out,
+                loop,
+                settings.tower_rate,
+                sizes.batch,
+                recipes.weigh_draw(drawn, source),
+            )
         else:
             draw = recipes.draw_batches(start, data, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)

@@ -179,11 +179,10 @@ class DensityGate:
         # Numbers beyond all bounds are far out, NaN among them.
         with np.errstate(all="ignore"):
             distances = self._distances(coarse, question)
-        known = {part: self.arrays_.get(f"{part}.ranks") for part in distances}
         shares = [
-            1.0 - np.searchsorted(ranks, distances[part]) / len(ranks)
-            for part, ranks in known.items()
-            if ranks is not None
+            1.0 - np.searchsorted(ranks, values) / len(ranks)
+            for part, values in distances.items()
+            if (ranks := self.arrays_.get(f"{part}.ranks")) is not None
         ]
         return np.asarray(np.minimum(len(shares) * np.min(shares, axis=0), 1.0))
 

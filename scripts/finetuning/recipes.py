@@ -94,9 +94,14 @@ def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Exa
     """Open endless scenes, or the epochs of any question set."""
     draw = find_draw(source.data)
     if draw:
-        draw = emphasise(draw, parse_emphasis(source.emphasis))
+        draw = weigh_draw(draw, source)
         return scene_examples(source.turns, seed, source.easy, source.described, dense, draw)
     return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
+
+
+def weigh_draw(draw: Draw, source: Source) -> Draw:
+    """Give a draw the weights that --emphasis names."""
+    return emphasise(draw, parse_emphasis(source.emphasis))
 
 
 def train_tower(
