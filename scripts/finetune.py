@@ -237,14 +237,8 @@ def main(
             open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn), record=record
         )
         if dense:
-            result = recipes.train_tower(
-                start,
-                out,
-                loop,
-                settings.tower_rate,
-                sizes.batch,
-                recipes.weigh_draw(drawn, source),
-            )
+            shown = recipes.weigh_draw(drawn, source)
+            result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, shown)
         else:
             draw = recipes.draw_batches(start, data, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)

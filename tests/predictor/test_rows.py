@@ -73,8 +73,8 @@ def test_blocks_change_only_the_rounding(data, lying, monkeypatch):
     # A principal direction is as good backwards.
     for one, other in zip((table, transformed), whole[:2], strict=True):
         np.testing.assert_allclose(np.abs(one), np.abs(other), rtol=1e-3, atol=1e-3)
-    # Ranks of rows that are equally far out jump by those of one image.
-    np.testing.assert_allclose(shares, whole[2], atol=0.03)
+    # Ranks of rows that are equally far out jump by those of one image, and count three times.
+    np.testing.assert_allclose(shares, whole[2], atol=3 * 3 / len(data) + 1e-6)
 
 
 def test_taking_a_part_reads_nothing(lying):
