@@ -31,7 +31,10 @@ IDENTITY = (
 )
 
 
-SCENES_ONLY = ("easy", "described", "emphasis")
+LATER = ("emphasis", "casual")
+"""Options that came later, of which the same holds."""
+
+SCENES_ONLY = ("easy", "described", "casual", "emphasis")
 """Options that only the built-in benchmark has a use for."""
 
 SHOWN = 10
@@ -86,8 +89,8 @@ def check_start(model_name: str | None, from_scratch: bool, is_added_to: bool) -
 
 def name_purpose(given: Mapping[str, object]) -> str:
     """Say what a run is recognized by, of the options that are not its loop's."""
-    # The emphasis only where it is used: runs that were begun without it go on.
-    names = (*IDENTITY, "emphasis") if given["emphasis"] else IDENTITY
+    # These only where they are used: runs that were begun without them go on.
+    names = (*IDENTITY, *(name for name in LATER if given[name]))
     return " ".join(f"{name}={given[name]}" for name in names)
 
 
@@ -105,7 +108,7 @@ def check_ignored(source: Source, sizes: Sizes, dense: bool) -> None:
     """
     if dense:
         way = "--dense"
-        unused = ["images", "split", "easy", "described", "turns", "cached", "max_length"]
+        unused = ["images", "split", "easy", "described", "casual", "turns", "cached", "max_length"]
     elif source.images:
         way, unused = "--images", ["split", "turns", *SCENES_ONLY]
     elif find_draw(source.data) is not None:
@@ -140,6 +143,11 @@ def choose_draw(data: str) -> Draw:
     if drawn.wide:
         check_fonts()
     return drawn
+
+
+def choose_dtype(loop: LoopSettings, settings: FinetuneSettings) -> str:
+    """Choose how a model is opened: under a LoRA its language model is frozen and only read."""
+    return "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
 
 
 def show_result(result: dict[str, float], skipped: list[str], out: Path) -> None:
@@ -227,14 +235,15 @@ def main(
         return
     settings = replace(settings, dense_targets=DENSE_TARGETS)
     drawn = choose_draw(source.data)
-    # Under a LoRA the language model is frozen: half precision is enough to read it.
-    dtype = "bfloat16" if loop.bf16 and settings.lora_rank else "float32"
     with joined_group(device), writing_alone(out):
         # Before the model, which takes long to open.
         data, skipped = ([], []) if dense else recipes.open_data(source, out, loop, settings)
         loop = replace(loop, purpose=loop.purpose + report_skipped(skipped))
         start = replace(
-            open_start(named, loop.seed, device, dtype, parse_scales(scales), drawn), record=record
+            open_start(
+                named, loop.seed, device, choose_dtype(loop, settings), parse_scales(scales), drawn
+            ),
+            record=record,
         )
         if dense:
             shown = recipes.weigh_draw(drawn, source)

@@ -49,13 +49,14 @@ def test_mini_has_five_stages_each_from_the_one_before(tenth):
     folder = Path("runs/mini-tenth" if tenth else "runs/mini")
     names = ("tower", "whole", "hard", "counts", "last")
     assert [stage["out"] for stage in stages] == [folder / name for name in names]
-    steps = [4000, 5000, 5000, 3500, 4000]
+    steps = [4000, 5000, 5000, 3500, 5000]
     assert [stage["steps"] for stage in stages] == [n // 10 if tenth else n for n in steps]
     assert [stage["batch"] for stage in stages] == [3, 4, 4, 6, 4]
     assert stages[0]["from_scratch"]
     assert [stage["dense"] for stage in stages] == [True, False, False, True, False]
     assert [stage["model_name"] for stage in stages[1:]] == [str(s["out"]) for s in stages[:-1]]
     assert "chart=4," in stages[2]["emphasis"] and not stages[1]["emphasis"]
+    assert [stage["casual"] for stage in stages] == [0, 0, 0, 0, 6]
     assert [one["model"] for one in ladders] == [str(stages[k]["out"]) for k in (1, 2, 4)]
     assert {one["sources"] for one in ladders} == {("scenes-v3:validation",)}
 

@@ -10,6 +10,7 @@ that are not.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,7 @@ from labels.questions import (
     format_question,
     image_fingerprint,
 )
+from labels.scenes.casual.asking import ask_casually
 from labels.scenes.descriptions import describe_scene
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw, public_name
 from labels.scenes.items import Scene
@@ -39,6 +41,22 @@ from labels.scenes.vocabulary import KINDS, OUT_OF_DISTRIBUTION, REPHRASED
 from labels.scenes.wide.wording import word_draft
 
 Random = np.random.Generator
+
+
+class ExtraTurns(NamedTuple):
+    """What a conversation has beyond the questions of the benchmark, for training only.
+
+    Attributes:
+        described: number of descriptions, see `labels.scenes.descriptions`.
+        casual: number of questions in everyday words, see `labels.scenes.casual`.
+    """
+
+    described: int = 0
+    casual: int = 0
+
+
+NO_EXTRA = ExtraTurns()
+
 
 WORDING_TRIES = 8
 """Draws for each other wording of a question, of which some are alike."""
@@ -221,7 +239,7 @@ def conversation(
     index: int,
     count: int,
     seed: int = 0,
-    described: int = 0,
+    extra: ExtraTurns = NO_EXTRA,
     draw: Draw = SCENES_V2,
 ) -> list[tuple[str, str]]:
     """Give the (question, answer) turns about one scene, as a model is trained on them.
@@ -231,7 +249,7 @@ def conversation(
         index: number of the scene within it.
         count: most questions wanted.
         seed: seed of the whole benchmark.
-        described: descriptions to put in front, see `labels.scenes.descriptions`.
+        extra: what to put in front of the questions.
         draw: configuration of the benchmark.
 
     Returns:
@@ -241,5 +259,7 @@ def conversation(
     """
     asked = ask_questions(split, index, count, seed, draw=draw)
     random = open_stream(split, index, seed, DESCRIPTION_STREAM, draw)
-    descriptions = describe_scene(make_scene(split, index, seed, draw), random, described)
-    return descriptions + [(format_question(question), question.answers[0]) for question in asked]
+    scene = make_scene(split, index, seed, draw)
+    front = describe_scene(scene, random, extra.described)
+    front += ask_casually(scene, random, extra.casual)
+    return front + [(format_question(question), question.answers[0]) for question in asked]

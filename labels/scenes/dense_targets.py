@@ -126,7 +126,7 @@ Marks = list[tuple[Item, int]]
 def find_described(scene: Scene, request: str) -> Marks:
     """Find the items that a request for a description names, and which tokens depend on each."""
     for start in (DESCRIBE, COUNT):
-        if request.startswith(start):
+        if request.startswith(start) and request.endswith("."):
             found = find_named(scene, "", request.removeprefix(start)[:-1])
             return [(item, mark_of(item)) for item in found]
     if not request.startswith(POINT):
@@ -165,7 +165,7 @@ def ground_turns(
     scene = make_scene(split, index, seed, draw)
     random = open_stream(split, index, seed, QUESTION_STREAM, draw)
     drafts = ask_scene(scene, random, draw, count, split == TRAINING)
-    # Descriptions come first, then the questions.
+    # Descriptions and questions in everyday words come first, then those of the draw.
     requests = [request for request, _ in turns[: len(turns) - len(drafts)]]
     described = [find_described(scene, request) for request in requests]
     asked = [

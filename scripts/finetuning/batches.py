@@ -13,7 +13,13 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from labels.questions import QuestionSet, format_question
-from labels.scenes.benchmark import conversation, expected_text, render_scene
+from labels.scenes.benchmark import (
+    NO_EXTRA,
+    ExtraTurns,
+    conversation,
+    expected_text,
+    render_scene,
+)
 from labels.scenes.dense_targets import dense_targets, ground_turns
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
@@ -49,9 +55,9 @@ def scene_examples(
     turns: int,
     seed: int,
     draws: int = 1,
-    described: int = 0,
     dense: bool = False,
     draw: Draw = SCENES_V2,
+    extra: ExtraTurns = NO_EXTRA,
 ) -> Callable[[int], Example]:
     """Serve scenes of the training split without end.
 
@@ -60,9 +66,9 @@ def scene_examples(
         seed: seed of the benchmark.
         draws: take the emptiest of so many scenes; more than one makes an easy start, from which
             a fresh language model learns to look at the image at all.
-        described: descriptions in front of the questions.
         dense: whether to say what every patch shows.
         draw: configuration of the benchmark.
+        extra: turns in front of the questions.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -74,7 +80,7 @@ def scene_examples(
         if draws > 1:
             index = min(drawn, key=lambda i: len(make_scene(TRAINING, i, seed, draw).items))
         image = render_scene(TRAINING, index, seed, draw)
-        asked = conversation(TRAINING, index, turns, seed, described, draw)
+        asked = conversation(TRAINING, index, turns, seed, extra, draw)
         targets = dense_targets(make_scene(TRAINING, index, seed, draw)) if dense else {}
         places = ground_turns(asked, TRAINING, index, turns, seed, draw) if dense else None
         return Example(image, asked, targets, places)

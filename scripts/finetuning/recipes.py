@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from labels.scenes.benchmark import ExtraTurns
 from labels.scenes.dense_targets import DENSE_TARGETS
 from labels.scenes.draws import Draw, emphasise, find_draw
 from labels.scenes.items import CONTENTS
@@ -95,7 +96,8 @@ def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Exa
     draw = find_draw(source.data)
     if draw:
         draw = weigh_draw(draw, source)
-        return scene_examples(source.turns, seed, source.easy, source.described, dense, draw)
+        extra = ExtraTurns(source.described, source.casual)
+        return scene_examples(source.turns, seed, source.easy, dense, draw, extra)
     return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
 
 

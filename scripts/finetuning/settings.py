@@ -42,6 +42,14 @@ class Source:
     described: int = field(
         default=0, metadata={"help": "Descriptions of each scene before the questions.", "min": 0}
     )
+    casual: int = field(
+        default=0,
+        metadata={
+            "help": "Questions about each scene in everyday words, of kinds that the benchmark "
+            "does not ask.",
+            "min": 0,
+        },
+    )
     emphasis: str = field(
         default="",
         metadata={

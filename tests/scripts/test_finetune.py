@@ -78,6 +78,7 @@ def test_features_encoded_once_train_too(finetune):
         (("--easy", "2"), "does not use --easy: leave it out"),
         (("--max-length", "9"), "does not use --max-length"),
         (("--emphasis", "chart=2"), "does not use --emphasis: leave it out"),
+        (("--casual", "2"), "does not use --casual: leave it out"),
         (("--data", "scenes", "--emphasis", "chart"), "such as chart=4,gist=0.3, got 'chart'"),
         (("--data", "scenes", "--emphasis", "song=2"), "unknown family 'song'; expected one of"),
         (("--data", "scenes", "--emphasis", "chart=nan"), "factor of chart of at least 0, got nan"),

@@ -8,6 +8,7 @@ import pytest
 
 from labels.metrics.registry import METRICS
 from labels.scenes.benchmark import (
+    ExtraTurns,
     ask_questions,
     conversation,
     expected_text,
@@ -166,7 +167,7 @@ def only(scene, name):
 
 def test_descriptions_stand_in_front_and_leave_the_questions_alone():
     plain_turns = conversation("train", 5, 4)
-    assert conversation("train", 5, 4, described=3)[-len(plain_turns) :] == plain_turns
+    assert conversation("train", 5, 4, extra=ExtraTurns(3, 2))[-len(plain_turns) :] == plain_turns
 
 
 def test_numbers_of_a_list_are_the_digits_drawn_beside_their_pictogram():

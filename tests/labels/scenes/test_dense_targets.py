@@ -2,7 +2,7 @@
 
 import re
 
-from labels.scenes.benchmark import conversation
+from labels.scenes.benchmark import ExtraTurns, conversation
 from labels.scenes.dense_targets import CONTENT_INDEX, dense_targets, ground_turns
 from labels.scenes.splits import make_scene
 from labels.scenes.vocabulary import GLYPHS, WORDS
@@ -11,7 +11,7 @@ from labels.scenes.vocabulary import GLYPHS, WORDS
 def test_marked_patches_show_what_the_question_names():
     marked = 0
     for index in range(40):
-        turns = conversation("train", index, 9, 0, 3)
+        turns = conversation("train", index, 9, 0, ExtraTurns(described=3, casual=2))
         places = ground_turns(turns, "train", index, 9, 0)
         assert places.shape == (len(turns), 576)
         content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
@@ -30,7 +30,7 @@ def test_marked_patches_show_what_the_question_names():
 
 def test_a_question_about_the_whole_picture_marks_nothing():
     for index in range(20):
-        turns = conversation("train", index, 9, 0, 0)
+        turns = conversation("train", index, 9, 0)
         for (question, _), place in zip(
             turns, ground_turns(turns, "train", index, 9, 0), strict=True
         ):
@@ -41,7 +41,7 @@ def test_a_question_about_the_whole_picture_marks_nothing():
 def test_each_digit_of_a_number_is_marked_for_its_own_token():
     asked = 0
     for index in range(60):
-        turns = conversation("train", index, 9, 0, 0)
+        turns = conversation("train", index, 9, 0)
         places = ground_turns(turns, "train", index, 9, 0)
         content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
         for (question, answer), place in zip(turns, places, strict=True):

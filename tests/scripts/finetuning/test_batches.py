@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from labels.scenes.benchmark import render_scene
+from labels.scenes.benchmark import ExtraTurns, render_scene
 from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.splits import make_scene
@@ -32,7 +32,7 @@ def parts():
 
 
 def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
-    example = scene_examples(turns=4, seed=3, described=2, dense=True)(5)
+    example = scene_examples(turns=4, seed=3, dense=True, extra=ExtraTurns(described=2))(5)
     assert example.image.size == (192, 192)
     assert 3 <= len(example.turns) <= 4 + 2
     expected = dense_targets(make_scene("train", 5, 3))
@@ -41,7 +41,9 @@ def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
 
 
 def test_scenes_of_the_wide_draw_come_with_targets_of_that_draw():
-    example = scene_examples(turns=4, seed=3, described=2, dense=True, draw=SCENES_V3)(5)
+    example = scene_examples(
+        turns=4, seed=3, dense=True, extra=ExtraTurns(described=2), draw=SCENES_V3
+    )(5)
     expected = dense_targets(make_scene("train", 5, 3, SCENES_V3))
     assert all(np.array_equal(example.dense[name], expected[name]) for name in DENSE_TARGETS)
     pixels = np.asarray(render_scene("train", 5, 3, SCENES_V3))

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from labels.scenes.benchmark import ask_questions, conversation, render_scene
+from labels.scenes.benchmark import ExtraTurns, ask_questions, conversation, render_scene
 from labels.scenes.dense_targets import DENSE_TARGETS, LETTERS, dense_targets, ground_turns
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.items import CONTENT_INDEX
@@ -127,7 +127,7 @@ def test_a_bar_is_as_long_as_its_value_on_its_track():
 def test_counting_one_by_one_looks_at_one_thing_for_each_digit():
     pointed = 0
     for index in range(80):
-        turns = conversation("train", index, 4, 0, 3, SCENES_V3)
+        turns = conversation("train", index, 4, 0, ExtraTurns(described=3), SCENES_V3)
         places = ground_turns(turns, "train", index, 4, 0, SCENES_V3)
         content = dense_targets(make_scene("train", index, 0, SCENES_V3))["content"].reshape(-1)
         for (request, answer), place in zip(turns, places, strict=True):

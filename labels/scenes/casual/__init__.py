@@ -1,0 +1,1 @@
+"""Questions as people ask them of their own accord, for training only."""

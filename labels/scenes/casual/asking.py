@@ -1,0 +1,114 @@
+"""Puts facts about a scene into the words that people use, for training only.
+
+Whoever tries a small model asks what they see: the first word, the longest bar, any stars? The
+benchmark asks none of that, and a model that was trained on its questions alone answers another
+question than was asked.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from labels.scenes.casual.facts import Slots, find_facts
+from labels.scenes.casual.phrases import (
+    ANYWHERE,
+    CHART,
+    FRAMES,
+    MENU,
+    NUMBERED,
+    PICTURED,
+    WRITTEN,
+)
+from labels.scenes.items import Scene
+from labels.scenes.layouts import pick
+from labels.scenes.wide.wording import NUMBERED as NTH
+from labels.scenes.wide.wording import TYPO_SHARE, expand, misspell
+
+Random = np.random.Generator
+Turn = tuple[str, str]
+
+PHRASES = {**ANYWHERE, **PICTURED, **NUMBERED, **WRITTEN, **MENU, **CHART}
+
+NICKNAME_SHARE = 0.3
+LOWER_SHARE = 0.5
+TRIES = 3
+
+NICKNAMES = {
+    "plane": ("airplane",),
+    "letter": ("envelope",),
+    "note": ("music note", "musical note"),
+    "phone": ("telephone",),
+    "plus": ("plus sign", "cross"),
+    "circle": ("dot", "disc"),
+    "horse": ("chess horse",),
+}
+UPPER = {"top left": "upper left", "top right": "upper right"}
+UPPER |= {"bottom left": "lower left", "bottom right": "lower right", "middle": "center"}
+
+
+@cache
+def spell(phrase: str) -> tuple[str, ...]:
+    """Spell out every choice of a phrase, without the spaces that empty ones leave."""
+    return tuple(" ".join(text.split()) for text in expand(phrase))
+
+
+def with_article(name: str) -> str:
+    """Put an article before a name."""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def more_than_one(name: str) -> str:
+    """Give the plural of a name."""
+    return f"{name}es" if name.endswith(("s", "ss", "ch")) else f"{name}s"
+
+
+def fill(slots: Slots, random: Random) -> Slots:
+    """Complete the slots of a fact by other names, articles, plurals and ordinals."""
+    filled = dict(slots)
+    name = slots.get("name", "")
+    if name in NICKNAMES and random.random() < NICKNAME_SHARE:
+        name = pick(random, NICKNAMES[name])
+    if name:
+        filled |= {"name": name, "a_name": with_article(name), "names": more_than_one(name)}
+    if "colour" in slots:
+        filled["a_colour"] = with_article(slots["colour"])
+    if "place" in slots and random.random() < NICKNAME_SHARE:
+        filled["place"] = UPPER.get(slots["place"], slots["place"])
+    if "row" in slots:
+        filled["row_nth"] = NTH[int(slots["row"]) - 1]
+    options = [slots.get("options", name), slots.get("other", "")]
+    random.shuffle(options)
+    return filled | {"options": " or ".join(options)}
+
+
+def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
+    """Draw up to `count` different questions in everyday words.
+
+    Args:
+        scene: the scene.
+        random: source of all choices.
+        count: how many are wanted.
+
+    Returns:
+        Pairs of a question and its answer.
+    """
+    if not count:
+        return []
+    told = find_facts(scene).told
+    kinds = list(told)
+    turns: dict[str, str] = {}
+    for _ in range(count * TRIES):
+        kind = pick(random, kinds)
+        # The answer first: yes is as frequent as no, and each number as the others.
+        answer = pick(random, list(told[kind]))
+        facts = told[kind][answer]
+        fact = fill(facts[int(random.integers(len(facts)))], random)
+        text = pick(random, FRAMES).replace("@", pick(random, spell(pick(random, PHRASES[kind]))))
+        if random.random() < TYPO_SHARE:
+            text = misspell(text, random)
+        text = text.format(**fact)
+        text = text if random.random() < LOWER_SHARE else text[0].upper() + text[1:]
+        turns.setdefault(text, answer)
+        if len(turns) == count:
+            break
+    return list(turns.items())
