@@ -42,6 +42,9 @@ from labels.scenes.wide.wording import word_draft
 
 Random = np.random.Generator
 
+WORDING_TRIES = 8
+"""Draws for each other wording of a question, of which some are alike."""
+
 
 class ExtraTurns(NamedTuple):
     """What a conversation has beyond the questions of the benchmark, for training only.
@@ -56,10 +59,6 @@ class ExtraTurns(NamedTuple):
 
 
 NO_EXTRA = ExtraTurns()
-
-
-WORDING_TRIES = 8
-"""Draws for each other wording of a question, of which some are alike."""
 
 
 def describe_draft(draft: Draft, scene: Scene) -> dict[str, float | int]:

@@ -10,24 +10,14 @@ from functools import cache
 import numpy as np
 
 from labels.scenes.casual.facts import Slots, find_facts
-from labels.scenes.casual.phrases import (
-    ANYWHERE,
-    CHART,
-    FRAMES,
-    MENU,
-    NUMBERED,
-    PICTURED,
-    WRITTEN,
-)
+from labels.scenes.casual.phrases import FRAMES, PHRASES
 from labels.scenes.items import Scene
 from labels.scenes.layouts import pick
 from labels.scenes.wide.wording import NUMBERED as NTH
-from labels.scenes.wide.wording import TYPO_SHARE, expand, misspell
+from labels.scenes.wide.wording import expand, with_article, write_down
 
 Random = np.random.Generator
 Turn = tuple[str, str]
-
-PHRASES = {**ANYWHERE, **PICTURED, **NUMBERED, **WRITTEN, **MENU, **CHART}
 
 NICKNAME_SHARE = 0.3
 LOWER_SHARE = 0.5
@@ -52,14 +42,9 @@ def spell(phrase: str) -> tuple[str, ...]:
     return tuple(" ".join(text.split()) for text in expand(phrase))
 
 
-def with_article(name: str) -> str:
-    """Put an article before a name."""
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
 def more_than_one(name: str) -> str:
     """Give the plural of a name."""
-    return f"{name}es" if name.endswith(("s", "ss", "ch")) else f"{name}s"
+    return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 def fill(slots: Slots, random: Random) -> Slots:
@@ -104,11 +89,7 @@ def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
         facts = told[kind][answer]
         fact = fill(facts[int(random.integers(len(facts)))], random)
         text = pick(random, FRAMES).replace("@", pick(random, spell(pick(random, PHRASES[kind]))))
-        if random.random() < TYPO_SHARE:
-            text = misspell(text, random)
-        text = text.format(**fact)
-        text = text if random.random() < LOWER_SHARE else text[0].upper() + text[1:]
-        turns.setdefault(text, answer)
+        turns.setdefault(write_down(text, fact, random, LOWER_SHARE), answer)
         if len(turns) == count:
             break
     return list(turns.items())

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise, product
 
 from labels.scenes.items import Item, Scene
-from labels.scenes.questions import LARGEST_ADDRESSED
+from labels.scenes.questions import LARGEST_ADDRESSED, unique_items
 from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, KINDS, PLACES, WORDS
 
 MOST_COUNTED = 9
@@ -55,7 +55,7 @@ def find_facts(scene: Scene) -> Facts:
             facts.add("kind", scene.kind, name=scene.kind, other=other)
     named = [item for item in scene.items if item.content in (*GLYPHS, *WORDS)]
     if scene.kind in ("grid", "scene", "list"):
-        add_things(facts, named)
+        add_things(facts, scene, named)
         {"grid": add_grid, "scene": add_places, "list": add_numbers}[scene.kind](
             facts, scene, named
         )
@@ -64,13 +64,7 @@ def find_facts(scene: Scene) -> Facts:
     return facts
 
 
-def once(items: list[Item]) -> list[Item]:
-    """Find the items whose content occurs once."""
-    counts = Counter(item.content for item in items)
-    return [item for item in items if counts[item.content] == 1]
-
-
-def add_things(facts: Facts, named: list[Item]) -> None:
+def add_things(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell how many things there are, and of which colour."""
     counts = Counter(item.content for item in named)
     for name in (*GLYPHS, *ELSEWHERE):
@@ -83,7 +77,7 @@ def add_things(facts: Facts, named: list[Item]) -> None:
     if len(ranked) == 2 and ranked[0][1] > ranked[1][1]:
         facts.add("most", ranked[0][0])
     add_colours(facts, named)
-    for item in once(named):
+    for item in unique_items(scene):
         add_colour(facts, item)
 
 
@@ -120,7 +114,7 @@ def yes(holds: object) -> str:
 def add_grid(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell what is where in a grid."""
     cells = {(item.row, item.column): item.content for item in named}
-    for item in once(named):
+    for item in unique_items(scene):
         for kind, (down, right) in STEPS.items():
             other = cells.get((item.row + down, item.column + right))
             if other is not None:
@@ -148,7 +142,7 @@ def add_edges(facts: Facts, end: int, cells: dict[tuple[int, int], str]) -> None
 
 def add_places(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell what is where in a free scene."""
-    for item in once(named):
+    for item in unique_items(scene):
         facts.add("where", PLACES[item.row * 3 + item.column], name=item.content)
     ninths = Counter((item.row, item.column) for item in scene.items)
     for item in named:
@@ -158,7 +152,7 @@ def add_places(facts: Facts, scene: Scene, named: list[Item]) -> None:
 
 def add_numbers(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell the numbers of a list."""
-    for item in once(named):
+    for item in unique_items(scene):
         facts.add("number", item.number, name=item.content)
         facts.add("first digit", item.number[0], name=item.content)
         facts.add("last digit", item.number[-1], name=item.content)
@@ -183,7 +177,8 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
     facts.add("last", lines[max(lines)][-1].content)
     single = all(len(line) == 1 for line in lines.values())
     if single:
-        add_column(facts, [line[0] for line in lines.values()])
+        known = {item.content for item in unique_items(scene)}
+        add_column(facts, [line[0] for line in lines.values()], known)
     if len(named) == 1:
         facts.add("says", named[0].content)
     if scene.kind == "page":
@@ -194,11 +189,10 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
         add_chart(facts, named, [item for item in scene.items if item.content == "bar"])
 
 
-def add_column(facts: Facts, column: list[Item]) -> None:
-    """Tell the order of single words, each below the one before."""
+def add_column(facts: Facts, column: list[Item], known: set[str]) -> None:
+    """Tell the order of single words, each below the one before, by those that are there once."""
     for item in column:
         facts.add("line", item.content, row=item.row + 1)
-    known = {item.content for item in once(column)}
     for above, below in pairwise(column):
         for kinds, asked, answer in (
             (("follows", "under"), above, below),
@@ -237,10 +231,7 @@ def add_menu(facts: Facts, entries: list[Item]) -> None:
     for item in entries:
         facts.add("price", item.value, name=item.content)
     add_extremes(facts, entries, "costs", "cheapest", "dearest")
-    for less, more in ordered_pairs(entries):
-        facts.add("is cheaper", "yes", name=less, other=more)
-        facts.add("is cheaper", "no", name=more, other=less)
-        facts.add("which cheaper", less, options=less, other=more)
+    add_comparisons(facts, ordered_pairs(entries), "is cheaper", "which cheaper")
 
 
 def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
@@ -249,10 +240,8 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     for item in labels:
         facts.add("bar", item.value, name=item.content)
     add_extremes(facts, labels, "reaches", "shortest", "longest")
-    for less, more in ordered_pairs(labels):
-        facts.add("is more", "yes", name=more, other=less)
-        facts.add("is more", "no", name=less, other=more)
-        facts.add("which more", more, options=more, other=less)
+    more = [(more, less) for less, more in ordered_pairs(labels)]
+    add_comparisons(facts, more, "is more", "which more")
     colours = Counter(bar.colour for bar in bars)
     for bar in bars:
         facts.add("bar colour", bar.colour, name=bar.left)
@@ -270,6 +259,14 @@ def add_extremes(facts: Facts, items: list[Item], whose: str, least: str, most: 
                 facts.add(least, item.content)
             if len(items) > 1 and item.value == max(counts):
                 facts.add(most, item.content)
+
+
+def add_comparisons(facts: Facts, pairs: list[tuple[str, str]], compared: str, which: str) -> None:
+    """Tell of pairs of words that the first is what is asked for and the second is not."""
+    for one, other in pairs:
+        facts.add(compared, "yes", name=one, other=other)
+        facts.add(compared, "no", name=other, other=one)
+        facts.add(which, one, options=one, other=other)
 
 
 def ordered_pairs(items: list[Item]) -> list[tuple[str, str]]:

@@ -357,3 +357,6 @@ CHART = {
     "is more": ("is {name} (more|higher|longer|bigger) than {other}",),
     "which more": ("(which|what) is (more|higher|longer|bigger), {options}",),
 }
+
+# Kind of fact -> how it is asked for.
+PHRASES = {**ANYWHERE, **PICTURED, **NUMBERED, **WRITTEN, **MENU, **CHART}

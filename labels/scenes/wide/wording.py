@@ -110,14 +110,34 @@ def misspell(text: str, random: Random) -> str:
     return " ".join(words)
 
 
+def with_article(name: str) -> str:
+    """Put an article before a name."""
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def fill_slots(draft: Draft) -> dict[str, str]:
     """Complete the slots of a draft with an article and an ordinal."""
     slots = dict(draft.slots)
     if "name" in slots:
-        slots["a_name"] = f"{'an' if slots['name'][0] in 'aeiou' else 'a'} {slots['name']}"
+        slots["a_name"] = with_article(slots["name"])
     if "row" in slots:
         slots["row_nth"] = NUMBERED[int(slots["row"]) - 1]
     return slots
+
+
+def write_down(text: str, slots: dict[str, str], random: Random, lower: float) -> str:
+    """Fill the slots of a wording, with a slip of the pen now and then.
+
+    Args:
+        text: the wording, in lower case, with slots open.
+        slots: what fills them.
+        random: source of all choices.
+        lower: share of the texts that do not begin with a capital.
+    """
+    if random.random() < TYPO_SHARE:
+        text = misspell(text, random)
+    text = text.format(**slots)
+    return text if random.random() < lower else text[0].upper() + text[1:]
 
 
 def word_draft(draft: Draft, random: Random, split: str) -> str:
@@ -126,7 +146,4 @@ def word_draft(draft: Draft, random: Random, split: str) -> str:
     # A pair first: one with many choices must not push the others out.
     frame, core = pairs[int(random.integers(len(pairs)))]
     text = pick(random, spell_pair(frame, core, split))
-    if random.random() < TYPO_SHARE:
-        text = misspell(text, random)
-    text = text.format(**fill_slots(draft))
-    return text if random.random() < LOWER_SHARE else text[0].upper() + text[1:]
+    return write_down(text, fill_slots(draft), random, LOWER_SHARE)

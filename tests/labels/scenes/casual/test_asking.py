@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from labels.scenes.benchmark import ExtraTurns, conversation
-from labels.scenes.casual.asking import PHRASES, ask_casually, fill, spell
+from labels.scenes.casual.asking import ask_casually, fill, spell
 from labels.scenes.casual.facts import find_facts
-from labels.scenes.casual.phrases import FRAMES
+from labels.scenes.casual.phrases import FRAMES, PHRASES
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.items import Item, Scene
 from labels.scenes.splits import make_scene
@@ -17,15 +17,7 @@ from labels.scenes.templates import TEMPLATES
 from labels.scenes.wide.grammar import CORES
 from labels.scenes.wide.wording import wordings
 
-SLOTS = {
-    "name": "name",
-    "other": "other",
-    "colour": "red",
-    "place": "top",
-    "row": "3",
-    "price": "5",
-    "number": "1234",
-}
+SLOTS = {"name": "name", "other": "other"}
 
 
 @pytest.fixture(scope="module")
