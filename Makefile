@@ -124,19 +124,27 @@ test-vllm: $(VLLM)/.installed
 # passes over what is finished. Each stage's folder has its log.jsonl, log.txt the moments of them all.
 #   from the shipped weights        make mini MINI_FROM='--model m3-mini'
 #   a trial of a tenth of the steps make mini TENTH=1, in runs/mini-tenth
-#   on one GPU                      make mini PROCESSES=1 MINI_ARGS='--device cuda --bf16'
+#   on one GPU, 16 cores            make mini PROCESSES=1 WORKERS=15 MINI_ARGS='--device cuda --bf16'
+#   the same with larger steps      ... WIDER=8 FEWER=3 RATES=2
 PROCESSES ?= 2
+# Of each process, to draw scenes ahead.
+WORKERS ?= 1
+# Steps of so many times the images; a part of the steps; so many times the learning rates.
+WIDER ?= 1
+FEWER ?= $(if $(TENTH),10,1)
+RATES ?= 1
 MINI_FROM ?= --from-scratch
 TENTH ?=
 MINI := runs/mini$(if $(TENTH),-tenth)
-# One zero less.
-STEPS = $(if $(TENTH),$(1:%0=%),$(1))
+STEPS = $(shell expr $(1) / $(FEWER))
 # Of the images of a step, those of each process, so that the training is the same with any number.
-SHARE = $(shell expr $(1) / $(PROCESSES))
+SHARE = $(shell expr $(1) \* $(WIDER) / $(PROCESSES))
+RATE = $(shell $(PYTHON) -c 'print($(1) * $(RATES))')
 # Where the processor has no bfloat16 of its own, it is emulated many times slower.
 MINI_ARGS ?= $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --bf16)
-FINETUNE = $(BIN)/torchrun --standalone --nproc-per-node $(PROCESSES) -m scripts.cli finetune \
-  --data scenes-v3 --workers 1 --optimizer muon $(MINI_ARGS)
+START = $(if $(filter 1,$(PROCESSES)),python,torchrun --standalone --nproc-per-node $(PROCESSES))
+FINETUNE = $(BIN)/$(START) -m scripts.cli finetune \
+  --data scenes-v3 --workers $(WORKERS) --optimizer muon $(MINI_ARGS)
 HELPED := --scales-per-step 2 --dense-weight 0.2 --align-weight 0.5 --ground-weight 0.5
 WHOLE := $(HELPED) --described 3 --turns 9
 # As people ask, too: the first word, the longest bar, any stars?
@@ -155,22 +163,24 @@ mini: $(STAMP)
 	mkdir -p $(MINI)
 	$(call NOTE,begun or taken up at $$(git describe --always --dirty))
 	$(FINETUNE) --out $(MINI)/tower $(MINI_FROM) --dense --steps $(call STEPS,4000) \
-	  --batch $(call SHARE,6) --tower-rate 1e-3 --seed 11
+	  --batch $(call SHARE,6) --tower-rate $(call RATE,1e-3) --seed 11
 	$(call NOTE,tower is finished)
 	$(FINETUNE) --out $(MINI)/whole --model $(MINI)/tower $(WHOLE) --steps $(call STEPS,5000) \
-	  --batch $(call SHARE,8) --tower-rate 6e-4 --projector-rate 1.4e-3 --language-rate 1.4e-3 --seed 12
+	  --batch $(call SHARE,8) --tower-rate $(call RATE,6e-4) --projector-rate $(call RATE,1.4e-3) \
+	  --language-rate $(call RATE,1.4e-3) --seed 12
 	$(call NOTE,whole is finished)
 	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(call STEPS,200))
 	$(FINETUNE) --out $(MINI)/hard --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
-	  --batch $(call SHARE,8) --tower-rate 4e-4 --projector-rate 1e-3 --language-rate 1e-3 --seed 13
+	  --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) --projector-rate $(call RATE,1e-3) \
+	  --language-rate $(call RATE,1e-3) --seed 13
 	$(call NOTE,hard is finished)
 	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(call STEPS,200))
 	$(FINETUNE) --out $(MINI)/counts --model $(MINI)/hard --dense --emphasis counting=30 \
-	  --steps $(call STEPS,3500) --batch $(call SHARE,12) --tower-rate 1e-3 --seed 14
+	  --steps $(call STEPS,3500) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
 	$(call NOTE,counts is finished)
 	$(FINETUNE) --out $(MINI)/last --model $(MINI)/counts $(CASUAL) $(WEAK_STILL) \
-	  --steps $(call STEPS,5000) --batch $(call SHARE,8) --tower-rate 4e-4 --projector-rate 1e-3 \
-	  --language-rate 1e-3 --seed 15
+	  --steps $(call STEPS,5000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
+	  --projector-rate $(call RATE,1e-3) --language-rate $(call RATE,1e-3) --seed 15
 	$(call NOTE,last is finished)
 	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(call STEPS,200))
 	$(call NOTE,all is finished)

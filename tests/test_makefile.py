@@ -68,6 +68,17 @@ def test_a_step_has_the_same_images_in_any_number_of_processes():
     assert all(stage["device"] == "cuda" and stage["bf16"] for stage in stages)
 
 
+def test_a_gpu_takes_larger_steps_and_fewer_at_higher_rates():
+    calls = list_calls("mini", "PROCESSES=1", "WORKERS=15", "WIDER=8", "FEWER=2", "RATES=2")
+    stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
+    assert [stage["batch"] for stage in stages] == [48, 64, 64, 96, 64]
+    assert [stage["steps"] for stage in stages] == [2000, 2500, 2500, 1750, 2500]
+    assert [stage["tower_rate"] for stage in stages] == [2e-3, 1.2e-3, 8e-4, 2e-3, 8e-4]
+    answering = [stage for stage in stages if not stage["dense"]]
+    assert [stage["language_rate"] for stage in answering] == [2.8e-3, 2e-3, 2e-3]
+    assert {stage["workers"] for stage in stages} == {15}
+
+
 def test_card_measures_every_ladder_that_the_card_is_made_of():
     calls = list_calls("card", "BEFORE=HEAD")
     asked = [read(ladder, args) for module, args in calls if module == "scripts.benchmarks.ladder"]

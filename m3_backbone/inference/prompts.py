@@ -217,9 +217,10 @@ def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[
     Raises:
         ValueError: if the answer changes how the end of the prompt is tokenized.
     """
-    after = list(prompts.tokenize(question).after)
+    prompt = prompts.render(question)
+    after = list(prompts.split_at_images(prompt, 1)[1])
     # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
-    whole = list(prompts.tokenize(question, answer).after)
+    whole = list(prompts.split_at_images(f"{prompt} {answer}", 1)[1])
     if whole[: len(after)] != after:
         raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
     # [answer tokens + 1], the end token included

@@ -58,20 +58,20 @@ def read_packed(
     Returns:
         Hidden states behind the image [B, T, D] and the label at each [B, T].
     """
-    device = tokens.device
+    text = text.to(tokens.device)
     embed = model.get_input_embeddings()
     visual, counts = visual_rows(model, tokens, scale, sizes)  # [B, V, D]
-    before = embed(text.before.to(device)).expand(len(visual), -1, -1)  # [B, P, D]
-    behind = embed(text.ids.to(device))  # [B, T, D]
+    before = embed(text.before).expand(len(visual), -1, -1)  # [B, P, D]
+    behind = embed(text.ids)  # [B, T, D]
     inputs = torch.cat([before, visual.to(before.dtype), behind], dim=1)  # [B, P + V + T, D]
     hidden = model.model.language_model(
         inputs_embeds=inputs,
-        attention_mask=rows_mask(text, counts).to(device),
-        position_ids=rows_positions(text, counts).to(device),
+        attention_mask=rows_mask(text, counts),
+        position_ids=rows_positions(text, counts),
         use_cache=False,
         # [B, T, D], what stands behind the image
     ).last_hidden_state[:, -text.ids.shape[1] :]
-    return hidden, text.labels.to(device)
+    return hidden, text.labels
 
 
 def read_conversations(
@@ -159,7 +159,8 @@ def rows_mask(text: PackedText, counts: Sequence[int]) -> Tensor:
     width = max(counts)
     mask = packed_mask(text, width)
     start = text.before.shape[-1]
-    is_visual = torch.arange(width) < torch.tensor(counts)[:, None]  # [B, V], False: filling
+    lengths = torch.tensor(counts, device=mask.device)[:, None]
+    is_visual = torch.arange(width, device=mask.device) < lengths  # [B, V], False: filling
     # [B, 1, 1, V] spread over all places that look
     mask[..., start : start + width] &= is_visual[:, None, None]
     return mask
@@ -168,7 +169,7 @@ def rows_mask(text: PackedText, counts: Sequence[int]) -> Tensor:
 def rows_positions(text: PackedText, counts: Sequence[int]) -> Tensor:
     """Give every place the position it would have without the filling [B, L]."""
     positions = packed_positions(text, max(counts))
-    filled = max(counts) - torch.tensor(counts)[:, None]
+    filled = max(counts) - torch.tensor(counts, device=positions.device)[:, None]
     # Only behind the image: what stands before the filling is in its place.
     positions[:, -text.ids.shape[1] :] -= filled
     return positions

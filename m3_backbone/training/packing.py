@@ -6,7 +6,7 @@ ones at a fraction of the cost.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +40,11 @@ class PackedText:
     def answer_tokens(self) -> int:
         """Count the tokens that are learnt."""
         return int((self.labels != IGNORED).sum())
+
+    def to(self, device: torch.device) -> "PackedText":
+        """Move the tensors to a device, where masks and positions are then made."""
+        names = ("before", "ids", "blocks", "offsets", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def pack_texts(
@@ -89,18 +94,20 @@ def packed_mask(text: PackedText, scale: int) -> Tensor:
     """
     front = text.before.shape[-1] + scale
     batch, length = text.ids.shape
-    mask = torch.zeros(batch, 1, front + length, front + length, dtype=torch.bool)
+    total = front + length
+    ones = torch.ones(total, total, dtype=torch.bool, device=text.ids.device)
+    mask = torch.zeros_like(ones).repeat(batch, 1, 1, 1)
     # The front is causal, every question sees all of it, and each question sees itself.
-    mask[:, :, :front, :front] = torch.ones(front, front, dtype=torch.bool).tril()
+    mask[:, :, :front, :front] = ones[:front, :front].tril()
     mask[:, :, front:, :front] = True
     same = text.blocks[:, :, None] == text.blocks[:, None, :]  # [B, T, T]
     # Padding (block -1) sees padding, which does no harm: it has no label.
-    mask[:, 0, front:, front:] = same & torch.ones(length, length, dtype=torch.bool).tril()
+    mask[:, 0, front:, front:] = same & ones[front:, front:].tril()
     return mask
 
 
 def packed_positions(text: PackedText, scale: int) -> Tensor:
     """Give every place the position it would have if its question stood alone [B, L]."""
     front = text.before.shape[-1] + scale
-    places = torch.arange(front).expand(len(text.ids), front)
+    places = torch.arange(front, device=text.ids.device).expand(len(text.ids), front)
     return torch.cat([places, text.offsets + front], dim=1)
