@@ -19,6 +19,9 @@ from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Answer, BatchFacts, build_answer
 from m3_backbone.inference.batching import (
+    LIKELY_ANSWER,
+    PASS_TOKENS,
+    PASS_TOKENS_ELSEWHERE,
     Pays,
     Row,
     count_tokens,
@@ -143,17 +146,21 @@ class AnswerEngine:
         return self._ids[word]
 
     def answer_each(self, requests: Sequence[TokenizedRequest], batch_size: int) -> list[Answer]:
-        """Answer prompts at scales of their own, in batches of one scale.
+        """Answer prompts at scales of their own, in the batches that take least time.
 
         Args:
             requests: the prompts, each with its scale and sampling.
             batch_size: most answers of a batch; one that memory cannot hold is halved.
         """
         check_whole("batch_size", batch_size, 1)
-        scales, lengths = [one.scale for one in requests], [one.length for one in requests]
+        lengths = [one.length for one in requests]
+        longest = max((one.sampling.max_new_tokens for one in requests), default=0)
+        passes = min(longest, LIKELY_ANSWER)
+        pass_tokens = PASS_TOKENS.get(self.model.device.type, PASS_TOKENS_ELSEWHERE)
         answers: dict[int, Answer] = {}
         # Answers come back by length; their numbers put them in the caller's order again.
-        for part in split_batches(scales, lengths, batch_size):
+        # One pass reads the prompts, and one each of the tokens that are said.
+        for part in split_batches(lengths, batch_size, pass_tokens * passes):
             batch = [requests[i] for i in part]
             answers.update(
                 zip(part, self._memory.run(batch, _measure, self.answer_rows), strict=True)
@@ -166,7 +173,7 @@ class AnswerEngine:
         return answer
 
     def answer_rows(self, requests: Sequence[TokenizedRequest]) -> list[Answer]:
-        """Answer one prompt per row, all of one scale, in one padded batch; see `answer_each`."""
+        """Answer one prompt per row in one padded batch; see `answer_each`."""
         image_id = self.prompts.image_token_id
         features = [one.features for one in requests]
         ids = [one.prompt.with_image(image_id, len(one.features)) for one in requests]

@@ -6,7 +6,6 @@ checkpoint's own chat template; without one, from that of its family of models, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -141,21 +140,32 @@ class PromptBuilder:
         Raises:
             ValueError: if a question is refused or gives no token.
         """
-        ids: list[list[int]] = []
         for question in questions:
             self.check_question(question)
-            ids.append(self._split(question, False))
-            if not ids[-1]:
+        ids = self._split(questions, False)
+        for question, found in zip(questions, ids, strict=True):
+            if not found:
                 raise ValueError(f"the tokenizer finds no token in the question {question!r}")
         return ids
 
     def split_at_images(self, prompt: str, images: int) -> list[tuple[int, ...]]:
-        """Tokenize a prompt with image markers: the ids around each.
+        """Tokenize a prompt with image markers, as many as `images`: the ids around each."""
+        [ids] = self._split([prompt], self.adds_start(prompt))
+        return self._cut(ids, images)
+
+    def split_behind(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Tokenize prompts of one image each, all at once: the ids behind the images."""
+        starts = [self.adds_start(prompt) for prompt in prompts]
+        # Nearly always one call: a question may begin with the first token's own name.
+        split = {start: self._split(prompts, start) for start in set(starts)}
+        return [list(self._cut(split[start][i], 1)[1]) for i, start in enumerate(starts)]
+
+    def _cut(self, ids: list[int], images: int) -> list[tuple[int, ...]]:
+        """Cut ids at the image tokens.
 
         Raises:
-            ValueError: if it holds another number of markers, or the tokenizer splits them.
+            ValueError: if there are not that many, as of a tokenizer that splits the marker.
         """
-        ids = self._split(prompt, self.adds_start(prompt))
         if ids.count(self.image_token_id) != images:
             raise ValueError(
                 f"the tokenizer must keep {self.image_marker!r} as one token "
@@ -168,9 +178,11 @@ class PromptBuilder:
             ids = ids[place + 1 :]
         return [*parts, tuple(ids)]
 
-    def _split(self, text: str, special: bool) -> list[int]:
+    def _split(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        if not texts:
+            return []
         with third_party("the tokenizer cannot read the question"):
-            return list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+            return list(self.tokenizer(list(texts), add_special_tokens=special)["input_ids"])
 
     def apply_template(self, turns: Sequence[Turn], lead: Sequence[Message] = ()) -> str:
         """Write a conversation of one turn or more, up to where its last answer starts.
@@ -206,26 +218,30 @@ class PromptBuilder:
         return not (isinstance(bos, str) and text.removeprefix(self.image_marker).startswith(bos))
 
 
-@lru_cache(maxsize=65536)
-def pack_turn(prompts: PromptBuilder, question: str, answer: str) -> tuple[list[int], list[int]]:
-    """Tokenize one question with its answer; the same words come back often, so it is cached.
+def pack_turns(
+    prompts: PromptBuilder, turns: Sequence[tuple[str, str]]
+) -> list[tuple[list[int], list[int]]]:
+    """Tokenize questions, each with its answer, all at once.
 
     Returns:
-        The ids behind the image, and the label at each of them: the next id where that is part of
-        the answer or its end, else -100.
+        Of each question the ids behind the image, and the label at each of them: the next id where
+        that is part of the answer or its end, else -100.
 
     Raises:
-        ValueError: if the answer changes how the end of the prompt is tokenized.
+        ValueError: if an answer changes how the end of the prompt is tokenized.
     """
-    prompt = prompts.render(question)
-    after = list(prompts.split_at_images(prompt, 1)[1])
+    asked = [prompts.render(question) for question, _ in turns]
     # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
-    whole = list(prompts.split_at_images(f"{prompt} {answer}", 1)[1])
-    if whole[: len(after)] != after:
-        raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
-    # [answer tokens + 1], the end token included
-    target = [*whole[len(after) :], int(prompts.tokenizer.eos_token_id)]
-    # The prompt's last token already predicts the answer's first.
-    labels = [IGNORED] * (len(after) - 1) + target
-    # The end token is predicted but never read.
-    return after + target[:-1], labels
+    answered = [f"{prompt} {answer}" for prompt, (_, answer) in zip(asked, turns, strict=True)]
+    split = prompts.split_behind(asked + answered)
+    end = int(prompts.tokenizer.eos_token_id)
+    packed = []
+    for (_, answer), after, whole in zip(turns, split, split[len(turns) :], strict=False):
+        if whole[: len(after)] != after:
+            raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
+        target = [*whole[len(after) :], end]  # [answer tokens + 1]
+        # The prompt's last token already predicts the answer's first.
+        labels = [IGNORED] * (len(after) - 1) + target
+        # The end token is predicted but never read.
+        packed.append((after + target[:-1], labels))
+    return packed

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.prompts import IGNORED, pack_turn
+from m3_backbone.inference.prompts import IGNORED, pack_turns
 
 ROWS = 32
 """Answers that are scored at once."""
@@ -42,8 +42,8 @@ def reference_losses(
         )
     prompts = engine.prompts
     rows = []
-    for question, answer, tokens in zip(questions, answers, features, strict=True):
-        behind, labels = pack_turn(prompts, question, answer)
+    packed = pack_turns(prompts, list(zip(questions, answers, strict=True)))
+    for question, (behind, labels), tokens in zip(questions, packed, features, strict=True):
         before = [*prompts.tokenize(question).before, *[prompts.image_token_id] * len(tokens)]
         # The labels that are left stand at the end: an answer is the last thing in its row.
         rows.append((before + behind, [label for label in labels if label != IGNORED]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turn
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turns
 
 QuestionAnswers = Sequence[tuple[str, str]]
 """What is asked about one image, each question with its answer."""
@@ -67,8 +67,7 @@ def pack_texts(
     dropped = 0
     for pairs in images:
         row: list[tuple[int, int, int, int]] = []
-        for block, (question, answer) in enumerate(pairs):
-            ids, labels = pack_turn(prompts, question, answer)
+        for block, (ids, labels) in enumerate(pack_turns(prompts, pairs)):
             if len(row) + len(ids) > max_tokens:
                 dropped += 1
                 continue

@@ -1,3 +1,6 @@
+from itertools import combinations, pairwise
+
+import numpy as np
 import pytest
 
 from m3_backbone.inference.batching import split_batches
@@ -9,12 +12,41 @@ def engine(backbone):
     return AnswerEngine(backbone.model, backbone.tokenizer)
 
 
-def test_batches_hold_one_scale_and_rows_of_like_length():
-    scales = [9, 1, 9, 9, 1]
-    lengths = [7, 4, 5, 6, 3]
-    # Scale 1: rows 4 (3 tokens), 1 (4); scale 9: rows 2, 3, 0 with 5, 6, 7.
-    assert list(split_batches(scales, lengths, 2)) == [[4, 1], [2, 3], [0]]
-    assert list(split_batches([], [], 2)) == []
+def test_batches_hold_rows_of_like_length_as_long_as_padding_costs_more_than_a_pass():
+    lengths = [70, 4, 50, 6, 3]
+    # By length: rows 4, 1, 3, 2, 0. All in one batch: 5 * 70 = 350 tokens and one pass.
+    # Apart: 3 * 6 + 2 * 70 = 158 and two passes; 3 * 6 + 50 + 70 = 138 and three.
+    assert split_batches(lengths, 8, pass_tokens=193) == [[4, 1, 3, 2, 0]]
+    assert split_batches(lengths, 8, pass_tokens=191) == [[4, 1, 3], [2, 0]]
+    assert split_batches(lengths, 8, pass_tokens=19) == [[4, 1, 3], [2], [0]]
+    assert split_batches([], 2, 50) == []
+
+
+def test_batches_are_no_larger_than_they_may_be():
+    assert split_batches([5, 4, 3, 2, 1], 2, pass_tokens=1e6) in (
+        [[4], [3, 2], [1, 0]],
+        [[4, 3], [2], [1, 0]],
+        [[4, 3], [2, 1], [0]],
+    )
+
+
+def test_batches_take_the_least_time_of_all_ways_to_cut():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        lengths = rng.integers(1, 40, 7).tolist()
+        cost = float(rng.uniform(0, 60))
+        row = sorted(lengths)
+
+        def price(cuts, row=row, cost=cost):
+            edges = [0, *cuts, len(row)]
+            return sum((b - a) * row[b - 1] + cost for a, b in pairwise(edges))
+
+        every = (cuts for n in range(7) for cuts in combinations(range(1, 7), n))
+        best = min(price(cuts) for cuts in every)
+        found = split_batches(lengths, 7, cost)
+        assert sorted(i for batch in found for i in batch) == list(range(7))
+        taken = sum(len(b) * max(lengths[i] for i in b) + cost for b in found)
+        assert taken == pytest.approx(best)
 
 
 def test_a_prompt_must_leave_room_for_its_answer(engine):

@@ -116,8 +116,8 @@ class FakeTokenizer:
     def apply_chat_template(self, messages, chat_template, tokenize, add_generation_prompt):
         return "<image>"
 
-    def __call__(self, text, add_special_tokens):
-        return {"input_ids": []}
+    def __call__(self, texts, add_special_tokens):
+        return {"input_ids": [[] for _ in texts]}
 
 
 @pytest.mark.parametrize("question", ["wh\udcffat", "\ud800", "what\udfff?"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turn
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turns
 from m3_backbone.scales import TOKEN_SCALES
 from m3_backbone.training.finetune import (
     Batch,
@@ -58,7 +58,7 @@ def batch(parts):
 
 def test_a_turn_is_labelled_on_its_answer_and_end_only(parts):
     prompts = parts[2]
-    ids, labels = pack_turn(prompts, "How many?", "4 2")
+    ids, labels = pack_turns(prompts, [("How many?", "4 2")])[0]
     answer = prompts.tokenizer(" 4 2", add_special_tokens=False)["input_ids"]
     asked = [label for label in labels if label != IGNORED]
     assert asked == [*answer, prompts.tokenizer.eos_token_id]
@@ -194,7 +194,7 @@ def test_a_last_step_after_which_the_weights_are_no_numbers_saves_nothing(tmp_pa
 
 def test_questions_that_do_not_fit_are_left_out_whole(parts):
     prompts = parts[2]
-    first = len(pack_turn(prompts, *TURNS[0][0])[0])
+    first = len(pack_turns(prompts, TURNS[0][:1])[0][0])
     text = pack_texts(prompts, TURNS[:1], max_tokens=first)
     assert text.dropped == 2
     assert text.ids.shape == (1, first)

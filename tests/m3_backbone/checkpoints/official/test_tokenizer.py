@@ -8,7 +8,7 @@ from m3_backbone.checkpoints.official.tokenizer import (
     set_template,
 )
 from m3_backbone.hosts.vicuna import SYSTEM, VICUNA_TEMPLATE
-from m3_backbone.inference.prompts import PromptBuilder, pack_turn
+from m3_backbone.inference.prompts import PromptBuilder, pack_turns
 
 SPACE = "\u2581"
 
@@ -42,7 +42,7 @@ def test_a_question_in_vicuna_v1(tokenizer):
 
 def test_an_answer_has_one_space_in_front(tokenizer):
     prompts = PromptBuilder(tokenizer, 300)
-    ids, labels = pack_turn(prompts, "what", "cat")
+    ids, labels = pack_turns(prompts, [("what", "cat")])[0]
     assert tokenizer.convert_ids_to_tokens(labels[-2:]) == [f"{SPACE}cat", "</s>"]
     assert set(labels[:-2]) == {-100}
     assert ids[:-1] == list(prompts.tokenize("what").after)
