@@ -3,8 +3,6 @@
 Each target is a map [24, 24] of class numbers with -1 where it does not apply.
 """
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,14 +82,13 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
     if scene.nameable:
         maps["background"][:] = BACKGROUND_NAMES.index(scene.background)
     maps["rows"][:] = scene.rows
-    copies = Counter(item.content for item in scene.items)
     for item in scene.items:
         area = cover_patches(item)
         for name, number in item_targets(item).items():
             # Later items overwrite earlier ones, as they do when drawn.
             maps[name][area] = number
-        if item.content in GLYPHS and copies[item.content] <= scene.most_counted:
-            maps["copies"][area] = copies[item.content]
+        if item.content in GLYPHS and scene.counts[item.content] <= scene.most_counted:
+            maps["copies"][area] = scene.counts[item.content]
         # "" is ASCII too, and has no letter.
         if item.text.isascii() and item.text:
             maps["letter"][area] = spell_patches(item, area[1])

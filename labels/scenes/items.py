@@ -1,6 +1,8 @@
 """Scene and items, which drawing, questions and dense targets share; no pixels here."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from labels.scenes.vocabulary import GLYPHS, WORDS
 
@@ -59,3 +61,8 @@ class Scene:
     backdrop: str = ""
     nameable: bool = True
     facts: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each content occurs; nearly every question asks for that."""
+        return Counter(item.content for item in self.items)

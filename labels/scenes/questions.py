@@ -45,9 +45,10 @@ class Draft:
 
 def unique_items(scene: Scene) -> list[Item]:
     """Find the named pictograms and words that occur exactly once."""
-    counts = Counter(item.content for item in scene.items)
     named = (*GLYPHS, *WORDS)
-    return [item for item in scene.items if counts[item.content] == 1 and item.content in named]
+    return [
+        item for item in scene.items if scene.counts[item.content] == 1 and item.content in named
+    ]
 
 
 def draw_item(random: Random, items: list[Item]) -> Item | None:

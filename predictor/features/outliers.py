@@ -62,7 +62,8 @@ class DensitySettings:
             others share one.
         places_width, question_width: the same of the places of pictures and of questions.
         pictures: pictures to learn from at most; more make no distance better.
-        ranks: distances of calibration rows that are kept, evenly spread over their order.
+        ranks: distances of calibration pictures, and of questions, that are kept, evenly spread
+            over their order.
         seed: seed of the randomised PCA.
     """
 
@@ -103,10 +104,13 @@ class DensityGate:
         gate._fit_part("places", train.coarse, pictures, settings.places_width, rng)
         questions = np.arange(len(train))
         gate._fit_part("question", train.question, questions, settings.question_width, rng)
-        levels = np.linspace(0, 1, min(settings.ranks, len(calibration)))
+        once = first_of_images(calibration.image_ids)
         for part, values in gate._distances(calibration.coarse, calibration.question).items():
+            # What hangs on the picture alone is known once per image, however much is asked of it.
+            known = values if part == "question" else values[once]
             # Quantiles instead of all distances: as good a rank, in a file of fixed size.
-            gate.arrays_[f"{part}.ranks"] = np.quantile(values, levels)
+            levels = np.linspace(0, 1, min(settings.ranks, len(known)))
+            gate.arrays_[f"{part}.ranks"] = np.quantile(known, levels)
         return gate
 
     def _fit_part(
@@ -166,7 +170,11 @@ class DensityGate:
         return np.asarray(along @ learnt["precision"] + left * learnt["rest"])
 
     def share_beyond(self, coarse: Features, question: Features) -> FloatArray:
-        """Give the share of calibration rows that lie at least as far out.
+        """Give the share of calibration pictures, or questions, that lie at least as far out.
+
+        The row itself counts among them, so that rows like those of the calibration have a share of
+        at most s in at most s of all cases (a conformal p-value). Only what is farther out than any
+        has none, however few they are.
 
         Args:
             coarse: coarse tokens [n, t, D].
@@ -174,16 +182,19 @@ class DensityGate:
 
         Returns:
             Shares in [0, 1] [n], of the worst of picture, its length and question, times three
-            since the worst of three ranks is low three times as often; 0 is farther out than any.
+            since the worst of three ranks is low three times as often.
+
+        Source: Bates and others 2023 (arXiv 2104.08279) for outliers by conformal p-values.
         """
         # Numbers beyond all bounds are far out, NaN among them.
         with np.errstate(all="ignore"):
             distances = self._distances(coarse, question)
-        shares = [
-            1.0 - np.searchsorted(ranks, values) / len(ranks)
-            for part, values in distances.items()
-            if (ranks := self.arrays_.get(f"{part}.ranks")) is not None
-        ]
+        shares = []
+        for part, values in distances.items():
+            ranks = self.arrays_.get(f"{part}.ranks")
+            if ranks is not None:
+                beyond = len(ranks) - np.searchsorted(ranks, values)
+                shares.append(np.where(beyond, (1 + beyond) / (1 + len(ranks)), 0.0))
         return np.asarray(np.minimum(len(shares) * np.min(shares, axis=0), 1.0))
 
     def find_outside(

@@ -114,3 +114,36 @@ def test_what_is_no_share_or_no_gate_is_refused(gate):
     partly = {name: values for name, values in gate.arrays_.items() if name != "places.rest"}
     with pytest.raises(ValueError, match="not a density gate: it has places in part"):
         DensityGate.from_bytes(DensityGate(partly).to_bytes())
+
+
+def test_a_share_counts_the_row_itself_unless_it_is_farther_out_than_any(gate):
+    place = DensityGate({k: v for k, v in gate.arrays_.items() if not k.startswith("length")})
+    place.arrays_["question.ranks"] = np.full(9, np.inf)  # no question is far out
+    fresh = make_split(2, 4)
+    distances = place._distances(fresh.coarse, fresh.question)["picture"]
+    place.arrays_["picture.ranks"] = np.sort(distances)
+    shares = place.share_beyond(fresh.coarse, fresh.question)
+    # Of four pictures the farthest has one at least as far out, itself: (1 + 1) / (4 + 1), twice.
+    assert np.sort(shares).tolist() == [0.8, 1.0, 1.0, 1.0]
+    assert place.share_beyond(1e3 * fresh.coarse[:1] ** 3, fresh.question[:1]).tolist() == [0.0]
+
+
+def test_pictures_are_ranked_among_pictures_whatever_is_asked_of_each():
+    settings = DensitySettings(picture_width=2, places_width=2, question_width=2)
+    train, once = make_split(0), make_split(1, 40)
+    # The first picture is asked about twenty times.
+    rows = np.concatenate([np.zeros(20, int), np.arange(40)])
+    often = replace(
+        once,
+        sample_ids=np.array([f"r{k:02}" for k in range(60)]),
+        image_ids=once.image_ids[rows],
+        groups=once.groups[rows],
+        coarse=once.coarse[rows],
+        question=once.question[rows],
+        scores=once.scores[rows],
+        tokens=once.tokens[rows],
+    )
+    expected, actual = (DensityGate.fit(train, split, settings).arrays_ for split in (once, often))
+    for part in ("picture", "length"):
+        assert actual[f"{part}.ranks"] == pytest.approx(expected[f"{part}.ranks"])
+    assert len(actual["question.ranks"]) == 60
