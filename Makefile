@@ -169,12 +169,12 @@ mini: $(STAMP)
 	  --batch $(call SHARE,8) --tower-rate $(call RATE,6e-4) --projector-rate $(call RATE,1.4e-3) \
 	  --language-rate $(call RATE,1.4e-3) --seed 12
 	$(call NOTE,whole is finished)
-	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(call STEPS,200))
+	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(if $(TENTH),20,200))
 	$(FINETUNE) --out $(MINI)/hard --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
 	  --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) --projector-rate $(call RATE,1e-3) \
 	  --language-rate $(call RATE,1e-3) --seed 13
 	$(call NOTE,hard is finished)
-	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(call STEPS,200))
+	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(if $(TENTH),20,200))
 	$(FINETUNE) --out $(MINI)/counts --model $(MINI)/hard --dense --emphasis counting=30 \
 	  --steps $(call STEPS,3500) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
 	$(call NOTE,counts is finished)
@@ -182,7 +182,7 @@ mini: $(STAMP)
 	  --steps $(call STEPS,5000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
 	  --projector-rate $(call RATE,1e-3) --language-rate $(call RATE,1e-3) --seed 15
 	$(call NOTE,last is finished)
-	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(call STEPS,200))
+	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(if $(TENTH),20,200))
 	$(call NOTE,all is finished)
 
 # What the card of the embedded model tells, and nothing else opens the test draws of scenes-v3. After

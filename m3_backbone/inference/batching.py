@@ -123,6 +123,15 @@ def fill_batches(rows: Sequence[Row], token_budget: float) -> Iterator[list[Row]
         yield batch
 
 
+def count_pass_tokens(device_type: str, max_new_tokens: int) -> float:
+    """Count the tokens that could be read in the time that a batch takes for itself.
+
+    One pass reads the prompts and gives the first token, and each further one takes its own.
+    """
+    passes = min(max_new_tokens, LIKELY_ANSWER)
+    return passes * PASS_TOKENS.get(device_type, PASS_TOKENS_ELSEWHERE)
+
+
 def split_batches(lengths: Sequence[int], batch_size: int, pass_tokens: float) -> list[list[int]]:
     """Split rows into the batches that take least time, whatever the scale of each row.
 

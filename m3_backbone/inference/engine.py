@@ -19,11 +19,9 @@ from m3_backbone.hosts.host import find_host
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.answers import Answer, BatchFacts, build_answer
 from m3_backbone.inference.batching import (
-    LIKELY_ANSWER,
-    PASS_TOKENS,
-    PASS_TOKENS_ELSEWHERE,
     Pays,
     Row,
+    count_pass_tokens,
     count_tokens,
     fill_batches,
     plan_rows,
@@ -155,12 +153,10 @@ class AnswerEngine:
         check_whole("batch_size", batch_size, 1)
         lengths = [one.length for one in requests]
         longest = max((one.sampling.max_new_tokens for one in requests), default=0)
-        passes = min(longest, LIKELY_ANSWER)
-        pass_tokens = PASS_TOKENS.get(self.model.device.type, PASS_TOKENS_ELSEWHERE)
+        pass_tokens = count_pass_tokens(self.model.device.type, longest)
         answers: dict[int, Answer] = {}
         # Answers come back by length; their numbers put them in the caller's order again.
-        # One pass reads the prompts, and one each of the tokens that are said.
-        for part in split_batches(lengths, batch_size, pass_tokens * passes):
+        for part in split_batches(lengths, batch_size, pass_tokens):
             batch = [requests[i] for i in part]
             answers.update(
                 zip(part, self._memory.run(batch, _measure, self.answer_rows), strict=True)

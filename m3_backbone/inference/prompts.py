@@ -234,9 +234,10 @@ def pack_turns(
     # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
     answered = [f"{prompt} {answer}" for prompt, (_, answer) in zip(asked, turns, strict=True)]
     split = prompts.split_behind(asked + answered)
+    behind, wholes = split[: len(turns)], split[len(turns) :]
     end = int(prompts.tokenizer.eos_token_id)
     packed = []
-    for (_, answer), after, whole in zip(turns, split, split[len(turns) :], strict=False):
+    for (_, answer), after, whole in zip(turns, behind, wholes, strict=True):
         if whole[: len(after)] != after:
             raise ValueError(f"the answer must not join the prompt's last token, got {answer!r}")
         target = [*whole[len(after) :], end]  # [answer tokens + 1]
