@@ -141,7 +141,8 @@ STEPS = $(shell expr $(1) / $(FEWER))
 SHARE = $(shell expr $(1) \* $(WIDER) / $(PROCESSES))
 RATE = $(shell $(PYTHON) -c 'print($(1) * $(RATES))')
 # Where the processor has no bfloat16 of its own, it is emulated many times slower.
-MINI_ARGS ?= $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --bf16)
+MINI_ARGS ?= $(shell grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo --bf16) \
+  $(shell command -v $${CXX:-g++} >/dev/null && echo --compile)
 START = $(if $(filter 1,$(PROCESSES)),python,torchrun --standalone --nproc-per-node $(PROCESSES))
 FINETUNE = $(BIN)/$(START) -m scripts.cli finetune \
   --data scenes-v3 --workers $(WORKERS) --optimizer muon $(MINI_ARGS)

@@ -24,6 +24,7 @@ from m3_backbone.training.auxiliary_losses import (
     ground_loss,
     watched_layer,
 )
+from m3_backbone.training.compilation import compile_layers
 from m3_backbone.training.conversations import ConversationText
 from m3_backbone.training.distributed import prefetch_batches, sum_over_group
 from m3_backbone.training.loop import LOG, StepLog, TrainingLoop
@@ -231,6 +232,8 @@ def finetune(
     """
     parts = choose_parts(model, settings)
     set_checkpointing(model, settings)
+    if loop_settings.compiled:
+        compile_layers(model)
     heads = None
     if settings.dense_weight:
         # The heads start at random: alike in all processes that train together.

@@ -107,6 +107,14 @@ class LoopSettings:
         default=False,
         metadata={"option": "--bf16/--fp32", "help": "Precision of the forward passes."},
     )
+    compiled: bool = field(
+        default=False,
+        metadata={
+            "option": "--compile/--no-compile",
+            "help": "Compile the layers: a slow first minute, then quicker steps. Needs a C++ "
+            "compiler.",
+        },
+    )
     seed: int = field(
         default=0,
         metadata={"help": "Seed of data, scales and fresh weights.", "min": 0, "max": 2**32 - 1},

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionModel
 
+from m3_backbone.training.compilation import compile_layers
 from m3_backbone.training.distributed import prefetch_batches
 from m3_backbone.training.loop import LOG, StepLog, TrainingLoop
 from m3_backbone.training.settings import LoopSettings
@@ -151,6 +152,8 @@ def pretrain_tower(
     torch.manual_seed(settings.seed)
     heads = DenseHeads(width, classes)
     heads.to(tower.device)
+    if settings.compiled:
+        compile_layers(tower)
     identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
     log = StepLog(checkpoint.with_name(LOG), loop.step)
