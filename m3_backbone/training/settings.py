@@ -109,6 +109,8 @@ class LoopSettings:
     )
     compiled: bool = field(
         default=False,
+        # A run may be taken up either way.
+        repr=False,
         metadata={
             "option": "--compile/--no-compile",
             "help": "Compile the layers: a slow first minute, then quicker steps. Needs a C++ "
