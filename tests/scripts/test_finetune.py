@@ -50,7 +50,7 @@ def test_a_trained_checkpoint_opens_and_has_moved(finetune, tiny_model):
     after = load_file(finetune.folder / "tuned" / "model.safetensors")
     assert any(not before[name].equal(after[name]) for name in before)
     assert not (finetune.folder / "tuned.unfinished").exists()
-    assert "is finished" in finetune(*options, "--workers", "1").output
+    assert "is finished" in finetune(*options, "--workers", "1", "--compile").output
     other = finetune("--steps", "3")
     assert other.exit_code == 2
     assert "holds files, and not what this command trains" in other.output
