@@ -7,6 +7,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from m3_backbone.foreign import third_party
+from m3_backbone.training.attention import use_stepwise_attention
 
 
 def compile_layers(model: nn.Module) -> None:
@@ -24,6 +25,8 @@ def compile_layers(model: nn.Module) -> None:
     # Else the first step would tell, in hundreds of lines.
     with third_party("torch.compile does not work here, train without --compile"):
         torch.compile(lambda x: x.sin() + 1)(numbers)
+    if numbers.device.type == "cpu":
+        use_stepwise_attention(model)
     for layer in model.modules():
         if isinstance(layer, GradientCheckpointingLayer):
             compiled: Any = torch.compile(layer.forward, dynamic=True)

@@ -14,6 +14,7 @@ from m3_backbone.hosts.llava_next import merge_crops
 from m3_backbone.hosts.suppressed import suppress_tokens
 from m3_backbone.inference.prompts import IGNORED
 from m3_backbone.pooling import pool_tokens
+from m3_backbone.training.attention import fit_mask
 from m3_backbone.training.conversations import ConversationText
 from m3_backbone.training.packing import PackedText, packed_mask, packed_positions
 
@@ -66,7 +67,7 @@ def read_packed(
     inputs = torch.cat([before, visual.to(before.dtype), behind], dim=1)  # [B, P + V + T, D]
     hidden = model.model.language_model(
         inputs_embeds=inputs,
-        attention_mask=rows_mask(text, counts),
+        attention_mask=fit_mask(model, rows_mask(text, counts)),
         position_ids=rows_positions(text, counts),
         use_cache=False,
         # [B, T, D], what stands behind the image

@@ -114,7 +114,7 @@ class LoopSettings:
         metadata={
             "option": "--compile/--no-compile",
             "help": "Compile the layers: a slow first minute, then quicker steps. Needs a C++ "
-            "compiler.",
+            "compiler; weights differ in their last bits.",
         },
     )
     seed: int = field(
