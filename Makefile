@@ -177,7 +177,7 @@ mini: $(STAMP)
 	$(call NOTE,hard is finished)
 	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(if $(TENTH),20,200))
 	$(FINETUNE) --out $(MINI)/counts --model $(MINI)/hard --dense --emphasis counting=30 \
-	  --steps $(call STEPS,3500) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
+	  --steps $(call STEPS,10000) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
 	$(call NOTE,counts is finished)
 	$(FINETUNE) --out $(MINI)/last --model $(MINI)/counts $(CASUAL) $(WEAK_STILL) \
 	  --steps $(call STEPS,10000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
