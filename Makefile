@@ -156,6 +156,8 @@ WEAK := --keep-largest --emphasis \
 WEAK_STILL := --keep-largest --emphasis \
   chart=3,counting=3,reading=2.5,table=1.2,number=1.5,existence=0.6,gist=0.3
 NOTE = @echo "$$(date -u +%FT%TZ) $(1)" | tee -a $(MINI)/log.txt
+# Few images for a trial; not fewer for larger steps.
+LADDER := --images $(if $(TENTH),20,200)
 # The ladder of a model, into a file, unless that is newer than the weights.
 MEASURE = test $(2) -nt $(1)/model.safetensors || \
   $(BIN)/python -m scripts.benchmarks.ladder --model $(1) --json $(2) $(3)
@@ -170,12 +172,12 @@ mini: $(STAMP)
 	  --batch $(call SHARE,8) --tower-rate $(call RATE,6e-4) --projector-rate $(call RATE,1.4e-3) \
 	  --language-rate $(call RATE,1.4e-3) --seed 12
 	$(call NOTE,whole is finished)
-	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,--images $(if $(TENTH),20,200))
+	$(call MEASURE,$(MINI)/whole,$(MINI)/whole.json,$(LADDER))
 	$(FINETUNE) --out $(MINI)/hard --model $(MINI)/whole $(WHOLE) $(WEAK) --steps $(call STEPS,5000) \
 	  --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) --projector-rate $(call RATE,1e-3) \
 	  --language-rate $(call RATE,1e-3) --seed 13
 	$(call NOTE,hard is finished)
-	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,--images $(if $(TENTH),20,200))
+	$(call MEASURE,$(MINI)/hard,$(MINI)/hard.json,$(LADDER))
 	$(FINETUNE) --out $(MINI)/counts --model $(MINI)/hard --dense --emphasis counting=30 \
 	  --steps $(call STEPS,10000) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
 	$(call NOTE,counts is finished)
@@ -183,7 +185,7 @@ mini: $(STAMP)
 	  --steps $(call STEPS,10000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
 	  --projector-rate $(call RATE,1e-3) --language-rate $(call RATE,1e-3) --seed 15
 	$(call NOTE,last is finished)
-	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,--images $(if $(TENTH),20,200))
+	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,$(LADDER))
 	$(call NOTE,all is finished)
 
 # What the card of the embedded model tells, and nothing else opens the test draws of scenes-v3. After

@@ -29,7 +29,7 @@ def attend_stepwise(  # noqa: PLR0913 - what transformers hands to each implemen
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    scaling: float | None = None,
+    scaling: float,
     dropout: float = 0.0,
     **_: object,
 ) -> tuple[Tensor, Tensor]:
@@ -49,8 +49,7 @@ def attend_stepwise(  # noqa: PLR0913 - what transformers hands to each implemen
     """
     shared = query.shape[1] // key.shape[1]
     key, value = repeat_kv(key, shared), repeat_kv(value, shared)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = (query * scale) @ key.transpose(2, 3)
+    scores = (query * scaling) @ key.transpose(2, 3)
     if attention_mask is not None:
         scores = scores + added_mask(attention_mask, scores.dtype)
     attention = nn.functional.dropout(scores.softmax(-1), dropout)

@@ -232,8 +232,7 @@ def finetune(
     """
     parts = choose_parts(model, settings)
     set_checkpointing(model, settings)
-    if loop_settings.compiled:
-        compile_layers(model)
+    compile_layers(model, loop_settings)
     heads = None
     if settings.dense_weight:
         # The heads start at random: alike in all processes that train together.

@@ -152,8 +152,7 @@ def pretrain_tower(
     torch.manual_seed(settings.seed)
     heads = DenseHeads(width, classes)
     heads.to(tower.device)
-    if settings.compiled:
-        compile_layers(tower)
+    compile_layers(tower, settings)
     identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
     log = StepLog(checkpoint.with_name(LOG), loop.step)
