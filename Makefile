@@ -182,7 +182,7 @@ mini: $(STAMP)
 	  --steps $(call STEPS,10000) --batch $(call SHARE,12) --tower-rate $(call RATE,1e-3) --seed 14
 	$(call NOTE,counts is finished)
 	$(FINETUNE) --out $(MINI)/last --model $(MINI)/counts $(CASUAL) $(WEAK_STILL) \
-	  --steps $(call STEPS,10000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
+	  --steps $(call STEPS,7000) --batch $(call SHARE,8) --tower-rate $(call RATE,4e-4) \
 	  --projector-rate $(call RATE,1e-3) --language-rate $(call RATE,1e-3) --seed 15
 	$(call NOTE,last is finished)
 	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,$(LADDER))
