@@ -191,8 +191,9 @@ def pick_router(
         method: how probabilities are calibrated, `platt` or `isotonic`.
 
     Returns:
-        The router, and the table of candidates, best first: kind, budget, gap closed. A split
-        without a gap leaves the first candidate.
+        The router, and the table of candidates, best first: kind, budget, gap closed. One that
+        stays where there is no gap, as at the cheapest scale, closes nothing. Of equals the earlier
+        is kept, so a split without a gap leaves the first.
     """
     fixed = np.asarray(data.tokens, np.float64).mean(axis=0)  # [s]
     budget = pick_headline(share_budgets(float(fixed[0]), float(fixed[-1])))
@@ -202,5 +203,6 @@ def pick_router(
         p = Calibrator(data.scales, method).fit(raw, data.scores).transform(raw)
         gap = measure_gap(data, spend(p, data.tokens, [budget]))
         table.append({"kind": kind, "budget": budget, "ogc": gap if np.isfinite(gap) else None})
-    table.sort(key=lambda row: -np.inf if row["ogc"] is None else -row["ogc"])
+    # Of two that close nothing the one that was measured comes first.
+    table.sort(key=lambda row: (-(row["ogc"] or 0.0), row["ogc"] is None))
     return routers[table[0]["kind"]], table

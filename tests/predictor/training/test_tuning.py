@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from predictor.data import TrainData
 from predictor.routers.constant import ConstantRouter
+from predictor.routers.linear import LinearRouter
 from predictor.routers.neighbours import NeighbourRouter, NeighbourSettings
 from predictor.routers.registry import ROUTERS
 from predictor.training.train import TrainSettings, tune_settings
-from predictor.training.tuning import GRIDS, Tried, TuningSettings, tune
+from predictor.training.tuning import GRIDS, Tried, TuningSettings, pick_router, tune
 
 COUNTS = ({"count": 1}, {"count": 40})
 
@@ -90,3 +92,37 @@ def test_nothing_to_tune_changes_nothing():
     settings = TrainSettings(kind="constant", tuning=TuningSettings())
     assert tune_settings(None, settings).tuning is None
     assert Tried({}, 0.5).error == 0.5
+
+
+@pytest.fixture
+def split():
+    """One question in five needs the largest scale, three in ten are only right at the cheapest."""
+    n, rng = 400, np.random.default_rng(0)
+    drawn = rng.random(n)
+    return TrainData(
+        sample_ids=np.arange(n).astype(str),
+        image_ids=np.arange(n).astype(str),
+        groups=np.full(n, "g"),
+        coarse=np.zeros((n, 2, 1)),
+        question=np.zeros((n, 1)),
+        scores=np.column_stack([drawn > 0.2, drawn < 0.7]).astype(float),
+        tokens=np.tile([1.0, 576.0], (n, 1)),
+        scales=(1, 576),
+    )
+
+
+def test_a_router_that_stays_where_there_is_no_gap_is_no_winner(split):
+    rows = split.scores[:, :1]
+    idle, knowing = (
+        kind(split.scales).fit(rows, split.scores) for kind in (ConstantRouter, LinearRouter)
+    )
+    picked, table = pick_router({"idle": idle, "linear": knowing}, rows, split, "platt")
+    assert picked is knowing
+    assert [row["kind"] for row in table] == ["linear", "idle"]
+    assert table[0]["ogc"] > 0.5 and table[1]["ogc"] is None
+
+
+def test_a_split_without_a_gap_leaves_the_first_candidate(split):
+    rows = split.scores[:, :1]
+    two = {name: ConstantRouter(split.scales).fit(rows, split.scores) for name in ("one", "other")}
+    assert pick_router(two, rows, split, "platt")[0] is two["one"]
