@@ -16,6 +16,7 @@ from annotated_types import Ge
 from m3_backbone.arguments import check_number, check_share
 from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import FloatArray, IntArray
+from predictor.routing_metrics.gap import oracle_steps
 
 # Two utilities this close are the same: it absorbs rounding in p - lambda * cost, nothing more.
 _TIE = 1e-12
@@ -102,33 +103,11 @@ def choose(probabilities: FloatArray, costs: FloatArray, lam: float) -> IntArray
     return np.asarray(np.where(tied, c, np.inf).argmin(axis=1), np.int64)
 
 
-def _upgrades(p: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Walk every row's upper hull; give slope and cost of all steps, and each row's cheapest cost.
-
-    The steepest step comes first. The rule takes a step exactly when its slope (probability per
-    unit of cost) exceeds lambda.
-    """
-    rows = np.arange(len(p))
-    # Of several cheapest scales the most probable one [n].
-    at = np.where(c == c.min(axis=1, keepdims=True), p, -np.inf).argmax(axis=1)
-    # Of a single scale there are no steps.
-    slopes: list[FloatArray] = [np.empty(0)]
-    steps: list[FloatArray] = [np.empty(0)]
-    for _ in range(p.shape[1] - 1):
-        extra = c - c[rows, at][:, None]  # [n, s], what each scale costs and gains beyond this one
-        gain = p - p[rows, at][:, None]
-        slope = np.where(extra > 0, gain / np.where(extra > 0, extra, 1.0), -np.inf)
-        to = slope.argmax(axis=1)  # the steepest step is the hull's next corner
-        taken = slope[rows, to] > 0
-        slopes.append(slope[rows, to][taken])
-        steps.append(extra[rows, to][taken])
-        at = np.where(taken, to, at)
-    order = np.argsort(-np.concatenate(slopes), kind="stable")
-    return np.concatenate(slopes)[order], np.concatenate(steps)[order], c.min(axis=1)
-
-
 def operating_points(probabilities: FloatArray, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Give every distinct behaviour.
+
+    A router takes the steps of an oracle that has its probabilities for scores, each exactly where
+    the gain per unit of cost exceeds lambda.
 
     Args:
         probabilities: P(correct) [n, s].
@@ -138,10 +117,12 @@ def operating_points(probabilities: FloatArray, costs: FloatArray) -> tuple[Floa
         Falling lambdas and rising mean costs, both [m].
     """
     p, c = _broadcast(probabilities, costs)
-    slopes, steps, cheapest = _upgrades(p, c)
+    steps = oracle_steps(p, c)
+    slopes = steps.gain / steps.cost  # falling [m]
+    cheapest = steps.base_tokens.mean()
     if len(slopes) == 0:
-        return np.zeros(1), np.array([cheapest.mean()])
-    cost = cheapest.mean() + np.concatenate([[0.0], np.cumsum(steps)]) / len(p)  # [m + 1]
+        return np.zeros(1), np.array([cheapest])
+    cost = cheapest + np.concatenate([[0.0], np.cumsum(steps.cost)]) / len(p)  # [m + 1]
     # Beyond the steepest slope any lambda does the same; twice the slope is clear of it.
     above = np.concatenate([[2.0 * slopes[0]], slopes])
     below = np.concatenate([slopes, [0.0]])

@@ -81,12 +81,8 @@ class BoostedSettings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if (
-            not 2
-            <= min(self.leaves, self.shared_leaves)
-            <= MOST_LEAVES
-            >= max(self.leaves, self.shared_leaves)
-        ):
+        sizes = (self.leaves, self.shared_leaves)
+        if min(sizes) < 2 or max(sizes) > MOST_LEAVES:
             raise ValueError(
                 f"trees must have 2 to {MOST_LEAVES} leaves, got {self.leaves} and "
                 f"{self.shared_leaves}"
