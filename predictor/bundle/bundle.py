@@ -5,7 +5,7 @@ parser sees it. The hash finds damage and mix-ups; it is no signature.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from predictor.data import NOTHING, TOKENS, UNITS, Extras, FloatArray
 from predictor.features.feature_map import FEATURE_VERSION, FeatureMap
 from predictor.features.outliers import DensityGate
 from predictor.policy.budgets import RETRAIN, OperatingTable
-from predictor.policy.candidates import Candidates
+from predictor.policy.candidates import Candidates, SavedCandidates
 from predictor.policy.certificates import Certificate
 from predictor.policy.claims import Claim
 from predictor.policy.prices import Price, PriceList
@@ -50,7 +50,7 @@ class Proofs:
 
     __pydantic_config__ = CLOSED
 
-    candidates: Candidates
+    candidates: SavedCandidates
     certificates: tuple[Certificate, ...]
 
 
@@ -236,8 +236,9 @@ class RouterBundle:
         if self.prices:
             files[PRICES] = to_json({unit: p.to_dict() for unit, p in self.prices.items()})
         if self.candidates is not None:
-            proofs = Proofs(self.candidates, self.certificates)
-            files[CERTIFICATES] = to_json(asdict(proofs))
+            proven = [one.to_dict() for one in self.certificates]
+            proofs = {"candidates": self.candidates.to_dict(), "certificates": proven}
+            files[CERTIFICATES] = to_json(proofs)
         config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "feature_version": FEATURE_VERSION,
@@ -284,17 +285,17 @@ class RouterBundle:
         config, files = read_checked(Path(folder), READABLE)
         scales = config.scales
         try:
-            proofs = _read_proofs(config.format_version, files)
+            candidates, certificates = _read_proofs(config.format_version, files)
             bundle = cls(
                 features=FeatureMap.from_bytes(files["features.npz"]),
                 router=router_class(config.kind).from_files(files, scales),
                 calibrator=Calibrator.from_bytes(files["calibration.npz"], scales),
                 policy=OperatingTable.from_dict(_read_object(files["policy.json"])),
                 meta=config.meta,
-                certificates=proofs.certificates if proofs else (),
+                certificates=certificates,
                 gate=DensityGate.from_bytes(files[GATE]) if GATE in files else None,
                 prices=_read_prices(files, scales),
-                candidates=proofs.candidates if proofs else None,
+                candidates=candidates,
             )
             bundle.try_out()
         except KeyError as error:
@@ -338,13 +339,16 @@ def _read_object(content: bytes) -> dict[str, Any]:
     return record
 
 
-def _read_proofs(version: int, files: Mapping[str, bytes]) -> Proofs | None:
+def _read_proofs(
+    version: int, files: Mapping[str, bytes]
+) -> tuple[Candidates | None, tuple[Certificate, ...]]:
     if version < FORMAT_VERSION or CERTIFICATES not in files:
-        return None
+        return None, ()
     proofs = parse_saved(Proofs, files[CERTIFICATES], CERTIFICATES, RETRAIN)
-    if any(one.candidates != proofs.candidates.fingerprint for one in proofs.certificates):
+    candidates = Candidates.from_saved(proofs.candidates)
+    if any(one.candidates != candidates.fingerprint for one in proofs.certificates):
         raise ValueError(f"a certificate in {CERTIFICATES} is about other candidates; {RETRAIN}")
-    return proofs
+    return candidates, proofs.certificates
 
 
 def _read_prices(files: Mapping[str, bytes], scales: tuple[int, ...]) -> dict[str, PriceList]:

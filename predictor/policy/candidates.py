@@ -5,7 +5,7 @@ what the router says of its training split, is saved with that split's fingerpri
 the training outcomes can make it again (`check_candidates`).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +15,27 @@ from m3_backbone.schemas import CLOSED
 from m3_backbone.serialization import sha256, to_json
 from predictor.data import FloatArray, TrainData
 from predictor.policy.budgets import RETRAIN, Amount, lambda_path
-from predictor.policy.claims import ALL, count_most
+from predictor.policy.claims import ALL, Family, count_most
+
+TOGETHER = ""
+"""What `ALL` is called in a saved router."""
+
+
+@dataclass(frozen=True)
+class SavedCandidates:
+    """Candidates in a saved router.
+
+    Attributes:
+        most: as in `Candidates`, but for the family without a name; `ALL` is `TOGETHER`.
+        nameless: the same of that family, if there are others.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    lambdas: Annotated[tuple[Amount, ...], Len(1)]
+    split: str
+    most: dict[str, Annotated[int, Ge(1)]]
+    nameless: Annotated[int, Ge(1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -28,11 +48,9 @@ class Candidates:
         most: questions of the image that has most there, by family, `ALL` among them.
     """
 
-    __pydantic_config__ = CLOSED
-
-    lambdas: Annotated[tuple[Amount, ...], Len(1)]
+    lambdas: tuple[float, ...]
     split: str
-    most: dict[str, Annotated[int, Ge(1)]]
+    most: dict[Family, int]
 
     def __post_init__(self) -> None:
         """Refuse a list that does not rise.
@@ -49,8 +67,23 @@ class Candidates:
         return sha256(to_json(self.to_dict()))[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the list as JSON-ready values."""
-        return asdict(self)
+        """Give the list as JSON-ready values; older routers have the same, but for `nameless`."""
+        named = {name: count for name, count in self.most.items() if name}
+        most = {TOGETHER: self.most[ALL], **named}
+        record: dict[str, Any] = {"lambdas": self.lambdas, "split": self.split, "most": most}
+        if named and "" in self.most:
+            record["nameless"] = self.most[""]
+        return record
+
+    @classmethod
+    def from_saved(cls, saved: SavedCandidates) -> "Candidates":
+        """Take what was read from a saved router."""
+        most: dict[Family, int] = {name or ALL: count for name, count in saved.most.items()}
+        # Where no family has a name, all questions are of the one without.
+        nameless = most.get(ALL) if len(most) == 1 else saved.nameless
+        if nameless is not None:
+            most[""] = nameless
+        return cls(saved.lambdas, saved.split, most)
 
 
 def list_candidates(probabilities: FloatArray, train: TrainData, count: int = 200) -> Candidates:

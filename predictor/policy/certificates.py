@@ -25,7 +25,7 @@ from m3_backbone.schemas import CLOSED, parse_saved
 from predictor.data import FloatArray, IntArray, TrainData
 from predictor.policy.budgets import RETRAIN, Amount, OperatingPoint, choose
 from predictor.policy.candidates import Candidates
-from predictor.policy.claims import ALL, Claim, Counting, Losses
+from predictor.policy.claims import ALL, Claim, Counting, Family, Losses
 from predictor.policy.risk_tests import TEST, images_needed, p_value
 
 _AT_ONCE = 32
@@ -169,8 +169,8 @@ def certify_splits(
 
 
 def count_needed(
-    claim: Claim, data: TrainData, most: Mapping[str, int], tested: int = 1
-) -> tuple[str, int]:
+    claim: Claim, data: TrainData, most: Mapping[Family, int], tested: int = 1
+) -> tuple[Family, int]:
     """Count the images that a claim needs even if routing never loses anything.
 
     Args:
@@ -193,7 +193,7 @@ def count_needed(
     rarest = int(base.argmin())
     name = counting.names[rarest]
     if not base[rarest] > 0:
-        where = f"family {name!r}" if name else "the split"
+        where = "the split" if name is ALL else f"family {name!r}"
         raise ValueError(
             f"{claim} cannot be certified: the largest scale gets no question of {where} right"
         )
@@ -204,7 +204,7 @@ def count_needed(
     return name, max(needed, data.n_images + 1)
 
 
-def check_size(claim: Claim, data: TrainData, most: Mapping[str, int], tested: int = 1) -> None:
+def check_size(claim: Claim, data: TrainData, most: Mapping[Family, int], tested: int = 1) -> None:
     """Refuse a calibration split with too few images; it takes what `count_needed` does.
 
     Raises:
@@ -212,7 +212,7 @@ def check_size(claim: Claim, data: TrainData, most: Mapping[str, int], tested: i
     """
     family, needed = count_needed(claim, data, most, tested)
     if needed > data.n_images:
-        also = f" with as large a share of family {family!r}" if family != ALL else ""
+        also = "" if family is ALL else f" with as large a share of family {family!r}"
         raise ValueError(
             f"certifying {claim} needs at least {needed} calibration images{also}, got "
             f"{data.n_images}; label more or ask for less"

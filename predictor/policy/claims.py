@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 import numpy as np
 from annotated_types import Interval
+from numpy.typing import NDArray
 
 from m3_backbone.arguments import check_share
 from m3_backbone.schemas import CLOSED
@@ -19,8 +20,10 @@ Loss = Literal["regression", "net", "given-right"]
 Unit = Literal["question", "image", "family"]
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
-ALL = ""
-"""Name of the questions of all families together."""
+Family = str | None
+
+ALL: Family = None
+"""Stands for all families together; a family may have any name, and none: ""."""
 
 USAGE = "[LOSS:]ALPHA,DELTA[,UNIT] such as net:0.02,0.05"
 PARTIAL = "; partial scores count by what they lose"
@@ -125,7 +128,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
-def count_most(data: TrainData) -> dict[str, int]:
+def count_most(data: TrainData) -> dict[Family, int]:
     """Count the questions of the image that has most, among all families and in each.
 
     Returns:
@@ -133,7 +136,7 @@ def count_most(data: TrainData) -> dict[str, int]:
     """
     groups = np.asarray(data.groups).astype(str)
     images = np.asarray(data.image_ids).astype(str)
-    named = {ALL: np.ones(len(data), np.bool_)}
+    named: dict[Family, NDArray[np.bool_]] = {ALL: np.ones(len(data), np.bool_)}
     named.update({str(name): groups == name for name in np.unique(groups)})
     return {
         name: int(np.unique(images[rows], return_counts=True)[1].max())
@@ -152,7 +155,7 @@ class Counting:
         shares: what a question counts in the sum of its image [g, n].
     """
 
-    names: tuple[str, ...]
+    names: tuple[Family, ...]
     owner: IntArray
     shares: FloatArray
 
@@ -161,8 +164,8 @@ class Counting:
         cls,
         claim: Claim,
         data: TrainData,
-        most: Mapping[str, int],
-        names: Sequence[str] | None = None,
+        most: Mapping[Family, int],
+        names: Sequence[Family] | None = None,
     ) -> "Counting":
         """Count a split in the unit of a claim.
 
@@ -181,7 +184,7 @@ class Counting:
             names = sorted(set(groups.tolist()))
         shares = []
         for name in names:
-            own = np.ones(len(data)) if name == ALL else (groups == name).astype(np.float64)
+            own = np.ones(len(data)) if name is ALL else (groups == name).astype(np.float64)
             sizes = np.bincount(owner, own)[owner]  # questions of the family about the image [n]
             if claim.unit == "image":
                 shares.append(own / sizes)

@@ -16,7 +16,7 @@ import numpy as np
 from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.policy.candidates import Candidates
 from predictor.policy.certificates import certify, certify_splits, choose_at, count_needed
-from predictor.policy.claims import ALL, Claim, Counting, Losses, count_most
+from predictor.policy.claims import ALL, Claim, Counting, Family, Losses, count_most
 
 CLAIMS = (
     Claim("regression", 0.01, 0.05),
@@ -100,7 +100,7 @@ def study_certificates(
 
 
 def _count_images(
-    claims: Sequence[Claim], data: TrainData, most: Mapping[str, int], tested: int
+    claims: Sequence[Claim], data: TrainData, most: Mapping[Family, int], tested: int
 ) -> dict[Claim, int]:
     """Count the images that claims need; without those that no number of images would prove."""
     needed = {}
@@ -117,7 +117,7 @@ class _Counted:
 
     claim: Claim
     candidates: Candidates
-    names: tuple[str, ...]
+    names: tuple[Family, ...]
 
     @classmethod
     def of(cls, claim: Claim, candidates: Candidates, data: TrainData) -> "_Counted":

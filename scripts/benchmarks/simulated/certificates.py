@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from predictor.data import FloatArray, IntArray, NameArray, TrainData
-    from predictor.policy.claims import Claim, Losses
+    from predictor.policy.claims import Claim, Family, Losses
 
 SCALES = (1, 9, 36, 144, 576)
 IMAGES = 4000
@@ -177,7 +177,7 @@ def _measure(
     claim: "Claim",
     data: "TrainData",
     choices: "Sequence[IntArray]",
-    most: Mapping[str, int],
+    most: "Mapping[Family, int]",
 ) -> _Measured:
     """Find the truth about a claim and choices [n], always the largest scale first."""
     import numpy as np

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictor.policy.candidates import Candidates, check_candidates, list_candidates
+from m3_backbone.schemas import parse_saved
+from m3_backbone.serialization import sha256, to_json
+from predictor.policy.candidates import (
+    Candidates,
+    SavedCandidates,
+    check_candidates,
+    list_candidates,
+)
 from predictor.policy.claims import ALL
 from tests.predictor.policy.test_certificates import make_table
 
@@ -33,6 +40,26 @@ def test_the_fingerprint_names_the_whole_list():
     )
     assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 4
     assert one.fingerprint == Candidates((0.0, 1.0), "abc", {ALL: 1}).fingerprint
+
+
+def reopen(record):
+    return Candidates.from_saved(parse_saved(SavedCandidates, record, "candidates", "train again"))
+
+
+@pytest.mark.parametrize(
+    "most", [{ALL: 4, "g": 4}, {ALL: 4, "": 4}, {ALL: 4, "": 1, "g": 3}, {ALL: 9, "": 1, "None": 8}]
+)
+def test_saved_candidates_keep_every_family(most):
+    candidates = Candidates((0.0, 1.0), "abc", most)
+    assert reopen(candidates.to_dict()) == candidates
+
+
+@pytest.mark.parametrize("families", [{"g": 4}, {}])
+def test_candidates_of_older_routers_open_and_keep_their_name(families):
+    """They have all families together under "", as they had the one without a name."""
+    older = {"lambdas": [0.0, 1.0], "split": "abc", "most": {"": 4, **families}}
+    assert reopen(older).most == {ALL: 4, **(families or {"": 4})}
+    assert reopen(older).fingerprint == sha256(to_json(older))[:16]
 
 
 @pytest.mark.parametrize(

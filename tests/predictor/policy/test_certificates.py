@@ -16,7 +16,7 @@ from predictor.policy.certificates import (
     fixed_sequence,
     worst_p_value,
 )
-from predictor.policy.claims import ALL, Claim, Counting, Losses
+from predictor.policy.claims import ALL, Claim, Counting, Losses, count_most
 from predictor.policy.risk_tests import p_value
 
 SCALES = (1, 9, 36)
@@ -143,6 +143,19 @@ def test_a_family_cannot_hide_in_a_mean():
     # Both families are tested at the whole of delta, and the larger p-value counts.
     each = p_value(losses.excess(0.05), 0.05, 0.05)
     assert each[0] == 1 and each[1] < 0.05 and worst_p_value(losses, of_families.claim) == 1
+
+
+@pytest.mark.parametrize("name", ["", "None", "count"])
+def test_a_family_is_tested_whatever_its_name(table, name):
+    """One question in four is lost, all of them of one family."""
+    data, _ = table
+    rare = np.arange(1600) % 4 == 0
+    scores = np.where(rare[:, None], [0.0, 0.0, 1.0], 1.0)
+    data = replace(data, scores=scores, groups=np.where(rare, name, "other"))
+    candidates = Candidates((0.0,), "training", count_most(data))
+    assert certify(np.ones((1600, 3)), data, candidates, replace(CLAIM, alpha=0.3)).tokens == 1
+    claim = Claim("regression", 0.3, 0.1, "family")
+    assert certify(np.ones((1600, 3)), data, candidates, claim).lam is None
 
 
 def test_a_sequence_ends_with_its_first_failure(table):

@@ -123,6 +123,16 @@ def test_the_largest_image_is_counted():
     assert count_most(HERE) == {ALL: 3, "text": 2, "chart": 1}
 
 
+def test_a_family_without_a_name_is_counted_by_itself():
+    data = replace(HERE, groups=np.array(["", "b", "b", "b"]))
+    most = count_most(data)
+    assert most == {ALL: 3, "": 1, "b": 2}
+    counting = Counting.of(Claim("regression", 0.1, 0.05, "family"), data, most)
+    assert counting.names == ("", "b")
+    losses = Losses.of(Claim("regression", 0.1, 0.05), counting, data.scores, CHEAPEST)
+    assert losses.lost == pytest.approx(np.array([[1, 0], [0, 0.5 / 2]]))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
