@@ -4,7 +4,7 @@
 #   make test      the tests
 #   make check     ruff, mypy and the tests: the one gate, for people and CI
 #   make fuzz      ten minutes of bad input on every command
-#   make kills     every command that writes, killed and starved of disk at every moment
+#   make kills     seven commands that write, killed and starved of disk at every moment
 #   make test-ray  the tests of Ray, in an environment of its own: some 20 minutes
 #   make test-vllm the tests of vLLM, on a CPU in an environment of its own: 6 GB, some 20 minutes
 #   make docs      the pages of docs/ as a site, in site/

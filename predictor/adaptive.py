@@ -1,6 +1,6 @@
 """AdaptiveM3: the one place where router and model meet.
 
-Encodes each image once, asks the router which scale each question needs, and answers once. It
+Encodes each image once, asks the router for the scale of each question, and answers once. It
 neither trains nor labels; the router without a model is `predictor.bundle.bundle.RouterBundle`.
 Requests, and records of how each scale was chosen, are in `predictor/requests/`.
 """
@@ -168,7 +168,7 @@ class AdaptiveM3:
         scales: Sequence[int] | int | None = None,
         max_new_tokens: int = 16,
     ) -> list[AdaptiveAnswer]:
-        """Answer one question per image, each at the scale it needs.
+        """Answer one question per image, each at the scale that the router picks.
 
         A question about several images is routed by the mean of their coarse tokens, and all of
         them are read at the one scale that is chosen; that costs the sum of their tokens.
@@ -177,8 +177,8 @@ class AdaptiveM3:
             images: PIL images, one per question, or a list of several; an image that comes several
                 times is encoded once.
             questions: what is asked.
-            budget: largest mean cost per question, over questions like those of the calibration
-                split.
+            budget: mean cost per question, at most, on the calibration split; unfamiliar inputs,
+                which are read at the largest scale, come on top.
             unit: what the budget counts: visual `tokens`, GFLOP (`flops`) or milliseconds (`ms`).
             lam: price of one visual token in probability, or the operating point that
                 `router.certificate(...)`, `router.price(...)` or `router.price_for_drop(...)`

@@ -1,4 +1,4 @@
-"""The command `m3scale ask`: questions about images, each answered at the scale it needs."""
+"""The command `m3scale ask`: questions about images, at scales that a router picks."""
 
 from pathlib import Path
 
@@ -34,12 +34,13 @@ def main(
     engine: str,
     json_file: Path | None,
 ) -> None:
-    """Answer each QUESTION about an image, several or a video at the scale it needs.
+    """Answer each QUESTION about an image, several or a video at the scale that a router picks.
 
     Example: m3scale ask --image x.png "What does the sign say?"
 
-    All images of a question are read at one scale, and their tokens add up. The budget holds on
-    average, over questions like those that the router was calibrated on.
+    All images of a question are read at one scale, and their tokens add up. A budget is the mean
+    over questions like those of the calibration split; of these at most 2 % are called unfamiliar
+    and read at the largest scale, on top of it.
     """
     rows = ask_files(
         lambda: open_backbone(opening, engine=engine), router, files, questions, settings

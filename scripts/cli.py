@@ -22,10 +22,10 @@ COMMANDS = {
     "profile": "Measure how long each scale takes on this machine.",
     "train": "Train a router on labelled outcomes.",
     "ablate": "Measure what each block of a router's features is worth and costs.",
-    "verify": "Check a router's files and prove its certificates again.",
-    "ask": "Answer questions about images, each at the scale it needs.",
+    "verify": "Check a router's files and compute its certificates again.",
+    "ask": "Answer questions about images, each at the scale that its router picks.",
     "report": "Measure a router on held-out outcomes; JSON, HTML and pictures.",
-    "serve": "Answer an OpenAI-compatible API, each question at the scale it needs.",
+    "serve": "Answer an OpenAI-compatible API, each question at the scale that its router picks.",
     "demo": "Label, train, ask and report on the embedded model.",
     "finetune": "Train a model with the Matryoshka objective.",
     "push": "Put a router on the Hugging Face Hub.",
@@ -80,7 +80,7 @@ class LazyGroup(OneLineCommand, click.Group):
 @click.version_option(package_name="m3scale", prog_name="m3scale")
 @click.option("--verbose", is_flag=True, help="Show log messages and the origin of errors.")
 def main(verbose: bool) -> None:
-    """Answer each visual question with as few visual tokens as it needs.
+    """Answer each visual question at the number of visual tokens that a router picks for it.
 
     Example: m3scale demo
 

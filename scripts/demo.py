@@ -252,16 +252,23 @@ class Demo:
             times = repeats if split == SPLITS[-1] else 1
             request = LabelRequest(source=f"{scenes}:{source}", limit=count, repeats=times)
             folder = self.run.outcomes(split)
-            done = is_labelled(folder, request, wanted)
-            _announce("label", f"{split}, {count} images at every scale", done)
-            if not done:
-                run_label(request, lambda: self.backbone, folder, self.progress)
+            what = f"{split}, {count} images at every scale"
+            if is_labelled(folder, request, wanted):
+                _announce("label", what, done=True)
+            else:
+                run_label(request, partial(self._begin_labels, what), folder, self.progress)
 
     def label_own(self, request: LabelRequest) -> None:
         """Label a data set of the user's, before it is split."""
-        _announce("label", f"{request.source}, every question at every scale", done=False)
+        begin = partial(self._begin_labels, f"{request.source}, every question at every scale")
         # Not skipped: files may have changed. What is labelled already is not asked again.
-        run_label(request, lambda: self.backbone, self.run.whole, self.progress)
+        run_label(request, begin, self.run.whole, self.progress)
+
+    def _begin_labels(self, what: str) -> "M3Backbone":
+        """Open the model, then announce the labels, so that what is refused says one line alone."""
+        backbone = self.backbone
+        _announce("label", what, done=False)
+        return backbone
 
     def profile(self, request: LabelRequest) -> None:
         """Measure how long each scale of this checkpoint takes on this machine, on a few images."""

@@ -1,4 +1,4 @@
-"""The command `m3scale serve`: an OpenAI-compatible API, each answer at the scale it needs."""
+"""The command `m3scale serve`: an OpenAI-compatible API, at scales that a router picks."""
 
 from importlib.util import find_spec
 
@@ -22,7 +22,7 @@ KNOB = ("budget", "unit", "lam", "drop", "certified", "scale", "outlier")
 def main(
     router: str, settings: ServeSettings, knob: AskSettings, opening: Opening, engine: str
 ) -> None:
-    """Answer /v1/chat/completions as the OpenAI API has it, each question at the scale it needs.
+    """Answer /v1/chat/completions as the OpenAI API has it, at scales that a router picks.
 
     Example: m3scale serve --budget 72
 

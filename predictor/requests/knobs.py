@@ -19,7 +19,8 @@ class Knob:
     """An operating point, in just one of five ways.
 
     Attributes:
-        budget: largest mean cost per question, over questions like those of the calibration split.
+        budget: mean cost per question, at most, on the calibration split; unfamiliar inputs, which
+            are read at the largest scale, come on top.
         unit: what the budget counts: visual `tokens`, GFLOP (`flops`) or milliseconds (`ms`).
         drop: largest loss of accuracy against always the largest scale, on the calibration split.
         certified: a claim that the router was trained with `--certify` for, or its text such as

@@ -44,7 +44,8 @@ HEAD = (
 
 INTRODUCTION = """# Simulated certificates
 
-Whether certificates hold where the truth is known, and what they cost. Made by `{command}`,
+Whether certificates hold where the truth is known, and what they cost. Made by
+`{command}`,
 code {code}; nothing is typed by hand.
 
 A world is {images} images with outcomes and a router's noisy belief. Calibration splits are drawn
@@ -162,7 +163,10 @@ def write_table(saved: Saved) -> str:
     """Write the page with the table."""
     from scripts.benchmarks.simulated.certificates import IMAGES
 
-    command = f"python -m scripts.benchmarks.statistics --draws {saved.draws} --seed {saved.seed}"
+    command = (
+        f"python -m scripts.benchmarks.statistics --draws {saved.draws} --seed {saved.seed} "
+        "--json docs/statistics.json --markdown docs/statistics.md"
+    )
     text = INTRODUCTION.format(
         command=command, code=saved.code, images=IMAGES, draws=saved.draws, delta=DELTA
     )

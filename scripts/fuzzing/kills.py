@@ -1,4 +1,4 @@
-"""Kill every command that writes, and break its writes: `python -m scripts.fuzzing.kills`.
+"""Kill commands that write, and break their writes: `python -m scripts.fuzzing.kills`.
 
 Afterwards the old artefact or the new one must be there, whole; the next run must succeed, and
 nothing else may be left.

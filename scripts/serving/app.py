@@ -56,7 +56,7 @@ def _add_api(app: FastAPI, chat: ChatService) -> None:
 
     @app.post(CHAT_PATH, responses={200: {"content": {"text/event-stream": {}}}})
     async def answer(body: ChatRequest, request: Request) -> Response:
-        """Answer a conversation, its images read at the scale that its question needs."""
+        """Answer a conversation, its images read at the scale that the router picks."""
         return await chat.respond(body, request)
 
     @app.get("/v1/models")

@@ -85,7 +85,10 @@ class AskSettings:
 
     budget: float | None = field(
         default=None,
-        metadata={"help": "Mean cost per question.  [default: tokens, 1/8 of the largest scale's]"},
+        metadata={
+            "help": "Mean cost per question on the calibration split; inputs that --outlier calls "
+            "unfamiliar come on top.  [default: tokens, 1/8 of the largest scale's]"
+        },
     )
     unit: str = field(
         default="tokens",
@@ -108,7 +111,8 @@ class AskSettings:
     certified: Any = field(  # a `Claim`, whose module would be slow to import for --help
         default=None,
         metadata={
-            "help": "Instead of a budget, a claim that the router was trained with --certify for.",
+            "help": "Instead of a budget, a claim that the router was trained with --certify for. "
+            "A claim of net is about --outlier 0.",
             "type": CertifiedClaim(),
             "metavar": "[LOSS:]ALPHA,DELTA[,UNIT]",
         },
@@ -116,9 +120,9 @@ class AskSettings:
     outlier: float | None = field(
         default=None,
         metadata={
-            "help": "Call inputs unfamiliar that are more unusual than all but this share of the "
-            "calibration split, and answer them at the largest scale; 0 calls none so.  "
-            "[default: 0.02]"
+            "help": "Call inputs unfamiliar that lie so far from the training split that at most "
+            "this share of inputs like the calibration split's do, and answer them at the largest "
+            "scale; 0 calls none so.  [default: 0.02]"
         },
     )
     scale: int | None = field(

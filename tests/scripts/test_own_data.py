@@ -193,6 +193,17 @@ def test_what_does_not_fit_together_is_refused(words, message, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_a_demo_that_cannot_begin_says_one_line(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("question,answers\nwhat?,a\n", encoding="utf-8")
+    arguments = ("demo", "--source", table, "--out", tmp_path / "run")
+    assert "no column 'image'" in call(*arguments, code=2).stderr
+    source, _ = write_data(tmp_path, 5, 10)
+    (tmp_path / "model").mkdir()
+    arguments = ("demo", "--source", source, "--model", tmp_path / "model", *arguments[3:])
+    assert "config.json" in call(*arguments, code=2).stderr
+
+
 @pytest.mark.slow
 def test_a_thousand_questions_about_three_hundred_pictures(tmp_path, tiny_model):
     source, names = write_data(tmp_path, 300, 1000)

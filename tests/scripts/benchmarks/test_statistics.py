@@ -1,18 +1,22 @@
 """The simulation of certificates: its worlds, its counts, and that it goes on where it stopped."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from m3_backbone.schemas import read_saved
 from predictor.policy.candidates import list_candidates
 from predictor.policy.certificates import certify
 from predictor.policy.claims import Claim
 from scripts.benchmarks.simulated import certificates
 from scripts.benchmarks.simulated.certificates import WORLDS, list_claims, make_world, simulate
-from scripts.benchmarks.statistics import main
+from scripts.benchmarks.statistics import Saved, main, write_table
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 CLAIM = Claim("regression", 0.1, 0.1)
 
 
@@ -91,3 +95,12 @@ def test_the_worlds_have_names():
     assert set(WORLDS.values()) == {"one", "six", "unequal", "graded"}
     claims = list_claims(0.05, 0.1)
     assert len(set(map(str, claims))) == 9 and replace(claims[0], loss="net") in claims
+
+
+def test_the_page_is_what_the_command_on_it_makes():
+    page = (DOCS / "statistics.md").read_text("utf-8")
+    saved = read_saved(Saved, DOCS / "statistics.json", "make it again")
+    assert page == write_table(saved)
+    [command] = re.findall(r"`python -m scripts\.benchmarks\.statistics (.*)`", page)
+    given = main.make_context("statistics", command.split()).params
+    assert (given["draws"], given["seed"]) == (saved.draws, saved.seed)
