@@ -7,6 +7,8 @@ be `Rows`, which are read block by block where they are used.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3_backbone.serialization import sha256
+from predictor.clusters import name_clusters
 from predictor.rows import Features, is_finite, pick_rows
 
 FloatArray = NDArray[np.floating[Any]]
@@ -43,7 +46,7 @@ class TrainData:
 
     Attributes:
         sample_ids: unique name of each question [n].
-        image_ids: content hash of each question's image [n]; splits go by it.
+        image_ids: content hash of each question's image, or of several together [n].
         groups: question family or dataset name [n].
         coarse: pooled visual tokens of the two smallest scales [n, t, D], the 1-token level first
             (t = 10 where the scales start 1, 9).
@@ -63,6 +66,8 @@ class TrainData:
             those in `scores` first; None where it was asked once. They measure luck; a router
             learns and is calibrated by `scores`, since what will be asked are questions as they
             stand, and what repeats change may be more than luck to a model.
+        members: content hashes of each question's images, a tuple each [n]; None where each is
+            about one.
     """
 
     sample_ids: NameArray
@@ -80,6 +85,7 @@ class TrainData:
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
     extras: Extras = field(default_factory=dict)
     repeats: FloatArray | None = None
+    members: NameArray | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -108,6 +114,7 @@ class TrainData:
             "confidence": (n, s),
             "lengths": (n,),
             "repeats": (n, None, s),
+            "members": (n,),
         }
         wanted.update({k: v for k, v in extras.items() if getattr(self, k) is not None})
         values = {name: getattr(self, name) for name in wanted}
@@ -124,15 +131,33 @@ class TrainData:
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    @cached_property
+    def clusters(self) -> NameArray:
+        """Which rows belong together, by name [n]; whatever goes by image goes by these.
+
+        The image of a question, and of several that questions have in common, all of them.
+        """
+        return name_clusters(self.image_ids, self.members)
+
     @property
     def n_images(self) -> int:
-        """Number of different images."""
-        return len(set(map(str, self.image_ids)))
+        """Number of different images; those of one cluster count as one."""
+        return len(np.unique(self.clusters))
+
+    @property
+    def pictures(self) -> NameArray:
+        """Content hashes of each question's images, one or several [n]."""
+        return self.image_ids[:, None] if self.members is None else self.members
+
+    @property
+    def all_images(self) -> set[str]:
+        """Ids of all images, and of those together that a question is about."""
+        return set(map(str, chain(self.image_ids, *self.pictures)))
 
     def take(self, rows: IntArray) -> "TrainData":
         """Keep the rows of these numbers [k], in their order."""
         names = ("sample_ids", "image_ids", "groups", "scores", "tokens")
-        optional = ("meta", "confidence", "lengths", "repeats")
+        optional = ("meta", "confidence", "lengths", "repeats", "members")
         given = [k for k in optional if getattr(self, k) is not None]
         costs = {unit: values[rows] for unit, values in self.costs.items()}
         extras = {block: pick_rows(values, rows) for block, values in self.extras.items()}

@@ -68,31 +68,6 @@ def group_pictures(
     return groups[owner]
 
 
-def join_groups(groups: IntArray, members: Sequence[Sequence[str]]) -> IntArray:
-    """Make one group of those that have a picture in common.
-
-    Args:
-        groups: group of each row, numbered from 0 [n].
-        members: content hashes of each row's pictures, where a question is about several [n].
-
-    Returns:
-        Group of each row [n], numbered from 0.
-
-    >>> join_groups(np.array([0, 1, 2]), [("a", "b"), ("c",), ("b", "d")])
-    array([0, 1, 0])
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    rows = np.repeat(groups, [len(row) for row in members])
-    names, column = np.unique([name for row in members for name in row], return_inverse=True)
-    count = int(groups.max()) + 1
-    side = count + len(names)  # the nodes are groups, then pictures
-    links = coo_array((np.ones(len(rows)), (rows, count + column)), shape=(side, side))
-    joined = connected_components(links, directed=False)[1][groups]
-    return np.asarray(np.unique(joined, return_inverse=True)[1], np.int64)
-
-
 def _link(pictures: FloatArray, radius: float) -> IntArray:
     """Number the groups of rows [p, d] that hang together by links of at most `radius` [p]."""
     from scipy.sparse import coo_array

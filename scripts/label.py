@@ -11,6 +11,7 @@ from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.presets import add_columns, preset_option
 from scripts.stages.shares import read_share, show_status, take_device
+from scripts.stages.splits import find_clusters, read_answered
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, quiet_option, settings_options
 from scripts.terminal.output import print_rows, wants_progress
@@ -99,10 +100,9 @@ def _print_result(folder: Path, json_file: Path | None) -> None:
 
 def _print_outcomes(folder: Path, json_file: Path | None) -> None:
     from labels.outcomes.manifest import read_manifest
-    from labels.outcomes.table import read_outcomes
     from predictor.routing_metrics.ceiling import tell_shift
 
-    table = read_outcomes(folder)
+    table, questions = read_answered(folder)
     rows = [
         {
             "scale": scale,
@@ -124,12 +124,12 @@ def _print_outcomes(folder: Path, json_file: Path | None) -> None:
             f"asked {table.repeats.shape[1]} times; again: accuracy but for the first time; "
             "changed: questions whose score differs"
         )
-        if shift := tell_shift(table.repeats, table.visual_tokens, table.image_ids):
+        clusters = find_clusters(table, questions)
+        if shift := tell_shift(table.repeats, table.visual_tokens, clusters):
             click.echo(f"{shift}.")
     print_rows(rows)
     if skipped := read_manifest(folder).settings.get("skipped"):
         click.echo(f"{skipped} rows could not be used and were left out: {folder / BAD_ROWS}")
     if json_file:
-        questions = len(table.sample_ids)
-        images = len(set(table.image_ids))
-        write_table(json_file, {"n_questions": questions, "n_images": images, "fixed": rows})
+        counts = {"n_questions": len(questions), "n_images": len(set(table.image_ids))}
+        write_table(json_file, {**counts, "fixed": rows})

@@ -78,7 +78,7 @@ FLOORS = {
         {"sources", "labelling", "importing", "audit"},
     ),
     "predictor": (
-        {"data", "rows", "splitting"},
+        {"clusters", "data", "rows", "splitting"},
         {"routers", "routing_metrics"},
         {"features", "policy", "report"},
         {"bundle"},

@@ -11,7 +11,7 @@ from labels.cells import read_options, read_text, read_texts
 from labels.importing.cells import Record, name_sample, read_count, read_name
 from labels.metrics.choice import right_options
 from labels.metrics.registry import check_scorable, score_answer, settle_reference
-from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question
+from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question, join_fingerprints
 from m3_backbone.serialization import show
 
 Questions = Mapping[str, Question]
@@ -158,14 +158,18 @@ def _make_question(sample: str, told: Record, metric: str | None) -> Question:
     where = f"sample {sample!r}"
     answers = read_texts(facts.get("target"), where)
     choices = read_options(facts.get("choices"), where)
+    image = facts.get("image_id")
+    images = image if isinstance(image, tuple) else ()  # no cell is one, see `name_images`
+    image_id = join_fingerprints(images) if images else read_name(image, where)
     question = Question(
         sample_id=sample,
-        image_id=read_name(facts.get("image_id"), where) or f"{UNKNOWN_IMAGE}{sample}",
+        image_id=image_id or f"{UNKNOWN_IMAGE}{sample}",
         question=read_text(facts.get("question"), where).strip() or sample,
         answers=answers,
         metric=metric or ("exact" if answers else REFERENCE),
         choices=choices,
         group=read_name(facts.get("group"), where),
+        images=images,
     )
     is_choice = metric is None and len(choices) > 1 and right_options(question)
     return replace(question, metric="choice") if is_choice else question

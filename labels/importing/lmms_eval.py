@@ -17,7 +17,7 @@ from labels.cells import (
 )
 from labels.importing.cells import TRUTHS, Record, read_counts, read_name
 from labels.importing.verdicts import find_verdicts
-from labels.questions import LETTERS, image_fingerprint, join_fingerprints
+from labels.questions import LETTERS, image_fingerprint
 from m3_backbone.data_uris import is_data_uri, read_data_uri
 from m3_backbone.images import decode_image
 from m3_backbone.serialization import short_hash, show
@@ -71,7 +71,7 @@ def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
     }
 
 
-def name_images(value: object, where: str) -> str:
+def name_images(value: object, where: str) -> str | tuple[str, ...]:
     """Name the images of a question by what a log has of them.
 
     Args:
@@ -79,12 +79,13 @@ def name_images(value: object, where: str) -> str:
         where: file and row, for messages.
 
     Returns:
-        The name; of a data URI the content hash of its image, as `label` gives it; empty for none.
+        The name, of a data URI the content hash of its image, as `label` gives it; of several
+        images a name each; empty for none.
     """
     cells = value if isinstance(value, list) else [value]
     names = [_name_image(cell, where) for cell in cells if isinstance(cell, str | int | float)]
     names = [name for name in names if name]
-    return join_fingerprints(names) if names else ""
+    return tuple(names) if len(names) > 1 else "".join(names)
 
 
 def _name_image(cell: str | float, where: str) -> str:

@@ -43,7 +43,7 @@ def tune_limit(splits: Splits, settings: TrainSettings) -> TrainSettings:
 
     boosted = replace(settings.boosted, seed=settings.seed)
     train = splits.train
-    rows = (_list_rows(splits)[0], train.scores, train.image_ids)
+    rows = (_list_rows(splits)[0], train.scores, train.clusters)
     tried = tune(build, GRID, rows, replace(settings.tuning, seed=settings.seed))
     best: BoostedSettings = replace(settings.boosted, **tried[0].change)
     return replace(settings, boosted=best, tuning=None)
@@ -61,7 +61,7 @@ def predict_limit(splits: Splits, settings: TrainSettings) -> tuple[FloatArray, 
     """
     rows = np.concatenate(_list_rows(splits))
     scores = np.concatenate([split.scores for split in splits.in_order])
-    images = np.concatenate([np.asarray(split.image_ids).astype(str) for split in splits.in_order])
+    images = np.concatenate([split.clusters for split in splits.in_order])
     boosted = replace(settings.boosted, seed=settings.seed)
     count = min(FOLDS, len(np.unique(images)))
     fold = image_folds(images, count, np.random.default_rng(settings.seed))

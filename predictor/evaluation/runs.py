@@ -42,8 +42,8 @@ class Splits:
         Raises:
             ValueError: if they have one.
         """
-        known = set(map(str, self.train.image_ids)) | set(map(str, self.calibration.image_ids))
-        shared = known & set(map(str, self.test.image_ids))
+        known = self.train.all_images | self.calibration.all_images
+        shared = known & self.test.all_images
         if shared:
             raise ValueError(
                 f"the test split shares {len(shared)} images with training or calibration (one is "
@@ -175,10 +175,10 @@ class PreparedSplit:
     @classmethod
     def prepare(cls, test: TrainData, settings: EvaluationSettings) -> "PreparedSplit":
         """Sort the oracle's upgrades and draw the resamples, once for all methods."""
-        draws = draw_resamples(test.image_ids, settings.n_resamples, settings.seed)
+        draws = draw_resamples(test.clusters, settings.n_resamples, settings.seed)
         steps = oracle_steps(test.scores, test.tokens)
         # `once` lets point estimates take the way of the draws, so that both agree.
-        return cls(test, settings, steps, draws, only_once(test.image_ids))
+        return cls(test, settings, steps, draws, only_once(test.clusters))
 
     def in_unit(self, unit: str) -> "PreparedSplit":
         """Count another cost in the place of visual tokens, in the same resamples.

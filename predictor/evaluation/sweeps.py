@@ -46,7 +46,7 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         seed: the training's seed.
     """
     known = splits.calibration
-    paying = count_paying(estimate.calibration, known.tokens, known.scores, known.image_ids)
+    paying = count_paying(estimate.calibration, known.tokens, known.scores, known.clusters)
     curve, parity = _choose_unit(estimate, splits, settings, TOKENS, paying)
     return SeedRun(
         seed=seed,
@@ -136,7 +136,7 @@ def _parity(estimate: Estimate, splits: Splits, unit: str, tolerance: float, pay
     """Take the cheapest lambda that is shown on the calibration split to lose no accuracy."""
     known = splits.calibration
     point = find_parity(
-        estimate.calibration, known.cost(unit), known.scores, known.image_ids, tolerance, paying
+        estimate.calibration, known.cost(unit), known.scores, known.clusters, tolerance, paying
     )
     costs = splits.test.cost(unit)[:, :paying]
     chosen = choose(estimate.test[:, :paying], costs, point.lam)[:, None]

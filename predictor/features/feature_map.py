@@ -69,6 +69,7 @@ class FeatureMap:
         correct: FloatArray,
         image_ids: NameArray,
         extras: Extras = NOTHING,
+        clusters: NameArray | None = None,
     ) -> FloatArray:
         """Learn the map and give the rows to train a router on.
 
@@ -81,13 +82,15 @@ class FeatureMap:
             correct: score of every scale [n, s].
             image_ids: image of each row [n].
             extras: what `EXTRAS` blocks look at, by block [n, width].
+            clusters: which rows belong together, by name [n]; those of an image if left out.
 
         Returns:
             Feature rows [n, d], float64.
         """
         raw = RawParts.collect(coarse, question, extras, self.settings.blocks)
         rng = np.random.default_rng(self.settings.seed)
-        folds = image_folds(image_ids, self.settings.folds, rng)
+        together = image_ids if clusters is None else clusters
+        folds = image_folds(together, self.settings.folds, rng)
         self._fit_parts(raw, first_of_images(image_ids), rng)
         described, parts = self._describe_all(raw)
         columns = [described]

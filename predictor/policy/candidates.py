@@ -113,7 +113,7 @@ def check_candidates(
     Raises:
         ValueError: if the list is not that of the training split, or the splits share images.
     """
-    shared = set(map(str, train.image_ids)) & set(map(str, calibration.image_ids))
+    shared = train.all_images & calibration.all_images
     if shared:
         raise ValueError(
             f"the training split shares {len(shared)} images with the calibration split (one is "

@@ -135,7 +135,7 @@ def count_most(data: TrainData) -> dict[Family, int]:
         Family to its count; `ALL` to that of all families together.
     """
     groups = np.asarray(data.groups).astype(str)
-    images = np.asarray(data.image_ids).astype(str)
+    images = data.clusters
     named: dict[Family, NDArray[np.bool_]] = {ALL: np.ones(len(data), np.bool_)}
     named.update({str(name): groups == name for name in np.unique(groups)})
     return {
@@ -176,7 +176,7 @@ class Counting:
                 since a test needs its largest loss beforehand.
             names: families of a claim on each of them; those of the split if left out.
         """
-        owner = np.unique(np.asarray(data.image_ids).astype(str), return_inverse=True)[1]
+        owner = np.unique(data.clusters, return_inverse=True)[1]
         groups = np.asarray(data.groups).astype(str)
         if claim.unit != "family":
             names = [ALL]

@@ -31,7 +31,7 @@ def cross_predict(
         Calibrated P(correct) [n, s].
     """
     settings = settings or TrainSettings()
-    fold = image_folds(data.image_ids, folds, np.random.default_rng(settings.seed))
+    fold = image_folds(data.clusters, folds, np.random.default_rng(settings.seed))
     probabilities = np.empty(data.scores.shape)
     for held in range(folds):
         out = np.flatnonzero(fold == held)

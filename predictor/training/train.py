@@ -102,7 +102,7 @@ def train_bundle(
     """
     settings = settings or TrainSettings()
     if calibration is None:
-        fit, held = split_by_image(train.image_ids, settings.calibration_share, settings.seed)
+        fit, held = split_by_image(train.clusters, settings.calibration_share, settings.seed)
         train, calibration = train.take(fit), train.take(held)
     _check_splits(train, calibration)
     _check_claims(train, calibration, settings)
@@ -115,7 +115,7 @@ def train_bundle(
     calibrator = Calibrator(train.scales, settings.calibration).fit(raw, calibration.scores)
     calibrated = calibrator.transform(raw)
     outcomes = (calibration.tokens, calibration.scores)
-    paying = count_paying(calibrated, *outcomes, calibration.image_ids)
+    paying = count_paying(calibrated, *outcomes, calibration.clusters)
     policy = operating_table(calibrated, *outcomes, paying=paying)
     prices = list_prices(calibrated, calibration, paying)
     # Certificates test the router's own probabilities at lambdas of the training split: neither may
@@ -145,7 +145,7 @@ def fit_features(train: TrainData, settings: TrainSettings) -> tuple[FeatureMap,
     """
     features = FeatureMap(replace(settings.features, seed=settings.seed))
     inputs = (train.coarse, train.question, train.scores, train.image_ids, train.extras)
-    return features, features.fit_transform(*inputs)
+    return features, features.fit_transform(*inputs, train.clusters)
 
 
 def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
@@ -201,7 +201,7 @@ def _tune(
 def _tune_one(
     settings: TrainSettings, rows: FloatArray, train: TrainData, tuning: TuningSettings
 ) -> tuple[TrainSettings, list[Tried]]:
-    table = (rows, train.scores, train.image_ids)
+    table = (rows, train.scores, train.clusters)
 
     def build(change: Change) -> Router:
         return _build(_change(settings, change), train.scales)
@@ -237,7 +237,7 @@ def _check_splits(train: TrainData, calibration: TrainData) -> None:
         raise ValueError(
             f"train has scales {train.scales}, calibration {calibration.scales}; label both alike"
         )
-    shared = set(map(str, train.image_ids)) & set(map(str, calibration.image_ids))
+    shared = train.all_images & calibration.all_images
     if shared:
         raise ValueError(
             f"train and calibration share {len(shared)} images (one is {min(shared)}); "

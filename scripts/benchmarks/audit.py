@@ -129,11 +129,11 @@ def count_halves(folder: Path, tables: int, kind: str) -> dict[str, Any]:
     from scripts.stages.splits import read_splits
 
     [split] = read_splits([folder])
-    images = np.unique(split.data.image_ids)
+    images = np.unique(split.data.clusters)
     verdicts = []
     for seed in range(tables):
         half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
-        rows = np.flatnonzero(np.isin(split.data.image_ids, half))
+        rows = np.flatnonzero(np.isin(split.data.clusters, half))
         verdicts.append(_judge(split.data.take(rows), kind)[0])
     return _count(f"halves of {folder}", verdicts)
 
@@ -230,7 +230,7 @@ def _judge(data: "TrainData", kind: str) -> "tuple[str, IntArray]":
 
     predicted = cross_predict(data, TrainSettings(kind=kind))
     chosen = choose_for_gain(predicted, data.tokens)
-    found = measure_headroom(data.scores, data.tokens, data.image_ids, chosen)
+    found = measure_headroom(data.scores, data.tokens, data.clusters, chosen)
     return str(found["verdict"]), chosen
 
 

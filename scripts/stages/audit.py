@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.stages.label import read_request
 from scripts.stages.model import Opening, open_backbone
-from scripts.stages.splits import read_answered, read_splits
+from scripts.stages.splits import find_clusters, read_answered, read_splits
 
 if TYPE_CHECKING:
     from labels.outcomes.table import OutcomeTable
     from labels.questions import Question
-    from predictor.data import FloatArray, IntArray
+    from predictor.data import FloatArray, IntArray, NameArray
 
 FEW = 1
 """Images per batch when a folder that was labelled in larger batches is labelled again."""
@@ -91,7 +91,7 @@ def audit_folder(folder: Path, kind: str) -> dict[str, Any]:
     table, questions = read_answered(folder)
     if str(read_manifest(folder).settings.get("checkpoint")).startswith(IMPORTED):
         return audit(table, questions, imported=True)
-    if kind == NO_ROUTER or len(set(table.image_ids.tolist())) < FEWEST:
+    if kind == NO_ROUTER or len(set(find_clusters(table, questions).tolist())) < FEWEST:
         return audit(table, questions)
     [split] = read_splits([folder])
     return audit(table, questions, cross_predict(split.data, TrainSettings(kind=kind)))
@@ -120,17 +120,16 @@ def audit(
     from m3_backbone.serialization import json_ready
 
     rates = guess_rates(questions, float("nan") if imported else 0.0)  # [n]
-    luck = rates, borrowed_scores(table, questions)  # and [draws, n, s]
+    clusters = find_clusters(table, questions)  # [n]
+    known = clusters, rates, borrowed_scores(table, questions), predicted  # [draws, n, s] by luck
     names = sorted(set(table.groups.tolist()))
     rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
     result = {
         "scales": table.scales,
-        **_audit_rows(table, np.arange(len(questions)), *luck, predicted),
+        **_audit_rows(table, np.arange(len(questions)), *known),
         "image_note": note_unknown_images(table.image_ids),
         "yes_no": _yes_no(table, questions),
-        "groups": {
-            name: _audit_rows(table, rows, *luck, predicted) for name, rows in rows_of.items()
-        },
+        "groups": {name: _audit_rows(table, rows, *known) for name, rows in rows_of.items()},
     }
     return dict(json_ready(result, digits=7))
 
@@ -148,6 +147,7 @@ def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[dict[str
 def _audit_rows(
     table: "OutcomeTable",
     rows: "IntArray",
+    clusters: "NameArray",
     guesses: "FloatArray",
     borrowed: "FloatArray",
     predicted: "FloatArray | None",
@@ -160,7 +160,7 @@ def _audit_rows(
     from predictor.routing_metrics.verdict import FEWEST
     from predictor.training.cross_routing import choose_for_gain
 
-    scores, tokens, images = table.scores[rows], table.visual_tokens[rows], table.image_ids[rows]
+    scores, tokens, images = table.scores[rows], table.visual_tokens[rows], clusters[rows]
     chosen = None
     if predicted is not None and len(np.unique(images)) >= FEWEST:
         chosen = choose_for_gain(predicted[rows], tokens)

@@ -4,7 +4,7 @@ How rows are dealt is the business of `predictor.splitting`. Here it meets label
 was done to them is noted for the router and the report, so that both tell what belongs together.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +72,12 @@ def cut(whole: LabelledSplit, percent: Sequence[float], seed: int) -> list[Label
         pictures together no equal one. Each has its share of every group of questions.
     """
     from labels.questions import UNKNOWN_IMAGE
-    from predictor.splitting import deal_rows, group_pictures, join_groups
+    from predictor.clusters import join_groups
+    from predictor.splitting import deal_rows, group_pictures
 
     data = whole.data
     pictures = group_pictures(data.image_ids, data.coarse)
-    pictures = join_groups(pictures, _list_pictures(whole, range(len(data))))
+    pictures = join_groups(pictures, data.clusters[:, None])
     parts = deal_rows(pictures, data.groups, [one / 100 for one in percent], seed)
     note = {
         "percent": "/".join(f"{one:g}" for one in percent),
@@ -96,12 +97,6 @@ def _describe(data: "TrainData") -> Note:
     return {"questions": len(data), "images": data.n_images, "fingerprint": data.fingerprint()}
 
 
-def _list_pictures(split: LabelledSplit, rows: Iterable[int]) -> list[Sequence[str]]:
-    """List the ids of the pictures of these rows, one or several each."""
-    ids = split.data.image_ids
-    return [split.questions[row].images or (str(ids[row]),) for row in rows]
-
-
 def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
     """Leave out of every split what shares an image, equal or near-equal, with an earlier one.
 
@@ -116,8 +111,9 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
     """
     import numpy as np
 
+    from predictor.clusters import join_groups
     from predictor.data import first_of_images
-    from predictor.splitting import group_pictures, join_groups
+    from predictor.splitting import group_pictures
 
     kept: list[LabelledSplit] = []
     # One after the other, so that a split without its followers comes out as it does with them.
@@ -129,9 +125,7 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
         tokens = [data.coarse[rows] for data, rows in zip(several, once, strict=True)]
         pictures = group_pictures(np.concatenate(names), np.concatenate(tokens))
         members = [
-            one
-            for part, rows in zip((*kept, split), once, strict=True)
-            for one in _list_pictures(part, rows)
+            one for data, rows in zip(several, once, strict=True) for one in data.pictures[rows]
         ]
         pictures = join_groups(pictures, members)
         known, own = np.split(pictures, [len(pictures) - len(once[-1])])

@@ -93,6 +93,34 @@ def read_answered(folder: Path) -> "tuple[OutcomeTable, list[Question]]":
     return table, [by_id[str(sample_id)] for sample_id in table.sample_ids]
 
 
+def list_members(table: "OutcomeTable", questions: "Sequence[Question]") -> "NameArray | None":
+    """List the images of every question, by which rows belong together.
+
+    Args:
+        table: the outcomes.
+        questions: the question of each of their rows [n].
+
+    Returns:
+        Content hashes, a tuple each [n]; None where every question is about one image.
+    """
+    import numpy as np
+
+    if not any(asked.images for asked in questions):
+        return None
+    several = (
+        asked.images or (image_id,)
+        for asked, image_id in zip(questions, table.image_ids.tolist(), strict=True)
+    )
+    return np.fromiter(several, object, len(questions))
+
+
+def find_clusters(table: "OutcomeTable", questions: "Sequence[Question]") -> "NameArray":
+    """Tell which rows of a table belong together, as `TrainData.clusters` does [n]."""
+    from predictor.clusters import name_clusters
+
+    return name_clusters(table.image_ids, list_members(table, questions))
+
+
 def _read_checkpoint(folder: Path) -> str:
     from labels.outcomes.manifest import read_manifest
 
@@ -164,6 +192,7 @@ def _make_data(
         costs=_list_costs(table, profile),
         extras=read_extras(folder, table.sample_ids),
         repeats=table.repeats,
+        members=list_members(table, questions),
     )
 
 

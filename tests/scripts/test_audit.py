@@ -50,6 +50,18 @@ def make_folder(tmp_path, runner):
 LADDER = np.arange(5) >= (np.arange(100) % 5)[:, None]
 
 
+def test_questions_with_an_image_in_common_are_one_image(make_folder):
+    table, questions = read_answered(make_folder("chains", LADDER))
+    chained = [
+        replace(question, images=(f"{row // 4}-{row % 4}", f"{row // 4}-{row % 4 + 1}"))
+        for row, question in enumerate(questions)
+    ]
+    alone, joined = audit(table, questions), audit(table, chained)
+    assert (alone["images"], joined["images"]) == (100, 25)
+    assert {"n", "fixed", "hull"} <= {name for name in alone if alone[name] == joined[name]}
+    assert {part["images"] for part in joined["groups"].values()} == {25}
+
+
 def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     folder = make_folder("useful", LADDER, empty={(4, 1), (4, 9)})
     text = invoke(runner, "audit", "--outcomes", folder, "--json", tmp_path / "a.json")

@@ -51,6 +51,19 @@ def test_label_adds_the_tokens_of_both_images(pair, tiny_model, tmp_path):
     assert question.image_id == join_fingerprints(question.images)
 
 
+def test_folders_with_an_image_in_common_are_refused(pair, tiny_model, tmp_path):
+    alone = {"question": "what ?", "answers": ["w1"], "image": "1.png"}
+    (pair / "alone.jsonl").write_text(json.dumps(alone), encoding="utf-8")
+    for name in ("pair", "alone"):
+        options = ("--model", tiny_model, "--out", tmp_path / name, "--scale", 1, "--scale", 9)
+        invoke("label", "--source", pair / f"{name}.jsonl", *options, *SHORT)
+    for train, later in (("pair", "alone"), ("alone", "pair")):
+        splits = ("--outcomes", tmp_path / train, "--calibration", tmp_path / later)
+        command = ("train", *splits, "--out", tmp_path / "router")
+        assert "train and calibration share 1 images" in refuse(*command)
+        assert "calibration split has no image of its own" in refuse(*command, "--drop-shared")
+
+
 def test_pooling_is_part_of_a_run(pair, tiny_model, tmp_path):
     command = ("label", "--source", pair / "pair.jsonl", "--model", tiny_model, "--scale", 9)
     command = (*command, "--out", tmp_path / "run", *SHORT)

@@ -184,7 +184,7 @@ def _describe_block(
 ) -> Results:
     data, chosen = _reported(full, splits)
     _, chosen_without = _reported(without, splits)
-    draws = draw_resamples(data.image_ids, settings.n_resamples)
+    draws = draw_resamples(data.clusters, settings.n_resamples)
     loss, low, high = compare_gaps(data, chosen, chosen_without, draws, settings.level)
     key = f"ogc_{settings.budget:g}"
     return {

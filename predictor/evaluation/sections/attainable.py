@@ -26,7 +26,7 @@ def judge_router(bundle: RouterBundle, test: TrainData) -> Results:
     """
     probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
     chosen = choose_for_gain(probabilities, test.tokens)
-    return measure_headroom(test.scores, test.tokens, test.image_ids, chosen, test.repeats)
+    return measure_headroom(test.scores, test.tokens, test.clusters, chosen, test.repeats)
 
 
 def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) -> Results:
@@ -42,5 +42,5 @@ def bound_gaps(bundle: RouterBundle, test: TrainData, budgets: Sequence[float]) 
     """
     probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
     chosen = spend(probabilities, test.tokens, budgets, bundle.policy.paying)
-    measured = measure_luck(test.outcomes, test.tokens, test.image_ids, chosen)
+    measured = measure_luck(test.outcomes, test.tokens, test.clusters, chosen)
     return {f"{budget:g}": one for budget, one in zip(budgets, measured, strict=True)}

@@ -37,7 +37,7 @@ def draw_rows(test: TrainData, per_family: int = 1, seed: int = 0) -> IntArray:
     """
     order = np.random.default_rng(seed).permutation(len(test))
     groups = np.asarray(test.groups).astype(str)
-    images = np.asarray(test.image_ids).astype(str)
+    images = test.clusters
     used: set[str] = set()
     rows: list[int] = []
     for family in sorted(set(groups.tolist())):

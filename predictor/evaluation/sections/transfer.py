@@ -70,7 +70,7 @@ def leave_one_out(
 
 
 def _count_images(data: TrainData, rows: NDArray[np.bool_]) -> int:
-    return len(set(map(str, data.image_ids[rows])))
+    return len(np.unique(data.clusters[rows]))
 
 
 def _measure_family(
@@ -130,7 +130,7 @@ def rephrase(
     before = np.column_stack([route(bundle, asked, budget) for bundle in bundles])  # [n, routers]
     after = np.column_stack([route(bundle, again, budget) for bundle in bundles])  # [n, routers]
     changed = (before != after).astype(float)  # [n, routers]
-    low, high = interval(mean_draws(draw_resamples(asked.image_ids), changed).mean(axis=1))
+    low, high = interval(mean_draws(draw_resamples(asked.clusters), changed).mean(axis=1))
     # Questions whose answer at the largest scale is right in one wording and wrong in the other:
     # changes that are the model's, not the router's.
     flipped = (asked.scores[:, -1] >= CORRECT) != (again.scores[:, -1] >= CORRECT)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labels.importing.importing import import_outcomes
+from labels.importing.judging import gather_questions
 from labels.importing.layouts import read_sample_log, read_table_rows
 from labels.outcomes.table import read_outcomes, read_questions
-from labels.questions import image_fingerprint
+from labels.questions import image_fingerprint, join_fingerprints
 
 SCALES = (1, 9)
 QUIETLY = settings(derandomize=True, deadline=None, max_examples=15)
@@ -264,6 +265,14 @@ def test_an_image_in_the_log_is_known_by_its_content(tmp_path):
     row["input_media"] = ["data:image/png;base64,AAAA"]
     with pytest.raises(ValueError, match="row 1: its image is not an image"):
         read_sample_log(write_lines(tmp_path / "b", row), 1)
+
+
+def test_several_images_are_kept_beside_their_id(tmp_path):
+    row = without_doc(0, SAMPLE, 0) | {"input_media": ["a.png", "b.png"]}
+    [read] = read_sample_log(write_lines(tmp_path / "a", row), 1)
+    [question] = gather_questions([read]).values()
+    assert question.images == ("a.png", "b.png")
+    assert question.image_id == join_fingerprints(question.images)
 
 
 def test_fields_under_other_names(tmp_path):

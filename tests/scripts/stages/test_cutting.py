@@ -5,6 +5,7 @@ import pytest
 
 from labels.questions import UNKNOWN_IMAGE, Question
 from predictor.data import TrainData
+from predictor.evaluation.runs import Splits
 from scripts.stages.cutting import Cutting, cut, describe_cutting, drop_shared, note_cutting
 from scripts.stages.splits import LabelledSplit
 
@@ -61,21 +62,22 @@ def test_questions_with_a_picture_in_common_stay_together():
     whole = make_split(range(40))
     # Each tuple shares a picture with the next one, and the last with a question about it alone.
     images = [(f"p{row}", f"p{row + 1}") for row in range(4)]
-    asked = [
-        replace(question, images=images[row] if row < 4 else ())
-        for row, question in enumerate(whole.questions)
-    ]
     ids = whole.data.image_ids.copy()
     ids[20] = "p4"
-    whole = replace(whole, questions=asked, data=replace(whole.data, image_ids=ids))
+    members = np.fromiter((*images, *((name,) for name in ids[4:].tolist())), object, 40)
+    whole = replace(whole, data=replace(whole.data, image_ids=ids, members=members))
     together = {"q0", "q1", "q2", "q3", "q20"}
     for seed in range(5):
         parts = [set(names(part)) for part in cut(whole, (40, 30, 30), seed)]
         assert any(together <= part for part in parts)
     # A later split loses what an earlier one shows within a tuple.
     later = whole.take(np.array([3, 20, 30]), {})
-    [_, left] = drop_shared([whole.take(np.array([0, 1, 2, 10]), {}), later])
-    assert names(left) == ["q30"]
+    splits = [whole.take(np.array([0, 1, 2, 10]), {}), whole.take(np.array([15]), {}), later]
+    with pytest.raises(ValueError, match="shares 1 images"):
+        Splits(*(split.data for split in splits))
+    kept = drop_shared(splits)
+    assert names(kept[2]) == ["q30"]
+    Splits(*(split.data for split in kept))
 
 
 def test_unknown_images_are_told():

@@ -6,7 +6,7 @@ import pytest
 from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
 from labels.questions import Question, QuestionSet, image_fingerprint
-from scripts.stages.splits import read_splits
+from scripts.stages.splits import find_clusters, read_answered, read_splits
 
 SETTINGS = LabelSettings(images_per_part=2, images_per_batch=2)
 
@@ -89,6 +89,24 @@ def test_join_keeps_rows_together(make_folder):
     assert [question.sample_id for question in split.questions] == ["q0", "q1", "q2"]
     assert split.answers.tolist() == [["1", "9"]] * 3
     assert split.data.meta is None
+
+
+def test_questions_say_which_rows_belong_together(make_folder):
+    plain = make_folder("a", [ask(0, "1"), ask(1, "9"), ask(2, "?")])
+    assert read_splits([plain])[0].data.members is None
+    images = [("x", "y"), (), ("y", "z"), ("v", "w")]
+    folder = make_folder("b", [ask(row, "1", images=of) for row, of in enumerate(images)])
+    [split] = read_splits([folder])
+    data, ids = split.data, split.data.image_ids.tolist()
+    # The fourth question is about the image id of the first.
+    assert dict(zip(data.sample_ids.tolist(), data.members, strict=True)) == {
+        "q0": ("x", "y"),
+        "q1": (ids[data.sample_ids.tolist().index("q1")],),
+        "q2": ("y", "z"),
+        "q3": ("v", "w"),
+    }
+    assert data.n_images == 2
+    assert find_clusters(*read_answered(folder)).tolist() == data.clusters.tolist()
 
 
 def test_metadata_has_the_same_columns_in_every_split(make_folder):
