@@ -1,4 +1,4 @@
-"""The command `m3scale verify`: checks a router's files and proves its certificates again."""
+"""The command `m3scale verify`: checks a router's files and computes its certificates again."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),
-    help="Label folder that the router was calibrated on, to prove the certificates again.",
+    help="Label folder that the router was calibrated on, to compute the certificates again: the "
+    "same lambdas and p-values must come out.",
 )
 @click.option(
     "--train-outcomes",
     type=click.Path(path_type=Path),
-    help="Label folder that it learnt from, to prove that no lambda that the certificates could "
-    "choose came from the calibration split.",
+    help="Label folder that it learnt from, to see that the lambdas that the certificates could "
+    "choose are its own, and none came from the calibration split.",
 )
 @split_option
 @click.option(
@@ -44,7 +45,7 @@ def main(
     seed: int,
     json_file: Path | None,
 ) -> None:
-    """Check that a router's files are whole and that its certificates hold.
+    """Check that a router's files are whole, and compute its certificates again from outcomes.
 
     Example: m3scale verify --router runs/mine/router --outcomes runs/mine/outcomes/calibration
     --train-outcomes runs/mine/outcomes/router-train
@@ -72,30 +73,30 @@ def main(
         splits = cutting.read([train_outcomes, outcomes])
         names = SPLITS if split or train_outcomes else SPLITS[1:]
         known = {name: one.data for name, one in zip(names, splits, strict=False)}
-    proven = _prove(bundle, known)
+    told = _check_certificates(bundle, known)
     rows = [describe_certificate(certificate) for certificate in bundle.certificates]
     if json_file:
         again, listed = (bool(known.get(name)) for name in (SPLITS[1], SPLITS[0]))
         content = {"certified": rows, "proven_again": again, "candidates_proven": listed}
         write_table(json_file, content)
-    click.echo(f"files whole, {len(rows)} certificates {proven if rows else ''}".rstrip())
+    click.echo(f"files whole, {len(rows)} certificates {told if rows else ''}".rstrip())
     print_rows(rows)
     print_sentences(bundle.certificates)
 
 
-def _prove(bundle: "RouterBundle", splits: "dict[str, TrainData]") -> str:
-    """Prove what the splits at hand allow; say what was proven and what would need more."""
+def _check_certificates(bundle: "RouterBundle", splits: "dict[str, TrainData]") -> str:
+    """Compute again what the splits at hand allow; say what that was and what would need more."""
     from predictor.policy.candidates import check_candidates
     from predictor.policy.certificates import check_certificate
 
     train, calibration = splits.get(SPLITS[0]), splits.get(SPLITS[1])
     if bundle.candidates is None or calibration is None:
-        return "not proven again: give --outcomes for that"
+        return "not computed again: give --outcomes for that"
     raw = bundle.predict_raw(calibration.coarse, calibration.question, calibration.extras)
     for certificate in bundle.certificates:
         check_certificate(certificate, bundle.candidates, raw, calibration)
     if train is None:
-        return "proven again, where their lambdas come from is not: give --train-outcomes for that"
+        return "computed again, not where their lambdas come from: give --train-outcomes for that"
     own = bundle.predict_raw(train.coarse, train.question, train.extras)
     check_candidates(bundle.candidates, own, train, calibration)
-    return "proven again, no lambda comes from the calibration split"
+    return "computed again, no lambda comes from the calibration split"

@@ -102,7 +102,7 @@ def _describe_certificates(certificates: Sequence[Certificate], unit: str) -> li
     ]
     meanings = "\n".join(f"- `{one.claim}`: {one.sentence}" for one in certificates)
     head = ("claim", _quote(unit), "observed loss", "images")
-    again = "`m3scale verify` proves them again."
+    again = "`m3scale verify` computes them again from the outcomes."
     return ["## Certificates", meanings, again, _table(head, rows)]
 
 

@@ -138,11 +138,11 @@ def test_a_certified_router_is_trained_and_verified(run, certified, tmp_path, ru
     [row] = json.loads((out.parent / "t.json").read_text(encoding="utf-8"))["certified"]
     assert (row["alpha"], row["delta"], row["images"]) == (0.4, 0.3, 8)
     verify = ("verify", "--router", out)
-    assert "not proven again" in invoke(*verify).stdout
+    assert "not computed again" in invoke(*verify).stdout
     labels, table = run / "outcomes", tmp_path / "t.json"
     verify = (*verify, "--outcomes", labels / "calibration")
     output = invoke(*verify, "--json", table).stdout
-    assert output.startswith("files whole, 1 certificates proven again, where their lambdas come")
+    assert output.startswith("files whole, 1 certificates computed again, not where their lambdas")
     assert SENTENCE in output
     actual = json.loads(table.read_text(encoding="utf-8"))
     assert actual == {"certified": [row], "proven_again": True, "candidates_proven": False}
@@ -153,7 +153,7 @@ def test_verify_proves_where_the_lambdas_come_from(run, certified, runner):
     train = ("--train-outcomes", labels / "router-train")
     both = (*verify, "--outcomes", labels / "calibration")
     output = invoke(*both, *train).stdout
-    assert "proven again, no lambda comes from the calibration split\n" in output
+    assert "computed again, no lambda comes from the calibration split\n" in output
     other = refuse(runner, *both, "--train-outcomes", labels / "test")
     assert "give the folder that the router learnt from" in other
     assert "need --outcomes" in refuse(runner, *verify, *train)

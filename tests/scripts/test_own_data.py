@@ -129,7 +129,7 @@ def test_the_single_commands_take_the_same_split(made, tmp_path):
     assert "split 60/20/20, seed 3" in call("train", *labels, "--seed", 3, *train).stdout
     verify = ("verify", "--router", tmp_path / "router", *labels)
     assert (
-        "1 certificates proven again, no lambda comes from the cali"
+        "1 certificates computed again, no lambda comes from the cali"
         in call(*verify, "--seed", 3).stdout
     )
     assert "calibration split" in call(*verify, "--seed", 4, code=2).stderr
