@@ -43,7 +43,7 @@ class Certificate(OperatingPoint):
         questions: questions about them.
         split: fingerprint of the calibration split.
         candidates: fingerprint of the candidates.
-        most: questions that an image counts as at most, where there is such a limit.
+        most: questions that an image counts as at most, among all families; None if all of its.
         p_values: p-value of each candidate, up to the first that failed.
         risk: observed loss with `lam`, that of the worst family where families are claimed.
         tokens: mean visual tokens per question with `lam`.

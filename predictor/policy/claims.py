@@ -37,17 +37,23 @@ LOSSES: Mapping[str, Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatA
 }
 
 _SAID: Mapping[str, str] = {
-    "regression": "at most {alpha} of the answers are right at the largest scale and wrong as "
+    "regression": "at most {alpha} % of the answers are right at the largest scale and wrong as "
     f"routed, {{unit}}{PARTIAL}",
-    "net": "the accuracy is at most {alpha} of the questions below that of always the largest "
-    "scale, {unit}",
-    "given-right": "of what the largest scale gets right, routing loses at most {alpha}, {unit}"
+    "net": "the accuracy of routing as such, without the fallback for unfamiliar inputs, is at "
+    "most {alpha} percentage points below that of always the largest scale, {unit}",
+    "given-right": "of what the largest scale gets right, routing loses at most {alpha} %, {unit}"
     f"{PARTIAL}",
 }
 _UNITS: Mapping[str, str] = {
     "question": "over all questions",
     "image": "averaged over images, each counting once",
     "family": "in every family of questions by itself",
+}
+_LIMITS: Mapping[str, str] = {
+    "question": "; an image counts as at most {most} questions",
+    "image": "",
+    "family": "; in each family an image counts as at most as many questions as the training "
+    "split's largest image has in it",
 }
 
 
@@ -56,9 +62,12 @@ class Claim:
     """The claim "the loss is at most alpha", which fails with a chance of at most delta.
 
     Attributes:
-        loss: `regression` counts what the largest scale gets right and routing wrong; `net` sets
-            what routing gains off against it; `given-right` is the share of regressions among what
-            the largest scale gets right. Graded scores count by their difference.
+        loss: `regression` counts what the largest scale gets right and routing wrong (negative
+            flips); `net` sets what routing gains (positive flips) off against it, which leaves the
+            drop in accuracy; `given-right` is the share of regressions among what the largest scale
+            gets right. Graded scores count by their difference. The fallback for unfamiliar
+            inputs (out of distribution) can only lower the first and the last; it may raise `net`,
+            since it also gives up gains.
         alpha: bound on the loss [share of questions].
         delta: chance that the bound does not hold, over calibration images drawn at random.
         unit: whether the loss is averaged over questions, over images, or over the questions of
@@ -114,18 +123,15 @@ class Claim:
         """Say it in words.
 
         Args:
-            most: questions that an image counts as at most, where there is such a limit.
+            most: questions that an image counts as at most among all, where that is said.
         """
-        said = _SAID[self.loss].format(alpha=_percent(self.alpha), unit=_UNITS[self.unit])
-        limit = f"; an image counts as at most {most} questions" if most else ""
+        alpha, confidence = (f"{100 * share:.6g}" for share in (self.alpha, 1 - self.delta))
+        said = _SAID[self.loss].format(alpha=alpha, unit=_UNITS[self.unit])
+        limit = _LIMITS[self.unit].format(most=most) if most else ""
         return (
-            f"With confidence {_percent(1 - self.delta)}, for images like those of the calibration "
-            f"split, {said}{limit}."
+            f"With confidence {confidence} %, for images like those of the calibration split, "
+            f"{said}{limit}."
         )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.6g} %"
 
 
 def count_most(data: TrainData) -> dict[Family, int]:

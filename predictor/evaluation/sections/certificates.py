@@ -70,9 +70,8 @@ def study_certificates(
     data = calibration[1]
     section = {}
     for claim, needed in _count_images(claims, data, candidates.most, tested).items():
-        limit = None if claim.unit == "image" else candidates.most[ALL]
         level: Results = {
-            "sentence": claim.sentence(limit),
+            "sentence": claim.sentence(candidates.most[ALL]),
             "alpha": claim.alpha,
             "delta": claim.delta,
             "images": data.n_images,
@@ -94,8 +93,11 @@ def study_certificates(
         level["safe_tokens"] = safe
         level["cost_ratio"] = tokens[at] / safe
         pooled = [known.join(new) for known, new in zip(known_losses, losses, strict=True)]
+        # Tokens are per question, so a split weighs by its questions.
+        sizes = [len(data), len(test[1])]
+        spent = np.average([known_tokens, tokens], axis=0, weights=sizes)
         drawing = Drawing(claim, data.n_images, tested)
-        level.update(_draw_splits(pooled, (known_tokens + tokens) / 2, drawing, draws))
+        level.update(_draw_splits(pooled, spent, drawing, draws))
     return section
 
 

@@ -167,11 +167,22 @@ def test_other_claims_are_refused_in_one_line(text, message):
 def test_the_sentence_says_loss_unit_levels_and_limit():
     said = Claim("net", 0.02, 0.05).sentence(60)
     assert said == (
-        "With confidence 95 %, for images like those of the calibration split, the accuracy is at "
-        "most 2 % of the questions below that of always the largest scale, over all questions; an "
-        "image counts as at most 60 questions."
+        "With confidence 95 %, for images like those of the calibration split, the accuracy of "
+        "routing as such, without the fallback for unfamiliar inputs, is at most 2 percentage "
+        "points below that of always the largest scale, over all questions; an image counts as at "
+        "most 60 questions."
     )
     said = Claim("given-right", 0.05, 0.1, "family").sentence()
     assert "90 %" in said and "gets right, routing loses at most 5 %, in every family" in said
     said = Claim("regression", 0.05, 0.1, "image").sentence()
-    assert "right at the largest scale and wrong as routed, averaged over images" in said
+    assert "5 % of the answers are right at the largest scale and wrong as routed, averaged" in said
+
+
+def test_a_sentence_says_the_limit_that_is_tested():
+    """Of a family it is that family's own, not the one of all families together."""
+    said = {unit: Claim("net", 0.02, 0.05, unit).sentence(8) for unit in ("image", "family")}
+    assert said["image"].endswith("averaged over images, each counting once.")
+    assert said["family"].endswith(
+        "; in each family an image counts as at most as many questions as the training split's "
+        "largest image has in it."
+    )

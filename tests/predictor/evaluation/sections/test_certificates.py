@@ -1,5 +1,7 @@
 """Certificates measured on a table whose losses are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,24 @@ def test_a_claim_is_certified_and_measured_on_the_test_split(parts, loss):
     assert actual["drawn_violations"] <= 0.1 and actual["drawn_cost_ratio"] >= 1
     assert actual["resplit_violations"] <= 0.2 and actual["draws"] == 40
     assert actual["needed"] <= 150 == actual["images"]
+
+
+def test_tokens_of_both_splits_are_those_of_their_questions_together():
+    """No split that is drawn proves what holds, so each takes the largest scale."""
+    (_, calibration), (_, test) = make_part("c", 150, 0), make_part("t", 600, 1)
+    wrong = np.arange(1200) % 11 == 0
+    scores = np.column_stack([~wrong, np.ones(1200)]).astype(float)
+    sure = np.ones((1200, 2))
+    parts = [
+        # 200 of the 300 questions are read at 36 tokens.
+        (np.where(np.arange(300)[:, None] < 200, [0.0, 1.0], 1.0), scores[:300], calibration),
+        (sure, scores, test),
+    ]
+    parts = [(seen, replace(data, scores=own)) for seen, own, data in parts]
+    claim, candidates = Claim("regression", 0.1, 1e-4), replace(CANDIDATES, lambdas=(1e-2,))
+    [actual] = study_certificates(*parts, candidates, [claim], draws=20).values()
+    spent = (200 * 36 + 100 * 1 + 1200 * 1) / 1500
+    assert actual["drawn_cost_ratio"] == pytest.approx(36 / spent)
 
 
 def test_families_are_measured_by_the_worst(parts):
