@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--outcomes",
     type=click.Path(path_type=Path),
     help="Label folder that the router was calibrated on, to compute the certificates again: the "
-    "same lambdas and p-values must come out.",
+    "same lambdas, p-values and figures must come out.",
 )
 @click.option(
     "--train-outcomes",
@@ -88,13 +88,15 @@ def _check_certificates(bundle: "RouterBundle", splits: "dict[str, TrainData]") 
     """Compute again what the splits at hand allow; say what that was and what would need more."""
     from predictor.policy.candidates import check_candidates
     from predictor.policy.certificates import check_certificate
+    from predictor.training.tuning import count_tested
 
     train, calibration = splits.get(SPLITS[0]), splits.get(SPLITS[1])
     if bundle.candidates is None or calibration is None:
         return "not computed again: give --outcomes for that"
     raw = bundle.predict_raw(calibration.coarse, calibration.question, calibration.extras)
+    tested = count_tested(bundle.meta.get("candidates", ()))
     for certificate in bundle.certificates:
-        check_certificate(certificate, bundle.candidates, raw, calibration)
+        check_certificate(certificate, bundle.candidates, raw, calibration, tested)
     if train is None:
         return "computed again, not where their lambdas come from: give --train-outcomes for that"
     own = bundle.predict_raw(train.coarse, train.question, train.extras)

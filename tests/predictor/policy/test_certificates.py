@@ -65,7 +65,11 @@ def test_a_router_picked_on_the_split_is_tested_at_a_share_of_delta(table):
     alone = certify(seen, data, CANDIDATES, replace(CLAIM, delta=0.025))
     picked = certify(seen, data, CANDIDATES, CLAIM, tested=4)
     assert picked == replace(alone, claim=CLAIM, tested=4)
-    check_certificate(Certificate.from_dict(picked.to_dict()), CANDIDATES, seen, data)
+    check_certificate(Certificate.from_dict(picked.to_dict()), CANDIDATES, seen, data, tested=4)
+    # The level is that of the router, whatever the certificate says.
+    for tested in (1, 2):
+        with pytest.raises(ValueError, match="differs from the outcomes in .*tested"):
+            check_certificate(picked, CANDIDATES, seen, data, tested)
     assert picked.tokens >= certify(seen, data, CANDIDATES, CLAIM).tokens
 
 
@@ -225,14 +229,23 @@ def test_checking_a_certificate(table):
     data, seen = table
     certificate = certify(seen, data, CANDIDATES, CLAIM)
     check_certificate(certificate, CANDIDATES, seen, data)
+    rounded = replace(certificate, risk=certificate.risk * (1 + 1e-12))
+    check_certificate(rounded, CANDIDATES, seen, data)
     for lie in (
         replace(certificate, lam=LAMBDAS[-1]),
         replace(certificate, p_values=(*certificate.p_values[:-1], 0.01)),
         replace(certificate, p_values=(*certificate.p_values, 0.01)),
         replace(certificate, candidates="other"),
         replace(certificate, most=1),
+        replace(certificate, risk=certificate.risk - 1e-6),
+        replace(certificate, tokens=1.0),
+        replace(certificate, images=99_999),
+        replace(certificate, questions=1),
+        replace(certificate, tested=2),
     ):
-        with pytest.raises(ValueError, match="train the router again"):
+        with pytest.raises(
+            ValueError, match="differs from the outcomes in .*; train the router again"
+        ):
             check_certificate(lie, CANDIDATES, seen, data)
     older = {key: value for key, value in certificate.to_dict().items() if key != "test"}
     with pytest.raises(ValueError, match=r"older test \(fixed bets\).*; train the router again"):
