@@ -35,7 +35,7 @@ class Question:
     Attributes:
         sample_id: unique name of the question within its set.
         image_id: content hash of the image, see `image_fingerprint`, or of several, see
-            `join_fingerprints`; splits are made by it.
+            `join_fingerprints`; splits are made by it and by `images`.
         question: the text as a person would type it; no template, no options.
         answers: accepted answers; ten human ones for the metric `vqa`, none for `reference`.
         metric: name of the metric, a key of `labels.metrics.registry.METRICS`.

@@ -39,6 +39,9 @@ TOKENS = "tokens"
 UNITS = {TOKENS: "visual tokens", "flops": "GFLOP", "ms": "ms"}
 """Units of the cost per question: name to how it is printed."""
 
+TOGETHER = " (those that one question is about count as one)"
+"""How images are counted, for messages."""
+
 
 @dataclass(frozen=True)
 class TrainData:
@@ -133,9 +136,9 @@ class TrainData:
 
     @cached_property
     def clusters(self) -> NameArray:
-        """Which rows belong together, by name [n]; whatever goes by image goes by these.
+        """Which rows belong together, by name [n]; all that goes by image is given these.
 
-        The image of a question, and of several that questions have in common, all of them.
+        The image of each question; images that one question is about count as one.
         """
         return name_clusters(self.image_ids, self.members)
 
@@ -221,7 +224,7 @@ def split_by_image(image_ids: NameArray, share: float, seed: int) -> tuple[IntAr
         raise ValueError(f"share must lie strictly between 0 and 1, got {share}")
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     if len(images) < 2:
-        raise ValueError(f"splitting by image needs at least 2 images, got {len(images)}")
+        raise ValueError(f"splitting by image needs at least 2 images, got {len(images)}{TOGETHER}")
     # Each side gets an image, whatever the share rounds to.
     count = min(max(round(share * len(images)), 1), len(images) - 1)
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
@@ -250,6 +253,6 @@ def image_folds(image_ids: NameArray, folds: int, rng: np.random.Generator) -> I
     """
     images, owner = np.unique(np.asarray(image_ids).astype(str), return_inverse=True)
     if len(images) < folds:
-        raise ValueError(f"training needs at least {folds} images, got {len(images)}")
+        raise ValueError(f"training needs at least {folds} images, got {len(images)}{TOGETHER}")
     # A shuffled number per image, dealt in turn: folds differ by one image at most.
     return np.asarray(rng.permutation(len(images))[owner] % folds, np.int64)

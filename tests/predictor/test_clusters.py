@@ -11,11 +11,12 @@ from labels.questions import join_fingerprints
 from predictor.clusters import name_clusters
 from predictor.data import TrainData, split_by_image
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, Splits
+from predictor.features.blocks import FeatureSettings
 from predictor.policy.candidates import Candidates, check_candidates
 from predictor.policy.claims import ALL, Claim, Counting, count_most
 from predictor.routing_metrics.headroom import measure_headroom
 from predictor.training.cross_routing import cross_predict
-from predictor.training.train import TrainSettings, train_bundle
+from predictor.training.train import TrainSettings, fit_features, train_bundle
 
 SCALES = (1, 9)
 
@@ -113,6 +114,13 @@ def test_no_fold_asks_about_an_image_that_its_router_was_trained_on(monkeypatch)
     monkeypatch.setattr("predictor.training.cross_routing.train_bundle", note)
     cross_predict(data, TrainSettings(kind="constant"))
     assert [train.n_images for train in trained] == [16] * 5  # whole chains are left out
+
+
+def test_features_are_learnt_in_folds_of_clusters():
+    data = make_split(make_chains(20))
+    settings = TrainSettings(features=FeatureSettings(folds=21))
+    with pytest.raises(ValueError, match=r"at least 21 images, got 20 \(those that one question"):
+        fit_features(data, settings)
 
 
 def test_bootstraps_draw_clusters():
