@@ -22,6 +22,9 @@ from predictor.policy.budgets import (
     operating_table,
 )
 
+_SAME = 0.01
+"""Share of more tokens up to which two scales are the same to a price list."""
+
 
 @dataclass(frozen=True)
 class SavedPrices:
@@ -36,11 +39,11 @@ class SavedPrices:
 
 @dataclass(frozen=True)
 class PriceList:
-    """What scales cost in a unit, and what each lambda did there on the calibration split.
+    """What visual tokens cost in a unit, and what each lambda did there on the calibration split.
 
     Attributes:
-        tokens: mean visual tokens of each scale [s], rising.
-        costs: mean cost of each scale [s].
+        tokens: mean visual tokens of the scales, those that spend the same as one [p], rising.
+        costs: mean cost of them [p].
         table: what each lambda did.
     """
 
@@ -59,11 +62,11 @@ class PriceList:
         """
         at, known, cost = (np.asarray(v, np.float64) for v in (tokens, self.tokens, self.costs))
         if len(known) == 1:
-            # One scale makes no line: in proportion.
+            # One point makes no line: in proportion.
             return np.asarray(at * (cost[0] / known[0]))
         # The piece of the broken line that each number lies on, or is beyond [..., s].
         left = np.clip(np.searchsorted(known, at, "right") - 1, 0, len(known) - 2)
-        slope = np.diff(cost) / np.diff(known)  # [s - 1]
+        slope = np.diff(cost) / np.diff(known)  # [p - 1]
         return np.asarray(cost[left] + (at - known[left]) * slope[left])
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +82,7 @@ class PriceList:
         """
         saved = parse_saved(SavedPrices, record, "a price list", RETRAIN)
         rising = all(low < high for low, high in zip(saved.tokens, saved.tokens[1:], strict=False))
-        if len(saved.tokens) != len(saved.costs) or not rising or saved.tokens[:1] <= (0,):
+        if len(saved.tokens) != len(saved.costs) or not rising or saved.tokens[-1:] <= (0,):
             raise ValueError("a price list needs rising tokens and a cost for each; train again")
         return cls(saved.tokens, saved.costs, OperatingTable.from_saved(saved.table))
 
@@ -97,16 +100,32 @@ def list_prices(
     Returns:
         Unit to its list, for every unit but tokens that the split knows.
     """
-    tokens = tuple(float(t) for t in data.tokens.mean(axis=0))
     lists = {}
     for unit in data.costs:
-        costs = tuple(float(c) for c in data.cost(unit).mean(axis=0))
+        tokens, costs = _join_points(data.tokens.mean(axis=0), data.cost(unit).mean(axis=0))
         # The list converts tokens before its own table can be made.
         bare = PriceList(tokens, costs, OperatingTable((0.0,), (0.0,), (0.0,)))
         priced = bare.price(np.asarray(data.tokens))
         table = operating_table(probabilities, priced, data.scores, unit=UNITS[unit], paying=paying)
         lists[unit] = PriceList(tokens, costs, table)
     return lists
+
+
+def _join_points(
+    tokens: FloatArray, costs: FloatArray
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Sort scales [s] by their tokens, and give the mean of those that spend nearly the same [p].
+
+    A small picture may get no more tokens from a larger scale: between two such scales there is no
+    slope, or one of what differs by chance.
+    """
+    order = np.argsort(tokens, kind="stable")
+    tokens, costs = tokens[order], costs[order]
+    starts = np.append(True, np.diff(tokens) > _SAME * tokens[:-1])
+    point = np.cumsum(starts) - 1  # of each scale [s]
+    sums = (np.bincount(point, values) for values in (tokens, costs))
+    means = [(total / np.bincount(point)).tolist() for total in sums]
+    return tuple(means[0]), tuple(means[1])
 
 
 @dataclass(frozen=True)

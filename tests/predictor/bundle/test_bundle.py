@@ -283,6 +283,17 @@ def test_the_gate_is_saved(certified, tmp_path):
     assert np.array_equal(shares, certified.gate.share_beyond(test.coarse, test.question))
 
 
+def test_scales_of_the_same_tokens_have_prices_that_are_saved(tmp_path):
+    splits = []
+    for seed in range(2):
+        tokens = np.tile([1.0, 36.0, 36.0], (240, 1))
+        costs = {"ms": 2.0 + tokens + [0.0, 0.0, 1.0]}
+        splits.append(dataclasses.replace(make_split(seed), tokens=tokens, costs=costs))
+    trained = train_bundle(*splits, TrainSettings("constant"))
+    loaded = RouterBundle.load(trained.save(tmp_path / "router"))
+    assert loaded.price(20.0, "ms").prices.costs == pytest.approx((3.0, 38.5))
+
+
 def test_a_level_without_certificate_is_refused(bundle, certified):
     known = "certified for regression:0.1,0.1 and net:0.3,0.1,image, not for net:0.2,0.1; run"
     other = Claim("net", 0.2, 0.1)

@@ -31,20 +31,25 @@ def test_a_price_list_survives_json():
             PriceList.from_dict(wrong)
 
 
-def test_lists_are_made_for_every_unit_of_the_calibration_split():
+def make_split(scores, tokens, ms):
+    """Make four questions that are alike."""
     n = 4
-    data = TrainData(
+    return TrainData(
         sample_ids=np.arange(n).astype(str),
         image_ids=np.arange(n).astype(str),
         groups=np.full(n, "g"),
         coarse=np.zeros((n, 2, 1)),
         question=np.zeros((n, 1)),
-        scores=np.array([[0.0, 1.0]] * n),
-        tokens=np.tile([1.0, 9.0], (n, 1)),
-        scales=(1, 9),
-        costs={"ms": np.tile([10.0, 30.0], (n, 1))},
+        scores=np.tile(scores, (n, 1)),
+        tokens=np.tile(tokens, (n, 1)),
+        scales=tuple(range(1, 1 + len(tokens))),
+        costs={"ms": np.tile(ms, (n, 1))},
     )
-    actual = list_prices(np.tile([0.2, 0.8], (n, 1)), data)
+
+
+def test_lists_are_made_for_every_unit_of_the_calibration_split():
+    data = make_split([0.0, 1.0], [1.0, 9.0], [10.0, 30.0])
+    actual = list_prices(np.tile([0.2, 0.8], (4, 1)), data)
     assert list(actual) == ["ms"]
     prices = actual["ms"]
     assert (prices.tokens, prices.costs) == ((1.0, 9.0), (10.0, 30.0))
@@ -56,3 +61,25 @@ def test_lists_are_made_for_every_unit_of_the_calibration_split():
         1.0,
         4,
     )
+
+
+@pytest.mark.parametrize(
+    "tokens", [[36.0, 144.0, 144.0], [36.0, 143.5, 144.5], [144.0, 144.0, 36.0]]
+)
+def test_scales_of_the_same_tokens_are_one_point_of_the_line(tokens):
+    """The pictures are too small for the larger scale; what it costs more is chance."""
+    ms = [10.0, 30.0, 32.0] if tokens[0] == 36 else [30.0, 32.0, 10.0]
+    data = make_split([0.0, 1.0, 1.0], tokens, ms)
+    prices = list_prices(np.tile([0.2, 0.7, 0.8], (4, 1)), data)["ms"]
+    assert (prices.tokens, prices.costs) == ((36.0, 144.0), (10.0, 31.0))
+    assert prices.price(np.array([36.0, 144.0, 252.0])).tolist() == [10, 31, 52]
+    assert PriceList.from_dict(prices.to_dict()) == prices
+
+
+def test_a_scale_without_tokens_has_its_price():
+    data = make_split([0.0, 1.0], [0.0, 9.0], [10.0, 28.0])
+    prices = list_prices(np.tile([0.2, 0.8], (4, 1)), data)["ms"]
+    assert PriceList.from_dict(prices.to_dict()).price(np.array([0.0, 5.0])).tolist() == [10, 20]
+    nothing = {**prices.to_dict(), "tokens": [0.0], "costs": [10.0]}
+    with pytest.raises(ValueError, match="needs rising tokens"):
+        PriceList.from_dict(nothing)
