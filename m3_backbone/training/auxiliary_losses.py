@@ -151,14 +151,15 @@ def align_loss(model: Any, tokens: Tensor, content: Tensor, ids: Sequence[int]) 
         Mean cross-entropy over the patches whose class has a word, a scalar; the logits are cosines
         over `ALIGN_TEMPERATURE`, as in CLIP (arXiv 2103.00020, figure 3).
     """
-    known = torch.tensor([i for i, token in enumerate(ids) if token >= 0], device=tokens.device)
+    word_ids = torch.tensor(ids, device=tokens.device)
+    known = torch.nonzero(word_ids >= 0)[:, 0]
     # Class -> row of `words`, -1 for a class without a word.
     place = torch.full((len(ids),), -1, device=tokens.device)
     place[known] = torch.arange(len(known), device=tokens.device)
     # [B * N]
     wanted = place[content.to(tokens.device)].flatten()
     # [known classes, D] against [B * N, D]
-    words = model.get_input_embeddings().weight[torch.tensor(ids, device=tokens.device)[known]]
+    words = model.get_input_embeddings().weight[word_ids[known]]
     patches = tokens.float().flatten(0, 1)[wanted >= 0]
     # [patches, known classes]
     cosines = F.normalize(patches, dim=-1) @ F.normalize(words.float(), dim=-1).T

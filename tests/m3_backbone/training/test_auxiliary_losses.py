@@ -110,6 +110,7 @@ def test_tokens_on_their_words_align(model):
     assert wrong.item() > 5
     nothing = align_loss(model, tokens, torch.zeros_like(content), ids)
     assert nothing.item() == 0
+    assert align_loss(model, tokens, content, (-1,) * len(ids)).item() == 0
 
 
 def test_a_patch_may_count_for_one_token_from_the_end_alone(text):
