@@ -119,6 +119,36 @@ def answer_losses(
     return loss, ground_weight * ground_loss(model, inputs, text, places, scale)
 
 
+def patch_losses(
+    model: Any,
+    tokens: Tensor,
+    named: Mapping[str, Tensor],
+    batch: Batch,
+    settings: FinetuneSettings,
+) -> list[Tensor]:
+    """Take the losses about what patches show that are asked for, weighted.
+
+    Args:
+        model: the model.
+        tokens: projected tokens [B, N, D].
+        named: logits of the dense heads, target name -> [B, N, classes]; empty without heads.
+        batch: what the patches show.
+        settings: the weights.
+
+    Returns:
+        Scalars; their sum over accumulated batches is a mean.
+    """
+    losses = []
+    if named:
+        targets = {name: target.to(tokens.device) for name, target in batch.dense.items()}
+        dense = weigh_losses(dense_loss(named, targets))
+        losses.append(settings.dense_weight / settings.accumulate * dense)
+    if settings.align_weight:
+        aligned = align_loss(model, tokens, batch.dense["content"], settings.align_ids)
+        losses.append(settings.align_weight / settings.accumulate * aligned)
+    return losses
+
+
 def matryoshka_step(
     model: Any,
     batch: Batch,
@@ -158,26 +188,18 @@ def matryoshka_step(
             # Here and not after the loop, which frees this scale's graph before the next.
             torch.autograd.backward(total)
         losses[scale] = loss.item()
-    ends: list[Tensor] = []
-    gradients: list[Tensor | None] = []
-    # From here on once per batch: everything that hangs on the projected tokens.
+    # From here on once per batch: everything that hangs on the projected tokens, each end of the
+    # graph with the gradient that it starts from, none where it is a loss.
+    ends: list[tuple[Tensor, Tensor | None]] = []
     if tokens.requires_grad:
-        ends.append(tokens)
         # Zero, not none: processes that train together exchange the same gradients.
         # The scales' gradients, added up on the leaf [B, N, D].
-        gradients.append(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
-    if named:
-        targets = {name: target.to(images.device) for name, target in batch.dense.items()}
-        dense = weigh_losses(dense_loss(named, targets))
-        ends.append(settings.dense_weight / settings.accumulate * dense)
-        gradients.append(None)
-    if settings.align_weight:
-        aligned = align_loss(model, tokens, batch.dense["content"], settings.align_ids)
-        ends.append(settings.align_weight / settings.accumulate * aligned)
-        gradients.append(None)
+        ends.append((tokens, torch.zeros_like(leaf) if leaf.grad is None else leaf.grad))
+    ends += [(loss, None) for loss in patch_losses(model, tokens, named, batch, settings)]
     if ends:
         # One call, so that the tower's graph is walked once for all ends.
-        torch.autograd.backward(ends, gradients)
+        outputs, gradients = zip(*ends, strict=True)
+        torch.autograd.backward(outputs, gradients)
     return losses
 
 
@@ -204,6 +226,21 @@ def accumulated_step(
         for scale, loss in losses.items():
             means[scale] += part.share * loss
     return means
+
+
+def update_average(average: dict[int, float], losses: Mapping[int, float]) -> None:
+    """Add the losses of a step, scale -> loss, to a running mean of about the last 20 steps."""
+    for scale, loss in losses.items():
+        average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
+
+
+def average_losses(earlier: Sequence[Mapping[str, float | None]]) -> dict[int, float]:
+    """Give the running mean behind the steps that `StepLog` knows of."""
+    average: dict[int, float] = {}
+    for losses in earlier:
+        known = {int(scale): loss for scale, loss in losses.items() if loss is not None}
+        update_average(average, known)
+    return average
 
 
 def finetune(
@@ -246,7 +283,7 @@ def finetune(
         first = number * settings.accumulate
         return [draw_batch(first + part) for part in range(settings.accumulate)]
 
-    average: dict[int, float] = {}
+    average = average_losses(log.earlier)
     steps = prefetch_batches(draw_step, loop.step, loop_settings.steps, loop_settings.workers)
     model.train()
     for step, bar in loop.steps("finetune"):
@@ -257,9 +294,7 @@ def finetune(
         losses = accumulated_step(model, batches, chosen, settings, loop_settings.bf16, heads)
         texts = [batch.text for batch in batches]
         log.write(losses, sum(t.answer_tokens() for t in texts), sum(t.dropped for t in texts))
-        for scale, loss in losses.items():
-            # A running mean of about the last 20 steps.
-            average[scale] = 0.95 * average.get(scale, loss) + 0.05 * loss
+        update_average(average, losses)
         status: dict[str, object] = {str(s): f"{average[s]:.3f}" for s in scales if s in average}
         if log.dropped:
             status["dropped"] = log.dropped

@@ -189,20 +189,33 @@ class StepLog:
     Args:
         path: the file; lines of steps that are to be done again are taken out.
         step: steps that are done.
+
+    Attributes:
+        earlier: losses of each step that was done before this process, as they are in the file.
     """
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         self.dropped = 0
         self.answer_tokens = 0
+        self.earlier: list[dict[str, float | None]] = []
         if not path.is_file() or group_rank() > 0:
             return
-        # The line of a step is written before the step counts as done: these are all whole.
-        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
-        write_atomically(path, "".join(kept).encode())
-        if kept:
-            self.dropped = int(json.loads(kept[-1])["dropped"])
-            self.answer_tokens = sum(int(json.loads(line)["answer_tokens"]) for line in kept)
+        found = path.read_text(encoding="utf-8", errors="replace").splitlines()[:step]
+        # Written before its step counts as done, a line outlives a kill, but not a loss of power.
+        found += [""] * (step - len(found))
+        write_atomically(path, "".join(map(self._take_up, found)).encode())
+
+    def _take_up(self, text: str) -> str:
+        """Count a line of the file, and give what stands there from now on."""
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:  # torn; the line still stands for its step
+            line = {"losses": {}, "answer_tokens": 0, "dropped": self.dropped}
+        self.dropped = int(line["dropped"])
+        self.answer_tokens += int(line["answer_tokens"])
+        self.earlier.append(line["losses"])
+        return json.dumps(line) + "\n"
 
     def write(
         self,

@@ -158,11 +158,16 @@ def pretrain_tower(
     log = StepLog(checkpoint.with_name(LOG), loop.step)
     accuracy: dict[str, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
-    for step, bar in loop.steps("tower"):
-        pixels, targets = move_dense(next(batches), tower.device)
+
+    def name_patches(pixels: Tensor) -> dict[str, Tensor]:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=settings.bf16):
             # Without the class token [B, N, D].
-            logits = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
+            named: dict[str, Tensor] = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
+        return named
+
+    for step, bar in loop.steps("tower"):
+        pixels, targets = move_dense(next(batches), tower.device)
+        logits = name_patches(pixels)
         losses = dense_loss(logits, targets)
         torch.autograd.backward(weigh_losses(losses))
         # Stacked: read from the device at once.
@@ -171,4 +176,8 @@ def pretrain_tower(
         if step % 50 == 0 or step == settings.steps - 1:
             accuracy = dense_accuracy(logits, targets)
             bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})
+    if not accuracy:  # the run was killed between its last step and its end
+        pixels, targets = move_dense(draw_batch(settings.steps - 1), tower.device)
+        with torch.no_grad():
+            accuracy = dense_accuracy(name_patches(pixels), targets)
     return accuracy

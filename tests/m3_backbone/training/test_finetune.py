@@ -286,6 +286,11 @@ def test_tower_learns_what_is_on_its_patches(parts, tmp_path):
     lines = [json.loads(line)["losses"] for line in (tmp_path / LOG).read_text().splitlines()]
     assert len(lines) == 30
     assert lines[-1]["content"] < lines[0]["content"] / 2
+    # Killed behind its last step, the run trains no more and still tells what it came to.
+    weights = {name: weight.clone() for name, weight in tower.state_dict().items()}
+    again = pretrain_tower(tower, {"content": 2}, draw, loop, tmp_path / "t.pt", 1e-3)
+    assert again["content"] > 0.95
+    assert all(weight.equal(weights[name]) for name, weight in tower.state_dict().items())
 
 
 def test_dense_losses_ignore_what_does_not_apply():

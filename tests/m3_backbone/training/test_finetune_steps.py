@@ -225,6 +225,32 @@ def test_what_is_dropped_is_counted_over_a_kill(model, draw, tmp_path):
     assert finetune(model, lambda _: short, SCALES, TRAINED, loop, path).dropped == 6
 
 
+def test_a_run_that_is_taken_up_behind_its_last_step_tells_its_losses(model, draw, tmp_path):
+    done = run(model, lambda _: draw(0), tmp_path, steps=4)
+    again = run(model, lambda _: draw(0), tmp_path, steps=4)
+    assert done.losses.keys() == set(SCALES)
+    assert again == done
+
+
+def test_a_torn_log_stops_no_run_and_keeps_a_line_for_each_step(model, draw, tmp_path):
+    def stop(number):
+        if number == 3:
+            raise KeyboardInterrupt
+        return replace(draw(0), text=replace(draw(0).text, dropped=1))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(model, stop, tmp_path, steps=4)
+    log = tmp_path / LOG
+    first, *_ = log.read_text().splitlines(keepends=True)
+    # As a loss of power may leave it: the second line torn, the third never written.
+    log.write_text(first + first[:20])
+    assert run(model, lambda _: draw(0), tmp_path, steps=4).dropped == 1
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [bool(line["losses"]) for line in lines] == [True, False, False, True]
+    assert lines[0] == json.loads(first)
+    assert [line["dropped"] for line in lines] == [1, 1, 1, 1]
+
+
 def test_a_run_without_an_answer_token_is_an_error(model, draw, tmp_path):
     full = draw(0)
     (ids, labels), *_ = full.text.rows
