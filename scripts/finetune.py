@@ -9,6 +9,7 @@ import click
 from labels.scenes.draws import SCENES_V2, Draw, find_draw
 from m3_backbone.serialization import short_hash
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
+from scripts.finetuning.leaving_out import tell_left_out
 from scripts.finetuning.settings import Sizes, Source
 from scripts.stages.model import Opening
 from scripts.terminal.errors import OneLineCommand
@@ -31,14 +32,14 @@ IDENTITY = (
 )
 
 
-LATER = ("emphasis", "casual")
+LATER = ("emphasis", "casual", "vision_tower", "template")
 """Options that came later, of which the same holds."""
 
 SCENES_ONLY = ("easy", "described", "casual", "emphasis")
 """Options that only the built-in benchmark has a use for."""
 
-SHOWN = 10
-"""Of what was left out, so many are named."""
+DENSE = ("data", "emphasis", "batch", "tower_rate")
+"""All that --dense has a use for, beside the options of its loop."""
 
 
 def parse_scales(text: str) -> tuple[int, ...]:
@@ -56,7 +57,9 @@ def parse_scales(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings, adapter: bool) -> None:
+def check_together(
+    source: Source, sizes: Sizes, settings: FinetuneSettings, adapter: bool, dense: bool
+) -> None:
     """Refuse options that exclude one another.
 
     Raises:
@@ -73,6 +76,8 @@ def check_together(source: Source, sizes: Sizes, settings: FinetuneSettings, ada
     if not settings.dense_weight and (settings.align_weight or settings.ground_weight):
         raise click.UsageError("--align-weight and --ground-weight need a --dense-weight above 0")
     check_lora(settings.lora_rank, settings.language_rate, adapter)
+    if dense:
+        check_dense(source.data, settings.tower_rate)
 
 
 def check_start(model_name: str | None, from_scratch: bool, is_added_to: bool) -> None:
@@ -100,23 +105,36 @@ def describe_run(start: object, settings: FinetuneSettings, loop: LoopSettings, 
     return f"{start}\n{settings}\n{loop}\n{what}\n"
 
 
-def check_ignored(source: Source, sizes: Sizes, dense: bool) -> None:
+def check_dense(data: str, tower_rate: float) -> None:
+    """Refuse to train the tower alone on what does not say what patches show, or not at all.
+
+    Raises:
+        click.UsageError: if it is so.
+    """
+    if find_draw(data) is None:
+        raise click.UsageError(f"--dense needs --data scenes or another draw of them, not {data}")
+    if not tower_rate:
+        raise click.UsageError("--dense trains the tower at --tower-rate, which is 0: raise it")
+
+
+def check_ignored(
+    source: Source, sizes: Sizes, settings: FinetuneSettings, scales: str, dense: bool
+) -> None:
     """Refuse options that this way of training does not look at.
 
     Raises:
         click.UsageError: if one of them is given.
     """
+    given = {**asdict(source), **asdict(sizes), **asdict(settings), "scales": scales}
+    usual = {**asdict(Source()), **asdict(Sizes()), **asdict(FinetuneSettings()), "scales": ""}
     if dense:
-        way = "--dense"
-        unused = ["images", "split", "easy", "described", "casual", "turns", "cached", "max_length"]
+        way, unused = "--dense", [name for name in usual if name not in DENSE]
     elif source.images:
         way, unused = "--images", ["split", "turns", *SCENES_ONLY]
     elif find_draw(source.data) is not None:
         way, unused = f"--data {source.data}", ["split", "max_length"]
     else:
-        way, unused = f"--data {source.data}", [*SCENES_ONLY, "max_length"]
-    given = {**asdict(source), **asdict(sizes)}
-    usual = {**asdict(Source()), **asdict(Sizes())}
+        way, unused = f"--data {source.data}", [*SCENES_ONLY]
     changed = [name for name in unused if given[name] != usual[name]]
     if changed:
         flag = changed[0].replace("_", "-")
@@ -159,10 +177,7 @@ def show_result(result: dict[str, float], skipped: list[str], out: Path) -> None
 
 def report_skipped(skipped: list[str]) -> str:
     """Say on stderr what was left out, and give what a run is recognized by in addition."""
-    for message in skipped[:SHOWN]:
-        click.echo(f"left out: {message}", err=True)
-    if len(skipped) > SHOWN:
-        click.echo(f"left out: {len(skipped) - SHOWN} more", err=True)
+    tell_left_out(skipped)
     # A run is taken up again only where the same ones are left out.
     return f" skipped={short_hash(' '.join(skipped))}" if skipped else ""
 
@@ -224,10 +239,17 @@ def main(
     from scripts.finetuning.start import is_finished, open_start
 
     check_start(model_name, from_scratch, bool(vision_tower or template))
-    check_together(source, sizes, settings, adapter)
-    check_ignored(source, sizes, dense)
+    check_ignored(source, sizes, settings, scales, dense)
+    check_together(source, sizes, settings, adapter, dense)
     named = CheckpointSource(model_name, vision_tower, template) if model_name else None
-    given = {"model_name": model_name, "scales": scales, **asdict(source), **asdict(sizes)}
+    given = {
+        "model_name": model_name,
+        "vision_tower": vision_tower,
+        "template": template,
+        "scales": scales,
+        **asdict(source),
+        **asdict(sizes),
+    }
     loop = replace(loop, purpose=name_purpose(given))
     record = describe_run(named, settings, loop, f"dense={dense} adapter={adapter}")
     if is_finished(out, record):
@@ -249,7 +271,7 @@ def main(
             shown = recipes.weigh_draw(drawn, source)
             result = recipes.train_tower(start, out, loop, settings.tower_rate, sizes.batch, shown)
         else:
-            draw = recipes.draw_batches(start, data, sizes, loop, out)
+            draw = recipes.draw_batches(start, data, source.turns, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)
         if group_rank() == 0:
             show_result(result, skipped, out)

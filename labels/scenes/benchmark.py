@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 from labels.questions import (
-    LETTERS,
     Question,
     QuestionSet,
     Wordings,
@@ -224,13 +223,6 @@ def load_scenes(
         load_image,
         wordings=Wordings(partial(reword, rephrased=rephrased, draw=draw), "templates"),
     )
-
-
-def expected_text(question: Question) -> str:
-    """Give the text a model should answer: the option's letter, or the first accepted answer."""
-    if not question.choices:
-        return question.answers[0]
-    return LETTERS[question.choices.index(question.answers[0])]
 
 
 def conversation(

@@ -12,14 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm.auto import tqdm
 
-from labels.questions import QuestionSet, format_question
-from labels.scenes.benchmark import (
-    NO_EXTRA,
-    ExtraTurns,
-    conversation,
-    expected_text,
-    render_scene,
-)
+from labels.scenes.benchmark import NO_EXTRA, ExtraTurns, conversation, render_scene
 from labels.scenes.dense_targets import dense_targets, ground_turns
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
@@ -34,21 +27,27 @@ from m3_backbone.inference.prompts import PromptBuilder, Turn
 from m3_backbone.training.conversations import pack_conversations
 from m3_backbone.training.distributed import prefetch_batches
 from m3_backbone.training.finetune import Batch
-from m3_backbone.training.packing import pack_texts
+from m3_backbone.training.packing import PackedText, QuestionAnswers
 from m3_backbone.training.tower import DenseBatch
 from scripts.finetuning.start import Start
 
 Turns = list[tuple[str, str]]
+Packer = Callable[[Sequence[QuestionAnswers]], PackedText]
+"""`pack_texts` with the checkpoint's prompts and the length that is allowed."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image, what is asked about it, and what every patch shows where that is wanted."""
+    """An image, what is asked about it, and what every patch shows where that is wanted.
+
+    `spare` holds the turns about it for which there is no room this time.
+    """
 
     image: Image.Image
     turns: Turns
     dense: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     places: NDArray[np.int8] | None = None
+    spare: Turns = field(default_factory=list)
 
 
 def scene_examples(
@@ -101,25 +100,17 @@ def shuffled_place(count: int, seed: int, index: int) -> int:
     return int(shuffle_epoch(count, seed, epoch)[place])
 
 
-def question_examples(questions: QuestionSet, turns: int, seed: int) -> Callable[[int], Example]:
-    """Serve the images of a question set in a new order each epoch.
-
-    Args:
-        questions: the set to train on.
-        turns: most questions of an image in one step.
-        seed: seed of the order.
+def take_turns(turns: Turns, most: int, epoch: int) -> tuple[Turns, Turns]:
+    """Choose what is asked about an image in one epoch: each goes on where the last one stopped.
 
     Returns:
-        Index -> image and its (question, answer) pairs.
+        At most `most` turns, and the others.
     """
-    groups = questions.by_image()
-
-    def example(index: int) -> Example:
-        group = groups[shuffled_place(len(groups), seed, index)][:turns]
-        image = questions.image(group[0].image_id)
-        return Example(image, [(format_question(one), expected_text(one)) for one in group])
-
-    return example
+    if len(turns) <= most:
+        return turns, []
+    start = epoch * most % len(turns)
+    rotated = turns[start:] + turns[:start]
+    return rotated[:most], rotated[most:]
 
 
 def image_batches(
@@ -151,14 +142,14 @@ def stack_places(chosen: Sequence[Example]) -> torch.Tensor | None:
 
 
 def finetune_batches(
-    example: Callable[[int], Example], processor: Any, prompts: PromptBuilder, size: int
+    example: Callable[[int], Example], processor: Any, pack: Packer, size: int
 ) -> Callable[[int], Batch]:
     """Batch examples for `m3_backbone.training.finetune`.
 
     Args:
         example: index -> image and its (question, answer) pairs.
         processor: the checkpoint's image processor.
-        prompts: the checkpoint's template and tokenizer.
+        pack: packs the questions.
         size: images per step.
 
     Returns:
@@ -168,7 +159,7 @@ def finetune_batches(
 
     def draw(step: int) -> Batch:
         pixels, chosen = draw_images(step)
-        text = pack_texts(prompts, [one.turns for one in chosen])
+        text = pack([one.turns for one in chosen])
         sizes = tuple(one.image.size for one in chosen)
         return Batch(pixels, text, stack_dense(chosen), stack_places(chosen), sizes)
 
@@ -178,7 +169,7 @@ def finetune_batches(
 def cached_batches(
     model: Any,
     draw_images: Callable[[int], tuple[torch.Tensor, list[Example]]],
-    prompts: PromptBuilder,
+    pack: Packer,
     count: int,
     seed: int,
     quiet: bool = False,
@@ -188,7 +179,7 @@ def cached_batches(
     Args:
         model: the stock model.
         draw_images: what `image_batches` gave.
-        prompts: the checkpoint's template and tokenizer.
+        pack: packs the questions.
         count: batches to encode; each image takes N x width x 2 bytes of memory.
         seed: seed of the order.
         quiet: hide the progress bar.
@@ -197,7 +188,7 @@ def cached_batches(
         Step -> batch of features.
     """
     features: list[torch.Tensor] = []
-    turns: list[Turns] = []
+    turns: list[tuple[Turns, Turns]] = []  # of each image those of the first epoch, and the others
     drawn = prefetch_batches(draw_images, 0, count, workers=1)
     for pixels, chosen in tqdm(drawn, desc="encode", total=count, disable=quiet or None):
         if pixels.ndim != 4:
@@ -209,7 +200,7 @@ def cached_batches(
             encoded = encode_pixels(model, pixels.to(model.device))
             # In the processor's memory, where workers can read them.
             features.append(encoded.to("cpu", torch.bfloat16))
-        turns += [one.turns for one in chosen]
+        turns += [(one.turns, one.spare) for one in chosen]
     table = torch.cat(features)  # [count * size, N, width]
     size = len(features[0])
 
@@ -218,7 +209,8 @@ def cached_batches(
         # From the step alone: any worker can draw it, and a resumed run meets the same order.
         order = np.random.default_rng([seed, epoch]).permutation(len(table))
         rows = order[place * size : (place + 1) * size]
-        text = pack_texts(prompts, [turns[int(row)] for row in rows])
+        chosen = [turns[int(row)] for row in rows]
+        text = pack([take_turns(own + spare, len(own), epoch)[0] for own, spare in chosen])
         # [size, N, width], in float32 again: the table is in half precision to save memory.
         return Batch(table[torch.from_numpy(rows)].float(), text)
 

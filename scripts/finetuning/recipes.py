@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labels.questions import QuestionSet
 from labels.scenes.benchmark import ExtraTurns
 from labels.scenes.dense_targets import DENSE_TARGETS
 from labels.scenes.draws import Draw, emphasise, find_draw
@@ -14,6 +16,7 @@ from labels.sources.llava_conversations import Conversation, read_conversations
 from labels.sources.loading import load_questions
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.finetune import Batch, finetune
+from m3_backbone.training.packing import pack_texts
 from m3_backbone.training.settings import FinetuneSettings, LoopSettings
 from m3_backbone.training.tower import pretrain_tower
 from m3_backbone.training.trainable import add_adapter
@@ -24,15 +27,16 @@ from scripts.finetuning.batches import (
     dense_batches,
     finetune_batches,
     image_batches,
-    question_examples,
     scene_examples,
 )
 from scripts.finetuning.checking import keep_usable, remember_images
+from scripts.finetuning.leaving_out import tell_left_out
+from scripts.finetuning.question_sets import check_teachable, keep_fitting, question_examples
 from scripts.finetuning.settings import Sizes, Source, parse_emphasis
 from scripts.finetuning.start import Start, checked_images, unfinished, write_checkpoint
 
-Data = list[Conversation] | Callable[[int], Example]
-"""What is trained on: conversations, or index -> an image and what is asked about it."""
+Data = list[Conversation] | QuestionSet | Callable[[int], Example]
+"""What is trained on: conversations, questions, or index -> an image and what is asked about it."""
 
 
 def open_data(
@@ -50,10 +54,16 @@ def open_data(
         The data, and the message of each conversation that was left out.
 
     Raises:
-        ValueError: if a conversation cannot be used and is not to be left out, or none can.
+        ValueError: if a conversation cannot be used and is not to be left out, or none can, or a
+            question cannot be trained on.
     """
+    draw = find_draw(source.data)
+    if source.images is None and draw:
+        return open_scenes(source, loop.seed, settings.dense_weight > 0, draw), []
     if source.images is None:
-        return open_examples(source, loop.seed, settings.dense_weight > 0), []
+        questions = load_questions(source.data, split=source.split)
+        check_teachable(questions)
+        return questions, []
     skipped: list[str] = []
     bad = skipped if source.skip_bad else None
     read = read_conversations(Path(source.data), source.images, bad)
@@ -64,13 +74,14 @@ def open_data(
 
 
 def draw_batches(
-    start: Start, data: Data, sizes: Sizes, loop: LoopSettings, out: Path
+    start: Start, data: Data, turns: int, sizes: Sizes, loop: LoopSettings, out: Path
 ) -> Callable[[int], Batch]:
     """Make batches for `m3_backbone.training.finetune`.
 
     Args:
         start: the model and what prepares its images and text.
         data: what to train on.
+        turns: most questions of an image of a question set in one step.
         sizes: sizes of a batch.
         loop: seed, and whether to show progress.
         out: folder that the training writes.
@@ -83,22 +94,25 @@ def draw_batches(
         remember_images(data, checked_images(out))
         return batches
     prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
+    pack = partial(pack_texts, prompts)
+    if isinstance(data, QuestionSet):
+        pack = partial(pack_texts, prompts, max_tokens=sizes.max_length)
+        data, long = keep_fitting(data, prompts, sizes.max_length, loop.quiet)
+        tell_left_out(long)
+        data = question_examples(data, turns, loop.seed)
     if not sizes.cached:
-        return finetune_batches(data, start.image_processor, prompts, sizes.batch)
+        return finetune_batches(data, start.image_processor, pack, sizes.batch)
     draw = image_batches(data, start.image_processor, sizes.batch)
     # Whole batches, and at least one.
     count = max(sizes.cached // sizes.batch, 1)
-    return cached_batches(start.model, draw, prompts, count, loop.seed, loop.quiet)
+    return cached_batches(start.model, draw, pack, count, loop.seed, loop.quiet)
 
 
-def open_examples(source: Source, seed: int, dense: bool) -> Callable[[int], Example]:
-    """Open endless scenes, or the epochs of any question set."""
-    draw = find_draw(source.data)
-    if draw:
-        draw = weigh_draw(draw, source)
-        extra = ExtraTurns(source.described, source.casual)
-        return scene_examples(source.turns, seed, source.easy, dense, draw, extra)
-    return question_examples(load_questions(source.data, split=source.split), source.turns, seed)
+def open_scenes(source: Source, seed: int, dense: bool, draw: Draw) -> Callable[[int], Example]:
+    """Open endless scenes of a draw."""
+    draw = weigh_draw(draw, source)
+    extra = ExtraTurns(source.described, source.casual)
+    return scene_examples(source.turns, seed, source.easy, dense, draw, extra)
 
 
 def weigh_draw(draw: Draw, source: Source) -> Draw:

@@ -30,7 +30,9 @@ class Source:
         metadata={"help": "Leave out conversations that cannot be used, and count them."},
     )
     split: str = field(default="train", metadata={"help": "Split of --data."})
-    turns: int = field(default=12, metadata={"help": "Most questions per image.", "min": 1})
+    turns: int = field(
+        default=12, metadata={"help": "Most questions per image and epoch.", "min": 1}
+    )
     easy: int = field(
         default=1,
         metadata={
@@ -76,7 +78,8 @@ class Sizes:
     max_length: int = field(
         default=2048,
         metadata={
-            "help": "Most tokens of a conversation at the largest scale; the rest is cut off.",
+            "help": "Most tokens of a conversation at the largest scale, the rest is cut off; or "
+            "of the questions about an image together, what is beyond is left out.",
             "min": 2,
         },
     )

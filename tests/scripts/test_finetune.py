@@ -26,6 +26,7 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
 
 from m3_backbone.checkpoints.conversion import save_stock
 from scripts.cli import main
+from scripts.finetune import IDENTITY, LATER, name_purpose
 
 
 @pytest.fixture
@@ -76,7 +77,8 @@ def test_features_encoded_once_train_too(finetune):
         (("--images", "."), "expected an object with a list of 'conversations'"),
         (("--skip-bad",), "--skip-bad leaves out conversations: give --images too"),
         (("--easy", "2"), "does not use --easy: leave it out"),
-        (("--max-length", "9"), "does not use --max-length"),
+        (("--data", "scenes", "--max-length", "9"), "does not use --max-length"),
+        (("--max-length", "2"), "is short enough: sample '0-what' has "),
         (("--emphasis", "chart=2"), "does not use --emphasis: leave it out"),
         (("--casual", "2"), "does not use --casual: leave it out"),
         (("--data", "scenes", "--emphasis", "chart"), "such as chart=4,gist=0.3, got 'chart'"),
@@ -84,8 +86,17 @@ def test_features_encoded_once_train_too(finetune):
         (("--data", "scenes", "--emphasis", "chart=nan"), "factor of chart of at least 0, got nan"),
         (("--data", "scenes", "--split", "nope"), "--data scenes does not use --split"),
         (("--images", ".", "--turns", "3"), "--images does not use --turns"),
-        (("--dense", "--emphasis", "song=2"), "unknown family 'song'; expected one of"),
+        (
+            ("--dense", "--data", "scenes", "--emphasis", "song=2"),
+            "unknown family 'song'; expected one of",
+        ),
         (("--dense", "--turns", "3"), "--dense does not use --turns"),
+        (("--dense", "--scales", "9"), "--dense does not use --scales"),
+        (("--dense", "--cached", "9"), "--dense does not use --cached"),
+        (("--dense", "--lora-rank", "2"), "--dense does not use --lora-rank"),
+        (("--dense", "--language-rate", "1"), "--dense does not use --language-rate"),
+        (("--dense", "--data", "scenes", "--tower-rate", "0"), "--tower-rate, which is 0: raise"),
+        (("--dense",), "--dense needs --data scenes or another draw of them"),
         (("--dense-weight", "nan"), "expected a finite number"),
         (("--dense-weight", "-1"), "--dense-weight"),
         (("--device", "meta"), "device 'meta' cannot be used here"),
@@ -105,6 +116,37 @@ def test_what_does_not_go_together_is_one_line_and_leaves_nothing(finetune, opti
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1
     assert not list(finetune.folder.glob("tuned*"))
+
+
+def test_a_row_that_cannot_be_trained_on_is_named_before_the_model_opens(finetune):
+    path = finetune.folder / "data" / "other.jsonl"
+    row = {"sample_id": "x", "image": "0.png", "question": "what ?", "metric": "reference"}
+    path.write_text(json.dumps({**row, "answers": []}))
+    done = finetune("--data", str(path), "--model", "nothing/like-this")
+    assert done.exit_code == 2
+    assert "sample 'x' has the metric reference, so there is no answer to learn" in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_question_that_is_too_long_is_left_out_and_the_rest_is_trained(finetune):
+    path = finetune.folder / "data" / "questions.jsonl"
+    long = {"sample_id": "long", "image": "0.png", "question": "what " * 99, "answers": ["w1"]}
+    path.write_text(path.read_text() + "\n" + json.dumps(long))
+    done = finetune("--steps", "3", "--max-length", "64")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"left out: sample 'long' has \d+ tokens with its answer", done.output)
+    assert "dropped" not in done.output
+
+
+@pytest.mark.parametrize("option", ["--template", "--vision-tower"])
+def test_a_killed_run_goes_on_with_no_other_template_or_tower(option):
+    opened = {"--template": "template", "--vision-tower": "vision_tower"}[option]
+    given = {**dict.fromkeys(IDENTITY, 1), **dict.fromkeys(LATER)}
+    plain = name_purpose(given)
+    # As it was named before these options counted.
+    assert plain == " ".join(f"{name}=1" for name in IDENTITY)
+    assert name_purpose({**given, opened: "vicuna"}) == f"{plain} {opened}=vicuna"
+    assert name_purpose({**given, opened: "llama"}) == f"{plain} {opened}=llama"
 
 
 def test_a_missing_font_of_the_wide_draw_is_one_line_before_the_model_loads(finetune, monkeypatch):

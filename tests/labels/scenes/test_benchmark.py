@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labels.metrics.registry import METRICS
+from labels.metrics.registry import METRICS, reference_text
 from labels.scenes.benchmark import (
     ExtraTurns,
     ask_questions,
     conversation,
-    expected_text,
     find_draft,
     load_scenes,
     render_scene,
@@ -91,7 +90,7 @@ def plain(question):
 def test_expected_texts_score_full_marks():
     for index in range(40):
         for question in ask_questions("test", index, 8):
-            assert METRICS[question.metric](expected_text(question), question).score == 1.0
+            assert METRICS[question.metric](reference_text(question), question).score == 1.0
 
 
 def test_choices_have_four_options_with_the_answer_among_them():

@@ -1,24 +1,26 @@
 """Training batches depend on their number alone and hold what the generator drew."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from labels.scenes.benchmark import ExtraTurns, render_scene
 from labels.scenes.dense_targets import DENSE_TARGETS, dense_targets
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.splits import make_scene
-from labels.sources.loading import load_questions
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.mini import build_mini, build_processor, train_tokenizer
+from m3_backbone.training.packing import pack_texts
 from scripts.finetuning.batches import (
+    Example,
     cached_batches,
     dense_batches,
     finetune_batches,
     image_batches,
-    question_examples,
     scene_examples,
 )
 
@@ -28,7 +30,7 @@ def parts():
     tokenizer = train_tokenizer([("What colour is it?", "red")])
     model = build_mini(tokenizer)
     prompts = PromptBuilder(tokenizer, model.config.image_token_id)
-    return model, build_processor(tokenizer).image_processor, prompts
+    return model, build_processor(tokenizer).image_processor, partial(pack_texts, prompts)
 
 
 def test_a_scene_comes_with_questions_descriptions_and_what_its_patches_show():
@@ -60,8 +62,8 @@ def test_an_easy_start_takes_the_emptiest_of_several_scenes():
 
 
 def test_a_batch_depends_on_its_number_alone(parts):
-    _, processor, prompts = parts
-    draw = finetune_batches(scene_examples(3, 1, dense=True), processor, prompts, 2)
+    _, processor, pack = parts
+    draw = finetune_batches(scene_examples(3, 1, dense=True), processor, pack, 2)
     later, again = draw(7), draw(7)
     draw(0)
     assert torch.equal(later.images, again.images)
@@ -70,14 +72,6 @@ def test_a_batch_depends_on_its_number_alone(parts):
     assert {name: tuple(target.shape) for name, target in later.dense.items()} == {
         name: (2, 576) for name in DENSE_TARGETS
     }
-
-
-def test_a_question_set_is_gone_through_once_an_epoch(write_source, tmp_path):
-    questions = load_questions(str(write_source(tmp_path / "data", 3, 0)), split="train")
-    example = question_examples(questions, turns=1, seed=0)
-    pixels = [np.asarray(example(index).image).tobytes() for index in range(6)]
-    assert len(set(pixels[:3])) == len(set(pixels[3:])) == 3
-    assert all(len(example(index).turns) == 1 for index in range(3))
 
 
 def test_dense_batches_have_a_target_for_every_patch(parts):
@@ -89,14 +83,30 @@ def test_dense_batches_have_a_target_for_every_patch(parts):
 
 
 def test_cached_batches_hold_the_features_of_each_image_once_an_epoch(parts):
-    model, processor, prompts = parts
+    model, processor, pack = parts
     draw = image_batches(scene_examples(2, 0), processor, 2)
-    batches = cached_batches(model, draw, prompts, 2, seed=0, quiet=True)
+    batches = cached_batches(model, draw, pack, 2, seed=0, quiet=True)
     assert batches(0).images.shape == (2, 576, 192)
     rows = [row for step in (0, 1) for row in batches(step).images]
     assert len({row.numpy().tobytes() for row in rows}) == 4
     again = [row.numpy().tobytes() for step in (2, 3) for row in batches(step).images]
     assert set(again) == {row.numpy().tobytes() for row in rows}
+
+
+def test_cached_images_are_asked_all_their_questions_epoch_by_epoch(parts):
+    model, processor, _ = parts
+    turns = [(f"{number}?", "yes") for number in range(3)]
+    packed = []
+    image = Image.new("RGB", (192, 192))
+    draw = image_batches(lambda _: Example(image, turns[:2], spare=turns[2:]), processor, 1)
+    batches = cached_batches(model, draw, packed.extend, 1, seed=0, quiet=True)
+    for step in range(3):
+        batches(step)
+    assert [[question for question, _ in asked] for asked in packed] == [
+        ["0?", "1?"],
+        ["2?", "0?"],
+        ["1?", "2?"],
+    ]
 
 
 def test_crops_are_not_cached():
