@@ -61,7 +61,8 @@ def rerun_sample(folder: Path, n_images: int, opening: Opening, seed: int = 0) -
     sample = questions.about(random.Random(seed).sample(ids, min(n_images, len(ids))))
     other = FEW if request.images_per_batch > FEW else MANY
     with TemporaryDirectory() as scratch:
-        again = replace(request, images_per_batch=other, losses=False, repeats=1, paraphrases=None)
+        once = replace(request, repeats=1, sample_temperature=0.0, paraphrases=None)
+        again = replace(once, images_per_batch=other, losses=False)
         # Read before the scratch folder goes.
         return read_outcomes(label(sample, backbone, Path(scratch), again, progress=False))
 
