@@ -50,13 +50,16 @@ def main(questions: int, model: str | None, json_file: Path | None) -> None:
 def measure_growth(n_questions: int, model: str | None) -> list[dict[str, float]]:
     """Label, and look at the process each time a quarter of the images has been encoded."""
     from labels.labelling.run import label
+    from labels.labelling.settings import LabelSettings
     from scripts.stages.model import Opening, open_backbone
 
     answerer = open_backbone(Opening(model)) if model else StandIn()
     questions = make_questions(n_questions // EACH)
     watch = Watch(answerer, len(questions.image_ids))
+    # The process is looked at between batches: none may hold more than a quarter.
+    settings = LabelSettings(images_per_batch=min(watch.every, LabelSettings.images_per_batch))
     with tempfile.TemporaryDirectory() as name:
-        label(questions, as_answerer(watch), Path(name) / "run", progress=False)
+        label(questions, as_answerer(watch), Path(name) / "run", settings, progress=False)
         watch.note()
     starts = watch.notes[:-1]  # a note stands at the start of each quarter, and one at the end
     return [

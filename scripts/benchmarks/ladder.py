@@ -62,7 +62,13 @@ class Scored:
     show_default=True,
     help="Questions to ask, as in label; repeatable.",
 )
-@click.option("--images", default=60, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--images",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Images of a draw of scenes; of any other source rows, each a question.",
+)
 @click.option("--scale", "scales", multiple=True, type=int, help="Only this scale; repeatable.")
 @json_option
 def main(
@@ -149,14 +155,24 @@ def score_questions(model: "M3Backbone", questions: "QuestionSet", scales: Seque
 
     Args:
         model: the model.
-        questions: what to ask.
+        questions: what to ask; of those without answers right is what the largest scale says.
         scales: visual tokens, ascending.
 
     Returns:
         The scores.
+
+    Raises:
+        ValueError: if the largest scale says what is right, and is not asked.
     """
     import numpy as np
 
+    from labels.questions import REFERENCE
+
+    if max(model.scales) not in scales and any(one.metric == REFERENCE for one in questions):
+        raise ValueError(
+            f"{questions.name} has no answers: right is what scale {max(model.scales)} says, which "
+            "--scale leaves out"
+        )
     groups = questions.by_image()
     asked = [one for group in groups for one in group]
     scores = [
@@ -176,17 +192,19 @@ def score_groups(
     scales: Sequence[int],
 ) -> list[list[float]]:
     """Ask the questions of some images: for each question its score at every scale."""
-    from labels.metrics.registry import score_answer
+    from labels.metrics.registry import score_answer, settle_reference
     from labels.questions import format_question
 
     pyramids = model.encode([questions.image(group[0].image_id) for group in groups])
     texts = [[format_question(one) for one in group] for group in groups]
     answered = [model.answer_images(pyramids, texts, scale) for scale in scales]
-    return [
-        [score_answer(of_scale[image][place].text, one).score for of_scale in answered]
-        for image, group in enumerate(groups)
-        for place, one in enumerate(group)
-    ]
+    rows = []
+    for image, group in enumerate(groups):
+        for place, one in enumerate(group):
+            said = [of_scale[image][place].text for of_scale in answered]
+            settled = settle_reference(one, said[-1])
+            rows.append([score_answer(text, settled).score for text in said])
+    return rows
 
 
 def _split_families(scored: Scored) -> dict[str, "NameArray"]:

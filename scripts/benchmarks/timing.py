@@ -42,15 +42,21 @@ def processor_seconds() -> float:
 
 def _list_below(process: int) -> Iterator[int]:
     for path in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, path.read_text(encoding="utf-8").split()):
+        for child in map(int, _read_if_there(path).split()):
             yield child
             yield from _list_below(child)
 
 
 def _read_seconds(process: int) -> float:
-    with suppress(FileNotFoundError):  # it may have ended meanwhile
-        # Behind the name, which may hold spaces: fields 14 and 15 of all, in ticks.
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-        used = sum(map(int, fields.split()[11:13]))
-        return used / float(os.sysconf("SC_CLK_TCK"))
-    return 0.0
+    # Behind the name, which may hold spaces: fields 14 and 15 of all, in ticks.
+    fields = _read_if_there(Path(f"/proc/{process}/stat")).rpartition(")")[2]
+    used = sum(map(int, fields.split()[11:13]))
+    return used / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _read_if_there(path: Path) -> str:
+    """Read a file of a process or a thread; nothing if that has ended meanwhile."""
+    # It may end before the file is opened, and between that and the reading.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_text(encoding="utf-8")
+    return ""

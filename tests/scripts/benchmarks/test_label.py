@@ -5,6 +5,7 @@ import json
 import pytest
 
 from scripts.benchmarks.growth import main as growth
+from scripts.benchmarks.growth import measure_growth
 from scripts.benchmarks.label import main
 
 TINY = ["--size", "tiny", "--images", "2", "--plain-images", "1", "--repeats", "1"]
@@ -42,3 +43,9 @@ def test_memory_and_speed_are_told_by_quarters(runner, tmp_path, monkeypatch):
     assert [row["questions so far"] for row in quarters] == [160, 320, 480, 640]
     figures = ("resident MiB", "questions/s", "CPU ms/question")
     assert all(row[name] > 0 for row in quarters for name in figures)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(20, [5, 10, 15, 20]), (215, [50, 100, 150, 215])])
+def test_there_are_four_quarters_of_few_questions_too(monkeypatch, count, expected):
+    monkeypatch.setattr("os.fsync", lambda handle: None)
+    assert [row["questions so far"] for row in measure_growth(count, None)] == expected

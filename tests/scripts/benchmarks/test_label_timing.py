@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
@@ -32,3 +34,24 @@ def test_processor_time_of_processes_below_counts():
         used = processor_seconds() - before - (time.process_time() - own)
         child.communicate(b"\n")
     assert used >= 0.4
+
+
+def test_threads_that_end_during_the_reading_do_no_harm():
+    over = threading.Event()
+
+    def start_and_end():
+        while not over.is_set():
+            waiting = [threading.Thread(target=time.sleep, args=(0.001,)) for _ in range(20)]
+            for one in waiting:
+                one.start()
+            for one in waiting:
+                one.join()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(start_and_end)
+        try:
+            for _ in range(300):
+                processor_seconds()
+        finally:
+            over.set()
+    done.result()

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labels.sources.loading import load_questions
 from scripts.benchmarks.ladder import (
@@ -49,6 +50,17 @@ def test_figures_are_shares_of_right_answers():
     figures = measure_ladder(scored)["all"]
     right = figures["9"] * len(questions)
     assert abs(right - round(right)) < 1e-3
+
+
+def test_without_answers_right_is_what_the_largest_scale_says(tmp_path):
+    Image.new("RGB", (192, 192)).save(tmp_path / "own.png")
+    row = {"image": "own.png", "question": "What colour?", "metric": "reference", "answers": []}
+    (tmp_path / "own.jsonl").write_text(json.dumps(row))
+    questions = load_questions(str(tmp_path / "own.jsonl"))
+    model = open_model("mini", "cpu", "float32")
+    assert measure_ladder(score_questions(model, questions, (1, 576)))["all"]["576"] == 1
+    with pytest.raises(ValueError, match="has no answers: right is what scale 576 says, which"):
+        score_questions(model, questions, (1, 9))
 
 
 @pytest.fixture
