@@ -20,6 +20,13 @@ AXES = {"platt": "p", "isotonic": f"p{ANY}"}
 """Axes of a scale's map: p is 2, for slope and offset or for both ends of the lines."""
 
 
+_OWN = (-1.0, 1.0)
+"""Log-odds of made-up rows whose targets are the router's own probabilities."""
+
+_GENTLE = 0.0025
+"""What such a row weighs; they tell as much of a as a ridge penalty of 0.001."""
+
+
 @dataclass
 class Calibrator:
     """One monotone map of [0, 1] per scale.
@@ -121,9 +128,15 @@ def _fit_platt(p: FloatArray, y: FloatArray) -> FloatArray:
     n = len(y)
     # Platt's targets: never sure of what so few rows say.
     target = np.clip(y, 1.0 / (n + 2), (n + 1.0) / (n + 2))
-    beta = fit_logistic(log_odds(p)[:, None], target, np.ones(n), LinearSettings(l2=1e-3))
+    rows = (
+        np.append(log_odds(p), _OWN)[:, None],
+        np.append(target, expit(_OWN)),
+        np.append(np.ones(n), np.full(len(_OWN), _GENTLE)),
+    )
+    # The penalty of its own would pull towards a = 0.
+    beta = fit_logistic(*rows, LinearSettings(l2=1e-9))
     # A falling map would turn the router's order round; a flat one says "it knows nothing".
-    return np.array([max(beta[0], 0.0), beta[1]]) if beta[0] > 0 else _flat(target)
+    return beta if beta[0] > 0 else _flat(target)
 
 
 def _flat(target: FloatArray) -> FloatArray:

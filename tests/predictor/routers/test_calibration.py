@@ -55,6 +55,14 @@ def test_platt_never_turns_the_order_round():
     assert moved[:, 0] == pytest.approx([0.5] * 4)
 
 
+@pytest.mark.parametrize(("spread", "n"), [(0.01, 4), (0.01, 400), (1.0, 4)])
+def test_platt_leaves_a_router_that_is_right_as_it_is(spread, n):
+    """However little its probabilities differ, and however few rows say so."""
+    claimed = expit(np.tile([[-spread], [spread]], (n // 2, 1)))
+    [(slope, offset)] = Calibrator((1,)).fit(claimed, claimed).maps_
+    assert (slope, offset) == (pytest.approx(1, abs=1e-3), pytest.approx(0, abs=1e-3))
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_platt_keeps_a_scale_that_is_always_alike_off_the_edge(value):
     claimed = np.full((8, 1), 0.5)
