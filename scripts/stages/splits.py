@@ -187,13 +187,21 @@ def _make_data(
         scales=table.scales,
         meta=_stack_meta(table, questions, names) if names else None,
         meta_names=names,
-        confidence=table.mean_logprob,
+        confidence=_read_confidence(table),
         lengths=np.array([len(asked.question) for asked in questions], np.float64),
         costs=_list_costs(table, profile),
         extras=read_extras(folder, table.sample_ids),
         repeats=table.repeats,
         members=list_members(table, questions),
     )
+
+
+def _read_confidence(table: "OutcomeTable") -> "FloatArray | None":
+    """Give how sure the model was of its answers [n, s]; None where a table does not know it."""
+    import numpy as np
+
+    # An imported table has NaN, at which every answer would look unsure.
+    return None if np.isnan(table.mean_logprob).any() else table.mean_logprob
 
 
 def _list_costs(

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from labels.importing.importing import import_outcomes
+from labels.labelling.features import add_features
 from labels.labelling.run import label
 from labels.labelling.settings import LabelSettings
 from labels.questions import Question, QuestionSet, image_fingerprint
@@ -132,3 +134,15 @@ def test_splits_of_two_ladders_are_refused(make_folder):
     second = make_folder("b", [ask(0, "1")], Fake(scales=(1, 9, 36)))
     with pytest.raises(ValueError, match="label all splits at the same scales"):
         read_splits([first, second])
+
+
+def test_imported_outcomes_do_not_know_how_sure_the_model_was(make_folder, paint, tmp_path):
+    (labelled,) = read_splits([make_folder("labelled", [ask(0, "1")])])
+    assert labelled.data.confidence.tolist() == [[0, 0]]
+    question = replace(ask(0, "1"), image_id=image_fingerprint(paint(0)))
+    rows = [{"sample_id": "q0", "scale": k, "answer": "1", "score": 1.0} for k in (1, 9)]
+    import_outcomes(rows, tmp_path / "a", "table", {"q0": question})
+    asked = QuestionSet("a", [question], lambda _: paint(0))
+    add_features(tmp_path / "a", asked, Fake(), SETTINGS, progress=False)
+    (split,) = read_splits([tmp_path / "a"])
+    assert split.data.confidence is None
