@@ -69,7 +69,8 @@ def _choose_unit(
 ) -> tuple[Sweep, Sweep]:
     """Give a curve over all budgets of a unit, and the parity point."""
     costs = splits.calibration.cost(unit)  # [n, s]
-    lowest = float(costs.min(axis=1).mean())
+    # Of the scales that may be taken: in milliseconds a larger one can be cheaper.
+    lowest = float(costs[:, :paying].min(axis=1).mean())
     budgets = np.geomspace(max(lowest, 1e-9), costs.mean(axis=0).max(), settings.curve_points)
     budgets[0] = lowest  # exactly, or rounding could put it out of reach
     curve = _sweep(estimate, splits, unit, budgets.tolist(), paying)

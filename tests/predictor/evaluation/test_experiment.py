@@ -239,6 +239,24 @@ def test_parity_that_is_not_shown_is_not_established(splits):
     assert (run.at.chosen == 0).all()
 
 
+def test_a_scale_that_does_not_pay_may_be_the_cheapest_in_another_unit(splits):
+    """A flat ladder takes the cheapest scale in tokens alone, though the next one is faster."""
+    flat = [
+        replace(
+            split,
+            scores=split.scores[:, [0, 0, 0]],
+            costs={"ms": np.tile([5.2, 5.0, 9.0], (len(split), 1))},
+        )
+        for split in splits
+    ]
+    belief = np.tile(0.6, (240, 3))
+    at = SweepSettings(targets=(9.0,), curve_points=4, parity_drop=0.005)
+    run = choose_all(Estimate(belief, belief), Splits(*flat), at, seed=0)
+    curve, parity = run.others["ms"]
+    assert curve.budgets[0] == parity.budgets[0] == pytest.approx(5.2)
+    assert (curve.chosen == 0).all()
+
+
 def test_every_contestant_spends_the_budget_exactly(splits):
     """Also one that knows two kinds of questions only, and so jumps over the budget."""
     all_three = Splits(*splits)
