@@ -28,6 +28,9 @@ from predictor.features.projections import Blocks, fit_pca, measure_columns
 from predictor.routers.arrays import ANY, pack_arrays, unpack_arrays
 from predictor.rows import Features, cut_chosen
 
+OUTLIER = 0.02
+"""Share of inputs like the calibration split's that are taken for unfamiliar, by default."""
+
 _PARTS = {"picture": "Dk", "places": "Pm", "question": "Dl"}
 """What is looked at, and a letter each for its width and its number of directions."""
 

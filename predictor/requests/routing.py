@@ -19,14 +19,12 @@ from m3_backbone.half import to_half
 from m3_backbone.scales import check_scale
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import FloatArray
+from predictor.features.outliers import OUTLIER
 from predictor.policy.budgets import OperatingPoint
 from predictor.requests.choosing import choose_scales
 from predictor.requests.decisions import Decision
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
-
-OUTLIER = 0.02
-"""Share of inputs like the calibration split's that are taken for unfamiliar, by default."""
 
 RouterInputs: TypeAlias = tuple[FloatArray, FloatArray, dict[str, FloatArray]]
 """Coarse tokens [n, t, D], question embeddings [n, D] and extra blocks by name [n, width]."""

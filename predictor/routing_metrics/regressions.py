@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labels.oracle import CORRECT
-from predictor.data import FloatArray, IntArray
+from predictor.data import FloatArray, IntArray, Results, TrainData
 
 
 def regressed(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
@@ -40,6 +40,16 @@ def rescued(scores: FloatArray, chosen: IntArray) -> NDArray[np.bool_]:
     """
     routed = scores[np.arange(len(scores)), chosen]
     return np.asarray((scores[:, -1] < CORRECT) & (routed >= CORRECT))
+
+
+def measure_choice(data: TrainData, chosen: IntArray) -> Results:
+    """Give mean `tokens`, `accuracy` and `regression_rate` of the chosen scales [n]."""
+    rows = np.arange(len(data))
+    return {
+        "tokens": data.tokens[rows, chosen].mean(),
+        "accuracy": data.scores[rows, chosen].mean(),
+        "regression_rate": regressed(data.scores, chosen).mean(),
+    }
 
 
 def non_monotone_share(scores: FloatArray) -> float:

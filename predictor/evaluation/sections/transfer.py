@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from labels.oracle import CORRECT
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import FloatArray, IntArray, Results, TrainData
-from predictor.evaluation.sections.unseen import OUTLIER
 from predictor.evaluation.sweeps import route
+from predictor.features.outliers import OUTLIER
 from predictor.routing_metrics.bootstrap import draw_resamples, interval, mean_draws
 from predictor.routing_metrics.mixing import Mixture
-from predictor.routing_metrics.regressions import regressed
+from predictor.routing_metrics.regressions import measure_choice
 from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 
@@ -85,19 +85,13 @@ def _measure_family(
     return {
         "n": len(data),
         key: measure_gap(data, Mixture.plain(chosen[:, None])),
-        **_describe(data, chosen),
+        **measure_choice(data, chosen),
         "dearest": data.scores[:, -1].mean(),
-        "seen": {key: measure_gap(data, Mixture.plain(usual[:, None])), **_describe(data, usual)},
-        "fallback": {"share": outside.mean(), **_describe(data, careful)},
-    }
-
-
-def _describe(data: TrainData, chosen: IntArray) -> Results:
-    rows = np.arange(len(data))
-    return {
-        "accuracy": data.scores[rows, chosen].mean(),
-        "tokens": data.tokens[rows, chosen].mean(),
-        "regression_rate": regressed(data.scores, chosen).mean(),
+        "seen": {
+            key: measure_gap(data, Mixture.plain(usual[:, None])),
+            **measure_choice(data, usual),
+        },
+        "fallback": {"share": outside.mean(), **measure_choice(data, careful)},
     }
 
 

@@ -3,20 +3,21 @@
 Takes a saved router as it is; nothing is trained.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import IntArray, Results, TrainData
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit
 from predictor.evaluation.sweeps import route
-from predictor.features.outliers import DensityGate
+from predictor.features.outliers import OUTLIER, DensityGate
+from predictor.policy.claims import Claim, Counting, Losses
 from predictor.routing_metrics.bootstrap import interval
 from predictor.routing_metrics.gap import fixed_points
 from predictor.routing_metrics.mixing import Mixture
-from predictor.routing_metrics.regressions import regressed
-
-OUTLIER = 0.01
-"""Share of the calibration split beyond which the report's fallback takes the largest scale."""
+from predictor.routing_metrics.regressions import measure_choice, regressed
 
 
 def report_outside(data: TrainData, chosen: IntArray, settings: EvaluationSettings) -> Results:
@@ -53,12 +54,13 @@ def report_fallback(bundle: RouterBundle, data: TrainData, budget: float) -> Res
     """Compare routing at a mean budget with and without the fallback for unseen content.
 
     Returns:
-        `outlier`, the `share` of questions that fall back, and tokens, accuracy and regression
-        rate `with` and `without`; nothing if the router cannot tell what is unseen.
+        `outlier`, the `share` of questions that fall back, and what `measure_choice` gives `with`
+        and `without`; nothing if the router cannot tell what is unseen.
     """
     if bundle.gate is None:
         return {}
-    return _compare(bundle.gate, data, route(bundle, data, budget))
+    chosen = route(bundle, data, budget)
+    return _compare(bundle.gate, data, chosen, partial(measure_choice, data))
 
 
 def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData | None) -> Results:
@@ -70,39 +72,43 @@ def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData |
         outside: the split with unseen content, for which it does not, if there is one.
 
     Returns:
-        Claim to what `report_fallback` gives, by split.
+        Claim to what `report_fallback` gives, by split, and the `loss` that the claim is about, in
+        the worst family of the split where it is about each.
     """
-    if bundle.gate is None:
+    if bundle.gate is None or bundle.candidates is None:
         return {}
     section = {}
     for certificate in bundle.certificates:
         claim = certificate.claim
-        level: Results = {"alpha": claim.alpha, "delta": claim.delta, "bound": 1.5 * claim.alpha}
+        level: Results = {"alpha": claim.alpha, "delta": claim.delta}
         level["sentence"] = certificate.sentence
         for name, data in (("test", test), ("ood", outside)):
             if data is not None:
                 raw = bundle.predict_raw(data.coarse, data.question, data.extras)
-                level[name] = _compare(bundle.gate, data, certificate.choose(raw, data.tokens))
+                chosen = certificate.choose(raw, data.tokens)
+                counting = Counting.of(claim, data, bundle.candidates.most)
+                measure = partial(_measure_certified, claim, counting, data)
+                level[name] = _compare(bundle.gate, data, chosen, measure)
         section[str(claim)] = level
     return section
 
 
-def _compare(gate: DensityGate, data: TrainData, chosen: IntArray) -> Results:
+def _measure_certified(
+    claim: Claim, counting: Counting, data: TrainData, chosen: IntArray
+) -> Results:
+    losses = Losses.of(claim, counting, data.scores, chosen)
+    return {**measure_choice(data, chosen), "loss": losses.risk}
+
+
+def _compare(
+    gate: DensityGate, data: TrainData, chosen: IntArray, measure: Callable[[IntArray], Results]
+) -> Results:
     """Measure choices [n] with and without the fallback to the largest scale."""
     outside = gate.find_outside(data.coarse, data.question, OUTLIER)  # [n]
     careful = np.where(outside, len(data.scales) - 1, chosen)  # [n]
     return {
         "outlier": OUTLIER,
         "share": outside.mean(),
-        "without": _describe(data, chosen),
-        "with": _describe(data, careful),
-    }
-
-
-def _describe(data: TrainData, chosen: IntArray) -> Results:
-    rows = np.arange(len(data))
-    return {
-        "tokens": data.tokens[rows, chosen].mean(),
-        "accuracy": data.scores[rows, chosen].mean(),
-        "regression_rate": regressed(data.scores, chosen).mean(),
+        "without": measure(chosen),
+        "with": measure(careful),
     }

@@ -12,8 +12,7 @@ from labels.sources.loading import load_questions
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.half import to_half
 from predictor.data import TrainData
-from predictor.features.outliers import DensityGate, DensitySettings
-from predictor.requests.routing import OUTLIER
+from predictor.features.outliers import OUTLIER, DensityGate, DensitySettings
 
 pytestmark = pytest.mark.slow
 
