@@ -2,7 +2,7 @@
 
 Takes what methods chose (`SeedRun`) and gives dictionaries of numbers and arrays, which become
 JSON when they are written; the report is drawn from them and from nothing else. It trains nothing
-and picks no threshold: every choice arrives made, its lambda solved on the calibration split.
+and picks no threshold: every choice arrives made, by no outcome of the test split (`sweeps.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -237,27 +237,26 @@ def _is_above(routers: Mapping[str, Results]) -> bool:
     return any(bool(point["ogc"] > limits[key]["ogc"]) for key, point in points)
 
 
-PARITY = (
-    *("parity_tokens", "parity_tokens_low", "parity_tokens_high", "parity_share"),
-    *("parity_accuracy", "parity_drop", "parity_drop_low", "parity_drop_high"),
-)
-"""What the headline says of the parity point; nothing where none is established."""
-
-
 def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
     settings = prepared.settings
     parity = measure_parity(prepared, [run.parity for run in runs])
-    beside = {
+    # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
+    tokens_low, tokens_high = interval(parity.cost_draws, settings.level)
+    drop_low, drop_high = interval(parity.drop_draws, settings.level)
+    point = {
+        "parity_tokens": parity.cost,
+        "parity_tokens_low": tokens_low,
+        "parity_tokens_high": tokens_high,
+        "parity_share": parity.share,
+        "parity_accuracy": parity.accuracy,
+        "parity_drop": parity.drop,
+        "parity_drop_low": drop_low,
+        "parity_drop_high": drop_high,
+    }
+    return {
         "accuracy_dearest": parity.largest,
         # The slack forgives the rounding of a mean.
         "parity_tokens_curve": find_cost(curve, parity.largest - settings.parity_drop - 1e-12),
         "parity_established": parity.established,
+        **parity.tell(point),
     }
-    if not parity.established:
-        return {**beside, **dict.fromkeys(PARITY)}
-    # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
-    tokens_low, tokens_high = interval(parity.cost_draws, settings.level)
-    drop_low, drop_high = interval(parity.drop_draws, settings.level)
-    tokens = (parity.cost, tokens_low, tokens_high)
-    values = (*tokens, parity.share, parity.accuracy, parity.drop, drop_low, drop_high)
-    return {**beside, **dict(zip(PARITY, values, strict=True))}

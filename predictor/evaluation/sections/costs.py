@@ -17,9 +17,6 @@ from predictor.routing_metrics.gap import fixed_points, hull_points, oracle_at, 
 POINTS = 41
 """Points on the oracle's curve."""
 
-PARITY = ("cost", "cost_low", "cost_high", "share", "accuracy", "drop")
-"""What is said of the parity point; nothing where none is established."""
-
 
 def describe_costs(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
     """Measure the router in every unit that is known: fixed scales, curves and parity.
@@ -85,9 +82,14 @@ def _describe_limit(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> list[Re
 
 def _describe_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Results:
     parity = measure_parity(prepared, sweeps)
-    if not parity.established:
-        return {"established": False, **dict.fromkeys(PARITY)}
     # The interval of the mean of the trainings; the headline pools the trainings' draws.
     low, high = interval(parity.cost_draws.mean(axis=1), prepared.settings.level)
-    values = (parity.cost, low, high, parity.share, parity.accuracy, parity.drop)
-    return {"established": True, **dict(zip(PARITY, values, strict=True))}
+    point = {
+        "cost": parity.cost,
+        "cost_low": low,
+        "cost_high": high,
+        "share": parity.share,
+        "accuracy": parity.accuracy,
+        "drop": parity.drop,
+    }
+    return {"established": parity.established, **parity.tell(point)}

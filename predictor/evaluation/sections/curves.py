@@ -84,6 +84,10 @@ class Parity:
         """How far the accuracy is below that of the largest scale."""
         return self.largest - self.accuracy
 
+    def tell(self, values: Results) -> Results:
+        """Give what is said of the point, None for each value where none is established."""
+        return values if self.established else dict.fromkeys(values)
+
 
 def measure_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Parity:
     """Measure the parity points of q trainings, sweeps of one budget, in the unit of the split."""

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from predictor.data import Results, TrainData
-from predictor.evaluation.runs import EvaluationSettings, SeedRun
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
+from predictor.evaluation.sections.curves import measure_parity
 from predictor.training.train import TrainSettings
 
 
@@ -46,23 +47,20 @@ def describe_kinds(
         results: what `evaluate` gave.
         evaluation: what is reported.
     """
-    rows = [_describe(test, kind, kind is kinds[0], results, evaluation) for kind in kinds]
+    prepared = PreparedSplit.prepare(test, evaluation)
+    rows = [_describe(prepared, kind, kind is kinds[0], results) for kind in kinds]
     key = f"calibration_{evaluation.headline_key}"
     # NaN, where there is no gap to close, sorts as 0: no order holds among NaN.
     return sorted(rows, key=lambda row: -np.nan_to_num(row[key]))
 
 
 def _describe(
-    test: TrainData,
-    kind: TrainedKind,
-    is_default: bool,
-    results: Results,
-    evaluation: EvaluationSettings,
+    prepared: PreparedSplit, kind: TrainedKind, is_default: bool, results: Results
 ) -> Results:
     router = results["router"] if is_default else results["baselines"][kind.name]
     control = {} if is_default else results["controls"][kind.name]
-    headline = router["at"][f"{evaluation.headline:g}"]
-    key = evaluation.headline_key
+    headline = router["at"][f"{prepared.settings.headline:g}"]
+    key = prepared.settings.headline_key
     return {
         "name": kind.settings.kind if is_default else kind.name.replace("_", " "),
         "kind": kind.settings.kind,
@@ -75,25 +73,22 @@ def _describe(
         "behind_router_low": control.get("behind_router_low"),
         "behind_router_high": control.get("behind_router_high"),
         f"calibration_{key}": float(np.mean(kind.gaps)),
-        **_describe_parity(test, kind, evaluation.fewest),
+        **_describe_parity(prepared, kind),
         **kind.measured,
         "train_s": kind.seconds,
         "settings": _own_settings(kind.settings),
     }
 
 
-def _describe_parity(test: TrainData, kind: TrainedKind, fewest: int) -> Results:
-    """Measure the parity point, mean of the trainings; nothing where it is not established."""
-    names = ("parity_tokens", "parity_share", "parity_drop")
-    if test.n_images < fewest or not all(run.parity.established for run in kind.runs):
-        return dict.fromkeys(names)
-    rows = np.arange(len(test))
-    picks = [run.parity.chosen[:, 0] for run in kind.runs]
-    tokens = float(np.mean([test.tokens[rows, pick].mean() for pick in picks]))
-    accuracy = float(np.mean([test.scores[rows, pick].mean() for pick in picks]))
-    share = tokens / float(test.tokens[:, -1].mean())
-    lost = float(test.scores[:, -1].mean()) - accuracy
-    return dict(zip(names, (tokens, share, lost), strict=True))
+def _describe_parity(prepared: PreparedSplit, kind: TrainedKind) -> Results:
+    parity = measure_parity(prepared, [run.parity for run in kind.runs])
+    return parity.tell(
+        {
+            "parity_tokens": parity.cost,
+            "parity_share": parity.share,
+            "parity_drop": parity.drop,
+        }
+    )
 
 
 def _own_settings(settings: TrainSettings) -> Results:
