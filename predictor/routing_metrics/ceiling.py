@@ -13,7 +13,7 @@ low, by 0.09 on average with two repeats and 0.03 with five. `python -m scripts.
 measures it with its interval.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -112,11 +112,10 @@ def measure_luck(
     """
     patterns = list_patterns(outcomes, tokens)
     classes = fit_classes(patterns, image_ids)
-    means = outcomes.mean(axis=1)  # [n, s]
-    costs = np.broadcast_to(tokens, means.shape)
-    picked = [chosen.pick(table) for table in (costs, means)]  # [n, q] each
-    columns = np.hstack((costs, means, *picked))  # [n, 2s + 2q]
-    whole = _compare(columns.mean(axis=0), classes, patterns, patterns.shares)
+    scores = outcomes.mean(axis=1)  # [n, s]
+    costs = np.broadcast_to(tokens, scores.shape)
+    columns = _Columns(costs, scores, chosen.pick(costs), chosen.pick(scores))
+    whole = _compare(columns.mean(), classes, patterns, patterns.shares)
     draws = _draw(columns, classes, patterns, draw_resamples(image_ids, DRAWS))  # [r, 5, q]
     found = dict(zip(MEASURED, whole, strict=True))
     repeats = range(outcomes.shape[1])
@@ -179,29 +178,52 @@ SURELY: Final = 3.0
 MEASURED: Final = ("tokens", "accuracy", "hull", "ceiling", "ogc")
 
 
+class _Columns(NamedTuple):
+    """What scales and choices cost and score: in every question, or on average [..., s or q].
+
+    Attributes:
+        cost: visual tokens of each scale [n, s].
+        score: score of each scale [n, s].
+        spent: visual tokens of each choice [n, q].
+        reached: score of each choice [n, q].
+    """
+
+    cost: FloatArray
+    score: FloatArray
+    spent: FloatArray
+    reached: FloatArray
+
+    def mean(self) -> "_Columns":
+        """Average over the questions."""
+        return _Columns._make(part.mean(axis=0) for part in self)
+
+    def draw(self, resamples: Resamples) -> "list[_Columns]":
+        """Average over the questions of every draw."""
+        drawn = [mean_draws(resamples, part) for part in self]  # [r, s or q] each
+        return [_Columns._make(means) for means in zip(*drawn, strict=True)]
+
+
 def _compare(
-    means: FloatArray, classes: Classes, patterns: Patterns, weights: FloatArray
+    means: _Columns, classes: Classes, patterns: Patterns, weights: FloatArray
 ) -> FloatArray:
-    """Measure choices by the means of all columns [2s + 2q]; rows as in `MEASURED` [5, q]."""
-    s = patterns.counts.shape[1]
-    cost, score, at, accuracy = np.split(means, (s, 2 * s, (len(means) + 2 * s) // 2))
-    hull = hull_at(cost, score, at)
-    ceiling = np.maximum(attainable(classes, patterns, weights, at), hull)
+    """Measure choices by means; rows as in `MEASURED` [5, q]."""
+    hull = hull_at(means.cost, means.score, means.spent)
+    ceiling = np.maximum(attainable(classes, patterns, weights, means.spent), hull)
     if patterns.repeats == 1:
         # A lower bound, and what was attained is attainable.
-        ceiling = np.maximum(ceiling, accuracy)
-    return np.stack((at, accuracy, hull, ceiling, gap_closed(accuracy, hull, ceiling)))
+        ceiling = np.maximum(ceiling, means.reached)
+    closed = gap_closed(means.reached, hull, ceiling)
+    return np.stack((means.spent, means.reached, hull, ceiling, closed))
 
 
 def _draw(
-    columns: FloatArray, classes: Classes, patterns: Patterns, resamples: Resamples
+    columns: _Columns, classes: Classes, patterns: Patterns, resamples: Resamples
 ) -> FloatArray:
     """Measure the same in every draw of images, the classes fitted anew [r, 5, q]."""
     weights = patterns.weigh_draws(resamples)
     refitted = climb(patterns, classes, weights, *REFIT)
-    means = mean_draws(resamples, columns)
-    drawn = zip(means, refitted, weights, strict=True)
-    return np.array([_compare(mean, one, patterns, weight) for mean, one, weight in drawn])
+    drawn = zip(columns.draw(resamples), refitted, weights, strict=True)
+    return np.array([_compare(means, one, patterns, weight) for means, one, weight in drawn])
 
 
 def _ends(name: str, draws: FloatArray) -> Results:
