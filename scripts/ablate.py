@@ -104,6 +104,5 @@ def main(
     told = "there is no gap to close" if math.isnan(gap) else f"gap closed {gap:.3f}"
     click.echo(f"all blocks: {told}, {full['ms']:.3f} ms")
     print_rows([{name: row[name] for name in names} for row in result["rows"]])
-    unknown = ", ".join(name for name in extras if name not in costs)
-    if unknown:
+    if unknown := ", ".join(result["unmeasured"]):
         click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")

@@ -1,15 +1,17 @@
 """Train the router, its baselines and its controls over several seeds, and measure them.
 
 The whole protocol of a report in one call: everything is learnt on the training split, lambda is
-solved on the calibration split, and the test split is used for measuring only. Not a tuner: the
-settings come in, or are tuned once on the training split, and are the same for every seed.
+solved on the calibration split, and no outcome of the test split is used but for measuring. Not a
+tuner: the settings come in, or are tuned once on the training split, and are the same for every
+seed.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from predictor.evaluation.limit import tune_limit
 from predictor.evaluation.methods import (
     LIMIT,
     ROUTER,
+    FittedFeatures,
+    Trainer,
     list_kinds,
     list_methods,
     method_settings,
@@ -63,6 +67,7 @@ class ExperimentSettings:
             turn: dozens of trainings.
         tested: kinds of router among which this one was picked on the calibration split.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
+        extras_ms: what it takes to measure each optional block [ms per question].
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -72,6 +77,7 @@ class ExperimentSettings:
     studies: bool = True
     tested: int = 1
     jobs: int = 2
+    extras_ms: Mapping[str, float] = field(default_factory=dict)
 
     def evaluate_on(self, calibration: TrainData) -> EvaluationSettings:
         """Give what is reported of routers that are calibrated on a split."""
@@ -126,7 +132,7 @@ def run_experiment(
         results["certified"] = _study_certificates(bundle, splits, settings.tested)
     evaluated = time.perf_counter()
     if settings.studies:
-        results.update(_leave_out(splits, plans[ROUTER], runs[ROUTER][0], settings))
+        results.update(_leave_out(splits, plans[ROUTER].settings, runs[ROUTER][0], settings))
     results["meta"] = _describe_splits(splits, settings)
     results["meta"]["timings"] = {
         "train_router_s": kinds[0].seconds,
@@ -150,6 +156,28 @@ def _describe_splits(splits: Splits, settings: ExperimentSettings) -> Results:
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """How a method is trained.
+
+    Attributes:
+        name: of the method.
+        settings: what it is trained with, tuned once for all seeds.
+        train: what trains it.
+        is_router: whether it is a kind of router that is compared with the others.
+    """
+
+    name: str
+    settings: TrainSettings
+    train: Trainer
+    is_router: bool
+
+    def with_seed(self, seed: int, fitted: FittedFeatures) -> "_Plan":
+        """Fix the seed, and for a kind of router the fitted features that all kinds share."""
+        train = partial(train_router, fitted=fitted) if self.is_router else self.train
+        return replace(self, settings=replace(self.settings, seed=seed), train=train)
+
+
+@dataclass(frozen=True)
 class _Training:
     """One training of a method: what it chooses, its time [s], and, of a router, what it learnt."""
 
@@ -159,8 +187,8 @@ class _Training:
     gap: float = float("nan")  # closed on the calibration split at the headline budget
 
 
-def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSettings]:
-    """Give every method its settings, tuned once for all seeds."""
+def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, _Plan]:
+    """Plan every method, by its name."""
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
     base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
@@ -168,60 +196,52 @@ def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, TrainSe
     with ThreadPoolExecutor(settings.jobs) as pool:
         plans = [method_settings(base, name) for name in kinds]
         tuned = list(pool.map(lambda plan: tune_settings(splits.train, plan), plans))
-    of_kinds = dict(zip(kinds, tuned, strict=True))
-    names = list_methods(splits, base.kind, settings.studies)
+    known = dict(zip(kinds, tuned, strict=True))
     # Baselines and controls are trained like the router, whatever they see; the limit by its own.
-    of_kinds[LIMIT] = tune_limit(splits, base)
-    return {name: of_kinds.get(name, of_kinds[ROUTER]) for name in names}
+    known[LIMIT] = tune_limit(splits, base)
+    methods = list_methods(splits, base.kind, settings.studies)
+    return {
+        name: _Plan(name, known.get(name, known[ROUTER]), train, is_router=name in kinds)
+        for name, train in methods.items()
+    }
 
 
 def _train_all(
-    splits: Splits,
-    plans: dict[str, TrainSettings],
-    settings: ExperimentSettings,
-    progress: Progress,
+    splits: Splits, plans: Mapping[str, _Plan], settings: ExperimentSettings, progress: Progress
 ) -> dict[str, list[_Training]]:
     """Train every method with every seed."""
-    methods = list_methods(splits, settings.train.kind, settings.studies)
-    kinds = [ROUTER, *list_kinds(settings.train.kind, settings.studies)]
-    evaluation = settings.evaluate_on(splits.calibration)
-    at = SweepSettings(evaluation.targets, settings.curve_points, evaluation.parity_drop)
-    # All kinds of router of a seed share the same feature rows, which are made once.
-    fitted = {
-        seed: fit_features(splits.train, replace(plans[ROUTER], seed=seed))
-        for seed in settings.seeds
-    }
-
-    def train(task: tuple[int, str]) -> _Training:
-        seed, name = task
-        start = time.perf_counter()
-        seeded = replace(plans[name], seed=seed)
-        if name in kinds:
-            estimate = train_router(splits, seeded, fitted[seed])
-        else:
-            estimate = methods[name](splits, seeded)
-        seconds = time.perf_counter() - start
-        run = choose_all(estimate, splits, at, seed)
-        if name not in kinds:
-            return _Training(run, seconds)
-        known = splits.calibration
-        spent = spend(estimate.calibration, known.tokens, [evaluation.headline])
-        gap = measure_gap(known, spent)
-        return _Training(run, seconds, estimate.bundle, gap)
-
-    trained: dict[str, list[_Training]] = {name: [] for name in methods}
-    tasks = [(seed, name) for seed in settings.seeds for name in methods]
+    tasks = []
+    for seed in settings.seeds:
+        # Made once for all kinds of router.
+        fitted = fit_features(splits.train, replace(plans[ROUTER].settings, seed=seed))
+        tasks += [plan.with_seed(seed, fitted) for plan in plans.values()]
+    trained: dict[str, list[_Training]] = {name: [] for name in plans}
     with ThreadPoolExecutor(settings.jobs) as pool:
         # `map` gives the trainings in the order of the tasks, whichever ends first.
-        for done, training in enumerate(pool.map(train, tasks)):
-            _, name = tasks[done]
-            trained[name].append(training)
-            progress(name, done + 1, len(tasks))
+        trainings = pool.map(partial(_train, splits, settings), tasks)
+        for done, (plan, training) in enumerate(zip(tasks, trainings, strict=True), start=1):
+            trained[plan.name].append(training)
+            progress(plan.name, done, len(tasks))
     return trained
 
 
+def _train(splits: Splits, settings: ExperimentSettings, plan: _Plan) -> _Training:
+    """Train a method once, and let it choose."""
+    start = time.perf_counter()
+    estimate = plan.train(splits, plan.settings)
+    seconds = time.perf_counter() - start
+    evaluation = settings.evaluate_on(splits.calibration)
+    at = SweepSettings(evaluation.targets, settings.curve_points, evaluation.parity_drop)
+    run = choose_all(estimate, splits, at, plan.settings.seed)
+    if not plan.is_router:
+        return _Training(run, seconds)
+    known = splits.calibration
+    spent = spend(estimate.calibration, known.tokens, [evaluation.headline])
+    return _Training(run, seconds, estimate.bundle, measure_gap(known, spent))
+
+
 def _list_kinds(
-    trained: dict[str, list[_Training]], plans: dict[str, TrainSettings], test: TrainData
+    trained: Mapping[str, list[_Training]], plans: Mapping[str, _Plan], test: TrainData
 ) -> list[TrainedKind]:
     """Join the trainings of each kind of router, that of the report first."""
     kinds = []
@@ -233,7 +253,7 @@ def _list_kinds(
         kinds.append(
             TrainedKind(
                 name=name,
-                settings=plans[name],
+                settings=plans[name].settings,
                 runs=[one.run for one in trainings],
                 gaps=[one.gap for one in trainings],
                 seconds=float(np.mean([one.seconds for one in trainings])),
@@ -251,7 +271,9 @@ def _leave_out(
     budget = evaluation.headline
     jobs = experiment.jobs
     seeds = min(len(experiment.seeds), ABLATION_SEEDS)
-    of_blocks = AblationSettings(budget=budget, seeds=seeds, jobs=jobs)
+    of_blocks = AblationSettings(
+        budget=budget, seeds=seeds, jobs=jobs, extras_ms=experiment.extras_ms
+    )
     usual = run.at.chosen[:, evaluation.headline_column]
     return {
         "ablation": ablate(splits.in_order, settings, of_blocks),

@@ -39,6 +39,10 @@ class Estimate:
 
 
 Trainer = Callable[[Splits, TrainSettings], Estimate]
+
+FittedFeatures = tuple[FeatureMap, FloatArray]
+"""A fitted feature map, and its rows of the training split [n, d]."""
+
 QUICK_KINDS = ("constant", "linear", "knn")
 
 # The network is compared once more for each of its other losses: name of the method to the loss.
@@ -96,6 +100,7 @@ def list_methods(splits: Splits, kind: str = "boosted", every: bool = True) -> d
     # Controls that know nothing and must close no gap.
     methods["random_features"] = _train_on_noise
     methods["shuffled_labels"] = lambda s, t: train_router(_shuffle_labels(s, t.seed), t)
+    # No control: how long a question is may tell what it needs.
     if splits.test.lengths is not None:
         methods["length_only"] = _train_on_length
     # The limit: it knows what no router may.
@@ -107,7 +112,7 @@ def list_methods(splits: Splits, kind: str = "boosted", every: bool = True) -> d
 def train_router(
     splits: Splits,
     settings: TrainSettings,
-    fitted: tuple[FeatureMap, FloatArray] | None = None,
+    fitted: FittedFeatures | None = None,
 ) -> Estimate:
     """Train a router as a user would.
 

@@ -14,7 +14,7 @@ from predictor.report.folder import PAGE, read_results
 from scripts.stages.cutting import Cutting, name_cutting, note_cutting
 from scripts.stages.gallery import make_gallery
 from scripts.stages.label import read_seconds
-from scripts.stages.profile import PROFILE_HELP, read_note, read_profile
+from scripts.stages.profile import PROFILE_HELP, read_extras, read_note, read_profile
 from scripts.stages.provenance import describe_code, describe_command, describe_hardware
 from scripts.stages.run_folder import PARTS, SPLITS, RunFolder
 from scripts.stages.splits import LabelledSplit, add_geometry
@@ -244,6 +244,20 @@ def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSe
     )
 
 
+def _fill_settings(
+    settings: "ExperimentSettings", bundle: "RouterBundle", inputs: ReportInputs
+) -> "ExperimentSettings":
+    """Fill in what a router was made with, and what a profile has timed."""
+    from predictor.training.tuning import count_tested
+
+    return replace(
+        settings,
+        train=read_settings(bundle, settings.train),
+        tested=count_tested(bundle.meta.get("candidates", ())),
+        extras_ms={} if inputs.profile is None else read_extras(inputs.profile),
+    )
+
+
 def check_router(bundle: "RouterBundle", folder: Path, splits: dict[str, LabelledSplit]) -> None:
     """Refuse a router that was not made of the labels of its report.
 
@@ -300,13 +314,13 @@ def run_report(
     from predictor.evaluation.experiment import measure_router, run_experiment
     from predictor.evaluation.sections.attainable import bound_gaps, judge_router
     from predictor.report.report import write_report
-    from predictor.training.tuning import count_tested
 
     bundle = RouterBundle.load(inputs.router)
     splits = inputs.read()
     check_router(bundle, inputs.router, splits)
-    tested = count_tested(bundle.meta.get("candidates", ()))
-    settings = replace(settings, train=read_settings(bundle, settings.train), tested=tested)
+    # Of the settings as they came: what is filled in follows from the inputs.
+    identity = identify_inputs(inputs, splits, settings)
+    settings = _fill_settings(settings, bundle, inputs)
     names = ("train", "calibration", "test")
     train, calibration, test = (one.data for one in add_geometry([splits[k] for k in names]))
     # First what is trained anew for every seed, then what only the saved router can show.
@@ -328,7 +342,7 @@ def run_report(
         command=describe_command(),
         draw=_name_draw(splits["test"].source),
         hardware=describe_hardware(device),
-        inputs=identify_inputs(inputs, splits, settings),
+        inputs=identity,
         profile=None if inputs.profile is None else parse_json(inputs.profile.read_text("utf-8")),
     )
     results["meta"]["timings"].update(_label_times(inputs.folders))

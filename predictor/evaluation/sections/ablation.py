@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from m3_backbone.scales import EXTRAS
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import Results, TrainData
 from predictor.features.blocks import BLOCKS
@@ -69,7 +70,8 @@ def ablate(
         settings: how it is compared; the defaults if left out.
 
     Returns:
-        Section `ablation` of results.json: `full` and `rows`, the most valuable block first.
+        Section `ablation` of results.json: `full`, `rows`, the most valuable block first, and
+        `unmeasured`, the optional blocks that nobody has timed.
 
     Raises:
         ValueError: if there are fewer than two blocks.
@@ -99,6 +101,9 @@ def ablate(
         "full": _describe_full(variants[blocks], splits, settings),
         "split": "calibration" if splits[2] is None else "test",
         "seeds": settings.seeds,
+        "unmeasured": [
+            name for name in blocks if name in EXTRAS and name not in settings.extras_ms
+        ],
         "rows": sorted(rows, key=lambda row: -row["loss_calibration"]),
     }
 

@@ -84,6 +84,8 @@ def ablation(results: Results) -> list[Block]:
         f"The router trained without one block at a time, on {study.get('seeds', '?')} seeds, "
         f"scored on the {study.get('split', 'test')} split at {head_budget(results)} tokens."
     )
+    if unmeasured := ", ".join(study.get("unmeasured", [])):
+        text += f" Milliseconds are without measuring {unmeasured}, which a profile would tell."
     return [Paragraph(text), _ablation_table(study, head_key(results)), drawing("ablation")]
 
 

@@ -9,10 +9,16 @@ import pytest
 from m3_backbone.schemas import parse_saved
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
-from predictor.evaluation.experiment import ExperimentSettings, measure_router, run_experiment
+from predictor.evaluation.experiment import (
+    ExperimentSettings,
+    _leave_out,
+    measure_router,
+    run_experiment,
+)
 from predictor.evaluation.methods import Estimate, list_methods
 from predictor.evaluation.runs import EvaluationSettings, Splits
 from predictor.evaluation.sweeps import SweepSettings, choose_all
+from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
 from predictor.routers.mlp import MlpSettings
@@ -161,6 +167,21 @@ def test_blocks_and_families_are_left_out_in_turn(outcome):
     assert set(results["leave_one_out"]) == {"gist", "reading"}
     # The families of this world are names only: what is left out is known from the other.
     assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6
+
+
+def test_what_it_takes_to_measure_an_optional_block_counts(splits):
+    """As `m3scale ablate` counts it: a state that takes a second outweighs everything else."""
+    known = Splits(*(replace(split, extras={"state": split.question}) for split in splits))
+    train = TrainSettings(kind="linear", features=FeatureSettings(blocks=("question", "state")))
+    belief = np.tile(0.6, (240, 3))
+    at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
+    run = choose_all(Estimate(belief, belief), known, at, seed=0)
+    timed = replace(SETTINGS, seeds=(0,), extras_ms={"state": 1000.0})
+    for settings, cost, unmeasured in ((timed, 1000, []), (SETTINGS, 0, ["state"])):
+        study = _leave_out(known, train, run, settings)["ablation"]
+        costs = {row["block"]: row["ms"] for row in study["rows"]}
+        assert costs["state"] == pytest.approx(cost, abs=50) and abs(costs["question"]) < 50
+        assert study["unmeasured"] == unmeasured
 
 
 def test_costs_are_counted_in_every_unit(outcome):
