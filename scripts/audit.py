@@ -98,9 +98,9 @@ def _print(result: dict[str, Any]) -> None:
         click.echo(f"{result['shift']}.")
     if ceiling := result.get("ceiling"):
         click.echo(
-            f"Asked {ceiling['repeats']} times: at these tokens who knew each question's chances "
-            f"would get {ceiling['ceiling']:.3f}; of the gap up to there the router closes "
-            f"{_number(ceiling['ogc'])} ({_number(ceiling['ogc_low'])} to "
+            f"Asked {ceiling['repeats']} times: at these tokens an oracle on estimated success "
+            f"probabilities gets {ceiling['ceiling']:.3f}; of the gap up to there the router "
+            f"closes {_number(ceiling['ogc'])} ({_number(ceiling['ogc_low'])} to "
             f"{_number(ceiling['ogc_high'])})."
         )
 

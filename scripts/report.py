@@ -89,7 +89,8 @@ def main(
     m3scale report --markdown runs/mine/report/results.json results.md
 
     The router and everything it is compared with are trained again for every seed. Lambda is solved
-    on the calibration split. Needs no model.
+    on the calibration split; no outcome of the test split chooses anything, its costs only say
+    where the comparison at equal cost stops. Needs no model.
     """
     check_folder(out, list_own_files)
     inputs = replace(inputs, cutting=Cutting(split, seed, drop_shared))

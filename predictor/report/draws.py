@@ -102,7 +102,7 @@ def _tell_run(name: str, results: Results) -> str:
 
 def _list_headline(results: Results) -> list[list[str]]:
     """List name, value and interval of at most six figures."""
-    head, budget = results["headline"], head_budget(results)
+    budget = head_budget(results)
     largest = results["scales"][-1]
     fixed, routed = results["fixed"][str(largest)], results["router"]["at"][budget]
     limit = (results.get("omniscient") or {}).get("at", {}).get(budget, {})
@@ -115,12 +115,22 @@ def _list_headline(results: Results) -> list[list[str]]:
         if (known := _find_ceiling(results))["repeats"] > 1:
             rows.append(["the same, of the noise ceiling", *_split(gap_cell(known))])
         rows.append(["limit: the same by the omniscient router", *_split(gap_cell(limit))])
-    return [*rows, ["tokens to parity", *_split(_show_parity(head))]]
+    return [*rows, _parity_row(results)]
 
 
 def _gap_row(results: Results) -> list[str]:
     title = f"gap closed at {head_budget(results)} tokens"
     return [title, *_split(_show_gap(results))]
+
+
+def _parity_row(results: Results) -> list[str]:
+    """Say what the calibration split bounds, and beside it what the test split then lost."""
+    head, drop = results["headline"], results.get("settings", {}).get("parity_drop")
+    bound = "" if drop is None else f" (loss below {number(100 * drop)} points on calibration)"
+    cells = _split(_show_parity(head))
+    if (lost := head.get("parity_drop")) is not None:
+        cells = f"{cells[0]}, {points(lost)} points on test", cells[1]
+    return [f"tokens to parity{bound}", *cells]
 
 
 def _split(cell: Cell | str) -> tuple[str, str]:

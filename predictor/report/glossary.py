@@ -23,8 +23,9 @@ def _measures(results: Results) -> dict[str, str]:
             "can be negative. Where hull and oracle meet it is undefined."
         ),
         "Hull of fixed scales": (
-            "The best accuracy at a mean cost that a random choice between two fixed scales "
-            "reaches. A router has to beat this, not a single scale."
+            "The convex hull of the fixed operating points: the best accuracy at a mean cost that "
+            "a random choice between two fixed scales reaches. A router has to beat this, not a "
+            "single scale."
         ),
         "Oracle at a cost": (
             "The best accuracy that any choice per question reaches at a mean cost, with all "
@@ -32,17 +33,19 @@ def _measures(results: Results) -> dict[str, str]:
             "can be above it."
         ),
         "Tokens to parity": (
-            "Mean test cost of the cheapest operating point that is shown on the calibration split "
-            f"to lose less than {percent(settings.get('parity_drop'))} against always {largest} "
-            "tokens: points are tried from the dearest down until the upper end of the loss, at "
-            "95 % confidence over images, reaches that; scales that are not shown to pay are not "
-            "taken. Interval and loss are those of the test split and the trainings. Not "
-            "established: no point is shown to."
+            "Mean test cost of the cheapest operating point whose accuracy drop against always "
+            f"{largest} tokens is shown on the calibration split to be less than "
+            f"{percent(settings.get('parity_drop'))}: points are tried from the dearest down until "
+            "the upper end of the drop, at 95 % confidence over images, reaches that; scales that "
+            "are not shown to pay are not taken. The confidence is nominal, and this is no "
+            "certificate: the bound is a normal approximation, on the split that also calibrated "
+            "the probabilities. Interval and drop are those of the test split and the trainings. "
+            "Not established: no point is shown to."
         ),
         "Regressions and rescues": (
             f"Regressions (negative flips) are the share of all questions that are right at "
-            f"{largest} tokens and wrong as routed; rescues are the opposite. Right means a score "
-            f"of at least {CORRECT:g}."
+            f"{largest} tokens and wrong as routed; rescues (positive flips) are the opposite. "
+            f"Right means a score of at least {CORRECT:g}."
         ),
     }
 
@@ -65,10 +68,17 @@ def _comparisons(results: Results) -> dict[str, str]:
             "flagged."
         ),
         "Shuffled labels": (
-            "The router trained and calibrated on the outcomes of other questions. A value clearly "
-            "above 0 would mean that test outcomes leak into the procedure."
+            "A control: the router trained and calibrated on the outcomes of other questions. A "
+            "value clearly above 0 would mean that test outcomes leak into the procedure; one at 0 "
+            "does not exclude every leak."
         ),
     }
+    if results.get("fallback"):
+        terms["Unfamiliar inputs"] = (
+            "Out-of-distribution inputs: farther from the training split than all but a given "
+            "share of the calibration split is. The fallback reads them at the largest scale; all "
+            "figures are without it but where it is named."
+        )
     if results.get("certified"):
         terms.update(_TRUST)
     floor = results.get("luck_floor")
@@ -110,14 +120,23 @@ _TRUST: Final = {
 }
 
 
+EQUAL: Final = (
+    " In the comparison at equal cost the operating points are those whose mean cost on the test "
+    "split is the budget; curves, parity, families and gallery use the lambda that the calibration "
+    "split solved."
+)
+
+
 def _method(results: Results) -> dict[str, str]:
     settings = results.get("settings", {})
     level = percent(settings.get("level", 0.95), 0)
     seeds = ", ".join(str(seed) for seed in results.get("seeds", []))
+    # Older results, which have no share, used the lambda of the calibration split for all.
+    equal = "" if results["headline"].get("share") is None else EQUAL
     return {
         "Seeds": (
             f"Everything is trained once for each of the seeds {seeds}; a number is the mean over "
-            "them, a curve the mean at the same calibration budget."
+            "them, a curve the mean at the same budget on the calibration split."
         ),
         "Intervals": (
             f"{level} of {settings.get('n_resamples', '?')} bootstrap draws, pooled over the "
@@ -127,8 +146,8 @@ def _method(results: Results) -> dict[str, str]:
         ),
         "Splits": (
             "By image. The router learns on one split, probabilities are calibrated and lambda is "
-            "solved on a second, and the third, the test split, is only reported. The curve goes "
-            "over calibration budgets; no setting is chosen on it."
+            "solved on a second, and no outcome of the third, the test split, chooses anything."
+            f"{equal}"
         ),
         "Decision": (
             "argmax over scales of P(correct) - lambda x visual tokens, ties to the cheaper. "

@@ -1,7 +1,7 @@
 """The verdict on an outcome table in one sentence: is it worth routing over?
 
-A router's gain is judged by its interval: worth it if it is surely above nothing and perhaps as
-much as `WORTH`, not worth it if it is surely less. A table alone shows at best that routing is
+A router's gain is judged by its 95 % interval: worth it if that is above nothing and reaches
+`WORTH`, not worth it if it ends below `WORTH`. A table alone shows at best that routing is
 possible: what it would gain if features told the classes of questions, and if outcomes at different
 scales did not share their luck. Neither is asked for where even an oracle gains less.
 """
@@ -73,8 +73,8 @@ def _judge_ladder(headroom: Results) -> tuple[str, str] | None:
             f"what {best['tokens']:.0f} do ({best['accuracy']:.3f}); always use the cheapest scale."
         )
     return "alike", (
-        f"questions need the same scale; even the oracle is at most {_points(top)} above mixing "
-        f"fixed scales, so always use {best['tokens']:.0f} tokens."
+        f"choosing per question gains at most {_points(top)} over mixing fixed scales even in "
+        f"hindsight, so always use {best['tokens']:.0f} tokens."
     )
 
 
@@ -87,7 +87,8 @@ def _judge_router(headroom: Results) -> tuple[str, str]:
         f"{gained['hull']:.3f} ({_with_interval(gained)})"
     )
     if gained["gain_high"] < WORTH:
-        return "small", f"{what}; the oracle's {_points(_top(headroom))} are out of its reach."
+        most = _points(_top(headroom))
+        return "small", f"{what}; this router gets little of the oracle's {most}."
     if gained["gain_low"] > 0:
         return "worth", f"{what}."
     return "undecided", f"{what}; label more."
@@ -99,9 +100,10 @@ def _judge_repeats(headroom: Results) -> tuple[str, str]:
     if headroom["shift"]:
         return "undecided", f"{headroom['shift']}."
     what = (
-        f"asked {headroom['repeats']} times, the outcomes show that who knew each question's "
-        f"chances would get {gained['accuracy']:.3f} at {gained['tokens']:.0f} tokens per "
-        f"question, where mixing fixed scales gets {gained['hull']:.3f} ({_with_interval(gained)})"
+        f"of questions asked {headroom['repeats']} times an oracle on estimated success "
+        f"probabilities (from repeats) gets {gained['accuracy']:.3f} at {gained['tokens']:.0f} "
+        f"tokens per question, where mixing fixed scales gets {gained['hull']:.3f} "
+        f"({_with_interval(gained)})"
     )
     if gained["gain_high"] < WORTH:
         return "luck", f"{what}; the rest of the oracle's {_points(_top(headroom))} is luck."
@@ -116,9 +118,9 @@ def _judge_table(headroom: Results) -> tuple[str, str]:
     oracle = f"the oracle's {_points(_top(headroom))} above mixing fixed scales"
     if gained["classes"] > 1 and gained["gain_high"] >= WORTH:
         what = (
-            f"the outcomes tell {gained['classes']} classes of questions apart, and who knew the "
-            f"class would get {gained['accuracy']:.3f} at {gained['tokens']:.0f} tokens per "
-            f"question, where mixing fixed scales gets {gained['hull']:.3f} "
+            f"an oracle on {gained['classes']} latent classes of questions (from one run) gets "
+            f"{gained['accuracy']:.3f} at {gained['tokens']:.0f} tokens per question, where "
+            f"mixing fixed scales gets {gained['hull']:.3f} "
             f"({_with_interval(gained)})"
         )
         if gained["gain_low"] >= WORTH:

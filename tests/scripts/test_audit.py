@@ -66,7 +66,7 @@ def test_audit_says_what_it_found(make_folder, runner, tmp_path):
     folder = make_folder("useful", LADDER, empty={(4, 1), (4, 9)})
     text = invoke(runner, "audit", "--outcomes", folder, "--json", tmp_path / "a.json")
     assert text.splitlines()[0].split("  ")[0] == "scale"
-    assert text.splitlines()[-1].startswith("Perhaps worth routing: the outcomes tell ")
+    assert text.splitlines()[-1].startswith("Perhaps worth routing: an oracle on ")
     assert "luck floor of the oracle, from the options  unknown\n" in text
     actual = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert actual["verdict"] == "possible"
@@ -109,7 +109,7 @@ def test_audit_goes_by_repeats_where_there_are_some(make_folder, capsys):
     known = audit(asked, questions, LADDER.astype(float))
     _print(known)
     printed = capsys.readouterr().out
-    assert "Asked 3 times: at these tokens who knew each question's chances" in printed
+    assert "Asked 3 times: at these tokens an oracle on estimated success probabilities" in printed
 
 
 def test_audit_gives_f1_of_yes(make_folder):

@@ -62,9 +62,10 @@ def compared(results: Results) -> list[Block]:
     """Show router, baselines, controls and limit at the headline's budget."""
     level = percent(results.get("settings", {}).get("level", 0.95), 0)
     text = (
-        f"{_tell_cost(results)} The {level} interval of a number stands with it. Controls are "
-        "routers that should do badly: if one of them does not, information about the test "
-        "outcomes leaks into training."
+        f"{_tell_cost(results)} The {level} interval of a number stands with it. What is marked "
+        "as a control must close no gap: one above 0 would mean that test outcomes leak into the "
+        "procedure, one at 0 does not exclude every leak. Question, image, family and length only "
+        "are no controls but baselines that see less."
     )
     flag = above_limit(results)
     return [
@@ -123,9 +124,9 @@ def _compared_table(results: Results) -> Table:
 def _ceiling_row(known: Results) -> Cells:
     """Show what luck leaves to any choice, at the cost of the saved router."""
     name = (
-        Cell("noise ceiling", "who knew each question's chances, from repeats")
+        Cell("noise ceiling", "oracle on estimated success probabilities (from repeats)")
         if known.get("repeats", 1) > 1
-        else Cell("attainable, at least", "who knew the classes of questions that one run shows")
+        else Cell("attainable, at least", "oracle on latent classes (from one run)")
     )
     closed, tokens = gap(known["ceiling_ogc"]), number(known["tokens"])
     return [name, closed, tokens, percent(known["ceiling"]), ""]

@@ -253,6 +253,18 @@ def test_every_study_has_its_section_and_without_it_none(results, whole_results)
         assert unwanted not in text
 
 
+def test_what_was_not_measured_is_told(whole_results):
+    whole_results["ablation"]["unmeasured"] = ["pixels", "state"]
+    text = read(make_page(whole_results)).text()
+    assert "Milliseconds are without measuring pixels, state" in text
+
+
+def test_what_the_test_split_decides_is_told(whole_results):
+    whole_results["headline"]["share"] = 0.25
+    text = read(make_page(whole_results)).text()
+    assert "no outcome of the third, the test split, chooses anything. In the comparison" in text
+
+
 def test_a_decision_is_explained_by_its_neighbours(page):
     # From 1 to 9: 0.5757 of P for 0.0154 - 0.0017. From 9 to 36: 0.0707 for 0.1271 - 0.0154.
     text = read(page).text("article")
@@ -307,7 +319,7 @@ def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_resul
     assert tile.below.endswith("; 0.72 of what luck leaves attainable (0.61 to 0.82)")
     whole_results["attainable"]["9"]["ceiling_ogc"] = 0.6161
     row = read(make_page(whole_results)).text()
-    assert "who knew each question's chances" in row and "0.62" in row
+    assert "oracle on estimated success probabilities (from repeats)" in row and "0.62" in row
 
 
 def test_parity_that_is_not_established_has_no_figure(whole_results):

@@ -86,6 +86,8 @@ def test_the_last_draw_is_the_headline_and_the_others_stand_below(place, study):
     assert by_name["gap closed at 72 tokens, scenes-v2"][::2] == ["0.20", "2"]
     # Where routing does not pay no share of a gap is a headline.
     assert by_name["gap closed at 72 tokens, scenes-v1"] == ["routing does not pay", "", "3"]
+    value, *_ = by_name["tokens to parity (loss below 0.5 points on calibration)"]
+    assert value.endswith(" %), -0.4 points on test")
     assert all(row[2] for row in rows[:-1])
     for number, draw in ((1, 3), (2, 2), (3, 1)):
         assert re.search(f"(?m)^{number}: scenes-v{draw}, .*`m3scale demo --draw {draw}`, 0", text)
