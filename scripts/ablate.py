@@ -11,10 +11,8 @@ from scripts.stages.profile import profile_option, read_extras
 from scripts.stages.run_folder import PARTS
 from scripts.stages.train import check_kind
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.option_types import LARGEST_SEED, AtLeast, Whole
 from scripts.terminal.options import (
-    LARGEST_SEED,
-    Finite,
-    Whole,
     drop_option,
     json_option,
     labels_option,
@@ -43,7 +41,7 @@ from scripts.terminal.outputs import write_table
 )
 @click.option(
     "--budget",
-    type=Finite(0),
+    type=AtLeast(0),
     help="Mean visual tokens per question.  [default: an eighth of the largest scale's]",
 )
 @click.option(

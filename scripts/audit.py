@@ -8,7 +8,8 @@ import click
 from scripts.stages.audit import NO_ROUTER, audit_folder, rerun_sample
 from scripts.stages.model import Opening, model_options
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import Whole, json_option, outcomes_option
+from scripts.terminal.option_types import Whole
+from scripts.terminal.options import json_option, outcomes_option
 from scripts.terminal.output import print_table
 from scripts.terminal.outputs import write_table
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import Whole, outcomes_option
+from scripts.terminal.option_types import Whole
+from scripts.terminal.options import outcomes_option
 
 
 @click.command(cls=OneLineCommand)

@@ -29,8 +29,8 @@ from scripts.stages.report import (
 from scripts.stages.run_folder import DEFAULT_RUN, SPLITS, RunFolder
 from scripts.stages.train import check_kind, is_trained, run_train
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.option_types import Whole
 from scripts.terminal.options import (
-    Whole,
     json_option,
     quiet_option,
     seeds_option,

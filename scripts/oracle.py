@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import Finite, json_option
+from scripts.terminal.option_types import AtLeast
+from scripts.terminal.options import json_option
 from scripts.terminal.output import print_table
 from scripts.terminal.outputs import write_table
 
@@ -55,7 +56,7 @@ class _Convention(click.Choice[str]):
     "--price",
     default=PRICE,
     show_default=True,
-    type=Finite(0),
+    type=AtLeast(0),
     help="Score that a visual token costs, for the rule utility.",
 )
 @json_option

@@ -8,7 +8,8 @@ from labels.labelling.settings import LabelSettings
 from m3_backbone.files import write_json
 from scripts.stages.model import Opening, model_options, open_backbone
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import Whole, option_of
+from scripts.terminal.option_types import Whole
+from scripts.terminal.options import option_of
 from scripts.terminal.output import print_table
 from scripts.terminal.outputs import OutputFile, is_table
 

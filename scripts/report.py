@@ -12,9 +12,8 @@ from scripts.stages.model import Opening
 from scripts.stages.report import ReportInputs, plan_experiment, run_report
 from scripts.stages.run_folder import PARTS
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.option_types import LARGEST_SEED, Whole
 from scripts.terminal.options import (
-    LARGEST_SEED,
-    Whole,
     drop_option,
     json_option,
     option_of,

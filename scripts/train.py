@@ -16,10 +16,9 @@ from scripts.stages.train import (
     run_train,
 )
 from scripts.terminal.errors import OneLineCommand
+from scripts.terminal.option_types import LARGEST_SEED, Whole
 from scripts.terminal.options import (
-    LARGEST_SEED,
     CertifiedClaim,
-    Whole,
     drop_option,
     json_option,
     labels_option,

@@ -9,7 +9,8 @@ from scripts.stages.cutting import Cutting
 from scripts.stages.run_folder import SPLITS
 from scripts.stages.train import describe_certificate, print_sentences
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import LARGEST_SEED, Whole, json_option, split_option
+from scripts.terminal.option_types import LARGEST_SEED, Whole
+from scripts.terminal.options import json_option, split_option
 from scripts.terminal.output import print_rows
 from scripts.terminal.outputs import write_table
 

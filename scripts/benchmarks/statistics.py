@@ -23,7 +23,7 @@ from scripts.benchmarks.simulated.certificates import (
 )
 from scripts.stages.provenance import describe_code
 from scripts.terminal.errors import OneLineCommand
-from scripts.terminal.options import LARGEST_SEED, Whole
+from scripts.terminal.option_types import LARGEST_SEED, Whole
 from scripts.terminal.output import print_rows
 
 ALPHA, DELTA = 0.05, 0.05

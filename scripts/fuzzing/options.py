@@ -12,7 +12,7 @@ import click
 
 from scripts.fuzzing.values import draw_number, draw_path, draw_text
 from scripts.fuzzing.world import World
-from scripts.terminal.options import MOST, Whole
+from scripts.terminal.option_types import MOST, Whole
 
 _TRAIN = "--outcomes runs/outcomes --calibration runs/calibration --kind linear"
 _SPLIT = "--outcomes runs/outcomes --split 60/20/20"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from m3_backbone.serialization import show
-from scripts.terminal.options import InputFile
+from scripts.terminal.option_types import InputFile
 from scripts.terminal.outputs import OutputFile
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scripts.stages.label import LabelRequest
-from scripts.terminal.options import InputFile, Whole
+from scripts.terminal.option_types import InputFile, Whole
 
 if TYPE_CHECKING:
     from labels.importing.cells import Record

@@ -5,8 +5,6 @@ holds it. `settings_options` makes a command's options from them and hands it th
 """
 
 import functools
-import math
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import click
 
+from scripts.terminal.option_types import MOST, AtLeast, Finite, Whole
 from scripts.terminal.outputs import OutputFile, OutputFolder, is_table
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
-MOST = 10_000_000
-"""Largest count that an option takes: images, rows, steps, tokens."""
-
-LARGEST_SEED = 2**32 - 1
 RUN = "run"
 
 OUTCOMES = "--outcomes"
@@ -123,59 +118,12 @@ def _find_type(one: "Field[Any]", kind: Any) -> Any:
     if "choices" in one.metadata:
         return click.Choice(one.metadata["choices"])
     if kind is float:
-        return Finite(one.metadata.get("min"))
+        return AtLeast(one.metadata["min"]) if "min" in one.metadata else Finite()
     if kind is int and "min" in one.metadata:
         return Whole(one.metadata["min"], one.metadata.get("max", MOST))
     if kind is Path:
         return click.Path(path_type=Path)
     return kind if kind in (bool, int) else str
-
-
-class InputFile(click.Path):
-    """A regular file that is there: no folder, and no pipe or device, which may have no end."""
-
-    def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the path."""
-        path = super().convert(value, param, ctx)
-        # What is no folder is a file to click, pipes and devices too.
-        if not Path(os.fsdecode(path)).is_file():
-            self.fail(f"{value} is no regular file", param, ctx)
-        return path
-
-
-class Finite(click.FloatRange):
-    """A number that is neither NaN nor infinite, of at least `min`."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Read the number."""
-        # `FloatRange` lets NaN pass, which is neither below nor above any bound.
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"expected a finite number, got {number}", param, ctx)
-        return number
-
-
-class Whole(click.IntRange):
-    """A count of at least `min`; the help says nothing of `most`, which nobody needs to know."""
-
-    def __init__(self, min: int = 0, most: int = MOST) -> None:
-        super().__init__(min)
-        self.most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the count; of a long number the message shows the beginning alone."""
-        text = str(value)
-        # `int` refuses thousands of digits in words of its own; 20 are enough to know.
-        count = self.most + 1 if len(text) > 20 else int(super().convert(value, param, ctx))
-        if count > self.most:
-            shown = f"{text[:20]}..." if len(text) > 20 else text
-            self.fail(f"{shown} is no whole number up to {self.most}", param, ctx)
-        return count
 
 
 def read_columns(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -28,6 +28,7 @@ def test_every_command_helps_with_an_example(runner, command):
     result = runner.invoke(main, [command, "--help"])
     assert result.exit_code == 0, result.output
     assert f"m3scale {command}" in result.output
+    assert "None" not in result.output  # a bound that an option does not have
 
 
 @pytest.mark.parametrize("command", COMMANDS)

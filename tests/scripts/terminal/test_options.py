@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
+from scripts.terminal.option_types import AtLeast, Whole
 from scripts.terminal.options import (
-    Finite,
-    Whole,
     option_of,
     part_option,
     run_option,
@@ -131,7 +130,7 @@ def test_a_needed_part_is_asked_for(runner):
 @pytest.mark.parametrize("text", ["nan", "-nan", "inf", "-inf", "1e309"])
 def test_numbers_that_are_none_are_refused(text):
     with pytest.raises(click.BadParameter, match="finite number|not in the range"):
-        Finite(0).convert(text, None, None)
+        AtLeast(0).convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "10000001", "-1", "1.5"])
@@ -156,5 +155,5 @@ def test_no_command_trains_for_hours_by_a_slip(runner):
 
 
 def test_numbers_and_counts_are_read():
-    assert Finite(0).convert("0.5", None, None) == 0.5
+    assert AtLeast(0).convert("0.5", None, None) == 0.5
     assert Whole(1, 2**32 - 1).convert("20261126", None, None) == 20261126
