@@ -70,7 +70,8 @@ def normalise_vqav2(text: str) -> str:
         As `normalise_vqa`, but commas, question marks and a possessive 's are punctuation like
         any other, and where a comma stands inside a number all punctuation vanishes.
 
-    Source: the steps that lmms-eval applies to VQAv2, rewritten.
+    Source: the steps that lmms-eval 0.7.3 applies to VQAv2, rewritten. Its releases before 0.5
+        and VQA's own code leave the people's answers as they are where all ten are the same.
     """
     lowered = text.lower().replace("\n", " ").replace("\t", " ").strip()
     # Punctuation goes first, so that "two," is a number word as well.
