@@ -1,16 +1,19 @@
 """Verdicts in a row of an lmms-eval log: what each of its metrics says, as its task would count it.
 
 A metric logs a number, or what its task needs to count the answer later: the answer that was read
-and the right one. What this is not: a judge that reads answers anew (`labels.importing.judging`).
+and the right one. Tasks that count otherwise, such as captions, log the same keys: a verdict is
+read only where the values fit too. What this is not: a judge that reads answers anew
+(`labels.importing.judging`).
 
 Source: `process_results` and the aggregations of the tasks of lmms-eval 0.7.3, rewritten.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from labels.importing.cells import Record, read_score
-from labels.metrics.choice import LETTER_ALONE, read_option
+from labels.metrics.choice import read_option
 from labels.metrics.mmmu import holds_answer
 from labels.questions import LETTERS
 
@@ -22,6 +25,12 @@ OWN = frozenset(
     "doc_id doc target arguments resps filtered_resps token_counts doc_hash input input_media "
     "prompt_hash target_hash submission".split()
 )
+
+RIGHT = re.compile(r"\s*(?:[a-z]|[A-Z]+)\s*")
+"""The right option, or several: letters."""
+
+READ = re.compile(r"\s*(?:.?|[A-Z]+)\s*")
+"""What a task reads of an answer that is to name an option: one character, letters, or nothing."""
 
 
 def find_verdicts(record: Record) -> dict[str, Verdict]:
@@ -70,9 +79,11 @@ def _read_verdict(name: str, value: object) -> Verdict | None:
     number = value.get("score") if isinstance(value, Mapping) else value
     if isinstance(number, bool | int | float) or (isinstance(number, str) and _is_score(number)):
         return number
-    for keys, judge in SHAPES.items():
-        if isinstance(value, Mapping) and all(value.get(key) is not None for key in keys):
-            return float(judge(value, name))
+    if isinstance(value, Mapping):
+        for keys, judge in SHAPES.items():
+            fits = all(value.get(key) is not None for key in keys)
+            if fits and (right := judge(value, name)) is not None:
+                return float(right)
     return None
 
 
@@ -85,52 +96,70 @@ def _is_score(text: str) -> bool:
     return True
 
 
-def _judge_first(value: Mapping[str, Any], _: str) -> bool:
-    """Count the first of several answers (MathVision)."""
+def _judge_first(value: Mapping[str, Any], _: str) -> bool | None:
+    """Count the first of several answers (MathVision); ratings are numbers."""
     scores = value["scores"]
-    return bool(scores[0]) if isinstance(scores, list) and scores else False
+    told = isinstance(scores, list) and scores and all(isinstance(one, bool) for one in scores)
+    return scores[0] if told else None
 
 
-def _judge_flag(value: Mapping[str, Any], _: str) -> bool:
+def _judge_flag(value: Mapping[str, Any], _: str) -> bool | None:
     """Take the task's own word (MathVista)."""
-    return value["true_false"] is True
+    flag = value["true_false"]
+    return flag if isinstance(flag, bool) else None
 
 
-def _judge_parsed(value: Mapping[str, Any], _: str) -> bool:
+def _judge_parsed(value: Mapping[str, Any], _: str) -> bool | None:
     """Compare options, or look for the answer in the candidates (MMMU)."""
-    parsed, answer = value["parsed_pred"], value["answer"]
-    accepted = [str(one) for one in (answer if isinstance(answer, list) else [answer])]
-    tries = parsed if isinstance(parsed, list) else [parsed]
-    if value.get("question_type") != "open":
-        return any(str(one) in accepted for one in tries)
-    # One list of candidates, or one for each of several answers.
-    nested = [one if isinstance(one, list) else [one] for one in tries]
-    candidates = [one for part in nested for one in part if isinstance(one, str | float | int)]
-    return holds_answer(candidates, accepted)
+    accepted, tries = _list(value["answer"]), _list(value["parsed_pred"])
+    if value.get("question_type") == "open":
+        # One list of candidates, or one for each of several answers.
+        candidates = [one for part in tries for one in _list(part)]
+        plain = all(isinstance(one, str | float | int) for one in (*accepted, *candidates))
+        return holds_answer(candidates, [str(one) for one in accepted]) if plain else None
+    if not (accepted and _fit(RIGHT, *accepted) and _fit(READ, *tries)):
+        return None
+    return any(one in accepted for one in tries)
 
 
-def _judge_read(value: Mapping[str, Any], name: str) -> bool:
+def _judge_read(value: Mapping[str, Any], name: str) -> bool | None:
     """Compare the option that was read with the right one (MME-RealWorld and others)."""
-    read, answer = str(value["pred_answer"]).lower(), str(value["answer"]).lower()
+    read, answer = value["pred_answer"], value["answer"]
+    if not (_fit(READ, read) and _fit(RIGHT, answer)):
+        return None
     # This task takes several letters for right if the right one is among them.
-    return read == answer or (name.startswith("mme_realworld") and answer in read)
+    several = name.startswith("mme_realworld") and answer.lower() in read.lower()
+    return several or bool(read.lower() == answer.lower())
 
 
-def _judge_letter(value: Mapping[str, Any], _: str) -> bool:
+def _judge_letter(value: Mapping[str, Any], _: str) -> bool | None:
     """Compare the first letter of the answer with the right one (SEED-Bench)."""
-    return bool(str(value["pred"]).lower().strip() == str(value["answer"]).lower().strip())
+    read, answer = value["pred"], value["answer"]
+    if not (_fit(READ, read) and _fit(RIGHT, answer)):
+        return None
+    return bool(read.lower().strip() == answer.lower().strip())
 
 
-def _judge_options(value: Mapping[str, Any], _: str) -> bool:
+def _judge_options(value: Mapping[str, Any], _: str) -> bool | None:
     """Read which option is named (MMBench, whose task asks another model about the rest)."""
+    answer, prediction = value["answer"], value["prediction"]
+    if not (isinstance(prediction, str) and _fit(RIGHT, answer)):
+        return None
     letters = [letter for letter in LETTERS if str(value.get(letter) or "nan") != "nan"]
-    choices = tuple(str(value[letter]) for letter in letters)
-    answer = LETTER_ALONE.match(str(value["answer"]).strip())
-    option = read_option(str(value["prediction"]), choices)
-    return answer is not None and option is not None and letters[option] == answer[1].upper()
+    option = read_option(prediction, tuple(str(value[letter]) for letter in letters))
+    return option is not None and letters[option] == answer.strip().upper()
 
 
-Judge = Callable[[Mapping[str, Any], str], bool]
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _fit(pattern: re.Pattern[str], *values: object) -> bool:
+    """Tell whether all values are texts of a form."""
+    return all(isinstance(value, str) and pattern.fullmatch(value) for value in values)
+
+
+Judge = Callable[[Mapping[str, Any], str], bool | None]
 
 SHAPES: dict[tuple[str, ...], Judge] = {
     ("scores",): _judge_first,
@@ -140,4 +169,4 @@ SHAPES: dict[tuple[str, ...], Judge] = {
     ("pred", "answer"): _judge_letter,
     ("prediction", "answer", "A", "B"): _judge_options,
 }
-"""Keys that a metric logs -> how its task counts them; the first that fits."""
+"""Keys that a metric logs -> how its task counts them, and None of other values; the first fit."""

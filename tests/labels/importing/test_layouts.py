@@ -228,6 +228,35 @@ def test_verdicts_without_a_score(tmp_path, metric, right, wrong):
     assert read_sample_log(write_lines(tmp_path / "b", row), 1)[0]["score"] == wrong
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        {"pred": "a man", "answer": ["a man", "man on a horse"]},  # COCO captions
+        {"pred": "red car.", "answer": "red car"},  # RefCOCO
+        {"pred": "[0, 0, 5, 5]", "answer": [0, 0, 5, 5]},
+        {"scores": [8.0, 3.0]},  # LLaVA-Bench
+        {"scores": [-1, -1]},
+        {"scores": []},
+        {
+            "question_type": "open",
+            "answer": "3",
+            "pred": ["it is 3"],
+            "score": ["1"],
+        },  # MMMU, judged
+        {"parsed_pred": "The answer is B.", "answer": "B"},  # MMMU-Pro, images alone
+        {"parsed_pred": ["?"], "answer": "?"},  # of a hidden split
+        {"pred_answer": "3", "answer": ["3", "three"]},  # IconQA
+        {"true_false": "no"},
+        {"prediction": "(B) dog", "answer": "nan", "A": "cat", "B": "dog"},
+    ],
+)
+def test_what_a_task_does_not_count_as_right_or_wrong_is_no_verdict(tmp_path, metric):
+    row = with_doc(0, SAMPLE, 0) | {"task_metric": metric}
+    del row["exact_match"]
+    with pytest.raises(ValueError, match="row 1: no verdict that is known stands there; judge"):
+        read_sample_log(write_lines(tmp_path / "log.jsonl", row), 1)
+
+
 def test_several_letters_count_in_mme_realworld_alone(tmp_path):
     metric = {"pred_answer": "AB", "answer": "B"}
     row = with_doc(0, SAMPLE, 0)
