@@ -66,11 +66,21 @@ def list_records(values: object, path: Path) -> list[Record]:
 def _read_separated(path: Path, separator: str) -> list[Record]:
     # Module-wide, as csv knows no other way; nothing else here reads CSV.
     csv.field_size_limit(LONGEST_CELL)
+    rows: list[list[Any]] = []
+    start = 1  # line of the row that is being read
     try:
         # utf-8-sig drops the mark that spreadsheets put first; newline="" is csv's own wish.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, delimiter=separator) if row]
-    except (csv.Error, UnicodeDecodeError) as error:
+            # Strict: a quote that is never closed would take all that follows for one cell.
+            reader = csv.reader(file, delimiter=separator, strict=True)
+            for row in reader:
+                rows += [row] if row else []  # none in a blank line
+                start = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, line {start}: expected a table in UTF-8: {error}; is a quote not closed?"
+        ) from error
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a table in UTF-8: {error}") from error
     return _name_cells(path, rows)
 

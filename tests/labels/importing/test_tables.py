@@ -90,6 +90,16 @@ def test_json_lines_under_the_name_of_json(tmp_path):
         ("t.csv", b"a,a\n1,2\n", "more than one column 'a'"),
         ("t.tsv", b"a\n\xff\n", "expected a table in UTF-8"),
         ("t.csv", b"a\n" + b"x" * (LONGEST_CELL + 1), "expected a table in UTF-8: field larger"),
+        (
+            "t.csv",
+            b'a,b\n1,x\n2,"y\n3,z\n',
+            "line 3: .*unexpected end of data; is a quote not closed",
+        ),
+        (
+            "t.tsv",
+            b'a\tb\n\n1\t"y\n3\tz"\n4\t"z" x\n',
+            "line 5: expected a table in UTF-8: '\t' exp",
+        ),
         ("t.csv", b"", "has no rows"),
         ("t.csv", b"a,b\n", "has no rows"),
         ("t.jsonl", b"\xff{}", "expected JSON or JSON lines in UTF-8, or a table"),
