@@ -51,8 +51,8 @@ def match_questions(asked: Questions, source: Sequence[Question]) -> dict[str, Q
     """Find the questions that were asked in a source.
 
     Args:
-        asked: sample id -> what a log says was asked: a text that holds the question, or just the
-            sample id where the log does not say.
+        asked: sample id -> what a log says was asked: a text that holds the question, or is one
+            without its hint; or just the sample id where the log does not say.
         source: questions; there may be more than are needed.
 
     Returns:
@@ -73,7 +73,7 @@ def match_questions(asked: Questions, source: Sequence[Question]) -> dict[str, Q
     other = [
         f"{sample!r} was asked {show(asked[sample].question)}, not {show(one.question)}"
         for sample, one in found.items()
-        if asked[sample].question != sample and not _holds(asked[sample].question, one.question)
+        if _says_question(asked[sample]) and not _holds(asked[sample].question, one.question)
     ]
     if other:
         raise ValueError(
@@ -93,7 +93,7 @@ def _check_images(asked: Questions, found: Questions) -> None:
     first: dict[str, Question] = {}  # image of the log -> a question about it
     for sample, question in found.items():
         image = asked[sample].image_id
-        if asked[sample].question != sample or image.startswith(UNKNOWN_IMAGE):
+        if _says_question(asked[sample]) or image.startswith(UNKNOWN_IMAGE):
             continue
         known = first.setdefault(image, question)
         if known.image_id != question.image_id:
@@ -175,9 +175,19 @@ def _make_question(sample: str, told: Record, metric: str | None) -> Question:
     return replace(question, metric="choice") if is_choice else question
 
 
+def _says_question(asked: Question) -> bool:
+    """Tell whether a log says what was asked; where it does not, the sample id stands there."""
+    return asked.question != asked.sample_id
+
+
 def _holds(prompt: str, question: str) -> bool:
-    """Tell whether a prompt, with its options and instructions, holds a question."""
-    return _fold(question) in _fold(prompt)
+    """Tell whether a prompt, with its options and instructions, holds a question.
+
+    A hint stands on lines of its own before the question, and a log may leave it out.
+    """
+    lines = question.split("\n")
+    bare = [_fold("\n".join(lines[first:])) for first in range(1, len(lines))]
+    return _fold(question) in _fold(prompt) or _fold(prompt) in bare
 
 
 def _fold(text: str) -> str:

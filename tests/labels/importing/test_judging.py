@@ -54,6 +54,16 @@ def test_questions_that_do_not_match_are_named(source, message):
         match_questions(gather_questions(make_rows(question="Which?")), [source])
 
 
+def test_a_log_may_leave_out_the_hint_of_a_question_and_nothing_else():
+    source = [Question("0", "i", "A red sky.\nIt is late.\nWhich?", ("x",), "exact")]
+    for asked in ("Which?", " which? ", "It is late. Which?", f"{source[0].question} A. cat"):
+        told = gather_questions(make_rows(question=asked))
+        assert match_questions(told, source) == {"0": source[0]}
+    for asked in ("A red sky.", "late.\nWhich?", "ich?", "Which? A. cat"):
+        with pytest.raises(ValueError, match="samples are asked something else"):
+            match_questions(gather_questions(make_rows(question=asked)), source)
+
+
 def test_without_ground_truth_the_largest_scale_is_right():
     rows = make_rows(target=None)[::-1]
     judged = judge_rows(rows, gather_questions(rows, "reference"))
