@@ -143,7 +143,7 @@ def read_table_rows(path: Path, columns: Mapping[str, str], judged: bool = True)
     needed = REQUIRED if judged else REQUIRED[:-1]
     rows = []
     for number, record in enumerate(read_records(path), start=1):
-        missing = [names[field] for field in needed if record.get(names[field]) is None]
+        missing = [names[field] for field in needed if not _has(record, field, names[field])]
         # A column that was named must be there; what is optional may be missing.
         missing += [name for name in columns.values() if name not in record]
         if missing:
@@ -152,8 +152,15 @@ def read_table_rows(path: Path, columns: Mapping[str, str], judged: bool = True)
                 f"{', '.join(record)}; name the right column as FIELD=COLUMN, or give files of one "
                 "scale as --samples SCALE=FILE"
             )
-        rows.append({field: record.get(name) for field, name in names.items()})
+        row = {field: record.get(name) for field, name in names.items()}
+        name_sample(row, f"{path}, row {number}")  # raises: later the row's number is not known
+        rows.append(row)
     return rows
+
+
+def _has(record: Record, field: str, column: str) -> bool:
+    """Tell whether a row has a field; an empty answer is one, in Excel and JSON a null."""
+    return record.get(column) is not None or (field == "answer" and column in record)
 
 
 def _check_single(rows: Sequence[Record], where: str) -> None:

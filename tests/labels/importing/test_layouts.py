@@ -2,6 +2,7 @@ import base64
 import io
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -361,8 +362,25 @@ def test_a_plain_table_with_other_names(tmp_path):
         read_table_rows(path, {})
     with pytest.raises(ValueError, match="row 1: no value in team; it has: id, scale"):
         read_table_rows(path, {"sample_id": "id", "group": "team"})
+    path.write_text("sample_id,scale,answer,score\na,1,no,0\n,,,\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="csv, row 2: expected a sample_id, got none"):
+        read_table_rows(path, {})
     with pytest.raises(ValueError, match="unknown field 'tokens' in the columns; known: sample_id"):
         read_table_rows(path, {"tokens": "scale"})
+
+
+def test_an_empty_answer_is_an_answer_in_every_kind_of_table(tmp_path):
+    table = pd.DataFrame([row | {"answer": None, "score": 0} for row in ROWS])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_excel(tmp_path / "t.xlsx", index=False)
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    for kind in ("csv", "xlsx", "jsonl"):
+        rows = read_table_rows(tmp_path / f"t.{kind}", {})
+        read = read_outcomes(import_outcomes(rows, tmp_path / kind, "t"))
+        assert read.answers.tolist() == [["", ""]]
+    path = write_lines(tmp_path / "none.jsonl", {"sample_id": "a", "scale": 1, "score": 1})
+    with pytest.raises(ValueError, match="row 1: no value in answer; it has: sample_id"):
+        read_table_rows(path, {})
 
 
 def test_a_table_that_is_to_be_judged_needs_no_score(tmp_path):
