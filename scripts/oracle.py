@@ -8,7 +8,7 @@ import click
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.option_types import AtLeast
 from scripts.terminal.options import json_option
-from scripts.terminal.output import print_table
+from scripts.terminal.output import name_folders, print_table
 from scripts.terminal.outputs import write_table
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def main(
 
     columns: dict[str, dict[str, Any]] = {}
     notes = {}
-    for folder in folders:
+    for folder, title in name_folders(folders).items():
         table = read_outcomes(folder)
-        notes[folder.name] = note_unknown_images(table.image_ids)
-        for name, rows in _split_rows(folder.name, table, by).items():
+        notes[title] = note_unknown_images(table.image_ids)
+        for name, rows in _split_rows(title, table, by).items():
             columns[name] = _measure(table, rows, always_wrong, price)
     if json_file:
         settings = {"always_wrong": always_wrong, "price": price}

@@ -19,6 +19,7 @@ from scripts.stages.provenance import describe_code, describe_command, describe_
 from scripts.stages.run_folder import PARTS, SPLITS, RunFolder
 from scripts.stages.splits import LabelledSplit, add_geometry
 from scripts.terminal.options import WHOLE
+from scripts.terminal.output import name_folders
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
@@ -87,7 +88,8 @@ def _name_draw(source: str) -> str | None:
 
 
 def _label_times(folders: dict[str, Path]) -> dict[str, float]:
-    return {f"label_{path.name}_s": round(read_seconds(path), 1) for path in folders.values()}
+    named = name_folders(folders.values())
+    return {f"label_{name}_s": round(read_seconds(path), 1) for path, name in named.items()}
 
 
 @dataclass(frozen=True)

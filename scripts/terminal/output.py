@@ -3,9 +3,11 @@
 Not a report: `predictor.report.report` draws that.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,6 +48,32 @@ def _format(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value)
+
+
+def name_folders(folders: Iterable[Path]) -> dict[Path, str]:
+    """Name folders by as few of their last parts as tell them apart.
+
+    Args:
+        folders: any; of those that are the same, the first one counts.
+
+    Returns:
+        Folder to name.
+
+    >>> list(name_folders([Path("/a/test"), Path("/b/test"), Path("/b/train")]).values())
+    ['a/test', 'b/test', 'train']
+    """
+    # The whole path, as "." has no name of its own; links keep the name that the user knows.
+    parts = {Path(os.path.abspath(folder)).parts: folder for folder in reversed([*folders])}
+    return {folder: _shortest_tail(whole, parts) for whole, folder in reversed(parts.items())}
+
+
+def _shortest_tail(whole: tuple[str, ...], every: Iterable[tuple[str, ...]]) -> str:
+    """Join the last parts of a path that no other one of `every` ends with."""
+    for length in range(1, len(whole)):
+        tail = whole[-length:]
+        if sum(other[-length:] == tail for other in every) == 1:
+            return "/".join(tail)
+    return str(Path(*whole))
 
 
 def print_headline(results: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ def make_folder(tmp_path, runner):
                 answer = "" if (row, scale) in empty else "yes" if score else "no"
                 lines.append(f"q{row},{scale},{answer},{int(score)},g{row % 2},yes")
         path = tmp_path / f"{name}.csv"
+        path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join(lines), encoding="utf-8")
         out = tmp_path / name
         text = invoke(runner, "import", "--table", path, "--out", out)
@@ -145,6 +146,18 @@ def test_oracle_prints_the_paper_s_table(make_folder, runner, tmp_path):
     assert column["oracle"]["minimal-correct"] == column["oracle"]["stable"] == kept
     assert column["granularity"]["never"] == 0.2
     assert column["granularity"]["tokens"] == 766 / 5
+
+
+def test_oracle_shows_every_folder_whatever_its_name(make_folder, runner, monkeypatch, tmp_path):
+    folders = make_folder("one/test", LADDER), make_folder("two/test", ~LADDER)
+    options = [f"--outcomes={folder}" for folder in folders]
+    text = invoke(runner, "oracle", *options, "--json", tmp_path / "o.json")
+    assert text.splitlines()[0].split() == ["one/test", "two/test"]
+    written = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
+    assert list(written["columns"]) == list(written["image_notes"]) == ["one/test", "two/test"]
+    assert "\ntwo/test: Image unknown for 100 of 100 questions" in text
+    monkeypatch.chdir(folders[0])
+    assert invoke(runner, "oracle", "--outcomes", ".").splitlines()[0].split() == ["test"]
 
 
 def test_oracle_still_takes_the_former_name_of_the_largest_scale(make_folder, runner):
