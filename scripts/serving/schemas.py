@@ -1,6 +1,6 @@
 """Requests and errors as the OpenAI API has them, requests as far as they are understood.
 
-Whatever else a request holds is refused by its name, but for what changes no answer.
+Whatever else a request holds is refused by its name, but for what is null or changes no answer.
 """
 
 from typing import Annotated, Any, Literal
@@ -23,9 +23,21 @@ MAX_PARTS = 1000
 
 
 class Strict(BaseModel):
-    """Exact types, no other fields, and neither NaN nor infinities."""
+    """Exact types, no other fields but such as are null, and neither NaN nor infinities."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unknown_nulls(cls, content: Any) -> Any:
+        """Leave out what asks for nothing; clients send all that they know, `tools` for one."""
+        if not isinstance(content, dict):
+            return content
+        return {
+            name: value
+            for name, value in content.items()
+            if value is not None or name in cls.model_fields
+        }
 
 
 class TextPart(Strict):
@@ -73,9 +85,6 @@ class Message(Strict):
     # An answer is sent back as it came, with all that a client's library knows of it.
     refusal: str | None = None
     annotations: Annotated[list[Any], Field(max_length=0)] | None = None
-    audio: None = None
-    function_call: None = None
-    tool_calls: None = None
 
     @field_validator("content")
     @classmethod

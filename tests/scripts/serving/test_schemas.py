@@ -48,7 +48,7 @@ WRONG = [
     (
         {"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]},
         "messages.0.tool_calls",
-        "should be None",
+        "is not supported here",
     ),
     ({"messages": [{"role": "user"}]}, "messages.0.content", "is missing"),
     (
@@ -82,3 +82,12 @@ def test_what_is_wrong_is_named(served, refuse, write_body, change, param, messa
 def test_a_price_has_the_name_that_it_has_in_programs_too(ask):
     assert ask(extra_body={"m3scale": {"lam": 0.5}}) is not None
     assert ask(extra_body={"m3scale": {"lambda": 0.5}}) is not None
+
+
+def test_what_is_null_asks_for_nothing(ask, write_body):
+    unknown = dict.fromkeys(("tools", "tool_choice", "logit_bias", "reasoning_effort"))
+    [turn] = write_body()["messages"]
+    said = {"role": "assistant", "content": "red", "tool_calls": None, "reasoning_content": None}
+    knob = {"scale": 9, "lambda": None}
+    answer = ask(messages=[turn, said, turn], extra_body={**unknown, "m3scale": knob})
+    assert answer.choices[0].message.content == "what"
