@@ -4,26 +4,31 @@ What this is not: a view on whether routing pays (`predictor.routing_metrics.hea
 at questions and answers, that only at scores and tokens.
 """
 
+import math
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labels.metrics.choice import read_option, right_options
-from labels.metrics.registry import score_answer
+from labels.metrics.registry import score_answer, settle_reference
 from labels.oracle import CORRECT
 from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, UNKNOWN_IMAGE, Question
+
+MOST_LOANS = 32_000
+"""Answers at each scale that questions of a group and number of options are given in all: enough
+for three digits of their luck, and an hour less for a large table."""
 
 
 def guess_rates(questions: Sequence[Question], without_options: float = 0.0) -> NDArray[np.float64]:
     """Give the chance of picking a right option blindly.
 
     Args:
-        questions: the questions [n].
-        without_options: the chance where a question has no options: 0 if it is open, NaN if it may
-            have some that were not imported.
+        questions: the questions [n], see `settle_questions`.
+        without_options: the chance where a question has no options, or nobody knows which is right:
+            0 if it is open, NaN if it may have some that were not imported.
 
     Returns:
         Right options by options [n]; 1/2 for yes or no.
@@ -49,9 +54,43 @@ def note_unknown_images(image_ids: Sequence[str] | NDArray[np.str_]) -> str:
     )
 
 
-def borrowed_scores(
+def settle_questions(table: OutcomeTable, questions: Sequence[Question]) -> list[Question]:
+    """Say what is right without ground truth, and take a metric that reads letters for options.
+
+    Args:
+        table: the outcomes.
+        questions: the question of each row [n].
+
+    Returns:
+        The questions [n], ready for `guess_rates` and `lend_answers`. What is right is what the
+        largest scale said, unless an imported verdict denies it: then nobody knows.
+    """
+    denied = table.parse_ok[:, -1] & (table.scores[:, -1] < CORRECT)  # [n]
+    settled = []
+    for question, answer, is_wrong in zip(questions, table.answers[:, -1], denied, strict=True):
+        known = question if is_wrong else settle_reference(question, answer)
+        settled.append(replace(known, metric="choice") if right_options(known) else known)
+    return settled
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What questions score with the answers to others, on average over draws.
+
+    Where a group has no other question they are 0, and NaN where nobody knows what is right.
+
+    Attributes:
+        scores: at each scale [n, s].
+        best: at the scale that does best in the draw [n].
+    """
+
+    scores: NDArray[np.float64]
+    best: NDArray[np.float64]
+
+
+def lend_answers(
     table: OutcomeTable, questions: Sequence[Question], draws: int = 32, seed: int = 0
-) -> NDArray[np.float64]:
+) -> Luck:
     """Score every question with the answers to another one: what luck alone earns.
 
     All scales take the answers of the same other question, so answers that agree across scales
@@ -59,28 +98,25 @@ def borrowed_scores(
 
     Args:
         table: the outcomes.
-        questions: the question of each row [n].
-        draws: how often the answers are shuffled.
+        questions: the question of each row [n], see `settle_questions`.
+        draws: how often the answers are shuffled, at most: `MOST_LOANS` are enough.
         seed: seed of the shuffling.
 
     Returns:
-        Scores [draws, n, s]; 0 where a group has no other question.
+        What luck scores.
     """
     random = np.random.default_rng(seed)
-    score = lru_cache(maxsize=None)(score_answer)  # few different answers, scored many times
-    scores = np.zeros((draws, len(questions), len(table.scales)))
-    for pool in _pools(questions):
+    luck = Luck(np.zeros(table.scores.shape), np.zeros(len(questions)))
+    lent = _name_options(table, questions)  # [n, s]
+    for pool in map(np.array, _pools(questions)):
         if len(pool) < 2:
             continue
-        for draw in scores:  # [n, s]
-            # A cycle through the shuffled pool: every question gives once and receives once.
-            receivers = random.permutation(pool)
-            # Shifted by one, so that no question gets its own answers.
-            for receiver, giver in zip(receivers, np.roll(receivers, 1), strict=True):
-                texts = (_name_option(text, questions[giver]) for text in table.answers[giver])
-                # `draw` is a view of `scores`: this fills the array that is returned.
-                draw[receiver] = [score(text, questions[receiver]).score for text in texts]
-    return scores
+        enough = min(draws, math.ceil(MOST_LOANS / len(pool)))
+        for receiver, givers in zip(pool, _draw_givers(len(pool), enough, random), strict=True):
+            scores = _score_texts(lent[pool[givers]], questions[receiver])  # [draws, s]
+            luck.scores[receiver] = scores.mean(axis=0)
+            luck.best[receiver] = scores.max(axis=1).mean()
+    return luck
 
 
 def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[float] | int]:
@@ -116,7 +152,7 @@ def flip_rates(first: OutcomeTable, second: OutcomeTable) -> dict[str, list[floa
 
 
 def _guess_rate(question: Question, without_options: float) -> float:
-    if question.choices:
+    if question.choices and question.answers:
         return len(right_options(question)) / sum(map(bool, question.choices))
     return 0.5 if question.metric == "yes_no" else without_options
 
@@ -127,6 +163,29 @@ def _pools(questions: Sequence[Question]) -> list[list[int]]:
     for row, question in enumerate(questions):
         pools.setdefault((question.group, len(question.choices)), []).append(row)
     return list(pools.values())
+
+
+def _draw_givers(n: int, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw whose answers each of `n` questions is given, in every draw [n, draws]."""
+    # A cycle through all in a new order: every question gives once, and never to itself.
+    cycles = [random.permutation(n) for _ in range(draws)]
+    return np.stack([np.roll(cycle, 1)[np.argsort(cycle)] for cycle in cycles], axis=1)
+
+
+def _score_texts(texts: NDArray[np.object_], question: Question) -> NDArray[np.float64]:
+    """Score texts as answers to one question; NaN where nobody knows what is right [draws, s]."""
+    if not question.answers:
+        return np.full(texts.shape, np.nan)
+    # Few of them differ, and each is scored once.
+    scores = {text: score_answer(text, question).score for text in set(texts.ravel().tolist())}
+    return np.array([[scores[text] for text in draw] for draw in texts])
+
+
+def _name_options(table: OutcomeTable, questions: Sequence[Question]) -> NDArray[np.object_]:
+    """Name the option of each answer, or keep what answers a question without options [n, s]."""
+    rows = zip(table.answers, questions, strict=True)
+    named = [[_name_option(text, question) for text in answers] for answers, question in rows]
+    return np.array(named, dtype=object)
 
 
 def _name_option(answer: str, question: Question) -> str:

@@ -1,7 +1,7 @@
 """Audits an outcome table, and labels some of its images again to see which answers change."""
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from scripts.stages.model import Opening, open_backbone
 from scripts.stages.splits import find_clusters, read_answered, read_splits
 
 if TYPE_CHECKING:
+    from labels.audit import Luck
     from labels.outcomes.table import OutcomeTable
     from labels.questions import Question
     from predictor.data import FloatArray, IntArray, NameArray
@@ -98,6 +99,23 @@ def audit_folder(folder: Path, kind: str) -> dict[str, Any]:
     return audit(table, questions, cross_predict(split.data, TrainSettings(kind=kind)))
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of every row of a table beside its outcomes.
+
+    Attributes:
+        images: rows with an image in common have the same name [n].
+        guesses: chance of picking a right option, NaN where options are unknown [n].
+        luck: what answers to other questions score.
+        predicted: P(correct) by routers that have not seen the row's image [n, s].
+    """
+
+    images: "NameArray"
+    guesses: "FloatArray"
+    luck: "Luck"
+    predicted: "FloatArray | None"
+
+
 def audit(
     table: "OutcomeTable",
     questions: "list[Question]",
@@ -117,20 +135,24 @@ def audit(
     """
     import numpy as np
 
-    from labels.audit import borrowed_scores, guess_rates, note_unknown_images
+    from labels.audit import guess_rates, lend_answers, note_unknown_images, settle_questions
     from m3_backbone.serialization import json_ready
 
-    rates = guess_rates(questions, float("nan") if imported else 0.0)  # [n]
-    clusters = find_clusters(table, questions)  # [n]
-    known = clusters, rates, borrowed_scores(table, questions), predicted  # [draws, n, s] by luck
+    settled = settle_questions(table, questions)
+    known = _Known(
+        images=find_clusters(table, questions),
+        guesses=guess_rates(settled, float("nan") if imported else 0.0),
+        luck=lend_answers(table, settled),
+        predicted=predicted,
+    )
     names = sorted(set(table.groups.tolist()))
     rows_of = {name: np.flatnonzero(table.groups == name) for name in names}
     result = {
         "scales": table.scales,
-        **_audit_rows(table, np.arange(len(questions)), *known),
+        **_audit_rows(table, np.arange(len(questions)), known),
         "image_note": note_unknown_images(table.image_ids),
         "yes_no": _yes_no(table, questions),
-        "groups": {name: _audit_rows(table, rows, *known) for name, rows in rows_of.items()},
+        "groups": {name: _audit_rows(table, rows, known) for name, rows in rows_of.items()},
     }
     return dict(json_ready(result, digits=7))
 
@@ -145,14 +167,7 @@ def _yes_no(table: "OutcomeTable", questions: "list[Question]") -> list[dict[str
     return [summarise_yes_no(answers, asked) for answers in table.answers[rows].T]  # per scale
 
 
-def _audit_rows(
-    table: "OutcomeTable",
-    rows: "IntArray",
-    clusters: "NameArray",
-    guesses: "FloatArray",
-    borrowed: "FloatArray",
-    predicted: "FloatArray | None",
-) -> dict[str, Any]:
+def _audit_rows(table: "OutcomeTable", rows: "IntArray", known: _Known) -> dict[str, Any]:
     import numpy as np
 
     from labels.oracle import granularity
@@ -161,22 +176,22 @@ def _audit_rows(
     from predictor.routing_metrics.verdict import FEWEST
     from predictor.training.cross_routing import choose_for_gain
 
-    scores, tokens, images = table.scores[rows], table.visual_tokens[rows], clusters[rows]
+    scores, tokens, images = table.scores[rows], table.visual_tokens[rows], known.images[rows]
     chosen = None
-    if predicted is not None and len(np.unique(images)) >= FEWEST:
-        chosen = choose_for_gain(predicted[rows], tokens)
+    if known.predicted is not None and len(np.unique(images)) >= FEWEST:
+        chosen = choose_for_gain(known.predicted[rows], tokens)
     readable = table.parse_ok[rows].mean(axis=0)  # [s]
     repeats = None if table.repeats is None else table.repeats[rows]
-    rates = guesses[rows]  # NaN where options are unknown
-    known = not np.isnan(rates).any()
+    guesses = known.guesses[rows]
+    has_options = not np.isnan(guesses).any()
     return {
         **measure_headroom(scores, tokens, images, chosen, repeats),
         "granularity": granularity(scores, tokens, table.scales),
         "parse_failures": 1.0 - readable,
-        "guess_options": rates.mean(),  # [n] -> one number
-        # [draws, n, s] -> [s], per readable answer, since an unreadable one is no guess.
-        "guess_answers": borrowed[:, rows].mean(axis=(0, 1)) / np.maximum(readable, 1e-9),
-        "floor_options": luck_floor(rates, len(table.scales)) if known else None,
-        # [draws, n, s]: right by luck at any scale is enough for an oracle.
-        "floor_answers": borrowed[:, rows].max(axis=2).mean(),
+        "guess_options": guesses.mean(),
+        # Per readable answer, since an unreadable one is no guess [s].
+        "guess_answers": known.luck.scores[rows].mean(axis=0) / np.maximum(readable, 1e-9),
+        "floor_options": luck_floor(guesses, len(table.scales)) if has_options else None,
+        # Right by luck at any scale is enough for an oracle.
+        "floor_answers": known.luck.best[rows].mean(),
     }

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from labels.audit import borrowed_scores, flip_rates, guess_rates
+from labels.audit import MOST_LOANS, flip_rates, guess_rates, lend_answers, settle_questions
 from labels.outcomes.table import OutcomeTable
 from labels.questions import LETTERS, Question
 
@@ -49,7 +49,9 @@ def test_two_questions_can_only_lend_to_each_other():
     questions = [ask("a", ["yes"]), ask("b", ["no"])]
     table = make_table([["yes", "no"], ["yes", "yes"]])
     # The first is given "yes", "yes"; the second "yes", "no".
-    assert borrowed_scores(table, questions, draws=2).tolist() == [[[1, 1], [0, 1]]] * 2
+    luck = lend_answers(table, questions, draws=2)
+    assert luck.scores.tolist() == [[1, 1], [0, 1]]
+    assert luck.best.tolist() == [1, 1]
 
 
 def test_options_are_lent_by_their_letter_and_only_among_equals():
@@ -61,7 +63,7 @@ def test_options_are_lent_by_their_letter_and_only_among_equals():
     ]
     table = make_table([["red"], ["D"], ["A"], ["no idea"]])
     # b is given "A" and is right, a is given "D"; c and d have nobody to borrow from.
-    assert borrowed_scores(table, questions, draws=1)[0, :, 0].tolist() == [0, 1, 0, 0]
+    assert lend_answers(table, questions, draws=1).scores[:, 0].tolist() == [0, 1, 0, 0]
 
 
 def test_shuffled_answers_to_four_options_are_right_a_quarter_of_the_time():
@@ -70,7 +72,48 @@ def test_shuffled_answers_to_four_options_are_right_a_quarter_of_the_time():
     questions = [ask(f"q{k}", [LETTERS[k]], "choice", CHOICES) for k in right]
     questions = [replace(q, sample_id=f"q{row}") for row, q in enumerate(questions)]
     table = make_table([[LETTERS[k]] * 2 for k in right])  # all right, not by luck
-    assert borrowed_scores(table, questions).mean() == pytest.approx(0.25, abs=0.02)
+    luck = lend_answers(table, questions)
+    assert luck.scores.mean() == pytest.approx(0.25, abs=0.02)
+    assert (luck.best == luck.scores.T).all()  # the scales agree
+
+
+@pytest.mark.parametrize(
+    ("said", "answers", "metric", "choices", "rate"),
+    [
+        ("AB", ([], []), "reference", ("cat", "dog"), 0.5),
+        ("AB", (["cat"], ["dog"]), "exact", ("cat", "dog"), 0.5),
+        (("Yes", "No"), ([], []), "reference", (), 0),
+    ],
+)
+def test_luck_needs_no_ground_truth_and_no_metric_of_options(said, answers, metric, choices, rate):
+    table = make_table([[said[row % 2]] for row in range(20)], np.ones((20, 1)))
+    questions = [ask(f"q{row}", answers[row % 2], metric, choices) for row in range(20)]
+    ready = settle_questions(table, questions)
+    # Of the 19 others, 9 were given the same answer, which is right.
+    assert lend_answers(table, ready, draws=2000).best.mean() == pytest.approx(9 / 19, abs=0.02)
+    assert guess_rates(ready).tolist() == [rate] * 20
+
+
+def test_luck_is_unknown_where_the_largest_scale_is_denied_and_no_answer_is_known():
+    questions = [ask(name, [], "reference", CHOICES) for name in "abc"]
+    ready = settle_questions(make_table([["A"]] * 3, [[1], [0], [1]]), questions)
+    luck = lend_answers(make_table([["A"]] * 3), ready)
+    assert luck.best.tolist() == pytest.approx([1, np.nan, 1], nan_ok=True)
+    assert guess_rates(ready, np.nan).tolist() == pytest.approx([0.25, np.nan, 0.25], nan_ok=True)
+
+
+def test_large_groups_are_shuffled_less_often(monkeypatch):
+    scored = []
+    monkeypatch.setattr(
+        "labels.audit._score_texts",
+        lambda texts, _: scored.append(texts.shape) or np.zeros(texts.shape),
+    )
+    sizes = {"large": 40, "small": 2}
+    questions = [ask(f"{g}{k}", ["x"], group=g) for g, size in sizes.items() for k in range(size)]
+    monkeypatch.setattr("labels.audit.MOST_LOANS", 400)
+    lend_answers(make_table([["x", "y"]] * 42), questions)
+    assert scored == [(10, 2)] * 40 + [(32, 2)] * 2
+    assert MOST_LOANS >= 32 * 1000
 
 
 def test_flips_count_changed_answers_and_verdicts():
