@@ -71,6 +71,10 @@ def main(
     from labels.audit import flip_rates
     from labels.outcomes.table import read_outcomes
 
+    if again is not None and rerun is not None:
+        raise click.UsageError("give either --again or --rerun")
+    if rerun is None and opening != Opening():
+        raise click.UsageError("--model and what says how it is opened go with --rerun")
     result = audit_folder(outcomes, kind)
     if again is not None:
         result["flips"] = flip_rates(read_outcomes(outcomes), read_outcomes(again))

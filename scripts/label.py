@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from labels.labelling.settings import Workers
+from labels.labelling.sharing import Share
 from scripts.stages.label import BAD_ROWS, LabelRequest, run_label
 from scripts.stages.model import Opening, engine_option, model_options, open_backbone
 from scripts.stages.presets import add_columns, preset_option
@@ -72,14 +73,9 @@ def main(
         scales=tuple(sorted(set(request.scales))),
         extras=tuple(sorted(set(request.extras))),
     )
-    if engine == "vllm" and "state" in request.extras:
-        raise click.UsageError("--extra state goes with the built-in engine: vLLM gives no states")
     progress = wants_progress(quiet)
     share = read_share(shard)
-    if share.size > 1 and workers.need_ray:
-        raise click.UsageError("--workers splits all the work: leave --shard and torchrun out")
-    if workers.gpus_per_worker is not None and not workers.need_ray:
-        raise click.UsageError("--gpus-per-worker goes with --workers")
+    _refuse_unused(request, engine, share, workers)
     opening = take_device(opening)
     if workers.gpus_per_worker is None and opening.device == "cuda":
         workers = replace(workers, gpus_per_worker=1.0)
@@ -88,6 +84,18 @@ def main(
     # Of torchrun's processes one speaks; with --shard each is alone.
     if share.rank == 0 or shard:
         _print_result(out, json_file)
+
+
+def _refuse_unused(request: LabelRequest, engine: str, share: Share, workers: Workers) -> None:
+    """Refuse options that would change nothing, or do not go together."""
+    if engine == "vllm" and "state" in request.extras:
+        raise click.UsageError("--extra state goes with the built-in engine: vLLM gives no states")
+    if request.repeats == 1 and request.jitter != LabelRequest.jitter:
+        raise click.UsageError("--jitter goes with --repeats, at least 2: the first is not moved")
+    if share.size > 1 and workers.need_ray:
+        raise click.UsageError("--workers splits all the work: leave --shard and torchrun out")
+    if workers.gpus_per_worker is not None and not workers.need_ray:
+        raise click.UsageError("--gpus-per-worker goes with --workers")
 
 
 def _print_result(folder: Path, json_file: Path | None) -> None:

@@ -121,7 +121,8 @@ def test_flips_count_changed_answers_and_verdicts():
     second = make_table([["a", "x"], ["c", "y"]], [[1, 0], [0, 0]])
     flips = flip_rates(first, second)
     assert flips == {"n": 2, "answers": [0, 1], "verdicts": [0, 0.5]}
-    swapped = replace(second, sample_ids=second.sample_ids[::-1])
+    names = second.sample_ids[::-1]
+    swapped = replace(second, sample_ids=names, image_ids=names)
     assert flip_rates(first, swapped)["answers"] == [1, 1]
 
 
@@ -131,3 +132,13 @@ def test_flips_refuse_other_runs():
         flip_rates(first, make_table([["a"]]))
     with pytest.raises(ValueError, match="share no question"):
         flip_rates(first, replace(first, sample_ids=np.array(["other"])))
+
+
+def test_flips_refuse_another_data_set_with_the_same_row_numbers():
+    first, second = make_table([["a"], ["b"]]), make_table([["c"], ["d"]])
+    other = replace(second, image_ids=np.array(["q0", "x"]))
+    with pytest.raises(ValueError, match="1 of 2 questions .* other images, such as sample 'q1'"):
+        flip_rates(first, other)
+    # An import that does not know its images may still be compared.
+    unknown = replace(second, image_ids=np.array(["q0", "unknown:q1"]))
+    assert flip_rates(first, unknown)["n"] == 2

@@ -131,6 +131,16 @@ def test_audit_compares_two_runs(make_folder, runner, tmp_path):
     assert flips == {"n": 100, "answers": [0.1, 0, 0, 0, 0], "verdicts": [0.1, 0, 0, 0, 0]}
 
 
+def test_audit_and_import_refuse_options_that_would_change_nothing(make_folder, runner, tmp_path):
+    folder = make_folder("some", LADDER)
+    asked = ("audit", "--outcomes", folder)
+    assert "either --again or --rerun" in refuse(runner, *asked, "--again", folder, "--rerun", 2)
+    assert "go with --rerun" in refuse(runner, *asked, "--again", folder, "--dtype", "bfloat16")
+    table = ("--table", tmp_path / "some.csv", "--out", tmp_path / "out")
+    message = refuse(runner, "import", *table, "--score", "nonsense")
+    assert "--score is of --samples" in message
+
+
 def test_oracle_prints_the_paper_s_table(make_folder, runner, tmp_path):
     scores = LADDER.copy()
     scores[:20] = False

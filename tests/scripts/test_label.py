@@ -216,3 +216,10 @@ def test_paraphrases_without_repeats_are_refused(no_model, here, write_source):
     words.write_text(json.dumps({"question": "what ?", "paraphrases": ["which ?"]}))
     given = ("--source", source, "--out", "o", "--paraphrases", words)
     assert "--paraphrases needs --repeats, at least 2" in refuse(*given)
+
+
+def test_an_option_that_would_change_nothing_is_refused(no_model, here):
+    write_rows(here / "q.jsonl", 1, 0)
+    asked = ("--source", "q.jsonl", "--out", "o", "--jitter", 9)
+    assert "--jitter goes with --repeats, at least 2" in refuse(*asked)
+    assert not (here / "o").exists()
