@@ -4,7 +4,7 @@ What this is not: a list of known data sets (`labels.sources.benchmarks`). A dat
 questions by naming its columns, see `labels.sources.columns`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def load_questions(
         answers = open_files([reading.answers])
         opened = replace(opened, table=join(opened.table, answers, key.split("|")))
     present = opened.table.columns
-    fields = map_columns(source, present, columns, _need_columns(metric, columns))
+    fields = map_columns(source, present, columns, _need_columns(metric, {*columns, *present}))
     folder = reading.folder or opened.folder
     images = ImageColumn(opened.table.rows, fields["image"], folder, reading.frames)
     questions, bad = _read_rows(opened, fields, images, metric, limit)
@@ -160,8 +160,8 @@ def _load_scenes(draw: Draw, split: str, limit: int | None) -> QuestionSet:
     return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED, draw=draw)
 
 
-def _need_columns(metric: str, columns: Mapping[str, str]) -> tuple[str, ...]:
-    if metric == REFERENCE or "answer_index" in columns:
+def _need_columns(metric: str, names: Collection[str]) -> tuple[str, ...]:
+    if metric == REFERENCE or "answer_index" in names:
         return tuple(name for name in REQUIRED_COLUMNS if name != "answers")
     return REQUIRED_COLUMNS
 

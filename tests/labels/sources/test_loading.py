@@ -154,6 +154,14 @@ def test_data_without_answers_takes_the_largest_scale_for_right(tmp_path):
         load_questions(str(path))
 
 
+def test_the_number_of_an_option_is_read_under_its_own_name(tmp_path):
+    paint("red").save(tmp_path / "red.png")
+    row = {"image": "red.png", "question": "What?", "choices": ["cat", "dog"], "answer_index": 1}
+    path = write_jsonl(tmp_path / "q.jsonl", [row])
+    [question] = load_questions(str(path), metric="choice")
+    assert (question.answers, question.right) == (("dog",), (1,))
+
+
 def test_columns_are_mapped(tmp_path):
     paint("red").save(tmp_path / "red.png")
     row = {"file": "red.png", "q": "What?", "truth": "A", "options": ["x", "y"], "kind": "choice"}
