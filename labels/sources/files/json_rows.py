@@ -105,6 +105,8 @@ def _find_rows(value: Any, field: str | None) -> list[Any]:
             there = ", ".join(map(show, list(value)[:8])) if isinstance(value, dict) else "a list"
             raise ValueError(f"it has no field {field!r}; it has: {there}")
         value = value[field]
+    elif _is_row(value):
+        value = [value]
     elif isinstance(value, dict):
         value = _find_list(value)
     if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
@@ -116,6 +118,11 @@ def _find_rows(value: Any, field: str | None) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise ValueError(f"expected a list of rows, or {{key: row}}, got {show(value)}")
     return value
+
+
+def _is_row(value: Any) -> bool:
+    """Tell whether a value is a single row: its lists, such as that of its answers, are cells."""
+    return isinstance(value, dict) and isinstance(value.get("question"), str)
 
 
 def _find_list(value: dict[str, Any]) -> Any:

@@ -195,6 +195,16 @@ def test_what_cannot_be_read_is_said(tmp_path, ending, content, message):
     assert message in str(caught.value)
 
 
+def test_a_single_row_is_no_file_of_its_answers(tmp_path):
+    row = {
+        "question": "q",
+        "image": {"path": "a.png"},
+        "answers": [{"answer": "a"}, {"answer": "b"}],
+    }
+    table = open_table(write(tmp_path, ".json", json.dumps(row, indent=1).encode()))
+    assert [*table.rows] == [row]
+
+
 def test_a_field_names_where_the_rows_are(tmp_path):
     path = write(tmp_path, ".json", b'{"a": [{"x": 1}], "b": [{"x": 2}], "c": {"k": {"x": 3}}}')
     assert open_table(path, field="b").rows[0] == {"x": 2}
