@@ -189,7 +189,6 @@ def _plan_run(
     if questions.skipped:
         # Named only where there are some, so that other runs keep their id.
         chosen["skipped"] = len(questions.skipped)
-        chosen["skipped_rows"] = short_hash("\n".join(questions.skipped))
     return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
 
 

@@ -35,13 +35,16 @@ UNNAMED: dict[str, Setting] = {
     "first_token": 0,
     "extras": "",
     "skipped": 0,
-    "skipped_rows": "",
     "repeats": 1,
     "jitter": 0,
     "sample_temperature": 0.0,
     "wordings": "",
 }
 """Settings whose manifest does not name them: of older runs, and of runs that do without."""
+
+FORMER = {"skipped_rows"}
+"""Settings that older runs name and that decide nothing: `questions` says what was left out, and
+this was a hash of messages, which hold the paths as they were spelt."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,6 @@ def _list_differences(
     wanted = {**UNNAMED, **wanted}
     return [
         f"{name} is {present.get(name)!r} there but {wanted.get(name)!r} now"
-        for name in sorted((present.keys() | wanted.keys()) - ignore)
+        for name in sorted((present.keys() | wanted.keys()) - ignore - FORMER)
         if present.get(name) != wanted.get(name)
     ]

@@ -1,13 +1,15 @@
 """`m3scale label` on sources that hold bad rows, or lie where the run is to be written."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from labels.labelling.sharing import hold
-from labels.outcomes.manifest import read_manifest
+from labels.outcomes.manifest import read_manifest, write_manifest
 from labels.outcomes.table import read_outcomes, read_table
 from scripts.cli import main
 from scripts.stages.splits import read_splits
@@ -75,6 +77,21 @@ def test_bad_rows_are_left_out_counted_and_no_others_on_resuming(tiny_model, her
     assert "skipped is 2 there but 1 now" in refuse(*asked)
     write_rows(here / "q.jsonl", 3, 0)
     assert "skipped is 2 there but 0 now" in refuse(*asked)
+
+
+def test_a_run_with_bad_rows_is_resumed_under_another_spelling_of_its_path(tiny_model, here):
+    asked = ("--out", "o", "--model", tiny_model, *SHORT, "--skip-bad")
+    path = write_rows(here / "q.jsonl", 3, 2)
+    assert call("--source", "q.jsonl", *asked).exit_code == 0
+    manifest = read_manifest(here / "o")
+    # As an older version wrote it, and before its end.
+    older = {**manifest.settings, "skipped_rows": "0123456789abcdef"}
+    for settings in (manifest.settings, older):
+        write_manifest(here / "o", replace(manifest, settings=settings, finished=False))
+        shutil.rmtree(here / "o" / "parts")
+        result = call("--source", path, *asked)
+        assert result.exit_code == 0, result.output
+        assert read_manifest(here / "o") == replace(manifest, settings=settings)
 
 
 def test_rows_that_are_all_bad_are_no_run(no_model, here):
