@@ -28,7 +28,11 @@ NO_OPTION = "nan"
 """How tables of one column per option, written by pandas, mark that there is none."""
 
 QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-ITEM = re.compile(rf"\s*({QUOTED}|[^\s,'\"\[\]]+)(?:\s*,\s*|\s+|(?=\])|$)", re.DOTALL)
+DICT = rf"""(?:\{{(?:{QUOTED}|[^'"{{}}])*\}})"""
+ITEM = re.compile(rf"\s*({QUOTED}|{DICT}|[^\s,'\"\[\]]+)(?:\s*,\s*|\s+|(?=\])|$)", re.DOTALL)
+DICTS = re.compile(r"\s*\[\s*\{\s*['\"]")
+"""How a list of dicts begins that was written as text."""
+
 WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 NOTHING = frozenset(("None", "null", "nan", "NaN"))
 HALF = re.compile("[\ud800-\udfff]")
@@ -111,12 +115,16 @@ def read_texts(cell: object, where: str) -> tuple[str, ...]:
     """Read a cell that holds one answer or several.
 
     Args:
-        cell: a text or number; a list of these, also written as text, and within lists; dicts with
-            the text in one of `TEXT_KEYS`; or one such dict of lists.
+        cell: a text or number; a list of these, also within lists; dicts with the text in one of
+            `TEXT_KEYS`; or one such dict of lists. A list may also be written as text.
         where: the sample and the column, for messages.
 
     Returns:
         The answers; nulls are left out, and there is none where all are empty.
+
+    Raises:
+        ValueError: if it is none of these, such as a text that begins as a list of dicts does and
+            breaks off.
 
     >>> read_texts([{"answer": "tea"}, None, {"answer": "a tea"}], "x")
     ('tea', 'a tea')
@@ -126,8 +134,10 @@ def read_texts(cell: object, where: str) -> tuple[str, ...]:
     cell = _plain(cell)
     if isinstance(cell, str) and cell.lstrip()[:1] == "[":
         listed = parse_list(cell)
-        # A list of numbers may as well be an answer: an interval, a point.
-        if listed is not None and all(isinstance(one, str | None) for one in listed):
+        if listed is None and DICTS.match(cell):
+            raise ValueError(misfit(where, "a whole list of answers", cell))
+        # A list of numbers, or of dicts without a text, may as well be an answer: a point, boxes.
+        if listed is not None and all(map(_may_be_answer, listed)):
             cell = listed
     texts = tuple(read_text(one, where) for one in _flatten(cell, where) if not _is_null(one))
     return texts if any(texts) else ()
@@ -218,7 +228,7 @@ def parse_list(text: str) -> list[Any] | None:
         text: the text.
 
     Returns:
-        The list; None if it is none, or holds anything but texts, numbers and nulls.
+        The list; None if it is none, or holds anything but texts, numbers, nulls and dicts.
 
     >>> parse_list("['a' 'b']"), parse_list('["a", null]'), parse_list("[a list"), parse_list("[]")
     (['a', 'b'], ['a', None], None, [])
@@ -229,8 +239,8 @@ def parse_list(text: str) -> list[Any] | None:
     try:
         listed = parse_json(bare)
     except ValueError:
-        return _parse_items(bare[1:-1])
-    flat = all(one is None or isinstance(one, str | int | float) for one in listed)
+        listed = _parse_items(bare[1:-1])
+    flat = all(isinstance(one, str | int | float | dict | None) for one in listed or ())
     return listed if flat else None
 
 
@@ -246,7 +256,7 @@ def _parse_items(inner: str) -> list[Any] | None:
         place = match.end()
         try:
             items.append(_read_item(match[1]))
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return None
     return items
 
@@ -256,7 +266,7 @@ def _read_item(word: str) -> Any:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of escapes such as \d, which stay as they are
-        return ast.literal_eval(word) if word[0] in "'\"" else float(word)
+        return ast.literal_eval(word) if word[0] in "'\"{" else float(word)
 
 
 def _plain(cell: object) -> Any:
@@ -264,6 +274,12 @@ def _plain(cell: object) -> Any:
     if isinstance(cell, np.generic | np.ndarray):
         cell = cell.tolist()
     return list(cell) if isinstance(cell, tuple) else cell
+
+
+def _may_be_answer(item: object) -> bool:
+    if isinstance(item, Mapping):
+        return any(key in item for key in TEXT_KEYS)
+    return isinstance(item, str | None)
 
 
 def _is_null(cell: object) -> bool:

@@ -81,6 +81,9 @@ def test_answers_are_the_same_in_every_form(texts):
         json.dumps(texts, ensure_ascii=False),
         repr(texts),
         f"[{' '.join(map(repr, texts))}]",
+        json.dumps([{"answer": text, "answer_id": k} for k, text in enumerate(texts)]),
+        repr([{"answer_id": k, "answer": text} for k, text in enumerate(texts)]),
+        str(np.array([{"text": text, "sure": None} for text in texts], dtype=object)),
     ]
     for form in forms:
         assert read_texts(form, WHERE) == expected
@@ -154,9 +157,32 @@ def test_a_cell_nested_deep_is_refused():
             reader(cell, WHERE)
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "[0.5 1]", "[see above]", "['a''b']", "['a', b]", "["])
+@pytest.mark.parametrize(
+    "text", ["[1, 2]", "[0.5 1]", "[see above]", "['a''b']", "['a', b]", "[", "[{1, 2}]"]
+)
 def test_what_may_be_an_answer_stays_text(text):
     assert read_texts(text, WHERE) == (text,)
+
+
+@pytest.mark.parametrize("text", ['[{"label": "cup", "box": [1, 2]}]', "[{'x': 3} {'x': [4]}]"])
+def test_boxes_in_text_are_an_answer(text):
+    assert read_texts(text, WHERE) == (text,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{'answer': 'a'}, {'answer': 'b'",
+        "[{'answer': 'a'}, ...]",
+        '[{"answer": nan}, {"answer": "b"}]',
+        "[{'answer': {'text': 'a'}}]",
+        f"[{{'answer': {'-' * 10**5}1}}]",
+        f"[{{'answer': {'(' * 10**5}}}]",
+    ],
+)
+def test_a_list_of_dicts_in_text_that_cannot_be_read_is_refused(text):
+    with pytest.raises(ValueError, match="^sample 1: expected a whole list of answers, got "):
+        read_texts(text, "sample 1")
 
 
 @pytest.mark.parametrize("cell", ["[1, 2]", "[1.0 2.0]", "(1, 2)[1, 2]"])

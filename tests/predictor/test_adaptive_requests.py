@@ -331,7 +331,7 @@ def test_an_answer_outlives_a_log_that_cannot_be_written(adaptive, tmp_path, cap
     assert [record for record in caplog.messages if record.startswith("cannot write")]
 
 
-LONG = "red cat " * 400
+LONG = "red cat " * 345
 REFUSED = {
     "an image marker": (Request.about(PIXELS[0], "<image>?", KNOBS[0]), "holds the image marker"),
     "a system": (
@@ -341,6 +341,10 @@ REFUSED = {
     "a long question": (
         Request.about(PIXELS[0], LONG, KNOBS[0]),
         "there is room for 0 visual tokens, and 1 images take 1 at scale 1",
+    ),
+    "a longer one": (
+        Request.about(PIXELS[0], LONG + LONG, KNOBS[0]),
+        "the conversation has 1385 tokens without its images, the model has 700: shorten it",
     ),
     "a long answer": (
         Request.about(PIXELS[0], "red?", Knob(scale=576), Sampling(120)),
@@ -355,6 +359,7 @@ REFUSED = {
 @pytest.mark.parametrize(("request_", "told"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_answered_is_refused_before_any_work(adaptive, monkeypatch, request_, told):
     monkeypatch.setattr(adaptive.backbone, "encode", None)
+    monkeypatch.setattr(adaptive.backbone, "question_embedding", None)
     with pytest.raises(ValueError, match=told):
         adaptive.check(request_)
     with pytest.raises(ValueError, match=told):

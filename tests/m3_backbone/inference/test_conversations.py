@@ -2,7 +2,13 @@ import pytest
 
 from m3_backbone.hosts.llava import FALLBACK_TEMPLATE
 from m3_backbone.hosts.vicuna import SYSTEM, VICUNA_TEMPLATE
-from m3_backbone.inference.conversations import Chat, render_chat, render_turns, tokenize_chat
+from m3_backbone.inference.conversations import (
+    Chat,
+    _split_chat,
+    render_chat,
+    render_turns,
+    tokenize_chat,
+)
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.conversations import tokenize_turns
 
@@ -113,6 +119,16 @@ def test_a_template_that_knows_no_system_is_told_so(build, template):
 def test_words_that_no_prompt_can_hold_are_refused(build, chat, told):
     with pytest.raises(ValueError, match=told):
         tokenize_chat(build(VICUNA_TEMPLATE), chat, [1])
+
+
+def test_a_conversation_beyond_the_limit_is_refused_and_not_kept(build):
+    prompts = build(VICUNA_TEMPLATE)
+    count = tokenize_chat(prompts, CHAT, [1, 1]).text_tokens()
+    kept = _split_chat.cache_info().currsize
+    with pytest.raises(ValueError, match=f"has {count} tokens .* the model has {count - 1}: shor"):
+        tokenize_chat(prompts, CHAT, [1, 1], count - 1)
+    assert _split_chat.cache_info().currsize == kept
+    assert tokenize_chat(prompts, CHAT, [1, 1], count).text_tokens() == count
 
 
 def test_a_template_must_keep_what_was_said(build):
