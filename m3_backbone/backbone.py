@@ -234,8 +234,7 @@ class M3Backbone:
     ) -> list[Pyramid]:
         """Encode images and pool their tokens to every scale.
 
-        The vision tower sees each distinct image once. Gives one pyramid per image, in the caller's
-        order; equal images share one.
+        Gives one pyramid per image, in their order; equal images are encoded once and share one.
 
         Args:
             images: PIL images of any mode, or what `prepare` made of them.
@@ -264,8 +263,7 @@ class M3Backbone:
     ) -> list[Answer]:
         """Answer one question per image, each at its own scale.
 
-        Rows of one scale are batched together; batching does not change an answer (in float32), and
-        answers are in the caller's order.
+        Rows of one scale share batches, which changes no answer (in float32); the order is kept.
 
         Args:
             pyramids: what `encode` gave, one per question; or several per question, such as the
@@ -341,6 +339,10 @@ class M3Backbone:
             ]
         return self._engine.answer_groups(prompts, features, scale, samplings, token_budget)
 
+    def check_question(self, question: str) -> None:
+        """Refuse, with a ValueError, a question of no tokens, as `question_embedding` does."""
+        self._engine.prompts.question_ids([question])
+
     def question_embedding(self, questions: Sequence[str]) -> NDArray[np.float32]:
         """Average the input embeddings of each question's tokens, without a template [n, D]."""
         table: Any = self.model.get_input_embeddings().weight
@@ -349,8 +351,7 @@ class M3Backbone:
     def coarse_tokens(self, pyramids: Sequence[Pyramids]) -> NDArray[np.float32]:
         """Join the base crop's tokens at the two smallest scales, the router's view of an image.
 
-        Of several images the mean is taken. Gives tokens [n, t, D] with the smallest scale first; t
-        is 10 for scales 1 and 9.
+        Of several images their mean. Gives [n, t, D], the smallest scale first; t is 1 + 9 mostly.
         """
         return join_coarse_tokens(pyramids, self.scales[:2], self.hidden_size)
 

@@ -7,14 +7,17 @@ none there, and the token that ends it behind it, whatever the template does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 from m3_backbone.inference.prompts import Message, PromptBuilder, TokenizedPrompt, Turn
 
 ANSWER = "\ue000answer\ue000"
 """Stands for an answer while it is found out where a template puts them; no text has it."""
 
-CACHE_SIZE = 1024
-"""Conversations whose ids are cached: they are tokenized to be checked, routed and answered."""
+CACHE_SIZE = 128
+"""Conversations whose ids are cached: they are tokenized to be checked, routed and answered.
+
+More than a server answers at once; each holds as many ids as the model reads at most."""
 
 
 @dataclass(frozen=True)
@@ -135,17 +138,32 @@ def _lead(prompts: PromptBuilder, system: str) -> Message:
 
 
 @lru_cache(maxsize=CACHE_SIZE)
-def _split_chat(prompts: PromptBuilder, chat: Chat) -> tuple[tuple[int, ...], ...]:
-    return tuple(prompts.split_at_images(render_chat(prompts, chat), chat.places))
+def _split_chat(prompts: PromptBuilder, chat: Chat, limit: float) -> tuple[tuple[int, ...], ...]:
+    """Tokenize a conversation: the ids around its places of images.
+
+    Raises:
+        ValueError: if it has more than `limit`; what is raised is not cached.
+    """
+    parts = tuple(prompts.split_at_images(render_chat(prompts, chat), chat.places))
+    count = sum(map(len, parts))
+    if count > limit:
+        raise ValueError(
+            f"the conversation has {count} tokens without its images, the model has {limit}: "
+            "shorten it"
+        )
+    return parts
 
 
-def tokenize_chat(prompts: PromptBuilder, chat: Chat, visual: Sequence[int]) -> TokenizedPrompt:
+def tokenize_chat(
+    prompts: PromptBuilder, chat: Chat, visual: Sequence[int], limit: float = inf
+) -> TokenizedPrompt:
     """Tokenize a conversation.
 
     Args:
         prompts: template and tokenizer.
         chat: the conversation.
         visual: visual tokens at each place of images.
+        limit: most tokens of its text; a longer one is a ValueError.
     """
     for _, question, answer in chat.turns:
         prompts.check_question(question)
@@ -153,5 +171,5 @@ def tokenize_chat(prompts: PromptBuilder, chat: Chat, visual: Sequence[int]) -> 
             prompts.check_question(answer, "answer")
     if chat.system is not None:
         prompts.check_question(chat.system, "system turn")
-    before, *between, after = _split_chat(prompts, chat)
+    before, *between, after = _split_chat(prompts, chat, limit)
     return TokenizedPrompt(before, after, between=tuple(zip(visual[:-1], between, strict=True)))

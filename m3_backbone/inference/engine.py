@@ -106,14 +106,14 @@ class AnswerEngine:
             visual: visual tokens at each of its places of images.
             max_new_tokens: most tokens of the answer.
         """
-        prompt = tokenize_chat(self.prompts, chat, visual)
+        prompt = tokenize_chat(self.prompts, chat, visual, self._limit)
         self._check_room(chat.turns[-1][1], prompt, sum(visual) + max_new_tokens)
         return prompt
 
     def count_room(self, chat: Chat, max_new_tokens: int) -> int:
         """Count the visual tokens that a conversation has room for; may be below 0."""
-        text = tokenize_chat(self.prompts, chat, [0] * chat.places).text_tokens()
-        return self._limit - text - max_new_tokens
+        prompt = tokenize_chat(self.prompts, chat, [0] * chat.places, self._limit)
+        return self._limit - prompt.text_tokens() - max_new_tokens
 
     @property
     def _limit(self) -> int:

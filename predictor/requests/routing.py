@@ -172,7 +172,6 @@ class RequestRouter:
         check_kind("request", request, Request)
         chat = write_chat(request)
         room = self._backbone.count_room(chat, request.sampling.max_new_tokens)
-        self._backbone.question_embedding([request.question])
         least = self._router.scales[0] if request.knob.scale is None else request.knob.scale
         check_scale(least, self._backbone.scales)
         needed = sum(self._backbone.count_visual(image, least) for image in request.pictures)
@@ -182,6 +181,8 @@ class RequestRouter:
                 f"{len(request.pictures)} images take {needed} at scale {least}: shorten the "
                 "conversation, show fewer images, or ask for a shorter answer"
             )
+        # Last, and no embedding: what has no room may be very long, and this runs in many threads.
+        self._backbone.check_question(request.question)
         if request.knob.scale is not None:
             return CheckedRequest(request, chat, None, room)
         point = self._find_point(request.knob)
