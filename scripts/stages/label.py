@@ -1,6 +1,5 @@
 """The work of `m3scale label`: a request, the file that keeps it, and the run."""
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
@@ -151,7 +150,7 @@ class SavedRequest:
 
     Attributes:
         request: what was asked for.
-        seconds: how long labelling took, over all sessions that ended.
+        seconds: see `read_seconds`.
         seal: hash of the run's id and of the two above; older versions wrote none.
     """
 
@@ -162,16 +161,14 @@ class SavedRequest:
     seal: str | None = None
 
 
-def write_request(folder: Path, request: LabelRequest, seconds: float) -> None:
-    """Write the request of a finished run beside it.
+def write_request(folder: Path, request: LabelRequest) -> None:
+    """Write the request of a finished run, and how long it took, beside it.
 
     Args:
         folder: the run's folder.
         request: what was asked for.
-        seconds: time of this session; those of earlier sessions that ended are added.
     """
-    spent = seconds + read_seconds(folder)
-    content = {"request": asdict(request), "seconds": round(spent, 3)}
+    content = {"request": asdict(request), "seconds": round(read_seconds(folder), 3)}
     write_json(folder / REQUEST, {**content, "seal": _seal(folder, content)})
 
 
@@ -182,7 +179,16 @@ def read_request(folder: Path) -> LabelRequest | None:
 
 
 def read_seconds(folder: Path) -> float:
-    """Read how long labelling took [s], over all sessions that ended; 0 if none did."""
+    """Read how long the parts of a run took [s], over all processes that made them.
+
+    Of an older run, whose parts do not note it, that is what its request says; 0 if it has none.
+    """
+    from labels.labelling.status import read_status
+    from labels.outcomes.manifest import MANIFEST
+
+    workers = read_status(folder)["workers"] if (folder / MANIFEST).is_file() else []
+    if workers:
+        return float(sum(worker["seconds"] for worker in workers))
     saved = _read(folder)
     return 0.0 if saved is None else saved.seconds
 
@@ -274,7 +280,6 @@ def run_label(
 
     if workers.need_ray and find_spec("ray") is None:
         raise ValueError("--workers needs Ray: pip install m3scale[ray], or .[ray] in a clone")
-    start = time.perf_counter()
     _check_folder(folder, request.inputs())
     check_folder(folder)  # before the model is opened
     with hold(folder, share):
@@ -284,9 +289,8 @@ def run_label(
             label_with_actors(questions, opening, folder, request, workers, progress)
         else:
             label(questions, open_answerer(), folder, request, progress, share)
-        # One process writes it, so that the time is not added once for each.
         if share.rank == 0:
-            write_request(folder, request, time.perf_counter() - start)
+            write_request(folder, request)
             if questions.skipped:
                 write_bad_rows(folder, questions.skipped)
             elif _is_list(folder / BAD_ROWS):

@@ -1,11 +1,12 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from labels.outcomes.formats import pack_questions
 from labels.outcomes.manifest import QUESTIONS_FILE, Manifest, write_manifest
+from labels.outcomes.parts import FEATURES, TABLE, Part, write_part
 from labels.questions import fingerprint_questions
 from scripts.stages.label import (
     REQUEST,
@@ -25,15 +26,32 @@ MODEL = {"checkpoint": "a" * 16, "dtype": "float32"}
 
 
 def test_request_round_trip(tmp_path):
-    write_request(tmp_path, ASKED, 1.5)
+    write_request(tmp_path, ASKED)
     assert read_request(tmp_path) == ASKED
 
 
-def test_seconds_of_sessions_add_up(tmp_path):
+def test_seconds_are_those_of_the_parts(tmp_path):
     assert read_seconds(tmp_path) == 0
-    write_request(tmp_path, ASKED, 1.5)
-    write_request(tmp_path, ASKED, 2.0)
-    assert read_seconds(tmp_path) == 3.5
+    manifest = Manifest("x", MODEL, 4, 2, 2)
+    write_manifest(tmp_path, manifest)
+    write_request(tmp_path, ASKED)
+    assert read_seconds(tmp_path) == 0
+    # Two shares, such as of processes that label at the same time; one more call finds all done.
+    for number, seconds in enumerate((1.5, 2.0)):
+        work = {"worker": f"w{number}", "images": 1, "questions": 2, "seconds": seconds, "ended": 9}
+        contents = {FEATURES: b"", TABLE: b""}
+        write_part(Part(number, number, tmp_path), manifest.run, contents, [work])
+    for _ in range(2):
+        assert read_seconds(tmp_path) == 3.5
+        write_request(tmp_path, ASKED)
+
+
+def test_seconds_of_an_older_run_are_kept(tmp_path):
+    # Its parts do not note them, and its request has no seal.
+    saved = {"request": asdict(ASKED), "seconds": 13.5}
+    (tmp_path / REQUEST).write_text(json.dumps(saved), encoding="utf-8")
+    write_request(tmp_path, ASKED)
+    assert read_seconds(tmp_path) == 13.5
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"request": {"sauce": 1, "scales": []}}'])
@@ -54,7 +72,7 @@ def labelled(tmp_path, write_source):
         folder.mkdir()
         write_manifest(folder, Manifest("x", settings, 4, 2, 1, finished=finished))
         (folder / QUESTIONS_FILE).write_bytes(pack_questions(questions))
-        write_request(folder, request, 1.0)
+        write_request(folder, request)
         return folder, request
 
     return make
