@@ -39,7 +39,16 @@ from scripts.harnesses.answering import open_model
 from scripts.harnesses.asking import read_sampling, read_turn
 from scripts.harnesses.model_args import read_model_args
 
-REFUSED = {"num_choices": 1, "prompt_logprobs": 0, "response_schema": None}
+REFUSED = {
+    "num_choices": 1,
+    "best_of": 1,
+    "prompt_logprobs": 0,
+    "response_schema": None,
+    "top_k": None,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logit_bias": None,
+}
 """Settings that ask for what is not given here -> the value that asks for nothing."""
 
 
@@ -113,7 +122,7 @@ def write_value(value: object) -> str:
 
 
 def read_config(config: GenerateConfig, longest: int) -> Sampling:
-    """Read how an answer is generated, and refuse what would be missing in the output.
+    """Read how an answer is generated, and refuse what would not be done.
 
     Args:
         config: how to generate.

@@ -69,7 +69,7 @@ def read_model_args(pairs: Iterable[tuple[str, str]]) -> ModelArgs:
     >>> read_model_args([("pretrained", "m3-mini"), ("scale", "144")]).settings.scale
     144
     """
-    known = [name for one in _gather.params for name in (one.opts[0].removeprefix("--"),)]
+    known = [one.opts[0].removeprefix("--") for one in _gather.params]
     given: dict[str, str] = {}
     for name, value in pairs:
         option = NAMES.get(name, name).replace("_", "-")

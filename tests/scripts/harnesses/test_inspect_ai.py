@@ -162,3 +162,30 @@ def test_bad_model_arguments_end_inspect_in_one_line(tmp_path, run, arguments, m
     assert "Traceback" not in done.stdout + done.stderr
     assert message in " ".join((done.stdout + done.stderr).split())
     assert not list((tmp_path / "logs").glob("*.json"))
+
+
+REFUSED = {
+    "top_k": 1, "frequency_penalty": 0.5, "presence_penalty": -0.5, "logit_bias": {5: -100},
+    "num_choices": 2, "best_of": 2,
+}  # fmt: skip
+
+ASK_FOR_EACH = """
+from inspect_ai.model import GenerateConfig
+from scripts.harnesses.inspect_ai import read_config
+read_config(GenerateConfig(frequency_penalty=0, num_choices=1), 16)
+for name, value in {refused}.items():
+    try:
+        read_config(GenerateConfig(**{{name: value}}), 16)
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+@needs_inspect
+def test_what_would_not_be_done_is_refused():
+    command = [PYTHON, "-c", ASK_FOR_EACH.format(refused=REFUSED)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    expected = [f"m3scale does not know {name}: leave it out" for name in REFUSED]
+    assert done.stdout.splitlines() == expected
