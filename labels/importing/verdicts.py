@@ -116,7 +116,8 @@ def _judge_parsed(value: Mapping[str, Any], _: str) -> bool | None:
         # One list of candidates, or one for each of several answers.
         candidates = [one for part in tries for one in _list(part)]
         plain = all(isinstance(one, str | float | int) for one in (*accepted, *candidates))
-        return holds_answer(candidates, [str(one) for one in accepted]) if plain else None
+        told = accepted and plain
+        return holds_answer(candidates, [str(one) for one in accepted]) if told else None
     if not (accepted and _fit(RIGHT, *accepted) and _fit(READ, *tries)):
         return None
     return any(one in accepted for one in tries)
@@ -169,4 +170,4 @@ SHAPES: dict[tuple[str, ...], Judge] = {
     ("pred", "answer"): _judge_letter,
     ("prediction", "answer", "A", "B"): _judge_options,
 }
-"""Keys that a metric logs -> how its task counts them, and None of other values; the first fit."""
+"""Keys that a metric logs -> how its task counts them, None if the values are of another task."""

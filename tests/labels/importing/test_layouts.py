@@ -246,6 +246,7 @@ def test_verdicts_without_a_score(tmp_path, metric, right, wrong):
         },  # MMMU, judged
         {"parsed_pred": "The answer is B.", "answer": "B"},  # MMMU-Pro, images alone
         {"parsed_pred": ["?"], "answer": "?"},  # of a hidden split
+        {"question_type": "open", "parsed_pred": ["3"], "answer": []},
         {"pred_answer": "3", "answer": ["3", "three"]},  # IconQA
         {"true_false": "no"},
         {"prediction": "(B) dog", "answer": "nan", "A": "cat", "B": "dog"},
