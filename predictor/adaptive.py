@@ -10,14 +10,14 @@ import threading
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from m3_backbone.arguments import check_list
-from m3_backbone.backbone import BUILT_IN, Answer, AnswerStream, M3Backbone
+from m3_backbone.backbone import BUILT_IN, Answer, AnswerRequest, AnswerStream, M3Backbone
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.serialization import show
 from predictor.bundle.bundle import RouterBundle
@@ -37,8 +37,8 @@ Images: TypeAlias = ImageSource | Sequence[ImageSource]
 BATCH = 32
 """Requests that are encoded, routed or answered together at most."""
 
-Pending: TypeAlias = tuple[RoutedRequest, AnswerStream | None]
-"""A request that waits for its answer, and the stream that gets it."""
+Pending: TypeAlias = tuple[RoutedRequest, AnswerRequest]
+"""A request that waits for its answer, and the same as the model takes it."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class AdaptiveM3:
 
         Args:
             images: PIL images, one per question, or a list of several; an image that comes several
-                times is encoded once.
+                times among `BATCH` questions is encoded once.
             questions: what is asked.
             budget: mean cost per question, at most, on the calibration split; unfamiliar inputs,
                 which are read at the largest scale, come on top.
@@ -216,7 +216,7 @@ class AdaptiveM3:
         self._router.check(request)
 
     def answer(self, requests: Sequence[Request]) -> list[AdaptiveAnswer]:
-        """Answer requests in one batch, each with its own knob, scale and sampling.
+        """Answer requests in batches of `BATCH`, each with its own knob, scale and sampling.
 
         Args:
             requests: the requests; all are checked before the first is answered.
@@ -225,7 +225,11 @@ class AdaptiveM3:
             Answers in the caller's order.
         """
         checked = [self._router.check(one) for one in check_list("requests", requests, Request)]
-        return self._answer([(routed, None) for routed in self._route(checked)]) if checked else []
+        return [
+            answer
+            for start in range(0, len(checked), BATCH)
+            for answer in self._answer_batch(checked[start : start + BATCH])
+        ]
 
     async def stream(self, request: Request) -> AsyncGenerator[str | AdaptiveAnswer, None]:
         """Answer a request piece by piece; many tasks of event loops may do so at once.
@@ -282,10 +286,15 @@ class AdaptiveM3:
 
     async def _answer_async(self, checked: CheckedRequest, stream: AnswerStream) -> AdaptiveAnswer:
         routed = await self._routing.submit(checked)
-        if not self.backbone.continuous_batching:
-            return await self._answering.submit((routed, stream))
-        answer = await self.backbone.answer_async(routed.for_model(stream))
-        return self._finish(routed, stream, answer)
+        asked = routed.for_model(stream)
+        if self.backbone.continuous_batching:
+            return self._finish(routed, asked, await self.backbone.answer_async(asked))
+        # Seeded before it is in a batch: one that fails begins anew, behind what was streamed.
+        seeded = replace(asked, sampling=asked.sampling.with_seed())
+        return await self._answering.submit((routed, seeded))
+
+    def _answer_batch(self, checked: Sequence[CheckedRequest]) -> list[AdaptiveAnswer]:
+        return self._answer([(routed, routed.for_model()) for routed in self._route(checked)])
 
     def _route(self, checked: Sequence[CheckedRequest]) -> list[RoutedRequest]:
         with self._model_lock:
@@ -293,15 +302,15 @@ class AdaptiveM3:
 
     def _answer(self, pending: Sequence[Pending]) -> list[AdaptiveAnswer]:
         with self._model_lock:
-            answers = self.backbone.answer([routed.for_model(stream) for routed, stream in pending])
+            answers = self.backbone.answer([asked for _, asked in pending])
         return [self._finish(*one, answer) for one, answer in zip(pending, answers, strict=True)]
 
     def _finish(
-        self, routed: RoutedRequest, stream: AnswerStream | None, answer: Answer
+        self, routed: RoutedRequest, asked: AnswerRequest, answer: Answer
     ) -> AdaptiveAnswer:
         adaptive = _describe(routed, answer)
         # An answer that nobody waits for any more was broken off, and is none.
-        if self.log is not None and not (stream is not None and stream.closed):
+        if self.log is not None and not (asked.stream is not None and asked.stream.closed):
             try:
                 self.log.append(adaptive.decision)
             except OSError as error:  # the answer is there, and not to be lost with its line

@@ -151,6 +151,8 @@ class AnswerEngine:
             batch_size: most answers of a batch; one that memory cannot hold is halved.
         """
         check_whole("batch_size", batch_size, 1)
+        # Now, as a batch that is halved begins its answers anew, behind what they have streamed.
+        requests = [replace(one, sampling=one.sampling.with_seed()) for one in requests]
         lengths = [one.length for one in requests]
         longest = max((one.sampling.max_new_tokens for one in requests), default=0)
         pass_tokens = count_pass_tokens(self.model.device.type, longest)

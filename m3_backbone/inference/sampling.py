@@ -3,8 +3,9 @@
 They are checked without torch, before any work.
 """
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from m3_backbone.arguments import check_number, check_whole
 from m3_backbone.serialization import sha256, show
@@ -66,6 +67,11 @@ class Sampling:
     def is_plain(self) -> bool:
         """Whether nothing but the most probable tokens and their end is asked for."""
         return self.temperature == 0 and not self.stop and self.top_logprobs is None
+
+    def with_seed(self) -> "Sampling":
+        """Draw the seed if one is missing, so that an answer that is begun anew says the same."""
+        is_missing = self.seed is None and self.temperature > 0
+        return replace(self, seed=secrets.randbelow(SEEDS)) if is_missing else self
 
 
 def make_seed(text: str) -> int:

@@ -9,12 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
+from m3_backbone.inference import decoding
 from m3_backbone.inference.conversations import Chat
 from m3_backbone.inference.engine import AnswerEngine
+from m3_backbone.inference.execution import MemoryLimit
 from m3_backbone.inference.requests import AnswerRequest
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.scales import TOKEN_SCALES
@@ -243,6 +246,46 @@ def test_one_that_the_model_cannot_answer_does_not_touch_the_others(adaptive, al
     assert str(second) == "no room"
     assert as_wanted(first[-1]) == as_wanted(alone[2])
     assert as_wanted(third[-1]) == as_wanted(alone[7])
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_a_drawn_answer_that_is_begun_anew_goes_on_from_what_was_streamed(
+    adaptive, monkeypatch, error
+):
+    step, steps = decoding._step, []
+    monkeypatch.setattr(adaptive.backbone._engine, "_memory", MemoryLimit())
+
+    def fail_once(model, state, *more):
+        if len(state.owner) > 1:
+            steps.append(len(state.owner))
+            # In the midst of several answers: in halves, or one by one, they are begun anew.
+            if len(steps) == 4:
+                raise error("no room")
+        return step(model, state, *more)
+
+    monkeypatch.setattr(decoding, "_step", fail_once)
+
+    async def stream_all():
+        drawn = Sampling(12, temperature=2)
+        asked = [Request.about(PIXELS[0], one, Knob(scale=9), drawn) for one in QUESTIONS]
+        return await asyncio.gather(*(read_stream(adaptive, one) for one in asked))
+
+    streamed = asyncio.run(stream_all())
+    assert len(steps) >= 4
+    for *pieces, answer in streamed:
+        assert "".join(pieces) == answer.text
+    # The seeds are drawn for each.
+    assert len({answer.text for *_, answer in streamed}) == len(QUESTIONS)
+
+
+def test_many_requests_are_routed_a_batch_at_a_time(adaptive, monkeypatch):
+    sizes, encode = [], adaptive.backbone.encode
+    monkeypatch.setattr(
+        adaptive.backbone, "encode", lambda images: sizes.append(len(images)) or encode(images)
+    )
+    answers = adaptive.generate([PIXELS[0]] * 70, ["red?"] * 70, scales=1, max_new_tokens=1)
+    assert sizes == [32, 32, 6]
+    assert len(answers) == 70
 
 
 def test_a_conversation_is_routed_by_its_last_question_and_all_images(backbone):
