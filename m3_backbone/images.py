@@ -4,7 +4,7 @@ Pixels stay as they are, but for what `m3_backbone.pixels` says of modes, alpha 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -57,21 +57,24 @@ def decode_image(source: Path | bytes, name: str) -> Image.Image:
 
 
 @contextmanager
-def open_image(source: Path | bytes, name: str) -> Iterator[Image.Image]:
+def open_image(
+    source: Path | bytes, name: str, formats: Sequence[str] = FORMATS
+) -> Iterator[Image.Image]:
     """Open an image file, not decoded yet.
 
     Args:
         source: the file, or its content.
         name: what to call it in an error.
+        formats: Pillow's names of the formats that are opened.
 
     Yields:
-        The image, open for the time of the block. What is no image, or of no format in `FORMATS`,
-        raises the ValueError of `pillow_errors`.
+        The image, open for the time of the block. What is no image, or of no such format, raises
+        the ValueError of `pillow_errors`.
     """
     with source.open("rb") if isinstance(source, Path) else BytesIO(source) as file:
-        with pillow_errors(name):
+        with pillow_errors(name, formats):
             Image.init()  # of the formats it knows, those that this Pillow was built with
-            image = Image.open(file, formats=[one for one in FORMATS if one in Image.OPEN])
+            image = Image.open(file, formats=[one for one in formats if one in Image.OPEN])
         with image:
             yield image
 

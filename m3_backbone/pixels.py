@@ -6,7 +6,7 @@ What this is not: an opener of files; `m3_backbone.images` is.
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,11 +52,12 @@ TIFF_BITS, TIFF_INTERPRETATION, TIFF_SAMPLES = 258, 262, 339
 
 
 @contextmanager
-def pillow_errors(name: str) -> Iterator[None]:
+def pillow_errors(name: str, formats: Sequence[str] = FORMATS) -> Iterator[None]:
     """Tell whatever Pillow raises inside the block in one line, and nothing that it warns of.
 
     Args:
         name: what to call the image.
+        formats: those that an image may have.
 
     Yields:
         Nothing.
@@ -71,7 +72,7 @@ def pillow_errors(name: str) -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        expected = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        expected = f"{', '.join(formats[:-1])} or {formats[-1]}"
         raise ValueError(f"{name} is not an image that is read here: {expected}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name} has too many pixels to be decoded safely: {error}") from error

@@ -127,7 +127,7 @@ def describe_problem(problem: Mapping[str, Any]) -> tuple[str, str | None]:
     if not place:
         return expected, None
     # Behind the number of a content part pydantic names its type, which is no field.
-    steps = [one for i, one in enumerate(place) if list(place[:i])[-2:-1] != ["content"]]
+    steps = [one for i, one in enumerate(place) if i < 2 or place[i - 2] != "content"]
     field = ".".join(map(str, steps))
     if problem["type"] in WORDS:
         return f"{show(field)} {WORDS[problem['type']]}", field

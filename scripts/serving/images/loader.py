@@ -11,6 +11,10 @@ from m3_backbone.images import check_image, detach, open_image
 from scripts.serving.errors import ApiError
 from scripts.serving.images.remote import RemoteImages
 
+FORMATS = ("GIF", "JPEG", "PNG", "WEBP")
+"""Those of the OpenAI API, which say at their head how many pixels are decoded. A TIFF's tile or an
+AVIF's picture may be far larger than the image, and what libtiff prints is silenced for all."""
+
 
 class ImageLoader:
     """Opens images, a few at a time, beside the event loop."""
@@ -47,7 +51,7 @@ class ImageLoader:
 
     def _decode(self, url: str, content: bytes | None, name: str, left: int) -> Image.Image:
         content = read_data_uri(url, name) if content is None else content
-        with open_image(content, name) as image:
+        with open_image(content, name, FORMATS) as image:
             # Known from the file's head, before its pixels are decoded.
             width, height = image.size
             if width * height > left:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from m3_backbone.data_uris import write_data_uri
+from m3_backbone.images import decode_image
 from scripts.serving.errors import ApiError
 from scripts.serving.images.loader import ImageLoader
 from scripts.serving.images.remote import RemoteImages
@@ -31,6 +32,31 @@ def test_an_image_is_opened_upright_and_in_rgb():
     assert (opened.mode, opened.size) == ("RGB", (20, 40))
 
 
+def write_tile(side):
+    """A TIFF of 64x64 pixels with one tile of `side`."""
+    content = zlib.compress(bytes(side * side))
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side}
+    tags |= {324: 8 + 2 + 12 * 10 + 4, 325: len(content)}
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    file = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + rows + bytes(4) + content
+    assert decode_image(file, "tile").size == (64, 64)
+    return f"data:image/tiff;base64,{base64.b64encode(file).decode()}"
+
+
+OTHERS = [kind for kind in ("AVIF", "BMP", "JPEG2000", "PPM", "TIFF") if kind in Image.SAVE]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_formats_that_do_not_say_what_decoding_takes_are_refused(kind):
+    with pytest.raises(ApiError, match="not an image that is read here: GIF, JPEG, PNG or WEBP"):
+        open_one(write_data_uri(Image.new("RGB", (64, 64)), kind))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "JPEG", "PNG", "WEBP"])
+def test_formats_of_the_openai_api_are_opened(kind):
+    assert open_one(write_data_uri(Image.new("RGB", (64, 64)), kind)).size == (64, 64)
+
+
 def write_bomb(width, height):
     """A PNG of a few bytes that says it is huge."""
 
@@ -49,6 +75,7 @@ def write_bomb(width, height):
         (write_data_uri(Image.new("RGB", (101, 100))), "may have 0.01 million together"),
         (write_bomb(10_000, 10_000), "has 10000x10000 pixels"),
         (write_bomb(2**31 - 1, 2**31 - 1), "pixels"),
+        (write_tile(256), "not an image that is read here"),
         (write_bomb(90, 90), "damaged or cut short"),
         (write_data_uri(Image.new("RGB", (4, 4))), "each side must be at least 8"),
         (write_data_uri(Image.new("RGB", (64, 64)))[:-30] + "====", "damaged"),
