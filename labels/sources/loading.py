@@ -77,7 +77,7 @@ def load_questions(
             Face Hub, or NAME:CONFIGURATION; or the built-in benchmark as "scenes", "scenes:SPLIT"
             or, in words that are held out of training, "scenes:SPLIT:rephrased"; "scenes-v1" and
             "scenes-v3" are its other draws.
-        split: split to take where the source has several; "test" if None.
+        split: split to take; if None "test", but of a file all rows, whatever their split.
         limit: rows to take at most, from the start; for the built-in benchmark the number of
             images to draw (100 if None).
         columns: our field -> the source's column, for fields with another name there.
@@ -109,6 +109,11 @@ def load_questions(
     columns = columns or {}
     draw = find_draw(source.partition(":")[0])
     if draw:
+        if ":" not in source and Path(source).exists():
+            raise ValueError(
+                f"{source} is the built-in benchmark and also a path; name {source}:test or "
+                f"./{source}"
+            )
         _refuse_unused(source, split, {"--column": columns, "--metric": metric}, reading)
         return _load_scenes(draw, source.partition(":")[2] or split or "test", limit)
     metric = metric or USUAL_METRIC

@@ -13,7 +13,7 @@ from labels.labelling.settings import LabelSettings, Workers
 from labels.labelling.sharing import ALONE, Share, hold
 from m3_backbone.files import check_output, write_atomically, write_json
 from m3_backbone.schemas import CLOSED, parse_saved, read_saved
-from m3_backbone.serialization import sha256, to_json
+from m3_backbone.serialization import json_ready, sha256, to_json
 
 if TYPE_CHECKING:
     from labels.labelling.answerer import Answerer
@@ -44,7 +44,11 @@ class LabelRequest(LabelSettings):
         },
     )
     split: str | None = field(
-        default=None, metadata={"help": "Split of the source; test if it has several."}
+        default=None,
+        metadata={
+            "help": "Split of the source; without it test, but of a file all rows, whatever their "
+            "split."
+        },
     )
     limit: int | None = field(
         default=None,
@@ -168,7 +172,8 @@ def write_request(folder: Path, request: LabelRequest) -> None:
         folder: the run's folder.
         request: what was asked for.
     """
-    content = {"request": asdict(request), "seconds": round(read_seconds(folder), 3)}
+    # As it will be read, so that the seal fits.
+    content = json_ready({"request": asdict(request), "seconds": round(read_seconds(folder), 3)})
     write_json(folder / REQUEST, {**content, "seal": _seal(folder, content)})
 
 

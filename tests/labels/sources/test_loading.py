@@ -304,6 +304,30 @@ def test_built_in_benchmark(monkeypatch, source, limit, expected):
     assert load_questions("scenes", split="ood") == ("scenes-v2", "ood", 100, False)
 
 
+def test_the_benchmark_is_told_from_a_folder_of_its_name(jsonl, monkeypatch):
+    folder = jsonl.parent / "scenes"
+    folder.mkdir()
+    jsonl.rename(folder / "test.jsonl")
+    monkeypatch.chdir(jsonl.parent)
+    with pytest.raises(ValueError, match=r"scenes is .* name scenes:test or \./scenes$"):
+        load_questions("scenes")
+    reading = Reading(folder=jsonl.parent)
+    assert len(load_questions("./scenes", reading=reading)) == 4
+    assert load_questions("scenes:test", limit=1).name.startswith("scenes")
+
+
+def test_without_a_split_a_file_gives_all_rows_and_a_folder_those_of_test(jsonl):
+    rows = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    parts = ("test", "test", "train", "val")
+    rows = [{**row, "split": part} for row, part in zip(rows, parts, strict=True)]
+    write_jsonl(jsonl, rows)
+    assert len(load_questions(str(jsonl))) == 4
+    assert len(load_questions(str(jsonl), split="test")) == 2
+    write_jsonl(jsonl.parent / "test.jsonl", rows[:1])
+    jsonl.rename(jsonl.parent / "train.jsonl")
+    assert len(load_questions(str(jsonl.parent))) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "option"),
     [
