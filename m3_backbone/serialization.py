@@ -57,8 +57,10 @@ def json_ready(value: Any, digits: int | None = None) -> Any:
     """
     if hasattr(value, "tolist"):  # numpy's arrays and scalars; without importing numpy here
         value = value.tolist()
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # names of files need not be text
     if isinstance(value, dict):
-        return {str(key): json_ready(item, digits) for key, item in value.items()}
+        return {json_ready(str(key)): json_ready(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [json_ready(item, digits) for item in value]
     if not isinstance(value, float):

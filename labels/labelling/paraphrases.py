@@ -4,6 +4,7 @@
 for all questions of that text. What this is not: a check that they ask the same.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +79,7 @@ def _reword(paraphrases: Paraphrases, question: Question, repeat: int) -> str:
 
 def _read(path: Path, content: bytes) -> Paraphrases:
     found = Paraphrases({}, {})
-    for number, text in enumerate(content.splitlines(), 1):
+    for number, text in enumerate(content.removeprefix(BOM_UTF8).splitlines(), 1):
         if not text.strip():
             continue
         where = f"{path}, line {number}"

@@ -189,7 +189,8 @@ def _plan_run(
     if questions.skipped:
         # Named only where there are some, so that other runs keep their id.
         chosen["skipped"] = len(questions.skipped)
-    return Manifest(questions.name, chosen, len(questions), len(questions.image_ids), n_parts)
+    name = questions.name.encode(errors="replace").decode()  # names of files need not be text
+    return Manifest(name, chosen, len(questions), len(questions.image_ids), n_parts)
 
 
 def _plan_asking(

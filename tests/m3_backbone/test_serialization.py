@@ -9,6 +9,10 @@ def test_json_ready_makes_strict_json():
     assert json_ready(value) == {"1": 0.5, "a": [3, None], "b": [None, None, "x"]}
 
 
+def test_json_ready_makes_text_of_the_names_of_files():
+    assert json_ready({"q\udcff": ["a\udcff", "\u00e9"]}) == {"q?": ["a?", "\u00e9"]}
+
+
 def test_json_ready_rounds_to_digits():
     value = {1: np.float64(1 / 3), "b": np.array([1, 2]), "c": (np.nan, np.int64(4), None, "d")}
     assert json_ready(value, digits=7) == {"1": 0.3333333, "b": [1, 2], "c": [None, 4, None, "d"]}

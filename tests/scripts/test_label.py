@@ -1,6 +1,7 @@
 """`m3scale label` on sources that hold bad rows, or lie where the run is to be written."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from labels.labelling.sharing import hold
 from labels.outcomes.manifest import read_manifest, write_manifest
 from labels.outcomes.table import read_outcomes, read_table
 from scripts.cli import main
+from scripts.stages.label import read_request
 from scripts.stages.splits import read_splits
 
 SHORT = ("--max-new-tokens", 1, "--scale", 1)
@@ -240,3 +242,16 @@ def test_an_option_that_would_change_nothing_is_refused(no_model, here):
     asked = ("--source", "q.jsonl", "--out", "o", "--jitter", 9)
     assert "--jitter goes with --repeats, at least 2" in refuse(*asked)
     assert not (here / "o").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are text")
+def test_a_source_whose_name_is_no_text_is_labelled_and_named_as_well_as_can_be(tiny_model, here):
+    try:
+        source = write_rows(here / os.fsdecode(b"q\xff.jsonl"), 1, 0)
+    except OSError:
+        pytest.skip("the file system wants text")
+    result = call("--source", source, "--out", "o", "--model", tiny_model, *SHORT)
+    assert result.exit_code == 0, result.output
+    assert read_manifest(here / "o").source == str(here / "q?.jsonl")
+    assert read_request(here / "o").source == str(here / "q?.jsonl")
+    assert len(read_outcomes(here / "o").sample_ids) == 1

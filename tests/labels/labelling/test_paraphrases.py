@@ -1,6 +1,7 @@
 """A file of other words for questions."""
 
 import json
+from codecs import BOM_UTF8
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_words_by_sample_come_before_words_by_text(toy, write):
         toy.make_questions(), write({"sample_id": "q0-0", "paraphrases": ["a"]})
     )
     assert other.wordings.name != questions.wordings.name
+
+
+def test_a_byte_order_mark_is_no_content(toy, write):
+    path = write({"sample_id": "q0-0", "paraphrases": ["Which shade?"]})
+    path.write_bytes(BOM_UTF8 + path.read_bytes())
+    questions = add_paraphrases(toy.make_questions(), path)
+    assert questions.wordings.reword(questions[0], 1) == "Which shade?"
 
 
 @pytest.mark.parametrize(
