@@ -2,12 +2,11 @@
 
 Everything is written in a stage, a hidden folder beside the target that belongs to one process and
 says so. At the end the stage's content and the target change places. A kill or a full disk at any
-moment leaves the old or the new, never half of either and never none. Nothing is deleted because of
-its name: a stage is known by the note in it, a saved folder by its own files.
+moment leaves the old or the new, never half of either and never none; a folder may have to be put
+in its place first, see `recover`. Nothing is deleted because of its name: a stage is known by the
+note in it, a saved folder by its own files.
 """
 
-import ctypes
-import errno
 import json
 import os
 import re
@@ -18,8 +17,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from m3_backbone.exchange import ASIDE, exchange, finish, is_halfway
 from m3_backbone.serialization import json_ready, parse_json, sha256, to_json
 
 Owned: TypeAlias = Callable[[Path], Collection[str]]
@@ -100,6 +100,8 @@ def replacing(target: Path, owned: Owned | None = None) -> Iterator[Path]:
     try:
         _refuse_special(target)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if owned is not None:  # only such a folder is ever exchanged
+            recover(target)
         stage = _open_stage(target)
         yield stage / FRESH
         if (stage / FRESH).exists():
@@ -172,6 +174,7 @@ def check_output(path: Path, inputs: Iterable[Path] = (), owned: Owned | None = 
     """
     place = Path(os.path.realpath(path))
     _refuse_special(place)
+    recover(place)
     for source in inputs:
         read = Path(os.path.realpath(source))
         if place == read or (place in read.parents and owned is None):
@@ -191,6 +194,25 @@ def check_output(path: Path, inputs: Iterable[Path] = (), owned: Owned | None = 
         raise ValueError(
             f"cannot write to the folder {place.parent}: {reason}; choose another one"
         ) from error
+
+
+def recover(path: Path) -> None:
+    """Put a folder in its place if a kill came between the two steps of its exchange.
+
+    To be called before a folder is read or looked for: it is rare, and costs nothing where the
+    folder is there. A process that is just taking the second step is not disturbed by it.
+
+    Args:
+        path: the folder. An OSError says that it cannot be put in its place.
+    """
+    if os.path.exists(path):
+        return
+    target = Path(os.path.realpath(path))
+    for stage in target.parent.glob(f".*{STAGE}"):
+        if is_halfway(stage / FRESH) and _read_note(stage).get("target") == target.name:
+            finish(stage / FRESH, target)
+            sweep(target.parent)
+            return
 
 
 def sweep(folder: Path, everything: bool = False) -> None:
@@ -262,8 +284,11 @@ def _open_stage(target: Path) -> Path:
 
 def _close_stage(stage: Path) -> None:
     """Delete a stage, its note last: what is left by a kill in between is known by it."""
-    with suppress(OSError):
+    with suppress(OSError, KeyError):
+        if is_halfway(stage / FRESH):  # where that cannot be finished, all of it stays
+            finish(stage / FRESH, stage.with_name(_read_note(stage)["target"]))
         _remove(stage / FRESH)
+        _remove(stage / ASIDE)
         _remove(stage / NOTE)
         stage.rmdir()
     _OPEN.discard(stage.name)
@@ -276,14 +301,23 @@ def _is_abandoned(stage: Path, everything: bool) -> bool:
         if all(path.name == NOTE and not path.stat().st_size for path in stage.iterdir()):
             writer = re.fullmatch(rf"\.m3scale-(.+)-\w+{STAGE}", stage.name)
             return writer is not None and is_gone(writer[1])
-        note = parse_json((stage / NOTE).read_bytes())
-        mark = note.pop("sha256")
-        worker = str(note["worker"])
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return False  # nothing of ours, or its writer has just finished
-    if mark != sha256(to_json(note)):
+    except OSError:
+        return False  # its writer has just finished
+    note = _read_note(stage)
+    if not note:
         return False
-    return everything or is_gone(worker) or time.time() - written > OLD
+    return everything or is_gone(str(note["worker"])) or time.time() - written > OLD
+
+
+def _read_note(stage: Path) -> dict[str, Any]:
+    """Read who made a stage for what; nothing if it is none of ours or has just been closed."""
+    try:
+        note: dict[str, Any] = parse_json((stage / NOTE).read_bytes())
+        mark = note.pop("sha256")
+        known = mark == sha256(to_json(note)) and note.keys() >= {"worker", "target"}
+        return note if known else {}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {}
 
 
 def _concerns(error: OSError, target: Path) -> bool:
@@ -312,8 +346,9 @@ def _put_in_place(fresh: Path, target: Path, owned: Owned | None) -> None:
         os.replace(fresh, target)  # fails on a folder that holds something
         return
     _keep_others(target, fresh, set(owned(target)))
-    _sync_all(fresh)
-    _exchange(fresh, target)  # what was there is deleted with the stage
+    _sync_all(fresh.parent)  # with its note, by which it is known halfway
+    _sync(target.parent)
+    exchange(fresh, target)  # what was there is deleted with the stage
 
 
 def _remove(path: Path) -> None:
@@ -340,22 +375,6 @@ def _keep_others(old: Path, fresh: Path, owned: set[str], above: str = "") -> No
         _keep_others(entry, kept, owned, f"{name}/")
         if any(entry.iterdir()) and not any(kept.iterdir()):
             kept.rmdir()  # nothing in it was a user's
-
-
-def _exchange(first: Path, second: Path) -> None:
-    # One step of the file system: there is no moment without either.
-    system = ctypes.CDLL(None, use_errno=True)
-    paths = os.fsencode(first), os.fsencode(second)
-    done = -1
-    if hasattr(system, "renameat2"):  # Linux
-        done = system.renameat2(-100, paths[0], -100, paths[1], 2)
-    elif hasattr(system, "renamex_np"):  # macOS
-        done = system.renamex_np(*paths, 2)
-    if done != 0:
-        number = ctypes.get_errno() or errno.ENOTSUP
-        raise OSError(
-            number, f"a folder cannot be replaced in one step here ({os.strerror(number)})"
-        )
 
 
 def _sync_all(path: Path) -> None:

@@ -66,7 +66,7 @@ ALLOWED = {
 FLOORS = {
     "m3_backbone": (
         {"scales", "images", "data_uris", "pixels", "videos", "files", "serialization", "schemas"}
-        | {"arguments", "half", "pooling", "flops", "foreign"},
+        | {"arguments", "half", "pooling", "flops", "foreign", "exchange"},
         {"hosts"},
         {"inference", "checkpoints"},
         {"vllm_plugin"},

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from m3_backbone.files import write_atomically
+from m3_backbone.files import recover, write_atomically
 from m3_backbone.schemas import CLOSED, parse_saved, read_saved
 from m3_backbone.serialization import short_hash
 
@@ -98,6 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
         ValueError: if it is damaged.
     """
     path = folder / MANIFEST
+    recover(folder)
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no labelling run (no {MANIFEST}); m3scale label makes one"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, Len
 
-from m3_backbone.files import replacing, write_files
+from m3_backbone.files import recover, replacing, write_files
 from m3_backbone.schemas import CLOSED, parse_saved
 from m3_backbone.serialization import parse_json, sha256, to_json
 
@@ -156,6 +156,7 @@ def read_checked(
 
 def _read_config(folder: Path, wanted: Collection[tuple[int, int]]) -> RouterConfig:
     path = folder / CONFIG
+    recover(folder)
     if not path.is_file():
         raise FileNotFoundError(f"no router in {folder}: {path} is missing; run `m3scale train`")
     config = _read_signed(path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from annotated_types import Ge, Len
 
+from m3_backbone.files import recover
 from m3_backbone.serialization import parse_json
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def read_results(source: str | Path) -> "Results":
     """
     from m3_backbone.schemas import read_saved
 
+    recover(Path(source))
     path = Path(source) / RESULTS if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"no results in {source}: {path} is missing; run `m3scale report`")
