@@ -1,7 +1,7 @@
 """Conversations of several turns as text and as prompts, with the checkpoint's own template.
 
 Training and answering write them alike: an answer stands behind a space, unless the template has
-none there, and the token that ends it behind it, whatever the template does.
+none there, and behind it the token that ends it: the template's own, else the tokenizer's.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Chat:
 def render_turns(
     prompts: PromptBuilder, turns: Sequence[Turn], lead: Sequence[Message] = ()
 ) -> tuple[str, list[range]]:
-    """Write a conversation, the token that ends an answer behind each, whatever the template does.
+    """Write a conversation, a token that ends it behind each answer.
 
     Args:
         prompts: template and tokenizer.
@@ -58,14 +58,39 @@ def render_turns(
         The text, and the characters of each answer with the space before and the end behind it. A
         template that does not keep an answer, or what stood before it, raises a ValueError.
     """
-    end = str(prompts.tokenizer.eos_token)
     gap, (text, *links) = _split_at_answers(prompts, turns, lead)
+    end = _find_end(prompts, text, links)
     answers = []
     for (_, _, said), link in zip(turns, [*links, ""], strict=True):
         answers.append(range(len(text), len(text) + len(gap + said + end)))
         # The template's own end is put behind an answer only once.
-        text += gap + said + end + link.removeprefix(end).lstrip(" ")
+        text += gap + said + end + link.lstrip(" ").removeprefix(end).lstrip(" ")
     return text, answers
+
+
+def _find_end(prompts: PromptBuilder, opening: str, links: Sequence[str]) -> str:
+    """Find the special token that a template puts behind an answer, else take the tokenizer's end.
+
+    Args:
+        prompts: template and tokenizer.
+        opening: what the template writes up to the first answer.
+        links: what it writes behind each answer but the last.
+
+    Returns:
+        The token; nothing, if there is none.
+    """
+    tokenizer = prompts.tokenizer
+    start = str(tokenizer.bos_token or "")
+    # What begins a turn, such as <|im_start|> or an image, ends none.
+    begins = (start, prompts.image_marker)
+    own = [
+        token
+        for token in prompts.special_tokens.values()
+        if token not in begins
+        and not opening.removeprefix(start).startswith(token)
+        and any(link.lstrip(" ").startswith(token) for link in links)
+    ]
+    return max(own, key=len, default=str(tokenizer.eos_token or ""))
 
 
 def _split_at_answers(

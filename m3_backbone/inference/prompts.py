@@ -4,8 +4,9 @@ Text only: no image and no model is touched. The words around the question come 
 checkpoint's own chat template; without one, from that of its family of models, if it has one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -93,6 +94,12 @@ class PromptBuilder:
         self.image_token_id = image_token_id
         self.image_marker = marker
         self._template = template or ""
+
+    @cached_property
+    def special_tokens(self) -> dict[int, str]:
+        """Find the special tokens: ids and texts."""
+        added: Mapping[int, Any] = self.tokenizer.added_tokens_decoder
+        return {id_: str(token) for id_, token in added.items() if token.special}
 
     def render(self, question: str) -> str:
         """Write the prompt of a question, with one image marker, up to where the answer starts.

@@ -97,8 +97,10 @@ def tokenize_turns(prompts: PromptBuilder, turns: Sequence[Turn]) -> Labelled:
             ids.append(one)
             labels.append(one if is_learnt else IGNORED)
     images = ids.count(prompts.image_token_id)
-    ends = labels.count(prompts.tokenizer.eos_token_id)
-    # More ends are fine, as an answer may hold the end token's text itself.
+    stops = {answer.stop for answer in answers}
+    places = zip(read["input_ids"], read["offset_mapping"], strict=True)
+    last = [token for token, (_, stop) in places if stop in stops]
+    ends = sum(token in prompts.special_tokens for token in last)
     if images != expected or ends < len(turns):
         raise ValueError(
             f"expected {expected} image tokens and {len(turns)} ends of answers, got {images} and "

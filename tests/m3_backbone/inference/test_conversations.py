@@ -9,7 +9,7 @@ from m3_backbone.inference.conversations import (
     render_turns,
     tokenize_chat,
 )
-from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder
 from m3_backbone.training.conversations import tokenize_turns
 
 IMAGE_ID = 3
@@ -166,6 +166,31 @@ def test_a_long_conversation_is_written_in_few_passes(build, monkeypatch):
         *[" two</s>"] * 500,
     ]
     assert text.count("how many dogs?") == 500
+
+
+@pytest.mark.parametrize("mark", ["<unk>", " <unk>"], ids=["at once", "behind a space"])
+def test_a_template_may_end_answers_with_a_token_of_its_own(build, mark):
+    prompts = build(CHATML.replace("</s>", mark))
+    assert render_chat(prompts, Chat(TURNS[:2])) == (
+        f"<|user|>\n<image>what is the cat?{mark}\n<|assistant|>\nred<unk>\n<|user|>\n"
+        f"how many dogs?{mark}\n<|assistant|>\n"
+    )
+    learnt, labels = tokenize_turns(prompts, TURNS[:2])
+    end = prompts.tokenizer.convert_tokens_to_ids("<unk>")
+    assert [label for label in labels if label != IGNORED][1::2] == [end, end]
+
+
+def test_a_token_that_begins_a_turn_ends_no_answer(build):
+    prompts = build(FALLBACK_TEMPLATE.replace("USER:", "<unk>"))
+    assert "red</s><unk> how many" in render_chat(prompts, CHAT)
+
+
+def test_a_tokenizer_without_an_end_puts_none(build):
+    prompts = build(VICUNA_TEMPLATE.replace("</s>", ""))
+    prompts.tokenizer.eos_token = None
+    assert "ASSISTANT: redUSER: how many" in render_chat(prompts, CHAT)
+    with pytest.raises(ValueError, match="expected 2 image tokens and 3 ends of answers, got 2 an"):
+        tokenize_turns(prompts, [*TURNS[:2], (1, "and the cat?", "blue")])
 
 
 def test_nothing_said_is_an_answer_too(build):
