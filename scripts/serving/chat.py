@@ -1,5 +1,6 @@
 """/v1/chat/completions: one request from its body to its answer, whole or in pieces."""
 
+import asyncio
 import json
 import logging
 import time
@@ -8,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
-import anyio.to_thread
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 
@@ -138,8 +138,9 @@ class ChatService:
         request = await deadline.wait(self.parser.parse(body))
         read_seconds = time.perf_counter() - start
         try:
-            # In a thread: long words take seconds to cut into tokens, and others are answered.
-            await deadline.wait(anyio.to_thread.run_sync(self.model.check, request))
+            # In a thread: long words take seconds to cut into tokens, and others are answered. Not
+            # anyio's, which no deadline cuts short.
+            await deadline.wait(asyncio.to_thread(self.model.check, request))
         except ValueError as error:
             raise ApiError(400, str(error)) from error
         return _Accepted(request, deadline, start, read_seconds)

@@ -1,9 +1,9 @@
 """From the address of an image in a request to the image, with every bound that there is."""
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 
-import anyio
-import anyio.to_thread
 from PIL import Image
 
 from m3_backbone.data_uris import is_data_uri, read_data_uri
@@ -28,8 +28,9 @@ class ImageLoader:
         """
         self._max_pixels = max_pixels
         self._remote = remote
-        # Each decoded image may be large, and more threads than cores decode none the faster.
-        self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
+        # Each decoded image may be large, and more threads than cores decode none the faster. Who
+        # is cancelled leaves at once, while the thread stays taken until it has ended.
+        self._threads = ThreadPoolExecutor(os.cpu_count(), "images")
 
     async def load(self, url: str, name: str, taken: int = 0) -> Image.Image:
         """Open one image, upright and in 8-bit RGB.
@@ -44,8 +45,9 @@ class ImageLoader:
         """
         content = None if is_data_uri(url) else await self._remote.fetch(url, name)
         arguments = (url, content, name, self._max_pixels - taken)
+        loop = asyncio.get_running_loop()
         try:
-            return await anyio.to_thread.run_sync(self._decode, *arguments, limiter=self._threads)
+            return await loop.run_in_executor(self._threads, self._decode, *arguments)
         except ValueError as error:
             raise ApiError(400, str(error), "invalid_image", name) from error
 

@@ -1,5 +1,6 @@
 """The page at `/`: a question about an image at every scale, and what each budget would choose."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-import anyio.to_thread
 import numpy as np
 import torch
 from fastapi import FastAPI
@@ -127,14 +127,14 @@ class Page:
                 _ask(image, asked.question, Knob(scale=scale)) for scale in self.model.router.scales
             ]
             # The largest has no room first: it is told before any work.
-            await anyio.to_thread.run_sync(self.model.check, requests[-1])
+            await asyncio.to_thread(self.model.check, requests[-1])
             routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
             # One after the other, so that the times are those of an answer alone.
             answers = [await self.model.answer_async(request) for request in requests]
         except ValueError as error:
             raise ApiError(400, str(error)) from error
         return {
-            "view": await anyio.to_thread.run_sync(self._draw_view, image),
+            "view": await asyncio.to_thread(self._draw_view, image),
             "scales": [
                 {
                     "side": math.isqrt(answer.scale),
@@ -145,7 +145,7 @@ class Page:
                 }
                 for answer in answers
             ],
-            "choices": await anyio.to_thread.run_sync(self._choose, routed),
+            "choices": await asyncio.to_thread(self._choose, routed),
             "unfamiliar": routed.reason == UNFAMILIAR,
             "encode_ms": routed.encode_ms,
             "router_ms": routed.router_ms,

@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import io
+import os
 import struct
+import threading
 import zlib
 
+import anyio
 import pytest
 from PIL import Image
 
@@ -43,6 +46,7 @@ def write_tile(side):
     return f"data:image/tiff;base64,{base64.b64encode(file).decode()}"
 
 
+Image.init()
 OTHERS = [kind for kind in ("AVIF", "BMP", "JPEG2000", "PPM", "TIFF") if kind in Image.SAVE]
 
 
@@ -95,3 +99,25 @@ def test_what_is_no_image_within_bounds_is_refused(url, why):
     assert caught.value.status_code == 400
     assert caught.value.param == "messages.0.content.1.image_url"
     assert "\n" not in caught.value.detail
+
+
+def test_who_does_not_wait_leaves_at_once_and_its_thread_stays_taken(monkeypatch):
+    begun, go = [], threading.Event()
+    loader = ImageLoader(10_000, RemoteImages([], 1000))
+    monkeypatch.setattr(loader, "_decode", lambda url, *_: begun.append(url) or go.wait(10))
+    threads = os.cpu_count()
+
+    async def leave(url):
+        with anyio.move_on_after(0.2) as scope:
+            await loader.load(url, "image")
+        assert scope.cancelled_caught
+
+    async def run():
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(leave(f"data:{number}") for number in range(threads)))
+            await leave("data:queued")  # left before a thread was free: never decoded
+            go.set()
+            await loader.load("data:last", "image")
+
+    asyncio.run(run())
+    assert sorted(begun) == sorted([*(f"data:{number}" for number in range(threads)), "data:last"])
