@@ -68,6 +68,12 @@ KEPT_FIELDS = (
 )
 """Fields that stock transformers does not know and that are kept under their own names."""
 
+OFFICIAL_MERGE = "flat"
+"""How crops are joined where `mm_patch_merge_type` is left out.
+
+Source: LLaVA's official code, `llava_arch.py`, `prepare_inputs_labels_for_multimodal`.
+"""
+
 REQUIRED_FIELDS = (*SIZE_FIELDS, "vocab_size", "mm_hidden_size")
 SELECT_STRATEGIES = {"patch": "default", "cls_patch": "full"}
 
@@ -123,7 +129,7 @@ def check_official(fields: Mapping[str, Any]) -> None:
             tuple(SELECT_STRATEGIES),
         ),
         ("image_aspect_ratio", aspect, (None, "pad", "square", "anyres")),
-        ("mm_patch_merge_type", fields.get("mm_patch_merge_type", "flat"), MERGE_TYPES),
+        ("mm_patch_merge_type", fields.get("mm_patch_merge_type", OFFICIAL_MERGE), MERGE_TYPES),
         ("mm_use_im_start_end", bool(fields.get("mm_use_im_start_end")), (False,)),
         ("tie_word_embeddings", bool(fields.get("tie_word_embeddings")), (False,)),
     )
@@ -229,6 +235,8 @@ def build_stock_config(
             **pinpoints,
         )
     kept = {name: fields[name] for name in KEPT_FIELDS if fields.get(name) is not None}
+    if is_anyres(fields):
+        kept.setdefault("mm_patch_merge_type", OFFICIAL_MERGE)
     if scales := read_scales(fields):
         kept["matryoshka_vis_token_scale"] = scales
     config.update(kept)

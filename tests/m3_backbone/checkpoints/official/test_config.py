@@ -11,6 +11,7 @@ from m3_backbone.checkpoints.official.config import (
     read_pinpoints,
     read_scales,
 )
+from m3_backbone.hosts.config import crop_layout
 
 FIELDS = {
     "model_type": "llava_llama",
@@ -56,6 +57,16 @@ def test_a_llava_next_is_translated(tmp_path):
     assert config.model_type == "llava_next"
     # (width, height) there, (height, width) in stock transformers.
     assert config.image_grid_pinpoints == [[672, 336], [336, 1008]]
+
+
+@pytest.mark.parametrize(
+    ("named", "merge"),
+    [({}, "flat"), ({"mm_patch_merge_type": "spatial_unpad"}, "spatial_unpad")],
+)
+def test_crops_are_joined_as_official_code_joins_them(tmp_path, named, merge):
+    grids = "[(672, 672)]"
+    config = translate(tmp_path, image_aspect_ratio="anyres", image_grid_pinpoints=grids, **named)
+    assert crop_layout(config).merge == merge
 
 
 @pytest.mark.parametrize(
