@@ -114,7 +114,8 @@ class Detokenizer:
         """
         if not self._stops and self._stream is None:
             return False
-        text = read_whole(ids, self._tokenizer)
+        # A space in front belongs to the prompt, which some models leave to the answer.
+        text = read_whole(ids, self._tokenizer).lstrip(" ")
         ends = [place for stop in self._stops if (place := text.find(stop)) >= 0]
         self.stopped = bool(ends)
         self.text = text[: min(ends)].strip() if ends else text.strip()

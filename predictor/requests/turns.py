@@ -1,5 +1,6 @@
 """One message of a conversation, with its images opened."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -54,6 +55,11 @@ class Turn:
             raise ValueError(f"only a user shows images, not the {self.role}")
         opened = (_open_source(one, f"image {place}") for place, one in enumerate(self.images))
         object.__setattr__(self, "pictures", tuple(opened))
+
+
+def join_texts(texts: Sequence[str]) -> str:
+    """Join the texts of one message by line breaks, without those that say nothing."""
+    return "\n".join(text for text in texts if text.strip())
 
 
 def _check_text(role: Role, text: object) -> None:

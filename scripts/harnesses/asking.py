@@ -19,10 +19,9 @@ def read_turn(role: str, texts: Sequence[str], images: "Sequence[ImageSource]") 
         texts: its texts.
         images: its images.
     """
-    from predictor.requests.turns import Turn
+    from predictor.requests.turns import Turn, join_texts
 
-    said = "\n".join(text for text in texts if text.strip())
-    return Turn(role, said, tuple(images))  # type: ignore[arg-type]  # checked by the class
+    return Turn(role, join_texts(texts), tuple(images))  # type: ignore[arg-type]  # checked there
 
 
 def read_sampling(settings: Mapping[str, Any], longest: int) -> "Sampling":

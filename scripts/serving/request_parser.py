@@ -7,7 +7,7 @@ from PIL import Image
 from m3_backbone.inference.sampling import Sampling
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
-from predictor.requests.turns import Role, Turn
+from predictor.requests.turns import Role, Turn, join_texts
 from scripts.serving.errors import ApiError
 from scripts.serving.images.loader import ImageLoader
 from scripts.serving.schemas import AskedKnob, ChatRequest, ImagePart, Message, TextPart
@@ -92,7 +92,7 @@ class RequestParser:
                 name = f"messages.{len(before)}.content.{place}.image_url"
                 images.append(await self._loader.load(part.image_url.url, name, taken))
                 taken += _count_pixels(images[-1])
-        return Turn(role, "\n".join(texts), tuple(images))
+        return Turn(role, join_texts(texts), tuple(images))
 
 
 def _count_pixels(image: Image.Image) -> int:

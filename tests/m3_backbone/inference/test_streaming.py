@@ -56,6 +56,10 @@ def test_the_first_of_several_stops_cuts():
     assert detokenizer.text == "a-"
 
 
+def test_a_space_in_front_of_an_answer_is_no_stop():
+    assert detokenize(" ab cd", [" "])[1].text == "ab"
+
+
 def test_half_a_letter_and_space_at_the_end_wait():
     pushed, _, _ = detokenize("a []b", [])
     assert pushed == ["a", "a", "a", "a \u00e9", "a \u00e9b"]
@@ -69,7 +73,7 @@ def test_half_a_letter_and_space_at_the_end_wait():
 )
 def test_what_is_streamed_begins_the_text_and_never_holds_a_stop(text, stops):
     pushed, detokenizer, count = detokenize(text, stops)
-    whole = Letters().decode(["abcde \n-[]".index(one) for one in text], True)
+    whole = Letters().decode(["abcde \n-[]".index(one) for one in text], True).lstrip(" ")
     places = [whole.find(stop) for stop in stops if stop in whole]
     expected = whole[: min(places)].strip() if places and detokenizer.stopped else detokenizer.text
     assert detokenizer.text == expected

@@ -39,12 +39,15 @@ def test_an_answer_tells_its_scale_and_counts_its_tokens(served, ask):
 
 def test_what_is_asked_reaches_the_model(served, ask, write_url):
     image = {"type": "image_url", "image_url": {"url": write_url(PIXELS), "detail": "low"}}
-    text = {"type": "text", "text": "and now"}
+    text, nothing = {"type": "text", "text": "and now"}, {"type": "text", "text": ""}
     messages = [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": [image, {"type": "text", "text": "what"}]},
         {"role": "assistant", "content": "a cat"},
-        {"role": "user", "content": [image, text, {"type": "text", "text": "this"}, image]},
+        {
+            "role": "user",
+            "content": [image, text, nothing, {"type": "text", "text": "this"}, image],
+        },
     ]
     ask(
         messages=messages,
