@@ -121,9 +121,11 @@ class UpstreamEngine(AnswerEngine):
         async with aclosing(self._upstreams.stream(body)) as events:
             async for event in events:
                 state.take(event)
+                _check_prompt(state, request)  # before any word is sent on
                 if state.ids and detokenizer.update(state.ids):
                     break
-        _check(state, request)
+        if not state.ids:
+            raise _tell_difference(state, request)
         facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
         generated = build_generated(
             state.ids,
@@ -159,7 +161,7 @@ class UpstreamEngine(AnswerEngine):
                 "seed": sampling.seed,
                 "stop_token_ids": [*self.eos_ids],
                 "stream": True,
-                "stream_options": {"include_usage": True},
+                "stream_options": {"include_usage": True, "continuous_usage_stats": True},
                 "logprobs": True,
                 # Two at least, for the margin between them.
                 "top_logprobs": max(2, sampling.top_logprobs or 0),
@@ -179,18 +181,22 @@ def _read_id(one: Mapping[str, Any]) -> int:
     return int(one["token"].removeprefix(MARK))
 
 
-def _check(state: _StreamState, request: TokenizedRequest) -> None:
-    """See to it that the upstream has read the prompt as it is here.
+def _check_prompt(state: _StreamState, request: TokenizedRequest) -> None:
+    """Raise the error of `_tell_difference` if an upstream counts other tokens than were sent.
 
-    Raises:
-        ApiError: if it has not, or said nothing.
+    vLLM counts with its first event, others may with their last.
     """
-    if not state.ids or state.prompt_tokens not in (None, request.length):
-        logger.error(
-            "an upstream read %s tokens for %d and said %d: start it on the same checkpoint with "
-            "the template of docs/serving.md",
-            state.prompt_tokens,
-            request.length,
-            len(state.ids),
-        )
-        raise ApiError(502, "the upstream reads prompts in another way", "upstream_differs")
+    if state.prompt_tokens not in (None, request.length):
+        raise _tell_difference(state, request)
+
+
+def _tell_difference(state: _StreamState, request: TokenizedRequest) -> ApiError:
+    """Tell the log in which way an upstream differs, and make the client's error."""
+    logger.error(
+        "an upstream read %s tokens for %d and said %d: start it on the same checkpoint with "
+        "the template of docs/serving.md",
+        state.prompt_tokens,
+        request.length,
+        len(state.ids),
+    )
+    return ApiError(502, "the upstream reads prompts in another way", "upstream_differs")

@@ -97,17 +97,23 @@ def test_readiness_and_metrics_know_the_upstreams(gateway):
     assert f'm3scale_upstream_up{{url="{gateway.upstreams.servers[0].url}"}} 1.0' in text
 
 
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("count wrongly", {}),
+        ("count wrongly", {"stream": True}),
+        ("count wrongly", {"stop": ["wrongly"]}),
+        ("count wrongly at the end", {}),
+    ],
+)
 def test_an_upstream_that_reads_prompts_otherwise_is_found_out(
-    start_gateway, start_upstream, mini, write_messages
+    gateway, mini, write_messages, question, options
 ):
-    with start_upstream() as process:
-        with start_gateway([process.url]) as running:
-            with pytest.raises(openai.InternalServerError, match="in another way") as caught:
-                running.client.chat.completions.create(
-                    model="m3-mini",
-                    messages=write_messages(mini.images[:1], "count wrongly"),
-                )
-            assert caught.value.status_code == 502
+    with pytest.raises(openai.InternalServerError, match="in another way") as caught:
+        gateway.client.chat.completions.create(
+            model="m3-mini", messages=write_messages(mini.images[:1], question), **options
+        )
+    assert caught.value.status_code == 502
 
 
 def test_killing_an_upstream_under_load_ends_no_answer_but_streams_that_have_begun(

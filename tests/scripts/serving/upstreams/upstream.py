@@ -44,21 +44,29 @@ class Upstream(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        self.write({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
-        read = len(self.server.tokenizer.encode(text["text"]).ids)
+        self.write_answer(body, text["text"], tokens)
+
+    def write_answer(self, body, text, tokens):
+        read = len(self.server.tokenizer.encode(text).ids)
         read += sum(len(one) - 1 for one in tokens)
-        read += "count wrongly" in text["text"]
-        said = self.server.tokenizer.encode(answer(text["text"]), add_special_tokens=False).ids
+        read += "count wrongly" in text
+        # vLLM's count comes with every event where that is asked for; older servers do not know it.
+        continuous = body.get("stream_options", {}).get("continuous_usage_stats")
+        known = {"usage": {"prompt_tokens": read}}
+        told = known if continuous and "at the end" not in text else {}
+        self.write({"choices": [{"delta": {"role": "assistant", "content": ""}}], **told})
+        said = self.server.tokenizer.encode(answer(text), add_special_tokens=False).ids
         said = said[: body["max_tokens"]]
         for one in said:
             time.sleep(self.server.seconds)
-            known = [{"token": f"token_id:{one}", "logprob": -0.5}]
-            known.append({"token": "token_id:5", "logprob": -1.5})
-            content = [{**known[0], "top_logprobs": known}]
-            self.write({"choices": [{"delta": {"content": "?"}, "logprobs": {"content": content}}]})
+            top = [{"token": f"token_id:{one}", "logprob": -0.5}]
+            top.append({"token": "token_id:5", "logprob": -1.5})
+            logprobs = {"content": [{**top[0], "top_logprobs": top}]}
+            choice = {"delta": {"content": "?"}, "logprobs": logprobs}
+            self.write({"choices": [choice], **told})
         end = "length" if len(said) == body["max_tokens"] else "stop"
         self.write({"choices": [{"delta": {}, "finish_reason": end}]})
-        self.write({"choices": [], "usage": {"prompt_tokens": read}})
+        self.write({"choices": [], **known})
         self.wfile.write(b"data: [DONE]\n\n")
 
     def write(self, event):
