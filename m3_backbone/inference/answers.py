@@ -17,15 +17,21 @@ class TokenLogprob:
 
     Attributes:
         token_id: its id.
-        text: what it says by itself; an end says nothing.
+        raw: the bytes that it adds to the text, which those of all tokens make up, but for space
+            around it and what stands behind a stop text; an end adds nothing.
         logprob: log-probability; those of a place add up to 1.
         top: the most probable tokens of its place, the first one first.
     """
 
     token_id: int
-    text: str
+    raw: bytes
     logprob: float
     top: tuple["TokenLogprob", ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Read the bytes as text; a part of a letter is U+FFFD."""
+        return self.raw.decode(errors="replace")
 
 
 @dataclass(frozen=True)

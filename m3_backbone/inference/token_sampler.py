@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from m3_backbone.inference.answers import Generated, TokenLogprob, read_whole
+from m3_backbone.inference.answers import Generated, TokenLogprob
 from m3_backbone.inference.sampling import Sampling
 from m3_backbone.inference.streaming import AnswerStream, Detokenizer
+from m3_backbone.inference.token_bytes import read_bytes
 
 
 class TokenSampler:
@@ -80,11 +81,15 @@ class TokenSampler:
         count = min(self._sampling.top_logprobs or 0, len(logprobs))
         values, ids = (part.tolist() for part in logprobs.topk(count))
         known = {**dict(zip(ids, values, strict=True)), token: float(logprobs[token])}
-        return build_logprob(token, known, count, self._tokenizer)
+        return build_logprob(token, known, count, self._tokenizer, len(self._ids) == 1)
 
 
 def build_logprob(
-    token: int, logprobs: Mapping[int, float], count: int, tokenizer: PreTrainedTokenizerBase
+    token: int,
+    logprobs: Mapping[int, float],
+    count: int,
+    tokenizer: PreTrainedTokenizerBase,
+    is_first: bool,
 ) -> TokenLogprob:
     """Describe a token and the most probable ones at its position.
 
@@ -93,10 +98,12 @@ def build_logprob(
         logprobs: log-probabilities that are known, of it and of the most probable ones [nats].
         count: how many of the most probable ones; those of probability 0 are left out.
         tokenizer: turns ids into text.
+        is_first: whether the answer begins here, as it does without a space.
     """
 
     def describe(one: int) -> TokenLogprob:
-        return TokenLogprob(one, read_whole([one], tokenizer), logprobs[one])
+        raw = read_bytes(one, tokenizer)
+        return TokenLogprob(one, raw.lstrip(b" ") if is_first else raw, logprobs[one])
 
     ranked = sorted(logprobs, key=lambda one: -logprobs[one])[:count]
     top = tuple(describe(one) for one in ranked if math.isfinite(logprobs[one]))
@@ -124,7 +131,10 @@ def build_generated(
     best, second, *_ = sorted(positions[0].values(), reverse=True)
     logprobs = None
     if top_logprobs is not None:
-        logprobs = tuple(build_logprob(*pair, top_logprobs, tokenizer) for pair in pairs)
+        logprobs = tuple(
+            build_logprob(*pair, top_logprobs, tokenizer, place == 0)
+            for place, pair in enumerate(pairs)
+        )
     total = sum(known[token] for token, known in pairs)
     return Generated(ids, total, best - second, stopped, logprobs=logprobs)
 

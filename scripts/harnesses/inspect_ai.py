@@ -186,5 +186,9 @@ def write_output(answer: Answer | AdaptiveAnswer, name: str) -> ModelOutput:
 
 
 def _write_logprob(token: TokenLogprob) -> Logprob:
-    top = [TopLogprob(token=one.text, logprob=one.logprob) for one in token.top]
-    return Logprob(token=token.text, logprob=token.logprob, top_logprobs=top or None)
+    top = [
+        TopLogprob(token=one.text, logprob=one.logprob, bytes=list(one.raw)) for one in token.top
+    ]
+    return Logprob(
+        token=token.text, logprob=token.logprob, bytes=list(token.raw), top_logprobs=top or None
+    )

@@ -93,4 +93,4 @@ def _write(one: TokenLogprob) -> dict[str, Any]:
 
 
 def _write_bare(one: TokenLogprob) -> dict[str, Any]:
-    return {"token": one.text, "logprob": one.logprob, "bytes": list(one.text.encode())}
+    return {"token": one.text, "logprob": one.logprob, "bytes": list(one.raw)}

@@ -91,7 +91,9 @@ def test_log_probabilities_are_those_of_the_model(backbone, requests):
         assert len(one.top) == 2
         assert one.top[0].token_id == one.token_id  # greedy
         assert one.top[0].logprob == one.logprob >= one.top[1].logprob
-        assert one.text == backbone.tokenizer.decode([one.token_id])
+    # Not each by itself, which would lose the spaces between them.
+    assert "".join(one.text for one in told) == answer.text
+    assert b"".join(one.raw for one in told) == answer.text.encode()
     assert told[0].top[0].logprob - told[0].top[1].logprob == pytest.approx(answer.first_margin)
     [drawn] = backbone.answer([requests[5]])
     assert [one.top for one in drawn.logprobs] == [()] * 5

@@ -61,8 +61,8 @@ def serving():
 def make_answer(request, text, scale=9):
     logprobs = None
     if request.sampling.top_logprobs is not None:
-        other = TokenLogprob(8, "blue", -2.0)
-        best = TokenLogprob(7, "r\u00e9d", -0.1)
+        other = TokenLogprob(8, b"blue", -2.0)
+        best = TokenLogprob(7, "r\u00e9d".encode(), -0.1)
         logprobs = (dataclasses.replace(best, top=(best, other)),)
     answer = Answer(
         text=text,
