@@ -42,6 +42,11 @@ class AnswerStream:
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
         self._sent = ""
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of the answer was passed on."""
+        return bool(self._sent)
+
     def push(self, text: str) -> None:
         """Pass on what is new in the text so far; may be called from any thread."""
         if self.closed or not text.startswith(self._sent) or text == self._sent:

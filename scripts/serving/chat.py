@@ -22,7 +22,6 @@ from scripts.serving.errors import ApiError, describe_error, write_json
 from scripts.serving.metrics import Metrics
 from scripts.serving.request_parser import RequestParser
 from scripts.serving.schemas import ChatRequest
-from scripts.serving.upstreams.servers import BROKE_OFF
 
 logger = logging.getLogger(__name__)
 
@@ -104,15 +103,6 @@ class ChatService:
             raise ApiError(404, message, "model_not_found", "model")
 
     async def _answer(self, body: ChatRequest) -> AdaptiveAnswer:
-        try:
-            return await self._answer_once(body)
-        except ApiError as error:
-            if error.code != BROKE_OFF:
-                raise
-            # Nothing was sent on yet: another upstream begins anew.
-            return await self._answer_once(body)
-
-    async def _answer_once(self, body: ChatRequest) -> AdaptiveAnswer:
         accepted = await self._accept(body)
         answer = await accepted.deadline.wait(self.model.answer_async(accepted.request))
         self._count(accepted, answer)

@@ -56,7 +56,8 @@ def open_app(
     upstreams = None
     if settings.upstreams:
         known = os.environ.get(UPSTREAM_TOKEN)
-        upstreams = Upstreams(settings.upstreams, known, settings.max_seconds)
+        # Where one hangs there is as much time for another.
+        upstreams = Upstreams(settings.upstreams, known, settings.max_seconds / 2)
         backbone = open_before(opening, upstreams)
     else:
         backbone = open_backbone(opening, engine=engine)

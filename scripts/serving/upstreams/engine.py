@@ -9,9 +9,9 @@ import io
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from m3_backbone.hosts.config import StockModel
-from m3_backbone.inference.answers import STOP, Answer, BatchFacts, build_answer
+from m3_backbone.inference.answers import STOP, Answer, BatchFacts, Generated, build_answer
 from m3_backbone.inference.conversations import Chat, render_chat
 from m3_backbone.inference.engine import AnswerEngine
 from m3_backbone.inference.prompts import TokenizedPrompt
@@ -116,17 +116,26 @@ class UpstreamEngine(AnswerEngine):
         """Answer one prompt beside all others; who cancels it ends it."""
         start = time.perf_counter()
         body = await asyncio.to_thread(self._write, request)
+        stream = request.stream
+        generated = await self._upstreams.ask(
+            body, partial(self._read, request), lambda: stream is not None and stream.begun
+        )
+        facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
+        visual = len(request.features)
+        return build_answer(
+            generated, request.prompt, request.scale, visual, facts, self._tokenizer
+        )
+
+    async def _read(self, request: TokenizedRequest, events: AsyncIterator[Any]) -> Generated:
         state = _StreamState()
         detokenizer = Detokenizer(self._tokenizer, request.sampling.stop, request.stream)
-        async with aclosing(self._upstreams.stream(body)) as events:
-            async for event in events:
-                state.take(event)
-                _check_prompt(state, request)  # before any word is sent on
-                if state.ids and detokenizer.update(state.ids):
-                    break
+        async for event in events:
+            state.take(event)
+            _check_prompt(state, request)  # before any word is sent on
+            if state.ids and detokenizer.update(state.ids):
+                break
         if not state.ids:
             raise _tell_difference(state, request)
-        facts = BatchFacts(1000 * (time.perf_counter() - start), 1, (1, 1, request.length))
         generated = build_generated(
             state.ids,
             state.logprobs,
@@ -134,11 +143,7 @@ class UpstreamEngine(AnswerEngine):
             request.sampling.top_logprobs,
             self._tokenizer,
         )
-        generated = detokenizer.finish(generated)
-        visual = len(request.features)
-        return build_answer(
-            generated, request.prompt, request.scale, visual, facts, self._tokenizer
-        )
+        return detokenizer.finish(generated)
 
     def _write(self, request: TokenizedRequest) -> bytes:
         """Write the request of a prompt, whose template upstream is the prompt itself."""

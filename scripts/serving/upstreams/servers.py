@@ -3,10 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 
@@ -14,8 +14,9 @@ from scripts.serving.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-BROKE_OFF = "upstream_broke_off"
-"""Code of the error where an answer has begun and does not go on."""
+T = TypeVar("T")
+Read: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[T]]
+"""Makes something of the events of an answer."""
 
 CHECK_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
@@ -49,7 +50,7 @@ class Upstreams:
         Args:
             urls: their addresses, without /v1.
             token: what they want to see as Authorization: Bearer.
-            seconds: longest time between two events of an answer.
+            seconds: longest time in which one may say nothing before another is asked.
         """
         self.servers = [Upstream(url.rstrip("/")) for url in urls]
         headers = {"content-type": "application/json"}
@@ -82,38 +83,36 @@ class Upstreams:
         """Say what is missing that an answer needs; None if one server is up."""
         return None if any(one.up for one in self.servers) else "no upstream is up"
 
-    async def stream(self, body: bytes) -> AsyncGenerator[Any, None]:
-        """Ask one of the servers, the least busy first; another one if it dies before it answers.
+    async def ask(self, body: bytes, read: Read[T], is_said: Callable[[], bool]) -> T:
+        """Ask one of the servers, the least busy first; another one if it does not answer.
 
         Args:
             body: a chat request for a stream, in JSON.
+            read: reads the events of an answer; with each server it begins anew.
+            is_said: whether a part of the answer was sent on, so that no other can take its place.
 
-        Yields:
-            The events of the answer.
+        Returns:
+            What was read.
 
         Raises:
             ApiError: if none answers, or one breaks off.
         """
         for server in sorted(self.servers, key=lambda one: (not one.up, one.asked)):
-            begun = False
             server.asked += 1
             try:
-                async with aclosing(self._ask(server, body)) as events:
-                    async for event in events:
-                        begun = begun or has_words(event)
-                        yield event
-                return
+                async with aclosing(self._listen(server, body)) as events:
+                    return await read(events)
             except Unanswered as error:
                 server.up = False
                 logger.warning("%s did not answer: %s", server.url, error)
-                if begun:
+                if is_said():
                     broke = "the upstream broke off; ask again"
-                    raise ApiError(502, broke, BROKE_OFF) from error
+                    raise ApiError(502, broke, "upstream_broke_off") from error
             finally:
                 server.asked -= 1
         raise ApiError(503, "no upstream answers; try again", "no_upstream", headers=_SOON)
 
-    async def _ask(self, server: Upstream, body: bytes) -> AsyncGenerator[Any, None]:
+    async def _listen(self, server: Upstream, body: bytes) -> AsyncGenerator[Any, None]:
         url = f"{server.url}/v1/chat/completions"
         try:
             async with self._client.stream("POST", url, content=body) as response:
@@ -158,11 +157,6 @@ async def _refuse(response: httpx2.Response) -> None:
     # Checked here first, so this is about how the upstream was started, not about the request.
     logger.error("an upstream refused: HTTP %d %s", response.status_code, said)
     raise ApiError(502, "the upstream refused the request", "upstream_refused")
-
-
-def has_words(event: Mapping[str, Any]) -> bool:
-    """Tell whether an event brings a part of the answer."""
-    return any(choice.get("logprobs") for choice in event.get("choices", ()))
 
 
 def _read_event(line: str) -> Any:

@@ -29,14 +29,25 @@ def write_body(text="what colour is it ?", images=1, **changes):
     return json.dumps({**body, **changes}).encode()
 
 
-async def hear(upstreams, body):
-    events = [event async for event in upstreams.stream(body)]
-    return [event for event in events if event["choices"] and event["choices"][0].get("logprobs")]
+def has_words(event):
+    return bool(event["choices"] and event["choices"][0].get("logprobs"))
 
 
-def run(urls, work):
+async def hear(upstreams, body, note=lambda: None, is_said=lambda: False):
+    async def read(events):
+        words = []
+        async for event in events:
+            if has_words(event):
+                words.append(event)
+                note()
+        return words
+
+    return await upstreams.ask(body, read, is_said)
+
+
+def run(urls, work, seconds=10):
     async def inside():
-        upstreams = Upstreams(urls, None, 10)
+        upstreams = Upstreams(urls, None, seconds)
         async with upstreams.watched():
             return await work(upstreams)
 
@@ -83,20 +94,39 @@ def test_a_refusal_is_not_tried_again(steady):
     run([steady.url, steady.url], work)
 
 
-def test_one_that_dies_in_the_middle_is_told(steady, start_upstream):
+def test_one_that_dies_after_its_words_were_sent_on_is_told(steady, start_upstream):
     with start_upstream(piece_seconds=0.2) as slow:
 
         async def work(upstreams):
             upstreams.servers[1].asked = 1  # so that the slow one is taken
             with pytest.raises(ApiError, match="broke off") as caught:
-                async for event in upstreams.stream(write_body()):
-                    if event["choices"][0].get("logprobs"):
-                        slow.kill()
+                await hear(upstreams, write_body(), slow.kill, lambda: True)
             assert caught.value.status_code == 502
             assert [one.up for one in upstreams.servers] == [False, True]
             assert len(await hear(upstreams, write_body())) == 5
 
         run([slow.url, steady.url], work)
+
+
+def test_one_that_dies_before_its_words_were_sent_on_is_replaced(steady, start_upstream):
+    with start_upstream(piece_seconds=0.2) as slow:
+
+        async def work(upstreams):
+            upstreams.servers[1].asked = 1
+            assert len(await hear(upstreams, write_body(), slow.kill)) == 5
+            assert [one.up for one in upstreams.servers] == [False, True]
+
+        run([slow.url, steady.url], work)
+
+
+def test_one_that_hangs_is_replaced(steady, start_upstream):
+    with start_upstream(piece_seconds=30) as stuck:
+
+        async def work(upstreams):
+            upstreams.servers[1].asked = 1
+            assert len(await hear(upstreams, write_body())) == 5
+
+        run([stuck.url, steady.url], work, seconds=0.5)
 
 
 def test_one_that_dies_before_the_first_word_is_replaced(steady, start_upstream):
