@@ -39,6 +39,15 @@ def short_hash(text: str) -> str:
     return sha256(text.encode())[:16]
 
 
+def as_text(name: str) -> str:
+    """Give the name of a file as text, with ? for each byte of it that is none.
+
+    >>> as_text("q\udcff.jsonl")
+    'q?.jsonl'
+    """
+    return name.encode(errors="replace").decode()
+
+
 def json_ready(value: Any, digits: int | None = None) -> Any:
     """Turn values into what strict JSON knows.
 
@@ -58,7 +67,7 @@ def json_ready(value: Any, digits: int | None = None) -> Any:
     if hasattr(value, "tolist"):  # numpy's arrays and scalars; without importing numpy here
         value = value.tolist()
     if isinstance(value, str):
-        return value.encode(errors="replace").decode()  # names of files need not be text
+        return as_text(value)
     if isinstance(value, dict):
         return {json_ready(str(key)): json_ready(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -53,7 +53,7 @@ from labels.outcomes.parts import (
 from labels.questions import Question, QuestionSet, format_question
 from m3_backbone.files import sweep, worker_name, write_atomically
 from m3_backbone.scales import check_scale
-from m3_backbone.serialization import short_hash
+from m3_backbone.serialization import as_text, short_hash
 
 FORMAT = 2
 """Goes up when the files of a run change their meaning, so that folders are never mixed."""
@@ -189,8 +189,8 @@ def _plan_run(
     if questions.skipped:
         # Named only where there are some, so that other runs keep their id.
         chosen["skipped"] = len(questions.skipped)
-    name = questions.name.encode(errors="replace").decode()  # names of files need not be text
-    return Manifest(name, chosen, len(questions), len(questions.image_ids), n_parts)
+    images = len(questions.image_ids)
+    return Manifest(as_text(questions.name), chosen, len(questions), images, n_parts)
 
 
 def _plan_asking(

@@ -74,11 +74,7 @@ def _comparisons(results: Results) -> dict[str, str]:
         ),
     }
     if results.get("fallback"):
-        terms["Unfamiliar inputs"] = (
-            "Out-of-distribution inputs: farther from the training split than all but a given "
-            "share of the calibration split is. The fallback reads them at the largest scale; all "
-            "figures are without it but where it is named."
-        )
+        terms.update(_FALLBACK)
     if results.get("certified"):
         terms.update(_TRUST)
     floor = results.get("luck_floor")
@@ -94,6 +90,14 @@ def _comparisons(results: Results) -> dict[str, str]:
         )
     return terms
 
+
+_FALLBACK: Final = {
+    "Unfamiliar inputs": (
+        "Out-of-distribution inputs: farther from the training split than all but a given share of "
+        "the calibration split is. The fallback reads them at the largest scale; all figures are "
+        "without it but where it is named."
+    ),
+}
 
 _TRUST: Final = {
     "Certificates": (
