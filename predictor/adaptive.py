@@ -263,7 +263,10 @@ class AdaptiveM3:
         Raises:
             RuntimeError: if the engine gave none.
         """
-        async with aclosing(self.stream(request)) as pieces:
+        checked = self._router.check(request)
+        stream = AnswerStream(in_pieces=False)
+        answer = self._answer_async(checked, stream)
+        async with aclosing(stream.iterate(answer)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, AdaptiveAnswer):
                     return piece

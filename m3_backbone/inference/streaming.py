@@ -35,9 +35,14 @@ class AnswerStream:
         closed: whether nobody reads it any more, so that the engine may end the answer.
     """
 
-    def __init__(self) -> None:
-        """Make one inside the event loop that reads it."""
+    def __init__(self, in_pieces: bool = True) -> None:
+        """Make one inside the event loop that reads it.
+
+        Args:
+            in_pieces: whether the text is passed on as it grows, or at the end alone.
+        """
         self.closed = False
+        self._in_pieces = in_pieces
         self._loop = asyncio.get_running_loop()
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
         self._sent = ""
@@ -49,7 +54,9 @@ class AnswerStream:
 
     def push(self, text: str) -> None:
         """Pass on what is new in the text so far; may be called from any thread."""
-        if self.closed or not text.startswith(self._sent) or text == self._sent:
+        if self.closed or not self._in_pieces:
+            return
+        if not text.startswith(self._sent) or text == self._sent:
             return
         piece, self._sent = text[len(self._sent) :], text
         with suppress(RuntimeError):  # the loop is closed: nobody reads

@@ -110,6 +110,20 @@ def test_pieces_make_the_text_and_the_answer_comes_last():
     assert [*read([], "")][0].text == ""
 
 
+def test_of_a_whole_answer_nothing_is_passed_on_before_its_end():
+    async def collect():
+        stream = AnswerStream(in_pieces=False)
+        assert not stream.begun
+        task = asyncio.create_task(answer(stream, ["re", "red"], "red cat"))
+        got = [piece async for piece in stream.iterate(task)]
+        return stream.begun, got
+
+    begun, [text, last] = asyncio.run(collect())
+    # Not begun: another server may take over.
+    assert not begun
+    assert text == last.text == "red cat"
+
+
 def test_what_ends_an_answer_is_raised():
     with pytest.raises(ValueError, match="no room"):
         read(["a"], ValueError("no room"))
