@@ -40,7 +40,7 @@ def short_hash(text: str) -> str:
 
 
 def as_text(name: str) -> str:
-    """Give the name of a file as text, with ? for each byte of it that is none.
+    r"""Give the name of a file as text, with ? for each byte of it that is none.
 
     >>> as_text("q\udcff.jsonl")
     'q?.jsonl'
