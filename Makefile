@@ -150,6 +150,8 @@ HELPED := --scales-per-step 2 --dense-weight 0.2 --align-weight 0.5 --ground-wei
 WHOLE := $(HELPED) --described 3 --turns 9
 # As people ask, too: the first word, the longest bar, any stars?
 CASUAL := $(HELPED) --described 2 --turns 7 --casual 6
+# Mostly as people ask.
+SPOKEN := $(HELPED) --described 1 --turns 6 --casual 9
 # What is still answered worst is asked more often, and 576 tokens are in every step.
 WEAK := --keep-largest --emphasis \
   chart=4,counting=2.5,reading=2.5,table=1.5,relation=1.2,number=0.9,existence=0.6,gist=0.3
@@ -186,6 +188,11 @@ mini: $(STAMP)
 	  --projector-rate $(call RATE,1e-3) --language-rate $(call RATE,1e-3) --seed 15
 	$(call NOTE,last is finished)
 	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,$(LADDER))
+	$(FINETUNE) --out $(MINI)/talk --model $(MINI)/last $(SPOKEN) $(WEAK_STILL) \
+	  --steps $(call STEPS,4000) --batch $(call SHARE,8) --tower-rate $(call RATE,3e-4) \
+	  --projector-rate $(call RATE,8e-4) --language-rate $(call RATE,8e-4) --seed 16
+	$(call NOTE,talk is finished)
+	$(call MEASURE,$(MINI)/talk,$(MINI)/talk.json,$(LADDER))
 	$(call NOTE,all is finished)
 
 # What the card of the embedded model tells, and nothing else opens the test draws of scenes-v3. After

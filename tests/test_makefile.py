@@ -40,42 +40,42 @@ def read(command, arguments):
 
 
 @pytest.mark.parametrize("tenth", ["", "1"])
-def test_mini_has_five_stages_each_from_the_one_before(tenth):
+def test_mini_has_six_stages_each_from_the_one_before(tenth):
     calls = list_calls("mini", f"TENTH={tenth}", "PROCESSES=2")
     stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
     ladders = [
         read(ladder, args) for module, args in calls if module == "scripts.benchmarks.ladder"
     ]
     folder = Path("runs/mini-tenth" if tenth else "runs/mini")
-    names = ("tower", "whole", "hard", "counts", "last")
+    names = ("tower", "whole", "hard", "counts", "last", "talk")
     assert [stage["out"] for stage in stages] == [folder / name for name in names]
-    steps = [4000, 5000, 5000, 10000, 7000]
+    steps = [4000, 5000, 5000, 10000, 7000, 4000]
     assert [stage["steps"] for stage in stages] == [n // 10 if tenth else n for n in steps]
-    assert [stage["batch"] for stage in stages] == [3, 4, 4, 6, 4]
+    assert [stage["batch"] for stage in stages] == [3, 4, 4, 6, 4, 4]
     assert stages[0]["from_scratch"]
-    assert [stage["dense"] for stage in stages] == [True, False, False, True, False]
+    assert [stage["dense"] for stage in stages] == [True, False, False, True, False, False]
     assert [stage["model_name"] for stage in stages[1:]] == [str(s["out"]) for s in stages[:-1]]
     assert "chart=4," in stages[2]["emphasis"] and not stages[1]["emphasis"]
-    assert [stage["casual"] for stage in stages] == [0, 0, 0, 0, 6]
-    assert [one["model"] for one in ladders] == [str(stages[k]["out"]) for k in (1, 2, 4)]
+    assert [stage["casual"] for stage in stages] == [0, 0, 0, 0, 6, 9]
+    assert [one["model"] for one in ladders] == [str(stages[k]["out"]) for k in (1, 2, 4, 5)]
     assert {one["sources"] for one in ladders} == {("scenes-v3:validation",)}
 
 
 def test_a_step_has_the_same_images_in_any_number_of_processes():
     calls = list_calls("mini", "PROCESSES=1", "MINI_ARGS=--device cuda --bf16")
     stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
-    assert [stage["batch"] for stage in stages] == [6, 8, 8, 12, 8]
+    assert [stage["batch"] for stage in stages] == [6, 8, 8, 12, 8, 8]
     assert all(stage["device"] == "cuda" and stage["bf16"] for stage in stages)
 
 
 def test_a_gpu_takes_larger_steps_and_fewer_at_higher_rates():
     calls = list_calls("mini", "PROCESSES=1", "WORKERS=15", "WIDER=8", "FEWER=2", "RATES=2")
     stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]
-    assert [stage["batch"] for stage in stages] == [48, 64, 64, 96, 64]
-    assert [stage["steps"] for stage in stages] == [2000, 2500, 2500, 5000, 3500]
-    assert [stage["tower_rate"] for stage in stages] == [2e-3, 1.2e-3, 8e-4, 2e-3, 8e-4]
+    assert [stage["batch"] for stage in stages] == [48, 64, 64, 96, 64, 64]
+    assert [stage["steps"] for stage in stages] == [2000, 2500, 2500, 5000, 3500, 2000]
+    assert [stage["tower_rate"] for stage in stages] == [2e-3, 1.2e-3, 8e-4, 2e-3, 8e-4, 6e-4]
     answering = [stage for stage in stages if not stage["dense"]]
-    assert [stage["language_rate"] for stage in answering] == [2.8e-3, 2e-3, 2e-3]
+    assert [stage["language_rate"] for stage in answering] == [2.8e-3, 2e-3, 2e-3, 1.6e-3]
     assert {stage["workers"] for stage in stages} == {15}
 
 

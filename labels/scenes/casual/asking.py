@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from labels.scenes.casual.facts import Slots, find_facts
+from labels.scenes.casual.facts import Slots
+from labels.scenes.casual.finding import find_facts
 from labels.scenes.casual.phrases import FRAMES, PHRASES
 from labels.scenes.items import Scene
 from labels.scenes.layouts import pick
@@ -22,6 +23,7 @@ Turn = tuple[str, str]
 NICKNAME_SHARE = 0.3
 LOWER_SHARE = 0.5
 TRIES = 3
+MOST_OFTEN = 3
 
 NICKNAMES = {
     "plane": ("airplane",),
@@ -35,6 +37,14 @@ NICKNAMES = {
 UPPER = {"top left": "upper left", "top right": "upper right"}
 UPPER |= {"bottom left": "lower left", "bottom right": "lower right", "middle": "center"}
 
+# How two that are asked about are written, by what stands before the first.
+JOINTS = {
+    "options": " or ",
+    "the_options": " or the ",
+    "at_options": " or at the ",
+    "on_options": " or on the ",
+}
+
 
 @cache
 def spell(phrase: str) -> tuple[str, ...]:
@@ -47,14 +57,22 @@ def more_than_one(name: str) -> str:
     return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
+def name_anew(name: str, random: Random) -> str:
+    """Give another name of a thing in a share of cases; what stands before it stays."""
+    before, space, noun = name.rpartition(" ")
+    if noun in NICKNAMES and random.random() < NICKNAME_SHARE:
+        noun = pick(random, NICKNAMES[noun])
+    return f"{before}{space}{noun}"
+
+
 def fill(slots: Slots, random: Random) -> Slots:
     """Complete the slots of a fact by other names, articles, plurals and ordinals."""
     filled = dict(slots)
-    name = slots.get("name", "")
-    if name in NICKNAMES and random.random() < NICKNAME_SHARE:
-        name = pick(random, NICKNAMES[name])
+    name = name_anew(slots.get("name", ""), random)
     if name:
         filled |= {"name": name, "a_name": with_article(name), "names": more_than_one(name)}
+    if "other" in slots:
+        filled["others"] = more_than_one(slots["other"])
     if "colour" in slots:
         filled["a_colour"] = with_article(slots["colour"])
     if "place" in slots and random.random() < NICKNAME_SHARE:
@@ -63,7 +81,12 @@ def fill(slots: Slots, random: Random) -> Slots:
         filled["row_nth"] = NTH[int(slots["row"]) - 1]
     options = [slots.get("options", name), slots.get("other", "")]
     random.shuffle(options)
-    return filled | {"options": " or ".join(options)}
+    return filled | {key: joint.join(options) for key, joint in JOINTS.items()}
+
+
+def count_facts(answers: dict[str, list[Slots]]) -> int:
+    """Count the facts of a kind."""
+    return sum(len(facts) for facts in answers.values())
 
 
 def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
@@ -81,9 +104,12 @@ def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
         return []
     told = find_facts(scene).told
     kinds = list(told)
+    # What there is much to ask about is asked more often, up to a point.
+    weights = np.array([min(count_facts(told[kind]), MOST_OFTEN) for kind in kinds], dtype=float)
+    weights /= weights.sum()
     turns: dict[str, str] = {}
     for _ in range(count * TRIES):
-        kind = pick(random, kinds)
+        kind = kinds[int(random.choice(len(kinds), p=weights))]
         # The answer first: yes is as frequent as no, and each number as the others.
         answer = pick(random, list(told[kind]))
         facts = told[kind][answer]

@@ -8,7 +8,7 @@ import pytest
 
 from labels.scenes.benchmark import ExtraTurns, conversation
 from labels.scenes.casual.asking import ask_casually, fill, spell
-from labels.scenes.casual.facts import find_facts
+from labels.scenes.casual.finding import find_facts
 from labels.scenes.casual.phrases import FRAMES, PHRASES
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.items import Item, Scene
@@ -86,6 +86,18 @@ def test_a_grid_is_told_by_its_cells():
     assert answers(facts, "has coloured", name="moon", colour="red") == {"yes"}
     assert answers(facts, "is colour", name="moon", colour="blue") == {"no"}
     assert "only" not in facts
+    assert answers(facts, "colour count", colour="red") == {"4"}
+    assert answers(facts, "has colour", colour="blue") == {"no"}
+    assert answers(facts, "are more", name="star", other="flag") == {"yes"}
+    assert answers(facts, "kinds") == {"3"}
+
+
+def test_a_colour_tells_one_from_others_of_its_name():
+    things = (("star", "green"), ("star", "red"), ("moon", "blue"))
+    cells = [thing(name, 0, k, colour) for k, (name, colour) in enumerate(things)]
+    facts = told("grid", cells, 1, 3)
+    assert answers(facts, "after", name="red star") == {"moon"}
+    assert "star" not in {way["name"] for ways in facts["after"].values() for way in ways}
 
 
 def test_a_list_is_told_by_its_numbers():
@@ -96,6 +108,10 @@ def test_a_list_is_told_by_its_numbers():
     assert answers(facts, "whose", number="1234") == {"star"}
     assert answers(facts, "line number", row="2") == {"5678"}
     assert answers(facts, "only", colour="blue") == {"moon"}
+    assert answers(facts, "number colour", number="5678") == {"blue"}
+    assert answers(facts, "has number", number="1234") == {"yes"}
+    assert answers(facts, "has number", number="4321") == {"no"}
+    assert answers(facts, "below", name="red star") == {"moon"}
 
 
 def test_a_menu_is_told_by_its_prices():
@@ -113,6 +129,18 @@ def test_a_menu_is_told_by_its_prices():
     assert answers(facts, "first") == {"tea"} and answers(facts, "last") == {"rice"}
     assert answers(facts, "has word", name="pizza") == {"no"}
     assert answers(facts, "items") == {"3"}
+    assert answers(facts, "initial", letter="m") == {"milk"}
+    assert answers(facts, "ink") == {"black"}
+
+
+def test_a_menu_in_two_columns_is_told_by_them():
+    words = (("tea", 0, 0), ("milk", 1, 0), ("rice", 0, 1), ("fish", 1, 1))
+    lines = [thing(name, row, column, "", value=3) for name, row, column in words]
+    facts = told("menu", lines, 2, 2)
+    assert answers(facts, "column end", side="left") == {"milk"}
+    assert answers(facts, "word at", place="top right") == {"rice"}
+    assert answers(facts, "under", name="rice") == {"fish"}
+    assert "follows" not in facts  # down or across
 
 
 def test_a_chart_is_told_by_its_bars():
@@ -126,6 +154,8 @@ def test_a_chart_is_told_by_its_bars():
     assert answers(facts, "bar colour", name="tea") == {"red"}
     assert answers(facts, "bars") == {"2"}
     assert "coloured bar" not in facts  # both are red
+    assert answers(facts, "coloured bars", colour="red") == {"2"}
+    assert answers(facts, "has coloured bar", colour="blue") == {"no"}
 
 
 def test_a_page_is_told_by_its_words():

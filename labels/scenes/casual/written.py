@@ -1,0 +1,161 @@
+"""Facts about scenes of words: pages, menus and charts."""
+
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
+from labels.scenes.items import Item, Scene
+from labels.scenes.questions import unique_items
+from labels.scenes.vocabulary import COLOURS, WORDS
+
+FOODS_ELSEWHERE = (
+    "pizza cheese chicken coffee banana wine beer chocolate butter carrot tomato potato onion "
+    "burger salad steak melon pear plum peach bacon egg"
+).split()
+
+
+def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
+    """Tell which words are where."""
+    lines: dict[int, list[Item]] = defaultdict(list)
+    for item in sorted(named, key=lambda item: (item.row, item.column)):
+        lines[item.row].append(item)
+    present = {item.content for item in named}
+    for name in (*WORDS, *FOODS_ELSEWHERE):
+        facts.add("has word", yes(name in present), name=name)
+    facts.add("lines", scene.rows)
+    facts.add("first", lines[0][0].content)
+    facts.add("last", lines[max(lines)][-1].content)
+    facts.add("ink", "white" if scene.background == "black" else "black")
+    known = {item.content for item in unique_items(scene)}
+    add_initials(facts, present, known)
+    single = all(len(line) == 1 for line in lines.values())
+    if single:
+        add_column(facts, [line[0] for line in lines.values()], known)
+    else:
+        add_corners(facts, lines[0], lines[max(lines)])
+    if len(named) == 1:
+        facts.add("says", named[0].content)
+    if scene.kind == "page":
+        add_page(facts, list(lines.values()), single)
+    elif scene.kind == "menu":
+        add_menu(facts, named, known)
+    else:
+        add_chart(facts, named, [item for item in scene.items if item.content == "bar"])
+
+
+def add_initials(facts: Facts, present: set[str], known: set[str]) -> None:
+    """Tell which word begins with a letter that no other begins with."""
+    initials = Counter(name[0] for name in present)
+    # Sorted, because the order of a set changes from run to run.
+    for name in sorted(known):
+        if initials[name[0]] == 1:
+            facts.add("initial", name, letter=name[0])
+
+
+def add_corners(facts: Facts, first: list[Item], last: list[Item]) -> None:
+    """Tell which words are in the corners of what is written in columns."""
+    for place, item in (
+        ("top left", first[0]),
+        ("top right", first[-1]),
+        ("bottom left", last[0]),
+        ("bottom right", last[-1]),
+    ):
+        facts.add("word at", item.content, place=place)
+
+
+def add_column(facts: Facts, column: list[Item], known: set[str]) -> None:
+    """Tell the order of single words, each below the one before, by those that are there once."""
+    for item in column:
+        facts.add("line", item.content, row=item.row + 1)
+    add_order(facts, column, known, ("follows", "under"), ("precedes", "over"))
+    for above, middle, below in zip(column, column[1:], column[2:], strict=False):
+        if {above.content, below.content} <= known:
+            facts.add("between", middle.content, name=above.content, other=below.content)
+
+
+def add_order(
+    facts: Facts,
+    column: list[Item],
+    known: set[str],
+    down: tuple[str, ...],
+    up: tuple[str, ...],
+) -> None:
+    """Tell which word is below and above another, as facts of these kinds."""
+    for above, below in pairwise(column):
+        for kinds, asked, answer in ((down, above, below), (up, below, above)):
+            for kind in kinds if asked.content in known else ():
+                facts.add(kind, answer.content, name=asked.content)
+
+
+def add_page(facts: Facts, lines: list[list[Item]], single: bool) -> None:
+    """Tell how many words a page has and in which order."""
+    counts = Counter(item.content for line in lines for item in line)
+    if counts.total() <= MOST_ADDED_UP:
+        facts.add("words", counts.total())
+    for name, number in counts.items():
+        facts.add_number("times", number, name=name)
+    if single:
+        return
+    for line in lines:
+        facts.add("line start", line[0].content, row=line[0].row + 1)
+        facts.add("line end", line[-1].content, row=line[0].row + 1)
+        for item, after in pairwise(item.content for item in line):
+            if counts[item] == 1:
+                facts.add("follows", after, name=item)
+            if counts[after] == 1:
+                facts.add("precedes", item, name=after)
+
+
+def add_menu(facts: Facts, entries: list[Item], known: set[str]) -> None:
+    """Tell and compare the prices of a menu."""
+    facts.add("items", len(entries))
+    for item in entries:
+        facts.add("price", item.value, name=item.content)
+    if len(entries) == 1:
+        facts.add("digit", entries[0].value)
+    add_extremes(facts, entries, "costs", "cheapest", "dearest")
+    facts.add_comparisons(ordered_pairs(entries), "is cheaper", "which cheaper")
+    columns = [[item for item in entries if item.column == side] for side in (0, 1)]
+    for side, column in zip(("left", "right"), columns if columns[1] else (), strict=False):
+        facts.add("column start", column[0].content, side=side)
+        facts.add("column end", column[-1].content, side=side)
+        add_order(facts, column, known, ("under",), ("over",))
+
+
+def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
+    """Tell and compare the bars of a chart."""
+    facts.add("bars", len(bars))
+    for item in labels:
+        facts.add("bar", item.value, name=item.content)
+    add_extremes(facts, labels, "reaches", "shortest", "longest")
+    more = [(more, less) for less, more in ordered_pairs(labels)]
+    facts.add_comparisons(more, "is more", "which more")
+    for bar in bars:
+        facts.add("bar colour", bar.colour, name=bar.left)
+    colours = Counter(bar.colour for bar in bars)
+    for colour in COLOURS:
+        facts.add("has coloured bar", yes(colours[colour]), colour=colour)
+        if colours[colour]:
+            facts.add_number("coloured bars", colours[colour], colour=colour)
+        for bar in bars if colours[colour] == 1 else ():
+            if bar.colour == colour:
+                facts.add("coloured bar", bar.left, colour=colour)
+
+
+def add_extremes(facts: Facts, items: list[Item], whose: str, least: str, most: str) -> None:
+    """Tell which word has a value that no other has, the least and the greatest among them."""
+    counts = Counter(item.value for item in items)
+    for item in items:
+        if counts[item.value] == 1:
+            facts.add(whose, item.content, price=item.value)
+            if len(items) > 1 and item.value == min(counts):
+                facts.add(least, item.content)
+            if len(items) > 1 and item.value == max(counts):
+                facts.add(most, item.content)
+
+
+def ordered_pairs(items: list[Item]) -> list[tuple[str, str]]:
+    """Pair words of different values, that of the smaller first."""
+    pairs = pairwise(sorted(items, key=lambda item: item.content))
+    ordered = [sorted(pair, key=lambda item: item.value) for pair in pairs]
+    return [(less.content, more.content) for less, more in ordered if less.value < more.value]
