@@ -7,7 +7,8 @@ second; the other slots stand for themselves. No phrase holds a word or a whole 
 `labels.scenes.wide.grammar` keeps from training.
 """
 
-from labels.scenes.casual.pictured_phrases import NUMBERED, PICTURED
+from labels.scenes.casual.numbered_phrases import NUMBERED
+from labels.scenes.casual.pictured_phrases import PICTURED
 from labels.scenes.casual.written_phrases import CHART, MENU, WRITTEN
 
 FRAMES = (
