@@ -189,7 +189,7 @@ mini: $(STAMP)
 	$(call NOTE,last is finished)
 	$(call MEASURE,$(MINI)/last,$(MINI)/last.json,$(LADDER))
 	$(FINETUNE) --out $(MINI)/talk --model $(MINI)/last $(SPOKEN) $(WEAK_STILL) \
-	  --steps $(call STEPS,4000) --batch $(call SHARE,8) --tower-rate $(call RATE,3e-4) \
+	  --steps $(call STEPS,9000) --batch $(call SHARE,8) --tower-rate $(call RATE,3e-4) \
 	  --projector-rate $(call RATE,8e-4) --language-rate $(call RATE,8e-4) --seed 16
 	$(call NOTE,talk is finished)
 	$(call MEASURE,$(MINI)/talk,$(MINI)/talk.json,$(LADDER))

@@ -25,6 +25,9 @@ NUMBERED = {
         "what does the row with the {name} say",
         "read the {name}'s number",
         "(which|what) number is to the right of the {name}",
+        "what are the (four|) digits (next to|beside|after|of|behind) the {name}",
+        "(which|what) (four|) digits are (next to|beside|behind|by) the {name}",
+        "(which|what) four digits (follow|come after|belong to) the {name}",
     ),
     "whose": (
         "(what|which symbol|which thing) has (the|) number {number}",
@@ -62,10 +65,12 @@ NUMBERED = {
     "first digit": (
         "(what|which) (number|digit) comes (right|) after the {name}",
         "what('s|s| is) the first digit (of|by|after) the {name}",
+        "what('s|s| is) the first digit in the (row|line) (with|of) the {name}",
     ),
     "last digit": (
         "what('s|s| is) the last (digit|number) (in the row with|of|by|after) the {name}",
         "what digit does the {name}'s number end with",
+        "what('s|s| is) the last digit in the (row|line) (with|of) the {name}",
     ),
     "at line": (
         "what('s|s| is) the (symbol|thing|sign) in the {row_nth} row",

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import combinations, pairwise, product
 
 from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
-from labels.scenes.casual.places import add_sides, add_sizes, find_neighbours
+from labels.scenes.casual.places import add_directions, add_sides, add_sizes, find_neighbours
 from labels.scenes.items import Item, Scene
 from labels.scenes.questions import LARGEST_ADDRESSED, unique_items
 from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, PLACES
@@ -112,6 +112,7 @@ def add_grid(facts: Facts, scene: Scene, named: list[Item], called: list[tuple[s
     """Tell what is where in a grid."""
     add_steps(facts, named, called, tuple(STEPS))
     add_sides(facts, called)
+    add_directions(facts, called)
     facts.add("columns", scene.columns)
     facts.add("lines", scene.rows)
     if scene.rows > 1:
@@ -148,6 +149,7 @@ def add_places(
         if ninths[item.row, item.column] == 1 and item.side >= SMALLEST_PLACED:
             facts.add("at", item.content, place=PLACES[item.row * 3 + item.column])
     add_sides(facts, called)
+    add_directions(facts, called)
     add_sizes(facts, named, called)
 
 

@@ -49,6 +49,7 @@ PICTURED = {
         "tell me how many {names} (there are|you see)",
         "the {name} count",
         "how many {names} (show up|appear)",
+        "how many {names} (are|) in the (grid|list|picture)",
     ),
     "coloured count": (
         "how many {colour} {names} (|are there|do you see)",
@@ -72,6 +73,8 @@ PICTURED = {
         "how many are {colour}",
         "(what|whats|what is) the number of {colour} (things|objects)",
         "how much {colour} stuff is there",
+        "how many of the (things|symbols|signs|shapes) are {colour}",
+        "how many {colour} (signs|symbols) (|are there)",
     ),
     "has colour": (
         "is there (anything|something) {colour} (|here|in it|in the picture)",
@@ -195,6 +198,8 @@ PICTURED = {
         ),
         "what('s|s| is) there (in|at) the {place}",
         "what (object|thing) is placed (in|at) the {place}",
+        "(what|which) (sign|symbol|thing) is (in|at) the {place} (corner|part) of the grid",
+        "what('s|s| is) (in|at) the {place} (corner|part) (of the grid|of this picture|)",
     ),
     "after": (
         "what comes (right|) after the {name}",
@@ -324,6 +329,15 @@ PICTURED = {
         "(which|what) is (bigger|larger), {options}",
         "which one is (bigger|larger), {options}",
         "{options}, which is (bigger|larger)",
+    ),
+    "is left": (
+        "is the {name} (to the left of|left of|on the left of) the {other}",
+        "is the {other} (to the right of|right of|on the right of) the {name}",
+        "the {name} is (to the|) left of the {other}, (right|correct|yes or no)",
+    ),
+    "is above": (
+        "is the {name} (above|higher than|higher up than|over) the {other}",
+        "is the {other} (below|under|lower than|lower down than) the {name}",
     ),
     "columns": ("how many columns (|are there|does it have|do you see)", "number of columns"),
     "row start": (

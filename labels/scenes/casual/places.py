@@ -3,7 +3,7 @@
 from collections import defaultdict
 from itertools import pairwise
 
-from labels.scenes.casual.facts import Facts
+from labels.scenes.casual.facts import Facts, yes
 from labels.scenes.items import Item
 from labels.scenes.vocabulary import IMAGE_SIDE
 
@@ -15,6 +15,7 @@ CLEARLY = 1.25
 NEAR = IMAGE_SIDE / 4
 NEARER = IMAGE_SIDE / 24
 
+ACROSS, DOWN = ("left", "right"), ("top", "bottom")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 # Kind of fact -> axis, 0 across and 1 down, and whether what follows is meant.
 DIRECTIONS = {"after": (0, True), "before": (0, False), "below": (1, True), "above": (1, False)}
@@ -28,8 +29,18 @@ def centre(item: Item, axis: int) -> float:
 def name_side(item: Item, axis: int) -> str:
     """Name the half of the canvas in which a thing lies, or neither."""
     place = centre(item, axis)
-    low, high = (("left", "right"), ("top", "bottom"))[axis]
+    low, high = (ACROSS, DOWN)[axis]
     return low if place < LOW else high if place > HIGH else ""
+
+
+def add_directions(facts: Facts, called: list[tuple[str, Item]]) -> None:
+    """Tell of two things which is farther left, and which is farther up."""
+    for (name, item), (other, second) in pairwise(called):
+        for axis, kind in enumerate(("is left", "is above")):
+            apart = centre(second, axis) - centre(item, axis)
+            if abs(apart) > HIGH - LOW:
+                facts.add(kind, yes(apart > 0), name=name, other=other)
+                facts.add(kind, yes(apart < 0), name=other, other=name)
 
 
 def add_sides(facts: Facts, called: list[tuple[str, Item]]) -> None:

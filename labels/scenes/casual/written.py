@@ -1,12 +1,14 @@
 """Facts about scenes of words: pages, menus and charts."""
 
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
+from labels.scenes.casual.places import ACROSS, DOWN
 from labels.scenes.items import Item, Scene
+from labels.scenes.measures import HIGHEST_VALUE
 from labels.scenes.questions import unique_items
-from labels.scenes.vocabulary import COLOURS, WORDS
+from labels.scenes.vocabulary import COLOURS, IMAGE_SIDE, WORDS
 
 FOODS_ELSEWHERE = (
     "pizza cheese chicken coffee banana wine beer chocolate butter carrot tomato potato onion "
@@ -25,6 +27,7 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
     facts.add("lines", scene.rows)
     facts.add("first", lines[0][0].content)
     facts.add("last", lines[max(lines)][-1].content)
+    add_block(facts, scene.items)
     facts.add("ink", "white" if scene.background == "black" else "black")
     known = {item.content for item in unique_items(scene)}
     add_initials(facts, present, known)
@@ -113,6 +116,9 @@ def add_menu(facts: Facts, entries: list[Item], known: set[str]) -> None:
         facts.add("price", item.value, name=item.content)
     if len(entries) == 1:
         facts.add("digit", entries[0].value)
+    for digit in range(1, HIGHEST_VALUE + 1):
+        facts.add("has digit", yes(any(item.value == digit for item in entries)), price=digit)
+    add_equals(facts, entries)
     add_extremes(facts, entries, "costs", "cheapest", "dearest")
     facts.add_comparisons(ordered_pairs(entries), "is cheaper", "which cheaper")
     columns = [[item for item in entries if item.column == side] for side in (0, 1)]
@@ -127,6 +133,7 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     facts.add("bars", len(bars))
     for item in labels:
         facts.add("bar", item.value, name=item.content)
+    add_equals(facts, labels)
     add_extremes(facts, labels, "reaches", "shortest", "longest")
     more = [(more, less) for less, more in ordered_pairs(labels)]
     facts.add_comparisons(more, "is more", "which more")
@@ -140,6 +147,27 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
         for bar in bars if colours[colour] == 1 else ():
             if bar.colour == colour:
                 facts.add("coloured bar", bar.left, colour=colour)
+
+
+def add_equals(facts: Facts, items: list[Item]) -> None:
+    """Tell of pairs of words whether they have the same value."""
+    for one, other in combinations(items, 2):
+        facts.add(
+            "same value", yes(one.value == other.value), name=one.content, other=other.content
+        )
+
+
+def add_block(facts: Facts, items: tuple[Item, ...]) -> None:
+    """Tell on which side of the picture everything lies, where that is clear."""
+    for axis, kind, low, high in ((0, "text side", *ACROSS), (1, "text height", *DOWN)):
+        start = min(item.box[axis] for item in items)
+        end = max(item.box[axis + 2] for item in items)
+        for side, other, holds in (
+            (low, high, end < IMAGE_SIDE / 2),
+            (high, low, start > IMAGE_SIDE / 2),
+        ):
+            if holds:
+                facts.add(kind, side, name=side, options=side, other=other)
 
 
 def add_extremes(facts: Facts, items: list[Item], whose: str, least: str, most: str) -> None:

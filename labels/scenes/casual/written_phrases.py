@@ -1,6 +1,14 @@
 """How people ask about words, by what they ask; see `phrases` beside this."""
 
 WRITTEN = {
+    "text side": (
+        "is (the text|everything|it all) (on|at) the {on_options} (|of the picture|side)",
+        "(on|at) (which|what) side is (the text|everything), {options}",
+    ),
+    "text height": (
+        "is (the text|everything|it all) at the {at_options} (|of the picture)",
+        "is (the text|everything) (in the|at the) {options} (half|part|)",
+    ),
     "says": (
         "what does it say",
         "what('s|s| is) written (here|there|on it)",
@@ -199,6 +207,16 @@ MENU = {
         "{price} (belongs to|is for) (which|what) (word|item)",
         "(which|what) (word|item) has the value {price}",
         "whose (number|price|value) is {price}",
+    ),
+    "same value": (
+        "(do|have) {name} and {other} (have|) the same (number|value|price)",
+        "is (it|the number|the value) the same for {name} and {other}",
+        "(does|has) {name} (have|) the same (number|value) as {other}",
+    ),
+    "has digit": (
+        "is there a (digit|number) {price} (|here|in it)",
+        "do you see (a|the number|the digit) {price} (|anywhere|somewhere)",
+        "does (anything|something) (cost|have) {price}",
     ),
     "column start": (
         "what('s|s| is) the first (word|item|one) (in|of) the {side} column",

@@ -130,6 +130,9 @@ def test_a_menu_is_told_by_its_prices():
     assert answers(facts, "has word", name="pizza") == {"no"}
     assert answers(facts, "items") == {"3"}
     assert answers(facts, "initial", letter="m") == {"milk"}
+    assert answers(facts, "same value", name="tea", other="rice") == {"yes"}
+    assert answers(facts, "has digit", price="9") == {"no"}
+    assert answers(facts, "text side", name="left", options="left", other="right") == {"left"}
     assert answers(facts, "ink") == {"black"}
 
 

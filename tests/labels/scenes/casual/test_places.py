@@ -29,6 +29,8 @@ def test_sides_and_corners_are_told_of_what_is_not_in_the_middle():
     assert answers(facts, "height", name="moon") == {"bottom"}
     assert not answers(facts, "side", name="moon")  # neither left nor right
     assert not answers(facts, "corner", name="moon")
+    assert answers(facts, "is left", name="flag", other="moon") == {"yes"}
+    assert answers(facts, "is above", name="moon", other="flag") == {"no"}
 
 
 @pytest.mark.parametrize(("side", "compared"), [(60.0, True), (33.0, False)])
