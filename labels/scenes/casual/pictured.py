@@ -4,12 +4,20 @@ from collections import Counter
 from itertools import combinations, pairwise, product
 
 from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
-from labels.scenes.casual.places import add_directions, add_sides, add_sizes, find_neighbours
+from labels.scenes.casual.places import (
+    CORNERS,
+    add_directions,
+    add_sides,
+    add_sizes,
+    find_neighbours,
+)
 from labels.scenes.items import Item, Scene
 from labels.scenes.questions import LARGEST_ADDRESSED, unique_items
 from labels.scenes.vocabulary import COLOURS, GLYPHS, IMAGE_SIDE, PLACES
 
 STEPS = {"after": (0, 1), "before": (0, -1), "above": (-1, 0), "below": (1, 0)}
+Cells = dict[tuple[int, int], str]
+
 SMALLEST_PLACED = IMAGE_SIDE / 24
 
 # What people ask for and no scene shows.
@@ -97,11 +105,15 @@ def add_colour(facts: Facts, item: Item) -> None:
             facts.add("either colour", item.colour, name=name, options=item.colour, other=colour)
 
 
+def fill_cells(named: list[Item]) -> Cells:
+    """Tell what is in each cell."""
+    return {(item.row, item.column): item.content for item in named}
+
+
 def add_steps(
-    facts: Facts, named: list[Item], called: list[tuple[str, Item]], kinds: tuple[str, ...]
+    facts: Facts, cells: Cells, called: list[tuple[str, Item]], kinds: tuple[str, ...]
 ) -> None:
     """Tell what is in the cells beside a thing."""
-    cells = {(item.row, item.column): item.content for item in named}
     for (name, item), kind in product(called, kinds):
         down, right = STEPS[kind]
         if (item.row + down, item.column + right) in cells:
@@ -110,20 +122,19 @@ def add_steps(
 
 def add_grid(facts: Facts, scene: Scene, named: list[Item], called: list[tuple[str, Item]]) -> None:
     """Tell what is where in a grid."""
-    add_steps(facts, named, called, tuple(STEPS))
+    cells = fill_cells(named)
+    add_steps(facts, cells, called, tuple(STEPS))
     add_sides(facts, called)
     add_directions(facts, called)
     facts.add("columns", scene.columns)
     facts.add("lines", scene.rows)
     if scene.rows > 1:
-        cells = {(item.row, item.column): item.content for item in named}
         add_edges(facts, scene.rows - 1, cells)
 
 
-def add_edges(facts: Facts, end: int, cells: dict[tuple[int, int], str]) -> None:
+def add_edges(facts: Facts, end: int, cells: Cells) -> None:
     """Tell what is in the corners and in the middle, and where rows begin and end."""
-    places = {"top left": (0, 0), "top right": (0, end)}
-    places |= {"bottom left": (end, 0), "bottom right": (end, end)}
+    places = dict(zip(CORNERS, product((0, end), repeat=2), strict=True))
     if end % 2 == 0:
         places["middle"] = (end // 2, end // 2)
     for place, cell in places.items():
@@ -171,5 +182,5 @@ def add_numbers(
         if scene.columns == 1:
             facts.add("at line", item.content, row=item.row + 1)
             facts.add("line number", item.number, row=item.row + 1)
-    add_steps(facts, named, called, ("above", "below"))
+    add_steps(facts, fill_cells(named), called, ("above", "below"))
     facts.add("lines", scene.rows)

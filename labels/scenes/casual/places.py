@@ -46,17 +46,16 @@ def add_directions(facts: Facts, called: list[tuple[str, Item]]) -> None:
 def add_sides(facts: Facts, called: list[tuple[str, Item]]) -> None:
     """Tell on which side things are, and in which corner."""
     for name, item in called:
-        across, down = name_side(item, 0), name_side(item, 1)
-        if across:
-            other = "left" if across == "right" else "right"
-            facts.add("side", across, name=name, options=across, other=other)
-        if down:
-            other = "top" if down == "bottom" else "bottom"
-            facts.add("height", down, name=name, options=down, other=other)
-        for corner in CORNERS if across and down else ():
-            if corner != f"{down} {across}":
-                options = f"{down} {across}"
-                facts.add("corner", options, name=name, options=options, other=corner)
+        sides = [name_side(item, 0), name_side(item, 1)]
+        for kind, side, names in zip(("side", "height"), sides, (ACROSS, DOWN), strict=True):
+            if side:
+                other = names[side == names[0]]
+                facts.add(kind, side, name=name, options=side, other=other)
+        across, down = sides
+        corner = f"{down} {across}"
+        for other in CORNERS if corner in CORNERS else ():
+            if other != corner:
+                facts.add("corner", corner, name=name, options=corner, other=other)
 
 
 def add_sizes(facts: Facts, named: list[Item], called: list[tuple[str, Item]]) -> None:
@@ -74,19 +73,17 @@ def add_sizes(facts: Facts, named: list[Item], called: list[tuple[str, Item]]) -
             if of_its_name:
                 facts.add(f"{kind} colour", of_its_name.colour, name=name)
     ordered = [sorted(pair, key=lambda one: -one[1].side) for pair in pairwise(called)]
-    pairs = [
-        (one, other) for (one, a), (other, b) in ordered if a.side >= CLEARLY * b.side and b.side
-    ]
+    pairs = [(one, other) for (one, a), (other, b) in ordered if a.side >= CLEARLY * b.side]
     facts.add_comparisons(pairs, "is bigger", "which bigger")
 
 
 def find_extreme(items: list[Item], larger: bool) -> Item | None:
     """Find what is clearly the largest, or the smallest, of at least two."""
-    ordered = sorted(items, key=lambda item: item.side, reverse=larger)
-    if len(ordered) < 2:
+    first, *others = sorted(items, key=lambda item: item.side, reverse=larger)
+    if not others:
         return None
-    small, large = sorted((ordered[0].side, ordered[1].side))
-    return ordered[0] if small and large >= CLEARLY * small else None
+    small, large = sorted((first.side, others[0].side))
+    return first if large >= CLEARLY * small else None
 
 
 def find_neighbours(item: Item, items: tuple[Item, ...]) -> dict[str, Item]:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from itertools import combinations, pairwise
 
 from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
-from labels.scenes.casual.places import ACROSS, DOWN
+from labels.scenes.casual.places import ACROSS, CORNERS, DOWN
 from labels.scenes.items import Item, Scene
 from labels.scenes.measures import HIGHEST_VALUE
 from labels.scenes.questions import unique_items
@@ -57,12 +57,8 @@ def add_initials(facts: Facts, present: set[str], known: set[str]) -> None:
 
 def add_corners(facts: Facts, first: list[Item], last: list[Item]) -> None:
     """Tell which words are in the corners of what is written in columns."""
-    for place, item in (
-        ("top left", first[0]),
-        ("top right", first[-1]),
-        ("bottom left", last[0]),
-        ("bottom right", last[-1]),
-    ):
+    ends = (first[0], first[-1], last[0], last[-1])
+    for place, item in zip(CORNERS, ends, strict=True):
         facts.add("word at", item.content, place=place)
 
 
@@ -122,7 +118,7 @@ def add_menu(facts: Facts, entries: list[Item], known: set[str]) -> None:
     add_extremes(facts, entries, "costs", "cheapest", "dearest")
     facts.add_comparisons(ordered_pairs(entries), "is cheaper", "which cheaper")
     columns = [[item for item in entries if item.column == side] for side in (0, 1)]
-    for side, column in zip(("left", "right"), columns if columns[1] else (), strict=False):
+    for side, column in zip(ACROSS, columns if columns[1] else (), strict=False):
         facts.add("column start", column[0].content, side=side)
         facts.add("column end", column[-1].content, side=side)
         add_order(facts, column, known, ("under",), ("over",))
@@ -140,13 +136,13 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     for bar in bars:
         facts.add("bar colour", bar.colour, name=bar.left)
     colours = Counter(bar.colour for bar in bars)
+    only = {bar.colour: bar.left for bar in bars if colours[bar.colour] == 1}
     for colour in COLOURS:
         facts.add("has coloured bar", yes(colours[colour]), colour=colour)
         if colours[colour]:
             facts.add_number("coloured bars", colours[colour], colour=colour)
-        for bar in bars if colours[colour] == 1 else ():
-            if bar.colour == colour:
-                facts.add("coloured bar", bar.left, colour=colour)
+        if colour in only:
+            facts.add("coloured bar", only[colour], colour=colour)
 
 
 def add_equals(facts: Facts, items: list[Item]) -> None:
