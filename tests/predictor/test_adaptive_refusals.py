@@ -1,30 +1,32 @@
-"""What cannot be answered is refused in one line before any work, and odd forms are taken."""
+"""What cannot be answered is refused in one line before any work."""
 
 import asyncio
-import io
-import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from m3_backbone.backbone import M3Backbone
-from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import AdaptiveM3
 from predictor.policy.prices import Price
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import Turn
-from tests.predictor.adaptive_requests.making import (
+from tests.predictor.asking import (
     KNOBS,
     PIXELS,
-    QUESTIONS,
-    as_wanted,
     make_request,
     make_router,
     read_stream,
 )
+
+
+@pytest.fixture(scope="module")
+def adaptive(tiny_llava):
+    model, tokenizer = tiny_llava.model(), tiny_llava.tokenizer()
+    backbone = M3Backbone(model, tokenizer, tiny_llava.image_processor())
+    return AdaptiveM3(backbone, make_router(backbone))
+
 
 LONG = "red cat " * 345
 REFUSED = {
@@ -138,36 +140,3 @@ def test_another_type_is_refused_in_one_line(adaptive, call, told):
     with pytest.raises(ValueError, match=f"^{told}") as caught:
         call(adaptive)
     assert "\n" not in str(caught.value)
-
-
-def test_numbers_of_numpy_and_any_order_of_things_are_taken(adaptive, alone):
-    knob = Knob(lam=np.float64(1e-3))
-    sampling = Sampling(np.int64(4), np.float32(1), seed=np.int32(1))
-    [answer] = adaptive.answer(Request.about(PIXELS[1], QUESTIONS[1], knob, sampling) for _ in "a")
-    assert as_wanted(answer)[:2] == as_wanted(alone[1])[:2]
-    json.dumps(answer.decision.to_dict())
-    given = [adaptive.generate(PIXELS[:2], QUESTIONS[:2], scales=np.array([9, 36]))]
-    given.append(adaptive.generate(list(PIXELS[:2]), tuple(QUESTIONS[:2]), scales=[9, 36]))
-    assert [[one.text for one in row] for row in given] == [[one.text for one in given[0]]] * 2
-
-
-def test_a_system_is_heard_where_the_template_has_one(tiny_llava):
-    tokenizer = tiny_llava.tokenizer()
-    tokenizer.chat_template = VICUNA_TEMPLATE
-    backbone = M3Backbone(tiny_llava.model(), tokenizer, tiny_llava.image_processor())
-    adaptive = AdaptiveM3(backbone, make_router(backbone))
-    asked = Turn("user", "red?", (PIXELS[0],))
-    turns = [(asked,), (Turn("system", "red cat dog"), asked)]
-    plain, told = adaptive.answer([Request(one, Knob(scale=36), Sampling(6)) for one in turns])
-    assert plain.answer.token_ids != told.answer.token_ids
-
-
-def test_an_image_may_come_in_any_form(adaptive, tmp_path):
-    image = Image.fromarray(PIXELS[0])
-    target = io.BytesIO()
-    image.save(target, "PNG")
-    (tmp_path / "x.png").write_bytes(target.getvalue())
-    sources = (image, target.getvalue(), tmp_path / "x.png", PIXELS[0])
-    asked = [Request.about(one, "red?", Knob(scale=36)) for one in sources]
-    assert len({as_wanted(answer)[1] for answer in adaptive.answer(asked)}) == 1
-    assert adaptive.answer([]) == []

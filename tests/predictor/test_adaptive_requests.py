@@ -1,6 +1,7 @@
 """Requests of one batch and of many tasks: each is answered as if it were alone."""
 
 import asyncio
+import io
 import json
 import threading
 from contextlib import suppress
@@ -9,7 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from m3_backbone.backbone import M3Backbone
+from m3_backbone.hosts.vicuna import VICUNA_TEMPLATE
 from m3_backbone.inference import decoding
 from m3_backbone.inference.conversations import Chat
 from m3_backbone.inference.engine import AnswerEngine
@@ -21,7 +25,7 @@ from predictor.requests.decisions import read_decisions
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from predictor.requests.turns import Turn
-from tests.predictor.adaptive_requests.making import (
+from tests.predictor.asking import (
     KNOBS,
     PIXELS,
     QUESTIONS,
@@ -31,6 +35,22 @@ from tests.predictor.adaptive_requests.making import (
     make_router,
     read_stream,
 )
+
+
+@pytest.fixture(scope="module")
+def backbone(tiny_llava):
+    model = tiny_llava.model()
+    return M3Backbone(model, tiny_llava.tokenizer(), tiny_llava.image_processor())
+
+
+@pytest.fixture(scope="module")
+def adaptive(backbone):
+    return AdaptiveM3(backbone, make_router(backbone))
+
+
+@pytest.fixture(scope="module")
+def alone(adaptive):
+    return [adaptive.answer([make_request(number)])[0] for number in range(30)]
 
 
 def test_mixed_requests_of_one_batch_are_answered_as_alone(adaptive, alone):
@@ -316,3 +336,36 @@ def test_an_answer_outlives_a_log_that_cannot_be_written(adaptive, tmp_path, cap
     [answer] = logged.answer([make_request(1)])
     assert answer.text
     assert [record for record in caplog.messages if record.startswith("cannot write")]
+
+
+def test_numbers_of_numpy_and_any_order_of_things_are_taken(adaptive, alone):
+    knob = Knob(lam=np.float64(1e-3))
+    sampling = Sampling(np.int64(4), np.float32(1), seed=np.int32(1))
+    [answer] = adaptive.answer(Request.about(PIXELS[1], QUESTIONS[1], knob, sampling) for _ in "a")
+    assert as_wanted(answer)[:2] == as_wanted(alone[1])[:2]
+    json.dumps(answer.decision.to_dict())
+    given = [adaptive.generate(PIXELS[:2], QUESTIONS[:2], scales=np.array([9, 36]))]
+    given.append(adaptive.generate(list(PIXELS[:2]), tuple(QUESTIONS[:2]), scales=[9, 36]))
+    assert [[one.text for one in row] for row in given] == [[one.text for one in given[0]]] * 2
+
+
+def test_a_system_is_heard_where_the_template_has_one(tiny_llava):
+    tokenizer = tiny_llava.tokenizer()
+    tokenizer.chat_template = VICUNA_TEMPLATE
+    backbone = M3Backbone(tiny_llava.model(), tokenizer, tiny_llava.image_processor())
+    adaptive = AdaptiveM3(backbone, make_router(backbone))
+    asked = Turn("user", "red?", (PIXELS[0],))
+    turns = [(asked,), (Turn("system", "red cat dog"), asked)]
+    plain, told = adaptive.answer([Request(one, Knob(scale=36), Sampling(6)) for one in turns])
+    assert plain.answer.token_ids != told.answer.token_ids
+
+
+def test_an_image_may_come_in_any_form(adaptive, tmp_path):
+    image = Image.fromarray(PIXELS[0])
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    (tmp_path / "x.png").write_bytes(target.getvalue())
+    sources = (image, target.getvalue(), tmp_path / "x.png", PIXELS[0])
+    asked = [Request.about(one, "red?", Knob(scale=36)) for one in sources]
+    assert len({as_wanted(answer)[1] for answer in adaptive.answer(asked)}) == 1
+    assert adaptive.answer([]) == []
