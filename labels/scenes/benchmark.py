@@ -22,12 +22,13 @@ from labels.questions import (
     format_question,
     image_fingerprint,
 )
-from labels.scenes.casual.asking import ask_casually
+from labels.scenes.casual.asking import CasualTurn, ask_casually
 from labels.scenes.descriptions import describe_scene
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw, public_name
 from labels.scenes.items import Scene
 from labels.scenes.questions import Draft, ask_scene, word_question
 from labels.scenes.splits import (
+    CASUAL_STREAM,
     DESCRIPTION_STREAM,
     QUESTION_STREAM,
     REPEAT_STREAM,
@@ -225,6 +226,14 @@ def load_scenes(
     )
 
 
+def casual_turns(
+    split: str, index: int, count: int, seed: int = 0, draw: Draw = SCENES_V2
+) -> list[CasualTurn]:
+    """Ask `count` questions in everyday words about a scene; see `labels.scenes.casual`."""
+    scene = make_scene(split, index, seed, draw)
+    return ask_casually(scene, open_stream(split, index, seed, CASUAL_STREAM, draw), count)
+
+
 def conversation(
     split: str,
     index: int,
@@ -252,5 +261,5 @@ def conversation(
     random = open_stream(split, index, seed, DESCRIPTION_STREAM, draw)
     scene = make_scene(split, index, seed, draw)
     front = describe_scene(scene, random, extra.described)
-    front += ask_casually(scene, random, extra.casual)
+    front += [turn[:2] for turn in casual_turns(split, index, extra.casual, seed, draw)]
     return front + [(format_question(question), question.answers[0]) for question in asked]

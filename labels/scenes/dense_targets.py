@@ -6,6 +6,7 @@ Each target is a map [24, 24] of class numbers with -1 where it does not apply.
 import numpy as np
 from numpy.typing import NDArray
 
+from labels.scenes.benchmark import NO_EXTRA, ExtraTurns, casual_turns
 from labels.scenes.descriptions import COUNT, DESCRIBE, POINT
 from labels.scenes.draws import DRAWS, SCENES_V2, TRAINING, Draw
 from labels.scenes.items import CONTENT_INDEX, CONTENTS, NOTHING, Item, Scene
@@ -117,6 +118,9 @@ def find_named(scene: Scene, template: str, name: str) -> list[Item]:
     return [item for item in scene.items if item.content == name]
 
 
+# Kinds of everyday questions that are answered with all digits of a number.
+SPELT = ("number", "line number")
+
 Marks = list[tuple[Item, int]]
 
 
@@ -137,33 +141,37 @@ def find_described(scene: Scene, request: str) -> Marks:
 
 def ground_turns(
     turns: list[tuple[str, str]],
-    split: str,
     index: int,
     count: int,
     seed: int,
     draw: Draw = SCENES_V2,
+    extra: ExtraTurns = NO_EXTRA,
 ) -> NDArray[np.int8]:
     """Mark the patches of what each turn of a conversation is about.
 
     Args:
-        turns: what `labels.scenes.benchmark.conversation` gave for the same split, index, count,
-            seed and draw.
-        split: name of the split.
+        turns: what `labels.scenes.benchmark.conversation` gave for the training split and the same
+            index, count, seed, draw and extra.
         index: number of the scene within it.
         count: most questions wanted.
         seed: seed of the whole benchmark.
         draw: configuration of the benchmark.
+        extra: what stands in front of the questions.
 
     Returns:
         One map per turn [turns, 576], as `m3_backbone.training.auxiliary_losses` takes it: 0 where
         the patch does not matter, 1 where it matters for the whole answer, k > 1 for the k-th token
         from its end. A digit is taken to be one token.
     """
-    scene = make_scene(split, index, seed, draw)
-    random = open_stream(split, index, seed, QUESTION_STREAM, draw)
-    drafts = ask_scene(scene, random, draw, count, split == TRAINING)
-    # Descriptions and questions in everyday words come first, then those of the draw.
-    requests = [request for request, _ in turns[: len(turns) - len(drafts)]]
+    scene = make_scene(TRAINING, index, seed, draw)
+    random = open_stream(TRAINING, index, seed, QUESTION_STREAM, draw)
+    drafts = ask_scene(scene, random, draw, count, True)
+    casual = [
+        [(item, mark_of(item) if turn.kind in SPELT else WHOLE_ANSWER) for item in turn.items]
+        for turn in casual_turns(TRAINING, index, extra.casual, seed, draw)
+    ]
+    # Descriptions come first, then questions in everyday words, then those of the draw.
+    requests = [request for request, _ in turns[: len(turns) - len(casual) - len(drafts)]]
     described = [find_described(scene, request) for request in requests]
     asked = [
         [(item, mark_of(item)) for item in find_named(scene, draft.template, draft.slots["name"])]
@@ -173,7 +181,7 @@ def ground_turns(
     ]
     # One byte a patch: there are many maps in a batch.
     maps = np.zeros((len(turns), GRID_SIDE, GRID_SIDE), dtype=np.int8)
-    for turn_map, items in zip(maps, described + asked, strict=True):
+    for turn_map, items in zip(maps, described + casual + asked, strict=True):
         for item, mark in items:
             turn_map[cover_patches(item)] = mark
     return maps.reshape(len(turns), -1)

@@ -24,6 +24,9 @@ DESCRIPTION_STREAM = 3
 REPEAT_STREAM = 4
 """Of other words for the first question of a scene; each further question has the next."""
 
+CASUAL_STREAM = 1000
+"""Beyond those of any number of questions of a scene."""
+
 
 def open_stream(
     split: str, index: int, seed: int, stream: int, draw: Draw = SCENES_V2

@@ -81,7 +81,7 @@ def scene_examples(
         image = render_scene(TRAINING, index, seed, draw)
         asked = conversation(TRAINING, index, turns, seed, extra, draw)
         targets = dense_targets(make_scene(TRAINING, index, seed, draw)) if dense else {}
-        places = ground_turns(asked, TRAINING, index, turns, seed, draw) if dense else None
+        places = ground_turns(asked, index, turns, seed, draw, extra) if dense else None
         return Example(image, asked, targets, places)
 
     return example

@@ -6,19 +6,36 @@ question than was asked.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from labels.scenes.casual.facts import Slots
+from labels.scenes.casual.facts import Fact, Slots
 from labels.scenes.casual.finding import find_facts
 from labels.scenes.casual.phrases import FRAMES, PHRASES
-from labels.scenes.items import Scene
+from labels.scenes.items import Item, Scene
 from labels.scenes.layouts import pick
 from labels.scenes.wide.wording import NUMBERED as NTH
 from labels.scenes.wide.wording import expand, with_article, write_down
 
 Random = np.random.Generator
-Turn = tuple[str, str]
+
+
+class CasualTurn(NamedTuple):
+    """A question in everyday words.
+
+    Attributes:
+        question: as it is put.
+        answer: what is right.
+        kind: kind of fact.
+        items: what shows it, if anything does.
+    """
+
+    question: str
+    answer: str
+    kind: str
+    items: tuple[Item, ...]
+
 
 NICKNAME_SHARE = 0.3
 LOWER_SHARE = 0.5
@@ -84,12 +101,12 @@ def fill(slots: Slots, random: Random) -> Slots:
     return filled | {key: joint.join(options) for key, joint in JOINTS.items()}
 
 
-def count_facts(answers: dict[str, list[Slots]]) -> int:
+def count_facts(answers: dict[str, list[Fact]]) -> int:
     """Count the facts of a kind."""
     return sum(len(facts) for facts in answers.values())
 
 
-def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
+def ask_casually(scene: Scene, random: Random, count: int) -> list[CasualTurn]:
     """Draw up to `count` different questions in everyday words.
 
     Args:
@@ -98,7 +115,7 @@ def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
         count: how many are wanted.
 
     Returns:
-        Pairs of a question and its answer.
+        The questions, with what is right.
     """
     if not count:
         return []
@@ -107,15 +124,17 @@ def ask_casually(scene: Scene, random: Random, count: int) -> list[Turn]:
     # What there is much to ask about is asked more often, up to a point.
     weights = np.array([min(count_facts(told[kind]), MOST_OFTEN) for kind in kinds], dtype=float)
     weights /= weights.sum()
-    turns: dict[str, str] = {}
+    turns: dict[str, CasualTurn] = {}
     for _ in range(count * TRIES):
         kind = kinds[int(random.choice(len(kinds), p=weights))]
         # The answer first: yes is as frequent as no, and each number as the others.
         answer = pick(random, list(told[kind]))
         facts = told[kind][answer]
-        fact = fill(facts[int(random.integers(len(facts)))], random)
+        fact = facts[int(random.integers(len(facts)))]
+        slots = fill(fact.slots, random)
         text = pick(random, FRAMES).replace("@", pick(random, spell(pick(random, PHRASES[kind]))))
-        turns.setdefault(write_down(text, fact, random, LOWER_SHARE), answer)
+        question = write_down(text, slots, random, LOWER_SHARE)
+        turns.setdefault(question, CasualTurn(question, answer, kind, fact.items))
         if len(turns) == count:
             break
-    return list(turns.items())
+    return list(turns.values())

@@ -1,38 +1,68 @@
 """Facts about a scene by their kind, and what several kinds of scene share; no words here."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from labels.scenes.items import Item
 
 MOST_COUNTED = 9
 MOST_ADDED_UP = 12
 
 Slots = dict[str, str]
+Key = TypeVar("Key")
+
+
+class Fact(NamedTuple):
+    """What fills the phrases of a kind, and the items that show that it is so, if any do."""
+
+    slots: Slots
+    items: tuple[Item, ...] = ()
+
+
+Called = tuple[str, Item]
+"""A name that tells an item from all others, and the item."""
+
+Pair = tuple[Called, Called]
 
 
 class Facts:
     """Facts by their kind and answer, so that each kind and each answer is as likely to be asked.
 
     Attributes:
-        told: kind -> answer -> what fills the phrases of the kind.
+        told: kind -> answer -> facts of the kind.
     """
 
     def __init__(self) -> None:
-        self.told: dict[str, dict[str, list[Slots]]] = defaultdict(lambda: defaultdict(list))
+        self.told: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
 
-    def add(self, kind: str, answer: str | int, **slots: str | int) -> None:
-        """Note a fact."""
-        self.told[kind][str(answer)].append({key: str(value) for key, value in slots.items()})
+    def add(
+        self, kind: str, answer: str | int, items: Iterable[Item] = (), **slots: str | int
+    ) -> None:
+        """Note a fact, and which items show it."""
+        filled = {key: str(value) for key, value in slots.items()}
+        self.told[kind][str(answer)].append(Fact(filled, tuple(items)))
 
-    def add_number(self, kind: str, number: int, **slots: str) -> None:
-        """Note how many there are, if they can still be counted."""
-        if number <= MOST_COUNTED:
-            self.add(kind, number, **slots)
+    def add_count(self, kind: str, items: list[Item], **slots: str) -> None:
+        """Note how many items there are, if they can still be counted."""
+        if len(items) <= MOST_COUNTED:
+            self.add(kind, len(items), items, **slots)
 
-    def add_comparisons(self, pairs: list[tuple[str, str]], compared: str, which: str) -> None:
-        """Note of pairs of names that the first is what is asked for and the second is not."""
-        for one, other in pairs:
-            self.add(compared, "yes", name=one, other=other)
-            self.add(compared, "no", name=other, other=one)
-            self.add(which, one, options=one, other=other)
+    def add_comparisons(self, pairs: list[Pair], compared: str, which: str) -> None:
+        """Note of pairs of items that the first is what is asked for and the second is not."""
+        for (one, first), (other, second) in pairs:
+            both = (first, second)
+            self.add(compared, "yes", both, name=one, other=other)
+            self.add(compared, "no", both, name=other, other=one)
+            self.add(which, one, both, options=one, other=other)
+
+
+def group_items(items: list[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Put together the items of which the key is the same, in their order."""
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def yes(holds: object) -> str:

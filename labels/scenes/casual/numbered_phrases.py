@@ -72,6 +72,12 @@ NUMBERED = {
         "what digit does the {name}'s number end with",
         "what('s|s| is) the last digit in the (row|line) (with|of) the {name}",
     ),
+    "digits": (
+        "how many digits (does|do) (each|every) (number|line) have",
+        "how many digits (are in|has) (each|every) (number|line)",
+        "how many digits in (each|every|a) (number|line)",
+        "how long are the numbers",
+    ),
     "at line": (
         "what('s|s| is) the (symbol|thing|sign) in the {row_nth} row",
         "which (thing|symbol) is in row {row}",

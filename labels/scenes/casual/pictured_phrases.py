@@ -101,6 +101,23 @@ PICTURED = {
         "more {names} than {others}",
         "is the number of {names} (larger|higher|greater) than that of {others}",
     ),
+    "more of": (
+        "are there more {names} or {others}",
+        "more {names} or (|more) {others}",
+        "(what|which) are there more of, {names} or {others}",
+        "(which|what) is there more often, {the_options}",
+    ),
+    "colour at": (
+        "what (color|colour) is the {name} (in|at) the {place}",
+        "the {name} (in|at) the {place}, (what|which) (color|colour) (is it|)",
+        "(color|colour) of the (thing|symbol|{name}) (in|at) the {place}",
+        "what('s|s| is) the (color|colour) of the {name} (in|at) the {place}",
+    ),
+    "colour beside": (
+        "what (color|colour) is the (thing|symbol|one) {where} the {name}",
+        "(color|colour) of the (thing|symbol|one) (just|directly|) {where} the {name}",
+        "what (color|colour) is {where} the {name}",
+    ),
     "total": (
         "how many (things|symbols|little pictures|signs|shapes) are there (|in total|all together)",
         "how many (things|symbols|shapes) (do you see|can you count)",

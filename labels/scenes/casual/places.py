@@ -3,7 +3,7 @@
 from collections import defaultdict
 from itertools import pairwise
 
-from labels.scenes.casual.facts import Facts, yes
+from labels.scenes.casual.facts import Called, Facts, yes
 from labels.scenes.items import Item
 from labels.scenes.vocabulary import IMAGE_SIDE
 
@@ -33,32 +33,33 @@ def name_side(item: Item, axis: int) -> str:
     return low if place < LOW else high if place > HIGH else ""
 
 
-def add_directions(facts: Facts, called: list[tuple[str, Item]]) -> None:
+def add_directions(facts: Facts, called: list[Called]) -> None:
     """Tell of two things which is farther left, and which is farther up."""
     for (name, item), (other, second) in pairwise(called):
         for axis, kind in enumerate(("is left", "is above")):
             apart = centre(second, axis) - centre(item, axis)
             if abs(apart) > HIGH - LOW:
-                facts.add(kind, yes(apart > 0), name=name, other=other)
-                facts.add(kind, yes(apart < 0), name=other, other=name)
+                both = (item, second)
+                facts.add(kind, yes(apart > 0), both, name=name, other=other)
+                facts.add(kind, yes(apart < 0), both, name=other, other=name)
 
 
-def add_sides(facts: Facts, called: list[tuple[str, Item]]) -> None:
+def add_sides(facts: Facts, called: list[Called]) -> None:
     """Tell on which side things are, and in which corner."""
     for name, item in called:
         sides = [name_side(item, 0), name_side(item, 1)]
         for kind, side, names in zip(("side", "height"), sides, (ACROSS, DOWN), strict=True):
             if side:
                 other = names[side == names[0]]
-                facts.add(kind, side, name=name, options=side, other=other)
+                facts.add(kind, side, [item], name=name, options=side, other=other)
         across, down = sides
         corner = f"{down} {across}"
         for other in CORNERS if corner in CORNERS else ():
             if other != corner:
-                facts.add("corner", corner, name=name, options=corner, other=other)
+                facts.add("corner", corner, [item], name=name, options=corner, other=other)
 
 
-def add_sizes(facts: Facts, named: list[Item], called: list[tuple[str, Item]]) -> None:
+def add_sizes(facts: Facts, named: list[Item], called: list[Called]) -> None:
     """Tell what is largest and smallest, where that is clear."""
     groups: dict[str, list[Item]] = defaultdict(list)
     for item in named:
@@ -66,14 +67,14 @@ def add_sizes(facts: Facts, named: list[Item], called: list[tuple[str, Item]]) -
     for kind, larger in (("biggest", True), ("smallest", False)):
         first = find_extreme(named, larger)
         if first:
-            facts.add(kind, first.content)
-            facts.add(f"{kind} colour", first.colour, name="thing")
+            facts.add(kind, first.content, [first])
+            facts.add(f"{kind} colour", first.colour, [first], name="thing")
         for name, group in groups.items():
             of_its_name = find_extreme(group, larger)
             if of_its_name:
-                facts.add(f"{kind} colour", of_its_name.colour, name=name)
+                facts.add(f"{kind} colour", of_its_name.colour, [of_its_name], name=name)
     ordered = [sorted(pair, key=lambda one: -one[1].side) for pair in pairwise(called)]
-    pairs = [(one, other) for (one, a), (other, b) in ordered if a.side >= CLEARLY * b.side]
+    pairs = [(one, other) for one, other in ordered if one[1].side >= CLEARLY * other[1].side]
     facts.add_comparisons(pairs, "is bigger", "which bigger")
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from itertools import combinations, pairwise
 
-from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, yes
+from labels.scenes.casual.facts import MOST_ADDED_UP, Facts, Pair, group_items, yes
 from labels.scenes.casual.places import ACROSS, CORNERS, DOWN
 from labels.scenes.items import Item, Scene
 from labels.scenes.measures import HIGHEST_VALUE
@@ -21,23 +21,24 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
     lines: dict[int, list[Item]] = defaultdict(list)
     for item in sorted(named, key=lambda item: (item.row, item.column)):
         lines[item.row].append(item)
-    present = {item.content for item in named}
+    groups = group_items(named, lambda item: item.content)
     for name in (*WORDS, *FOODS_ELSEWHERE):
-        facts.add("has word", yes(name in present), name=name)
+        facts.add("has word", yes(name in groups), groups.get(name, ()), name=name)
     facts.add("lines", scene.rows)
-    facts.add("first", lines[0][0].content)
-    facts.add("last", lines[max(lines)][-1].content)
+    first, last = lines[0][0], lines[max(lines)][-1]
+    facts.add("first", first.content, [first])
+    facts.add("last", last.content, [last])
     add_block(facts, scene.items)
     facts.add("ink", "white" if scene.background == "black" else "black")
     known = {item.content for item in unique_items(scene)}
-    add_initials(facts, present, known)
+    add_initials(facts, named, known)
     single = all(len(line) == 1 for line in lines.values())
     if single:
         add_column(facts, [line[0] for line in lines.values()], known)
     else:
         add_corners(facts, lines[0], lines[max(lines)])
     if len(named) == 1:
-        facts.add("says", named[0].content)
+        facts.add("says", named[0].content, named)
     if scene.kind == "page":
         add_page(facts, list(lines.values()), single)
     elif scene.kind == "menu":
@@ -46,30 +47,33 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
         add_chart(facts, named, [item for item in scene.items if item.content == "bar"])
 
 
-def add_initials(facts: Facts, present: set[str], known: set[str]) -> None:
+def add_initials(facts: Facts, named: list[Item], known: set[str]) -> None:
     """Tell which word begins with a letter that no other begins with."""
-    initials = Counter(name[0] for name in present)
-    # Sorted, because the order of a set changes from run to run.
-    for name in sorted(known):
-        if initials[name[0]] == 1:
-            facts.add("initial", name, letter=name[0])
+    initials = Counter(name[0] for name in {item.content for item in named})
+    for item in named:
+        letter = item.content[0]
+        if item.content in known and initials[letter] == 1:
+            facts.add("initial", item.content, [item], letter=letter)
+        if item.content in known:
+            facts.add("letters", len(item.content), [item], name=item.content)
 
 
 def add_corners(facts: Facts, first: list[Item], last: list[Item]) -> None:
     """Tell which words are in the corners of what is written in columns."""
     ends = (first[0], first[-1], last[0], last[-1])
     for place, item in zip(CORNERS, ends, strict=True):
-        facts.add("word at", item.content, place=place)
+        facts.add("word at", item.content, [item], place=place)
 
 
 def add_column(facts: Facts, column: list[Item], known: set[str]) -> None:
     """Tell the order of single words, each below the one before, by those that are there once."""
     for item in column:
-        facts.add("line", item.content, row=item.row + 1)
+        facts.add("line", item.content, [item], row=item.row + 1)
     add_order(facts, column, known, ("follows", "under"), ("precedes", "over"))
     for above, middle, below in zip(column, column[1:], column[2:], strict=False):
         if {above.content, below.content} <= known:
-            facts.add("between", middle.content, name=above.content, other=below.content)
+            ends = {"name": above.content, "other": below.content}
+            facts.add("between", middle.content, (above, middle, below), **ends)
 
 
 def add_order(
@@ -83,74 +87,92 @@ def add_order(
     for above, below in pairwise(column):
         for kinds, asked, answer in ((down, above, below), (up, below, above)):
             for kind in kinds if asked.content in known else ():
-                facts.add(kind, answer.content, name=asked.content)
+                facts.add(kind, answer.content, (asked, answer), name=asked.content)
 
 
 def add_page(facts: Facts, lines: list[list[Item]], single: bool) -> None:
     """Tell how many words a page has and in which order."""
-    counts = Counter(item.content for line in lines for item in line)
-    if counts.total() <= MOST_ADDED_UP:
-        facts.add("words", counts.total())
-    for name, number in counts.items():
-        facts.add_number("times", number, name=name)
+    words = [item for line in lines for item in line]
+    if len(words) <= MOST_ADDED_UP:
+        facts.add("words", len(words), words)
+    groups = group_items(words, lambda item: item.content)
+    for name, group in groups.items():
+        facts.add_count("times", group, name=name)
     if single:
         return
+    facts.add("columns", len(lines[0]))
     for line in lines:
-        facts.add("line start", line[0].content, row=line[0].row + 1)
-        facts.add("line end", line[-1].content, row=line[0].row + 1)
-        for item, after in pairwise(item.content for item in line):
-            if counts[item] == 1:
-                facts.add("follows", after, name=item)
-            if counts[after] == 1:
-                facts.add("precedes", item, name=after)
+        text = " ".join(item.content for item in line)
+        facts.add("line words", text, line, row=line[0].row + 1)
+        facts.add("line start", line[0].content, line[:1], row=line[0].row + 1)
+        facts.add("line end", line[-1].content, line[-1:], row=line[0].row + 1)
+        for pair in pairwise(line):
+            before, after = (item.content for item in pair)
+            if len(groups[before]) == 1:
+                facts.add("follows", after, pair, name=before)
+            if len(groups[after]) == 1:
+                facts.add("precedes", before, pair, name=after)
 
 
 def add_menu(facts: Facts, entries: list[Item], known: set[str]) -> None:
     """Tell and compare the prices of a menu."""
-    facts.add("items", len(entries))
+    facts.add("items", len(entries), entries)
     for item in entries:
-        facts.add("price", item.value, name=item.content)
+        facts.add("price", item.value, [item], name=item.content)
+        add_limits(facts, item)
     if len(entries) == 1:
-        facts.add("digit", entries[0].value)
+        facts.add("digit", entries[0].value, entries)
     for digit in range(1, HIGHEST_VALUE + 1):
-        facts.add("has digit", yes(any(item.value == digit for item in entries)), price=digit)
+        having = [item for item in entries if item.value == digit]
+        facts.add("has digit", yes(having), having, price=digit)
     add_equals(facts, entries)
     add_extremes(facts, entries, "costs", "cheapest", "dearest")
     facts.add_comparisons(ordered_pairs(entries), "is cheaper", "which cheaper")
     columns = [[item for item in entries if item.column == side] for side in (0, 1)]
     for side, column in zip(ACROSS, columns if columns[1] else (), strict=False):
-        facts.add("column start", column[0].content, side=side)
-        facts.add("column end", column[-1].content, side=side)
+        facts.add("column start", column[0].content, column[:1], side=side)
+        facts.add("column end", column[-1].content, column[-1:], side=side)
         add_order(facts, column, known, ("under",), ("over",))
 
 
 def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     """Tell and compare the bars of a chart."""
-    facts.add("bars", len(bars))
+    facts.add("bars", len(bars), bars)
     for item in labels:
-        facts.add("bar", item.value, name=item.content)
+        facts.add("bar", item.value, [item], name=item.content)
+        add_limits(facts, item)
     add_equals(facts, labels)
     add_extremes(facts, labels, "reaches", "shortest", "longest")
     more = [(more, less) for less, more in ordered_pairs(labels)]
     facts.add_comparisons(more, "is more", "which more")
     for bar in bars:
-        facts.add("bar colour", bar.colour, name=bar.left)
-    colours = Counter(bar.colour for bar in bars)
-    only = {bar.colour: bar.left for bar in bars if colours[bar.colour] == 1}
+        facts.add("bar colour", bar.colour, [bar], name=bar.left)
+    colours = group_items(bars, lambda bar: bar.colour)
     for colour in COLOURS:
-        facts.add("has coloured bar", yes(colours[colour]), colour=colour)
-        if colours[colour]:
-            facts.add_number("coloured bars", colours[colour], colour=colour)
-        if colour in only:
-            facts.add("coloured bar", only[colour], colour=colour)
+        group = colours.get(colour, [])
+        facts.add("has coloured bar", yes(group), group, colour=colour)
+        if group:
+            facts.add_count("coloured bars", group, colour=colour)
+        if len(group) == 1:
+            facts.add("coloured bar", group[0].left, group, colour=colour)
+
+
+def add_limits(facts: Facts, item: Item) -> None:
+    """Compare the value of a word with numbers."""
+    for price in range(1, HIGHEST_VALUE + 1):
+        if price != item.value:
+            facts.add("over price", yes(item.value > price), [item], name=item.content, price=price)
 
 
 def add_equals(facts: Facts, items: list[Item]) -> None:
     """Tell of pairs of words whether they have the same value."""
+    counts = Counter(item.value for item in items)
     for one, other in combinations(items, 2):
-        facts.add(
-            "same value", yes(one.value == other.value), name=one.content, other=other.content
-        )
+        same = yes(one.value == other.value)
+        if same == "yes" and counts[one.value] == 2:
+            facts.add("equal", other.content, (one, other), name=one.content)
+            facts.add("equal", one.content, (one, other), name=other.content)
+        facts.add("same value", same, (one, other), name=one.content, other=other.content)
 
 
 def add_block(facts: Facts, items: tuple[Item, ...]) -> None:
@@ -171,15 +193,19 @@ def add_extremes(facts: Facts, items: list[Item], whose: str, least: str, most: 
     counts = Counter(item.value for item in items)
     for item in items:
         if counts[item.value] == 1:
-            facts.add(whose, item.content, price=item.value)
+            facts.add(whose, item.content, [item], price=item.value)
             if len(items) > 1 and item.value == min(counts):
-                facts.add(least, item.content)
+                facts.add(least, item.content, [item])
             if len(items) > 1 and item.value == max(counts):
-                facts.add(most, item.content)
+                facts.add(most, item.content, [item])
 
 
-def ordered_pairs(items: list[Item]) -> list[tuple[str, str]]:
+def ordered_pairs(items: list[Item]) -> list[Pair]:
     """Pair words of different values, that of the smaller first."""
     pairs = pairwise(sorted(items, key=lambda item: item.content))
     ordered = [sorted(pair, key=lambda item: item.value) for pair in pairs]
-    return [(less.content, more.content) for less, more in ordered if less.value < more.value]
+    return [
+        ((less.content, less), (more.content, more))
+        for less, more in ordered
+        if less.value < more.value
+    ]

@@ -73,6 +73,18 @@ WRITTEN = {
         "(read|give me) the {row_nth} word",
         "(which|what) is the {row_nth} word",
     ),
+    "line words": (
+        "read (|me) (the {row_nth} line|line {row}|row {row})",
+        "what does (line {row}|the {row_nth} line) say",
+        "(what are|all) the words (of|in|on) (line {row}|the {row_nth} line)",
+        "what('s|s| is) written (on|in) (line {row}|the {row_nth} line)",
+    ),
+    "letters": (
+        "how many letters (does|has) {name} (have|)",
+        "how many letters (are in|has) (|the word) {name}",
+        "how many letters in {name}",
+        "how long is the word {name}",
+    ),
     "line start": (
         "{row_nth} line, first word",
         "what('s|s| is) the first word (of|in|on) (line {row}|the {row_nth} line|row {row})",
@@ -212,6 +224,20 @@ MENU = {
         "(do|have) {name} and {other} (have|) the same (number|value|price)",
         "is (it|the number|the value) the same for {name} and {other}",
         "(does|has) {name} (have|) the same (number|value) as {other}",
+        "do {name} and {other} cost the same",
+        "are {name} and {other} (equal|the same|equally long)",
+    ),
+    "equal": (
+        "(what|which|which word) has the same (number|value|amount) as {name}",
+        "same (number|value) as {name}: which",
+        "what (else|) is the same as {name}",
+        "which (one|word) is equal to {name}",
+    ),
+    "over price": (
+        "(is|does) {name} (cost|have|) more than {price}",
+        "is {name} (over|above|higher than|greater than) {price}",
+        "is the (number|value) of {name} (higher|larger) than {price}",
+        "{name}: more than {price}",
     ),
     "has digit": (
         "is there a (digit|number) {price} (|here|in it)",

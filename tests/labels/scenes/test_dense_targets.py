@@ -2,8 +2,9 @@
 
 import re
 
-from labels.scenes.benchmark import ExtraTurns, conversation
+from labels.scenes.benchmark import ExtraTurns, casual_turns, conversation
 from labels.scenes.dense_targets import CONTENT_INDEX, dense_targets, ground_turns
+from labels.scenes.draws import SCENES_V3
 from labels.scenes.splits import make_scene
 from labels.scenes.vocabulary import GLYPHS, WORDS
 
@@ -11,8 +12,8 @@ from labels.scenes.vocabulary import GLYPHS, WORDS
 def test_marked_patches_show_what_the_question_names():
     marked = 0
     for index in range(40):
-        turns = conversation("train", index, 9, 0, ExtraTurns(described=3, casual=2))
-        places = ground_turns(turns, "train", index, 9, 0)
+        turns = conversation("train", index, 9, 0, ExtraTurns(described=3))
+        places = ground_turns(turns, index, 9, 0, extra=ExtraTurns(described=3))
         assert places.shape == (len(turns), 576)
         content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
         for (question, _), place in zip(turns, places, strict=True):
@@ -31,9 +32,7 @@ def test_marked_patches_show_what_the_question_names():
 def test_a_question_about_the_whole_picture_marks_nothing():
     for index in range(20):
         turns = conversation("train", index, 9, 0)
-        for (question, _), place in zip(
-            turns, ground_turns(turns, "train", index, 9, 0), strict=True
-        ):
+        for (question, _), place in zip(turns, ground_turns(turns, index, 9, 0), strict=True):
             if "background" in question or "rows" in question:
                 assert not place.any()
 
@@ -42,7 +41,7 @@ def test_each_digit_of_a_number_is_marked_for_its_own_token():
     asked = 0
     for index in range(60):
         turns = conversation("train", index, 9, 0)
-        places = ground_turns(turns, "train", index, 9, 0)
+        places = ground_turns(turns, index, 9, 0)
         content = dense_targets(make_scene("train", index, 0))["content"].reshape(-1)
         for (question, answer), place in zip(turns, places, strict=True):
             if "number" not in question or "rows" in question:
@@ -52,3 +51,24 @@ def test_each_digit_of_a_number_is_marked_for_its_own_token():
                 assert set(content[place == from_end]) == {CONTENT_INDEX[digit]}
             asked += 1
     assert asked > 20
+
+
+def test_everyday_questions_mark_what_shows_their_answer():
+    extra = ExtraTurns(casual=6)
+    kinds = {}
+    for index in range(200):
+        turns = conversation("train", index, 4, 0, extra, SCENES_V3)
+        places = ground_turns(turns, index, 4, 0, SCENES_V3, extra)
+        asked = casual_turns("train", index, 6, 0, SCENES_V3)
+        content = dense_targets(make_scene("train", index, 0, SCENES_V3))["content"].reshape(-1)
+        for turn, pair, place in zip(asked, turns[:6], places[:6], strict=True):
+            assert pair == turn[:2]
+            kinds.setdefault(turn.kind, []).append((turn.answer, set(content[place > 0])))
+            if turn.kind == "number":
+                last = CONTENT_INDEX[turn.answer[-1]]
+                assert set(content[place == 2]) == {last}
+    for answer, shown in kinds["after"] + kinds["first"] + kinds["whose"] + kinds["only"]:
+        assert CONTENT_INDEX[answer] in shown
+    for answer, shown in kinds["has"]:
+        assert bool(shown) == (answer == "yes")
+    assert not any(shown for _, shown in kinds["kind"])

@@ -34,7 +34,7 @@ def told(kind, items, rows, columns):
 
 
 def answers(facts, kind, **slots):
-    return {answer for answer, ways in facts[kind].items() for way in ways if way == slots}
+    return {answer for answer, ways in facts[kind].items() for way in ways if way.slots == slots}
 
 
 def words_of(texts):
@@ -54,8 +54,8 @@ def test_all_slots_are_filled_and_questions_differ(scenes):
     random = np.random.default_rng(0)
     for scene in scenes:
         turns = ask_casually(scene, random, 6)
-        assert len(turns) == len(dict(turns)) == 6
-        assert not any(set("{}()|@~") & set(question) for question, _ in turns)
+        assert len(turns) == len({turn.question for turn in turns}) == 6
+        assert not any(set("{}()|@~") & set(question) for question, *_ in turns)
     assert ask_casually(scenes[0], random, 0) == []
 
 
@@ -97,7 +97,7 @@ def test_a_colour_tells_one_from_others_of_its_name():
     cells = [thing(name, 0, k, colour) for k, (name, colour) in enumerate(things)]
     facts = told("grid", cells, 1, 3)
     assert answers(facts, "after", name="red star") == {"moon"}
-    assert "star" not in {way["name"] for ways in facts["after"].values() for way in ways}
+    assert "star" not in {way.slots["name"] for ways in facts["after"].values() for way in ways}
 
 
 def test_a_list_is_told_by_its_numbers():
@@ -182,7 +182,7 @@ def test_names_have_plurals_articles_and_other_names():
 
 def test_yes_is_as_frequent_as_no(scenes):
     random = np.random.default_rng(1)
-    said = Counter(a for scene in scenes for _, a in ask_casually(scene, random, 6))
+    said = Counter(turn.answer for scene in scenes for turn in ask_casually(scene, random, 6))
     assert 0.7 < said["yes"] / said["no"] < 1.4
 
 

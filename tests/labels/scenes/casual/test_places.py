@@ -15,7 +15,9 @@ def told(*items):
 
 
 def answers(facts, kind, **slots):
-    return {a for a, ways in facts[kind].items() for way in ways if slots.items() <= way.items()}
+    return {
+        a for a, ways in facts[kind].items() for way in ways if slots.items() <= way.slots.items()
+    }
 
 
 FLAG = put("flag", (10.0, 10.0, 40.0, 40.0))

@@ -128,7 +128,7 @@ def test_counting_one_by_one_looks_at_one_thing_for_each_digit():
     pointed = 0
     for index in range(80):
         turns = conversation("train", index, 4, 0, ExtraTurns(described=3), SCENES_V3)
-        places = ground_turns(turns, "train", index, 4, 0, SCENES_V3)
+        places = ground_turns(turns, index, 4, 0, SCENES_V3)
         content = dense_targets(make_scene("train", index, 0, SCENES_V3))["content"].reshape(-1)
         for (request, answer), place in zip(turns, places, strict=True):
             if not request.startswith("Point at each "):
