@@ -90,6 +90,9 @@ def test_a_grid_is_told_by_its_cells():
     assert answers(facts, "has colour", colour="blue") == {"no"}
     assert answers(facts, "are more", name="star", other="flag") == {"yes"}
     assert answers(facts, "kinds") == {"3"}
+    assert answers(facts, "more of", name="flag", other="star") == {"star"}
+    assert answers(facts, "colour at", name="flag", place="bottom right") == {"red"}
+    assert answers(facts, "colour beside", name="moon", where="left of") == {"red"}
 
 
 def test_a_colour_tells_one_from_others_of_its_name():
@@ -132,6 +135,10 @@ def test_a_menu_is_told_by_its_prices():
     assert answers(facts, "initial", letter="m") == {"milk"}
     assert answers(facts, "same value", name="tea", other="rice") == {"yes"}
     assert answers(facts, "has digit", price="9") == {"no"}
+    assert answers(facts, "equal", name="tea") == {"rice"}
+    assert answers(facts, "over price", name="milk", price="1") == {"yes"}
+    assert answers(facts, "over price", name="milk", price="3") == {"no"}
+    assert answers(facts, "letters", name="milk") == {"4"}
     assert answers(facts, "text side", name="left", options="left", other="right") == {"left"}
     assert answers(facts, "ink") == {"black"}
 
@@ -166,6 +173,8 @@ def test_a_page_is_told_by_its_words():
     lines = [thing(name, r, c, "") for r, line in enumerate(words) for c, name in enumerate(line)]
     facts = told("page", lines, 2, 2)
     assert answers(facts, "words") == {"4"}
+    assert answers(facts, "columns") == {"2"}
+    assert answers(facts, "line words", row="2") == {"tea rice"}
     assert answers(facts, "times", name="tea") == {"2"}
     assert answers(facts, "line end", row="1") == {"milk"}
     assert answers(facts, "precedes", name="rice") == {"tea"}
