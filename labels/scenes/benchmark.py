@@ -226,12 +226,15 @@ def load_scenes(
     )
 
 
+# Kept for a moment: a conversation takes the words, and then the training the items.
+@lru_cache(maxsize=16)
 def casual_turns(
     split: str, index: int, count: int, seed: int = 0, draw: Draw = SCENES_V2
-) -> list[CasualTurn]:
+) -> tuple[CasualTurn, ...]:
     """Ask `count` questions in everyday words about a scene; see `labels.scenes.casual`."""
     scene = make_scene(split, index, seed, draw)
-    return ask_casually(scene, open_stream(split, index, seed, CASUAL_STREAM, draw), count)
+    random = open_stream(split, index, seed, CASUAL_STREAM, draw)
+    return tuple(ask_casually(scene, random, count))
 
 
 def conversation(

@@ -22,6 +22,9 @@ DIGITS = "0123456789"
 # Templates whose answer depends on the items they name.
 NAMING = ("place", "colour", "price", "bar", "beside", "bar colour", "count", "number")
 
+# Kinds of everyday questions that are answered with all digits of a number.
+SPELT = ("number", "line number")
+
 COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -118,9 +121,6 @@ def find_named(scene: Scene, template: str, name: str) -> list[Item]:
     return [item for item in scene.items if item.content == name]
 
 
-# Kinds of everyday questions that are answered with all digits of a number.
-SPELT = ("number", "line number")
-
 Marks = list[tuple[Item, int]]
 
 
@@ -152,7 +152,7 @@ def ground_turns(
     Args:
         turns: what `labels.scenes.benchmark.conversation` gave for the training split and the same
             index, count, seed, draw and extra.
-        index: number of the scene within it.
+        index: number of the scene within the training split.
         count: most questions wanted.
         seed: seed of the whole benchmark.
         draw: configuration of the benchmark.

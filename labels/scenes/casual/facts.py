@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from labels.scenes.items import Item
+from labels.scenes.vocabulary import COLOURS
 
 MOST_COUNTED = 9
 MOST_ADDED_UP = 12
@@ -47,6 +48,26 @@ class Facts:
         """Note how many items there are, if they can still be counted."""
         if len(items) <= MOST_COUNTED:
             self.add(kind, len(items), items, **slots)
+
+    def add_colours(
+        self, groups: dict[str, list[Item]], has: str, count: str, only: str, name: str
+    ) -> None:
+        """Note which colours there are, how often, and what is alone of its colour.
+
+        Args:
+            groups: colour -> its items.
+            has: kind of fact that says whether there is a colour.
+            count: kind that says how often.
+            only: kind that names the one of a colour.
+            name: attribute of an item that holds its name.
+        """
+        for colour in COLOURS:
+            group = groups.get(colour, [])
+            self.add(has, yes(group), group, colour=colour)
+            if group:
+                self.add_count(count, group, colour=colour)
+            if len(group) == 1:
+                self.add(only, getattr(group[0], name), group, colour=colour)
 
     def add_comparisons(self, pairs: list[Pair], compared: str, which: str) -> None:
         """Note of pairs of items that the first is what is asked for and the second is not."""

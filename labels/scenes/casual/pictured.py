@@ -98,13 +98,7 @@ def add_coloured(facts: Facts, named: list[Item]) -> None:
             facts.add_count("coloured count", group, name=name, colour=colour)
     colours = group_items(named, lambda item: item.colour)
     facts.add("colours", len(colours), named)
-    for colour in COLOURS:
-        group = colours.get(colour, [])
-        facts.add("has colour", yes(group), group, colour=colour)
-        if group:
-            facts.add_count("colour count", group, colour=colour)
-        if len(group) == 1:
-            facts.add("only", group[0].content, group, colour=colour)
+    facts.add_colours(colours, "has colour", "colour count", "only", "content")
 
 
 def add_colour(facts: Facts, item: Item) -> None:

@@ -1,9 +1,8 @@
 """Where things of a free scene lie and how large they are, as an eye tells it without measuring."""
 
-from collections import defaultdict
 from itertools import pairwise
 
-from labels.scenes.casual.facts import Called, Facts, yes
+from labels.scenes.casual.facts import Called, Facts, group_items, yes
 from labels.scenes.items import Item
 from labels.scenes.vocabulary import IMAGE_SIDE
 
@@ -61,9 +60,7 @@ def add_sides(facts: Facts, called: list[Called]) -> None:
 
 def add_sizes(facts: Facts, named: list[Item], called: list[Called]) -> None:
     """Tell what is largest and smallest, where that is clear."""
-    groups: dict[str, list[Item]] = defaultdict(list)
-    for item in named:
-        groups[item.content].append(item)
+    groups = group_items(named, lambda item: item.content)
     for kind, larger in (("biggest", True), ("smallest", False)):
         first = find_extreme(named, larger)
         if first:

@@ -8,7 +8,7 @@ from labels.scenes.casual.places import ACROSS, CORNERS, DOWN
 from labels.scenes.items import Item, Scene
 from labels.scenes.measures import HIGHEST_VALUE
 from labels.scenes.questions import unique_items
-from labels.scenes.vocabulary import COLOURS, IMAGE_SIDE, WORDS
+from labels.scenes.vocabulary import IMAGE_SIDE, WORDS
 
 FOODS_ELSEWHERE = (
     "pizza cheese chicken coffee banana wine beer chocolate butter carrot tomato potato onion "
@@ -40,7 +40,7 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
     if len(named) == 1:
         facts.add("says", named[0].content, named)
     if scene.kind == "page":
-        add_page(facts, list(lines.values()), single)
+        add_page(facts, list(lines.values()), groups)
     elif scene.kind == "menu":
         add_menu(facts, named, known)
     else:
@@ -90,16 +90,15 @@ def add_order(
                 facts.add(kind, answer.content, (asked, answer), name=asked.content)
 
 
-def add_page(facts: Facts, lines: list[list[Item]], single: bool) -> None:
-    """Tell how many words a page has and in which order."""
+def add_page(facts: Facts, lines: list[list[Item]], groups: dict[str, list[Item]]) -> None:
+    """Tell how many words a page has and in which order, and what each line says."""
     words = [item for line in lines for item in line]
     if len(words) <= MOST_ADDED_UP:
         facts.add("words", len(words), words)
-    groups = group_items(words, lambda item: item.content)
     for name, group in groups.items():
         facts.add_count("times", group, name=name)
-    if single:
-        return
+    if len(words) == len(lines):
+        return  # single words, of which `add_column` tells
     facts.add("columns", len(lines[0]))
     for line in lines:
         text = " ".join(item.content for item in line)
@@ -148,13 +147,7 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     for bar in bars:
         facts.add("bar colour", bar.colour, [bar], name=bar.left)
     colours = group_items(bars, lambda bar: bar.colour)
-    for colour in COLOURS:
-        group = colours.get(colour, [])
-        facts.add("has coloured bar", yes(group), group, colour=colour)
-        if group:
-            facts.add_count("coloured bars", group, colour=colour)
-        if len(group) == 1:
-            facts.add("coloured bar", group[0].left, group, colour=colour)
+    facts.add_colours(colours, "has coloured bar", "coloured bars", "coloured bar", "left")
 
 
 def add_limits(facts: Facts, item: Item) -> None:
@@ -168,11 +161,11 @@ def add_equals(facts: Facts, items: list[Item]) -> None:
     """Tell of pairs of words whether they have the same value."""
     counts = Counter(item.value for item in items)
     for one, other in combinations(items, 2):
-        same = yes(one.value == other.value)
-        if same == "yes" and counts[one.value] == 2:
+        same = one.value == other.value
+        if same and counts[one.value] == 2:
             facts.add("equal", other.content, (one, other), name=one.content)
             facts.add("equal", one.content, (one, other), name=other.content)
-        facts.add("same value", same, (one, other), name=one.content, other=other.content)
+        facts.add("same value", yes(same), (one, other), name=one.content, other=other.content)
 
 
 def add_block(facts: Facts, items: tuple[Item, ...]) -> None:
