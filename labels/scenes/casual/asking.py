@@ -44,15 +44,15 @@ MOST_OFTEN = 3
 
 # Kinds that a trained model answers worst: comparing, counting, and finding by what stands beside.
 LEARNT_SLOWLY = frozenset(
-    {
-        *("count", "coloured count", "colour count", "total", "kinds", "colours", "times"),
-        *("coloured bars", "are more", "same colour", "is bigger", "which bigger", "is left"),
-        *("is above", "biggest", "smallest", "biggest colour", "smallest colour", "colour beside"),
-        *("number", "whose", "number colour", "has number", "text side", "between", "line words"),
-        *("equal", "same value", "is more", "is cheaper", "which cheaper", "dearest"),
-    }
+    (
+        "count, coloured count, colour count, total, kinds, colours, times, coloured bars, "
+        "are more, same colour, is bigger, which bigger, is left, is above, biggest, smallest, "
+        "biggest colour, smallest colour, colour beside, number, whose, number colour, has number, "
+        "text side, between, line words, equal, same value, is more, is cheaper, which cheaper, "
+        "dearest"
+    ).split(", ")
 )
-SLOWLY_OFTEN = 6
+SLOW_WEIGHT = 6
 
 NICKNAMES = {
     "plane": ("airplane",),
@@ -116,7 +116,7 @@ def fill(slots: Slots, random: Random) -> Slots:
 def weigh_kind(kind: str, answers: dict[str, list[Fact]]) -> int:
     """Say how often a kind is asked, beside others."""
     if kind in LEARNT_SLOWLY:
-        return SLOWLY_OFTEN
+        return SLOW_WEIGHT
     # What there is much to ask about is asked more often, up to a point.
     return min(sum(len(facts) for facts in answers.values()), MOST_OFTEN)
 

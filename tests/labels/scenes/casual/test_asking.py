@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from labels.scenes.benchmark import ExtraTurns, conversation
-from labels.scenes.casual.asking import ask_casually, fill, spell
+from labels.scenes.casual.asking import LEARNT_SLOWLY, ask_casually, fill, spell
 from labels.scenes.casual.finding import find_facts
 from labels.scenes.casual.phrases import FRAMES, PHRASES
 from labels.scenes.draws import SCENES_V3
@@ -48,6 +48,7 @@ def bare(text):
 
 def test_there_are_words_for_every_fact_and_every_word_is_used(scenes):
     assert {kind for scene in scenes for kind in find_facts(scene).told} == set(PHRASES)
+    assert set(PHRASES) >= LEARNT_SLOWLY
 
 
 def test_all_slots_are_filled_and_questions_differ(scenes):
