@@ -66,7 +66,11 @@ def choose_dtype(loop: LoopSettings, settings: FinetuneSettings) -> str:
 
 
 def show_result(result: dict[str, float], skipped: list[str], out: Path) -> None:
-    """Print the figures of a finished run."""
+    """Print the figures of a finished run, once for all processes."""
+    from m3_backbone.training.distributed import group_rank
+
+    if group_rank():
+        return
     result = {**result, "skipped": len(skipped)} if skipped else result
     figures = "  ".join(f"{name}: {value:.4g}" for name, value in result.items())
     click.echo(f"{figures}\nwrote {out}")
@@ -130,7 +134,7 @@ def main(
     """
     from labels.scenes.dense_targets import DENSE_TARGETS
     from m3_backbone.checkpoints.source import CheckpointSource
-    from m3_backbone.training.distributed import group_rank, joined_group
+    from m3_backbone.training.distributed import joined_group
     from scripts.finetuning import recipes
     from scripts.finetuning.alone import writing_alone
     from scripts.finetuning.start import is_finished, open_start
@@ -138,6 +142,7 @@ def main(
     check_start(model_name, from_scratch, bool(vision_tower or template))
     check_ignored(source, sizes, settings, scales, dense)
     check_together(source, sizes, settings, adapter, dense)
+    ladder = parse_scales(scales)
     named = CheckpointSource(model_name, vision_tower, template) if model_name else None
     given = {
         "model_name": model_name,
@@ -159,9 +164,7 @@ def main(
         data, skipped = ([], []) if dense else recipes.open_data(source, out, loop, settings)
         loop = replace(loop, purpose=loop.purpose + report_skipped(skipped))
         start = replace(
-            open_start(
-                named, loop.seed, device, choose_dtype(loop, settings), parse_scales(scales), drawn
-            ),
+            open_start(named, loop.seed, device, choose_dtype(loop, settings), ladder, drawn),
             record=record,
         )
         if dense:
@@ -170,5 +173,4 @@ def main(
         else:
             draw = recipes.draw_batches(start, data, source.turns, sizes, loop, out)
             result = recipes.train_answers(start, draw, out, loop, settings, adapter)
-        if group_rank() == 0:
-            show_result(result, skipped, out)
+        show_result(result, skipped, out)
