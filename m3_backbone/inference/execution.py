@@ -1,4 +1,4 @@
-"""How the model is run: in evaluation mode, and with batches halved when memory runs out."""
+"""How the model is run: evaluation mode, batches halved when memory runs out, waiting for it."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +58,12 @@ class MemoryLimit:
         half = len(batch) // 2
         first = self.run(batch[:half], measure, work)
         return first + self.run(batch[half:], measure, work)
+
+
+def wait_for(device: torch.device | str) -> None:
+    """Let a device finish what it was asked to do, so that a clock may be read."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 @contextmanager

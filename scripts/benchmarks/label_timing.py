@@ -19,10 +19,10 @@ from m3_backbone import flops
 from m3_backbone.backbone import M3Backbone
 from m3_backbone.hosts.host import find_host
 from m3_backbone.inference.engine import AnswerEngine
-from m3_backbone.inference.execution import evaluating
+from m3_backbone.inference.execution import evaluating, wait_for
 from m3_backbone.inference.sampling import Sampling, spread_sampling
 from m3_backbone.pooling import pool_tokens
-from scripts.benchmarks.timing import processor_seconds, time_step, wait_for
+from scripts.benchmarks.timing import processor_seconds, time_step
 
 Answers = dict[tuple[str, int], str]
 """Sample and scale -> answer."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from m3_backbone.inference.execution import wait_for
+
 
 def peak_bytes(device: str) -> int:
     """Read the largest memory so far: of the device where it keeps count, else of the process."""
@@ -27,12 +29,6 @@ def time_step(step: Callable[[], object], device: str) -> float:
     step()
     wait_for(device)
     return time.perf_counter() - started
-
-
-def wait_for(device: str) -> None:
-    """Let a device finish what it was asked to do."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
 
 
 def processor_seconds() -> float:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from m3_backbone.inference import execution
 from scripts.stages import profile as profiling
 from scripts.stages.profile import (
     is_profiled,
@@ -88,6 +89,7 @@ class Backbone:
     """A model whose times are known: 1 s an image, 0.1 s a token read, 2 s a token written."""
 
     scales = (1, 9)
+    model = SimpleNamespace(device="cpu")
 
     def __init__(self, clock):
         self.clock, self.calls = clock, 0
@@ -149,3 +151,17 @@ def test_every_edit_is_refused_in_one_line_or_gives_times(tmp_path, edit_json):
 def test_a_missing_profile_is_named(tmp_path):
     with pytest.raises(click.BadParameter, match="no profile at .*; m3scale profile makes one"):
         read_profile(tmp_path / "none.json")
+
+
+def test_what_a_device_has_yet_to_do_for_an_image_is_part_of_its_time(clock, monkeypatch):
+    backbone = Backbone(clock)
+    monkeypatch.setattr(backbone, "encode", lambda images: [f"queued {image}" for image in images])
+
+    def wait_for(device):
+        clock.now += 5
+
+    monkeypatch.setattr(execution, "wait_for", wait_for)
+    asked = [SimpleNamespace(image_id="i", question="q")]
+    questions = SimpleNamespace(by_image=lambda: [asked], image=lambda image_id: image_id)
+    measured = measure_profile(backbone, questions, repeats=2, max_new_tokens=8)
+    assert measured["encode_ms"] == 5000
