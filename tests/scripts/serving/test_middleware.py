@@ -41,7 +41,8 @@ def served(serving):
         max_bytes=1000,
         count=statuses.append,
         token=TOKEN,
-        body_seconds=0.3,
+        # Long enough for a busy machine to open two more connections meanwhile.
+        body_seconds=2.0,
     )
     with serving(app) as running:
         running.limiter, running.statuses = limiter, statuses
