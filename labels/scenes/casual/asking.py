@@ -46,13 +46,12 @@ MOST_OFTEN = 3
 LEARNT_SLOWLY = frozenset(
     (
         "count, coloured count, colour count, total, kinds, colours, times, coloured bars, "
-        "are more, same colour, is bigger, which bigger, is left, is above, biggest, smallest, "
+        "same colour, is bigger, which bigger, is left, is above, biggest, smallest, "
         "biggest colour, smallest colour, colour beside, number, whose, number colour, has number, "
-        "text side, between, line words, equal, same value, is more, is cheaper, which cheaper, "
-        "dearest"
+        "line words, equal, same value, is cheaper, which cheaper, cheapest"
     ).split(", ")
 )
-SLOW_WEIGHT = 6
+SLOW_WEIGHT = 10
 
 NICKNAMES = {
     "plane": ("airplane",),
