@@ -30,7 +30,7 @@ from m3_backbone.inference.batching import (
 )
 from m3_backbone.inference.conversations import Chat, tokenize_chat
 from m3_backbone.inference.decoding import DecodeState, decode
-from m3_backbone.inference.execution import MemoryLimit, evaluating, wait_for
+from m3_backbone.inference.execution import MemoryLimit, evaluating
 from m3_backbone.inference.prefill import (
     can_pack,
     pad_prompts,
@@ -303,7 +303,6 @@ class AnswerEngine:
         samplers: Sequence[TokenSampler | None] = (),
     ) -> list[list[Answer]]:
         """Read rows of prompts and answer them; rows with samplers hold one prompt."""
-        wait_for(self.model.device)  # or what the tower has yet to do would count here
         start = time.perf_counter()
         longest = max(one.sampling.max_new_tokens for row in requests for one in row)
         with evaluating(self.model):

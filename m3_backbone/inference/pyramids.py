@@ -9,6 +9,7 @@ from torch import Tensor
 from m3_backbone.hosts.anyres import Size
 from m3_backbone.hosts.config import StockModel
 from m3_backbone.hosts.host import Host
+from m3_backbone.inference.execution import wait_for
 from m3_backbone.pooling import Pyramid
 from m3_backbone.scales import check_scale
 
@@ -58,6 +59,8 @@ def build_pyramids(
     for grid, size in zip(tokens, sizes, strict=True):
         if id(grid) not in built:
             built[id(grid)] = host.pool(model, grid, size, scales, method)
+    # The last step of encoding: a GPU that is not done would do it in the time of what follows.
+    wait_for(model.device)
     return [built[id(grid)] for grid in tokens]
 
 

@@ -21,7 +21,6 @@ from scripts.terminal.options import part_option
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     from labels.questions import QuestionSet
     from m3_backbone.backbone import M3Backbone, Pyramid
@@ -72,7 +71,7 @@ def measure_profile(
         for scale in backbone.scales
     }
     works: dict[str, list[Work]] = {
-        "encode": [partial(_encode, backbone, image) for image in images],
+        "encode": [partial(backbone.encode, [image]) for image in images],
         "pixels": [partial(backbone.image_statistics, image) for image in images],
         "state": [partial(backbone.prompt_states, [pyramid], [text]) for pyramid, text in pairs],
     }
@@ -91,14 +90,6 @@ def measure_profile(
         "noise": None if noise is None else round(noise, 4),
         "note": judge_times({scale: one["total_ms"] for scale, one in scales.items()}, noise),
     }
-
-
-def _encode(backbone: "M3Backbone", image: "Image.Image") -> None:
-    from m3_backbone.inference.execution import wait_for
-
-    backbone.encode([image])
-    # Nothing else here leaves work behind: answers, pixels and states are read back.
-    wait_for(backbone.model.device)
 
 
 def _sum_up(

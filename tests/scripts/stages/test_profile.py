@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from PIL import Image
 
-from m3_backbone.inference import execution
+from m3_backbone.backbone import M3Backbone
+from m3_backbone.inference import pyramids
 from scripts.stages import profile as profiling
 from scripts.stages.profile import (
     is_profiled,
@@ -89,7 +91,6 @@ class Backbone:
     """A model whose times are known: 1 s an image, 0.1 s a token read, 2 s a token written."""
 
     scales = (1, 9)
-    model = SimpleNamespace(device="cpu")
 
     def __init__(self, clock):
         self.clock, self.calls = clock, 0
@@ -153,15 +154,21 @@ def test_a_missing_profile_is_named(tmp_path):
         read_profile(tmp_path / "none.json")
 
 
-def test_what_a_device_has_yet_to_do_for_an_image_is_part_of_its_time(clock, monkeypatch):
-    backbone = Backbone(clock)
-    monkeypatch.setattr(backbone, "encode", lambda images: [f"queued {image}" for image in images])
+def test_what_a_device_has_yet_to_do_for_an_image_is_part_of_its_time(monkeypatch, tiny_model):
+    backbone = M3Backbone.from_pretrained(tiny_model)
+    clock = Clock()
+
+    def read():
+        clock.now += 1e-9  # or a time of nothing would have no noise to speak of
+        return clock.now
 
     def wait_for(device):
         clock.now += 5
 
-    monkeypatch.setattr(execution, "wait_for", wait_for)
+    monkeypatch.setattr(profiling.time, "perf_counter", read)
+    monkeypatch.setattr(pyramids, "wait_for", wait_for)
     asked = [SimpleNamespace(image_id="i", question="q")]
-    questions = SimpleNamespace(by_image=lambda: [asked], image=lambda image_id: image_id)
+    image = Image.new("RGB", (48, 40))
+    questions = SimpleNamespace(by_image=lambda: [asked], image=lambda image_id: image)
     measured = measure_profile(backbone, questions, repeats=2, max_new_tokens=8)
     assert measured["encode_ms"] == 5000
