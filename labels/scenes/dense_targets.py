@@ -63,10 +63,12 @@ def cover_patches(item: Item) -> tuple[slice, slice]:
     """Find the patches whose centre an item covers, at least one."""
     pixels = IMAGE_SIDE / GRID_SIDE
     edges = []
-    for low, high in ((item.box[1], item.box[3]), (item.box[0], item.box[2])):
-        # The centre of patch k is at (k + 0.5) * pixels.
+    # A word ends between two pixels; its box is of whole ones.
+    right = item.edges[-1] if item.edges else item.box[2]
+    for low, high in ((item.box[1], item.box[3]), (item.box[0], right)):
+        # The centre of patch k is at (k + 0.5) * pixels; one on an edge is of what begins there.
         first = int(np.ceil(low / pixels - 0.5))
-        last = int(np.floor(high / pixels - 0.5))
+        last = int(np.ceil(high / pixels - 0.5)) - 1
         if last < first:  # no centre is covered: take the patch in the middle
             first = last = int((low + high) / 2 / pixels)
         # Cut at the canvas; the end of a slice is one past the last patch.
