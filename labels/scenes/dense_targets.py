@@ -29,6 +29,9 @@ COLOUR_NAMES = tuple(COLOURS)
 BACKGROUND_NAMES = tuple(BACKGROUNDS)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
+MIDDLE_PARTS = 8
+"""Parts in which the middle of an item is shared out among its patches."""
+
 # Target name -> number of classes.
 DENSE_TARGETS = {
     "content": len(CONTENTS),
@@ -43,6 +46,7 @@ DENSE_TARGETS = {
     "kind": len(KINDS),
     "background": len(BACKGROUNDS),
     "rows": 25,
+    "middle": MIDDLE_PARTS + 1,
 }
 
 
@@ -95,10 +99,31 @@ def dense_targets(scene: Scene) -> dict[str, NDArray[np.int64]]:
             maps[name][area] = number
         if item.content in GLYPHS and scene.counts[item.content] <= scene.most_counted:
             maps["copies"][area] = scene.counts[item.content]
+            maps["middle"][area] = share_middle(item, area)
         # "" is ASCII too, and has no letter.
         if item.text.isascii() and item.text:
             maps["letter"][area] = spell_patches(item, area[1])
     return maps
+
+
+def share_middle(item: Item, area: tuple[slice, slice]) -> NDArray[np.int64]:
+    """Share the middle of an item out among its patches, most to those whose centre is nearest.
+
+    The parts of a large item add up to as much as those of a small one, so that adding them up
+    counts items, where the patches of all would count how much they cover.
+
+    Returns:
+        Parts of each patch [rows, columns], together about `MIDDLE_PARTS`.
+    """
+    shares = []
+    for axis, patches in enumerate(area):  # down, across
+        middle = (item.box[1 - axis] + item.box[3 - axis]) / 2 * GRID_SIDE / IMAGE_SIDE  # [patches]
+        centres = np.arange(patches.start, patches.stop) + 0.5
+        near = np.clip(1 - np.abs(centres - middle), 0, None)
+        shares.append(near / near.sum())
+    down, across = shares
+    parts: NDArray[np.int64] = np.rint(MIDDLE_PARTS * np.outer(down, across)).astype(np.int64)
+    return parts
 
 
 def spell_patches(item: Item, columns: slice) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ The heads are thrown away afterwards. Only for towers that start from random wei
 pretrained CLIP.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +23,18 @@ NO_CLASS = -1
 BACKGROUND_WEIGHT = 0.1
 
 # Questions are about what a patch shows and what belongs to it.
-WEIGHTS = {"content": 2.0, "left": 2.0, "right": 2.0, "value": 2.0, "copies": 12.0}
+WEIGHTS = {
+    "content": 2.0,
+    "left": 2.0,
+    "right": 2.0,
+    "value": 2.0,
+    "copies": 12.0,
+    "middle": 3.0,
+    "early middle": 1.5,
+}
+
+# Targets that are named half-way up the tower too: only what is known there can be counted above.
+EARLY = ("content", "middle")
 
 SINGLE_WEIGHT = 0.3
 """Of a thing that occurs once, where copies are counted."""
@@ -48,6 +59,27 @@ class DenseHeads(nn.Module):
         """Map patch features [B, N, D] to logits [B, N, classes] per target."""
         normalised = self.norm(features)
         return {name: head(normalised) for name, head in self.heads.items()}
+
+
+class TowerHeads(nn.Module):
+    """Dense heads at the top of a tower, and those of `EARLY` half-way up.
+
+    Args:
+        tower: a `CLIPVisionModel`.
+        classes: target name -> number of classes.
+    """
+
+    def __init__(self, tower: CLIPVisionModel, classes: Mapping[str, int]) -> None:
+        super().__init__()
+        width = int(tower.config.hidden_size)
+        self.depth = int(tower.config.num_hidden_layers) // 2
+        self.top = DenseHeads(width, classes)
+        self.early = DenseHeads(width, {name: classes[name] for name in EARLY if name in classes})
+
+    def forward(self, states: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Map states, [B, 1 + N, D] in front of each layer and behind the last, to both logits."""
+        # Without the class token [B, N, D].
+        return self.top(states[-1][:, 1:]), self.early(states[self.depth][:, 1:])
 
 
 def dense_loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -148,10 +180,8 @@ def pretrain_tower(
     Returns:
         Accuracy per target on the last batch.
     """
-    width = int(tower.config.hidden_size)
     torch.manual_seed(settings.seed)
-    heads = DenseHeads(width, classes)
-    heads.to(tower.device)
+    heads = TowerHeads(tower, classes).to(tower.device)
     compile_layers(tower, settings)
     identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
@@ -159,16 +189,17 @@ def pretrain_tower(
     accuracy: dict[str, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
 
-    def name_patches(pixels: Tensor) -> dict[str, Tensor]:
+    def name_patches(pixels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=settings.bf16):
-            # Without the class token [B, N, D].
-            named: dict[str, Tensor] = heads(tower(pixel_values=pixels).last_hidden_state[:, 1:])
+            states = tower(pixel_values=pixels, output_hidden_states=True).hidden_states
+            named: tuple[dict[str, Tensor], dict[str, Tensor]] = heads(states)
         return named
 
     for step, bar in loop.steps("tower"):
         pixels, targets = move_dense(next(batches), tower.device)
-        logits = name_patches(pixels)
+        logits, early = name_patches(pixels)
         losses = dense_loss(logits, targets)
+        losses |= {f"early {name}": loss for name, loss in dense_loss(early, targets).items()}
         torch.autograd.backward(weigh_losses(losses))
         # Stacked: read from the device at once.
         told = torch.stack(list(losses.values())).tolist()
@@ -179,5 +210,5 @@ def pretrain_tower(
     if not accuracy:  # the run was killed between its last step and its end
         pixels, targets = move_dense(draw_batch(settings.steps - 1), tower.device)
         with torch.no_grad():
-            accuracy = dense_accuracy(name_patches(pixels), targets)
+            accuracy = dense_accuracy(name_patches(pixels)[0], targets)
     return accuracy

@@ -2,8 +2,15 @@
 
 import re
 
+import numpy as np
+
 from labels.scenes.benchmark import ExtraTurns, casual_turns, conversation
-from labels.scenes.dense_targets import CONTENT_INDEX, dense_targets, ground_turns
+from labels.scenes.dense_targets import (
+    CONTENT_INDEX,
+    MIDDLE_PARTS,
+    dense_targets,
+    ground_turns,
+)
 from labels.scenes.draws import SCENES_V3
 from labels.scenes.splits import make_scene
 from labels.scenes.vocabulary import GLYPHS, WORDS
@@ -72,3 +79,21 @@ def test_everyday_questions_mark_what_shows_their_answer():
     for answer, shown in kinds["has"]:
         assert bool(shown) == (answer == "yes")
     assert not any(shown for _, shown in kinds["kind"])
+
+
+def test_the_shared_middles_of_things_count_them_however_large_they_are():
+    told = {}
+    for index in range(200):
+        scene = make_scene("train", index, 0, SCENES_V3)
+        targets = dense_targets(scene)
+        for name, count in scene.counts.items():
+            if name not in GLYPHS or count > scene.most_counted:
+                continue
+            shown = targets["content"] == CONTENT_INDEX[name]
+            assert (targets["middle"][shown] >= 0).all()
+            told.setdefault(count, []).append(targets["middle"][shown].sum() / MIDDLE_PARTS)
+    assert set(told) == set(range(1, 10))
+    # Parts are whole, and where two things touch the later one has the patch.
+    for count, sums in told.items():
+        assert abs(np.mean(sums) - count) < 0.15
+        assert np.mean(np.rint(sums) == count) > 0.9

@@ -286,6 +286,8 @@ def test_tower_learns_what_is_on_its_patches(parts, tmp_path):
     lines = [json.loads(line)["losses"] for line in (tmp_path / LOG).read_text().splitlines()]
     assert len(lines) == 30
     assert lines[-1]["content"] < lines[0]["content"] / 2
+    # Named half-way up as well.
+    assert lines[-1]["early content"] < lines[0]["early content"] / 2
     # Killed behind its last step, the run trains no more and still tells what it came to.
     weights = {name: weight.clone() for name, weight in tower.state_dict().items()}
     again = pretrain_tower(tower, {"content": 2}, draw, loop, tmp_path / "t.pt", 1e-3)
