@@ -42,16 +42,21 @@ LOWER_SHARE = 0.5
 TRIES = 3
 MOST_OFTEN = 3
 
-# Kinds that a trained model answers worst: comparing, counting, and finding by what stands beside.
+# Kinds that a trained model answers worst: comparing, counting, finding by what stands beside, and
+# those that few scenes have.
 LEARNT_SLOWLY = frozenset(
     (
         "count, coloured count, colour count, total, kinds, colours, times, coloured bars, "
         "same colour, is bigger, which bigger, is left, is above, biggest, smallest, "
         "biggest colour, smallest colour, colour beside, number, whose, number colour, has number, "
-        "line words, equal, same value, is cheaper, which cheaper, cheapest"
+        "line words, equal, same value, is cheaper, which cheaper, cheapest, "
+        "difference, together, most letters, fewest letters, single, sides, useful"
     ).split(", ")
 )
 SLOW_WEIGHT = 10
+
+# What else people call a symbol.
+SYMBOLS = ("picture", "little picture", "drawing", "sign", "item")
 
 NICKNAMES = {
     "plane": ("airplane",),
@@ -112,6 +117,14 @@ def fill(slots: Slots, random: Random) -> Slots:
     return filled | {key: joint.join(options) for key, joint in JOINTS.items()}
 
 
+def choose_words(kind: str, random: Random) -> str:
+    """Choose how a kind of fact is asked for; the slots are still open."""
+    words = pick(random, spell(pick(random, PHRASES[kind])))
+    if "symbol" in words and random.random() < NICKNAME_SHARE:
+        return words.replace("symbol", pick(random, SYMBOLS))
+    return words
+
+
 def weigh_kind(kind: str, answers: dict[str, list[Fact]]) -> int:
     """Say how often a kind is asked, beside others."""
     if kind in LEARNT_SLOWLY:
@@ -145,7 +158,7 @@ def ask_casually(scene: Scene, random: Random, count: int) -> list[CasualTurn]:
         facts = told[kind][answer]
         fact = facts[int(random.integers(len(facts)))]
         slots = fill(fact.slots, random)
-        text = pick(random, FRAMES).replace("@", pick(random, spell(pick(random, PHRASES[kind]))))
+        text = pick(random, FRAMES).replace("@", choose_words(kind, random))
         question = write_down(text, slots, random, LOWER_SHARE)
         turns.setdefault(question, CasualTurn(question, answer, kind, fact.items))
         if len(turns) == count:

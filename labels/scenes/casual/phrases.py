@@ -9,7 +9,7 @@ second; the other slots stand for themselves. No phrase holds a word or a whole 
 
 from labels.scenes.casual.numbered_phrases import NUMBERED
 from labels.scenes.casual.pictured_phrases import PICTURED
-from labels.scenes.casual.written_phrases import CHART, MENU, WRITTEN
+from labels.scenes.casual.written_phrases import CHART, MENU, VALUED, WRITTEN
 
 FRAMES = (
     "@?",
@@ -53,4 +53,4 @@ ANYWHERE = {
 }
 
 # Kind of fact -> how it is asked for.
-PHRASES = {**ANYWHERE, **PICTURED, **NUMBERED, **WRITTEN, **MENU, **CHART}
+PHRASES = {**ANYWHERE, **PICTURED, **NUMBERED, **WRITTEN, **VALUED, **MENU, **CHART}

@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import pairwise, permutations, product
 
 from labels.scenes.casual.facts import MOST_ADDED_UP, MOST_COUNTED, Called, Facts, group_items, yes
+from labels.scenes.casual.known import add_known
 from labels.scenes.casual.places import (
     CORNERS,
     add_directions,
@@ -34,6 +35,7 @@ def add_pictured(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell what things there are, and where."""
     add_things(facts, scene, named)
     add_coloured(facts, named)
+    add_known(facts, named)
     for item in unique_items(scene):
         add_colour(facts, item)
     for one, other in pairwise(unique_items(scene)):
@@ -62,6 +64,8 @@ def add_things(facts: Facts, scene: Scene, named: list[Item]) -> None:
     groups = group_items(named, lambda item: item.content)
     for name in (*GLYPHS, *ELSEWHERE):
         facts.add("has", yes(name in groups), groups.get(name, ()), name=name)
+        if name not in groups:
+            facts.add("none", 0, name=name)
     for name, group in groups.items():
         facts.add_count("count", group, name=name)
     if len(groups) <= MOST_COUNTED:

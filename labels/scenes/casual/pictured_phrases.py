@@ -1,6 +1,25 @@
 """How people ask about pictograms, by what they ask; see `phrases` beside this."""
 
+COUNTED = (
+    "how many {names}",
+    "how many {names} (are there|do you see|can you see|can you count|are in there)",
+    "how many {names} are in (it|the picture|the image|this picture|this one)",
+    "how many {names} (have we got|in total|all together|does it have)",
+    "(count|add up) the {names} (|for me)",
+    "number of {names}",
+    "what('s|s| is) the number of {names}",
+    "(can|could) you count the {names}",
+    "the {names}, how many",
+    "(total|) number of {names} (in the picture|here|please)",
+    "how many {names} (are here|you see)",
+    "tell me how many {names} (there are|you see)",
+    "the {name} count",
+    "how many {names} (show up|appear)",
+    "how many {names} (are|) in the (grid|list|picture)",
+)
+
 PICTURED = {
+    "none": COUNTED,
     "has": (
         "any {names} (here|in this one|in it|in there|around|in this picture|in here)",
         "is there (any|a single|some) {name} (|here|in here|in this picture|in this image)",
@@ -23,6 +42,8 @@ PICTURED = {
         "what do you see (|here)",
         "which (thing|symbol|object) is (this|it|shown|in the picture)",
         "name (the|this) (thing|object)",
+        "(what|which thing) is this (a|an|the) (picture|image|drawing|photo) of",
+        "what does (it|the picture|the image|this) show",
         "what (thing|object) is (this|here|there)",
     ),
     "has coloured": (
@@ -34,23 +55,7 @@ PICTURED = {
         "do you see any {colour} {names}",
         "can I find {a_colour} {name} (here|in it)",
     ),
-    "count": (
-        "how many {names}",
-        "how many {names} (are there|do you see|can you see|can you count|are in there)",
-        "how many {names} are in (it|the picture|the image|this picture|this one)",
-        "how many {names} (have we got|in total|all together|does it have)",
-        "(count|add up) the {names} (|for me)",
-        "number of {names}",
-        "what('s|s| is) the number of {names}",
-        "(can|could) you count the {names}",
-        "the {names}, how many",
-        "(total|) number of {names} (in the picture|here|please)",
-        "how many {names} (are here|you see)",
-        "tell me how many {names} (there are|you see)",
-        "the {name} count",
-        "how many {names} (show up|appear)",
-        "how many {names} (are|) in the (grid|list|picture)",
-    ),
+    "count": COUNTED,
     "coloured count": (
         "how many {colour} {names} (|are there|do you see)",
         "number of {colour} {names}",
@@ -355,6 +360,18 @@ PICTURED = {
     "is above": (
         "is the {name} (above|higher than|higher up than|over) the {other}",
         "is the {other} (below|under|lower than|lower down than) the {name}",
+    ),
+    "useful": (
+        "(what|which thing|which symbol) (can|could|would|do) (I|you|we|people) use to {use}",
+        "(what|which thing) do (I|you|we|people) need to {use}",
+        "(what|which thing) (here|in this picture|in it) (is used|could be used) to {use}",
+        "I want to {use}: (what|which thing) helps me",
+        "which (thing|one) (lets|would let) (me|you|somebody) {use}",
+    ),
+    "sides": (
+        "how many (sides|corners|edges) does (the|a|this) {name} have",
+        "how many (sides|corners|edges) (are there on|has) the {name}",
+        "number of (sides|corners) (of|on) the {name}",
     ),
     "columns": ("how many columns (|are there|does it have|do you see)", "number of columns"),
     "row start": (

@@ -32,6 +32,7 @@ def add_words(facts: Facts, scene: Scene, named: list[Item]) -> None:
     facts.add("ink", "white" if scene.background == "black" else "black")
     known = {item.content for item in unique_items(scene)}
     add_initials(facts, named, known)
+    add_lengths(facts, groups)
     single = all(len(line) == 1 for line in lines.values())
     if single:
         add_column(facts, [line[0] for line in lines.values()], known)
@@ -56,6 +57,15 @@ def add_initials(facts: Facts, named: list[Item], known: set[str]) -> None:
             facts.add("initial", item.content, [item], letter=letter)
         if item.content in known:
             facts.add("letters", len(item.content), [item], name=item.content)
+
+
+def add_lengths(facts: Facts, groups: dict[str, list[Item]]) -> None:
+    """Tell which word is the longest and which the shortest, where it is one alone."""
+    lengths = Counter(len(name) for name in groups)
+    for kind, length in (("most letters", max(lengths)), ("fewest letters", min(lengths))):
+        if len(lengths) > 1 and lengths[length] == 1:
+            name = next(name for name in groups if len(name) == length)
+            facts.add(kind, name, groups[name])
 
 
 def add_corners(facts: Facts, first: list[Item], last: list[Item]) -> None:
@@ -124,7 +134,7 @@ def add_menu(facts: Facts, entries: list[Item], known: set[str]) -> None:
     for digit in range(1, HIGHEST_VALUE + 1):
         having = [item for item in entries if item.value == digit]
         facts.add("has digit", yes(having), having, price=digit)
-    add_equals(facts, entries)
+    add_pairs(facts, entries)
     add_extremes(facts, entries, "costs", "cheapest", "dearest")
     facts.add_comparisons(ordered_pairs(entries), "is cheaper", "which cheaper")
     columns = [[item for item in entries if item.column == side] for side in (0, 1)]
@@ -140,7 +150,7 @@ def add_chart(facts: Facts, labels: list[Item], bars: list[Item]) -> None:
     for item in labels:
         facts.add("bar", item.value, [item], name=item.content)
         add_limits(facts, item)
-    add_equals(facts, labels)
+    add_pairs(facts, labels)
     add_extremes(facts, labels, "reaches", "shortest", "longest")
     more = [(more, less) for less, more in ordered_pairs(labels)]
     facts.add_comparisons(more, "is more", "which more")
@@ -157,15 +167,21 @@ def add_limits(facts: Facts, item: Item) -> None:
             facts.add("over price", yes(item.value > price), [item], name=item.content, price=price)
 
 
-def add_equals(facts: Facts, items: list[Item]) -> None:
-    """Tell of pairs of words whether they have the same value."""
+def add_pairs(facts: Facts, items: list[Item]) -> None:
+    """Tell of pairs of words whether they have the same value, what lies between, and the sum."""
     counts = Counter(item.value for item in items)
     for one, other in combinations(items, 2):
+        both = (one, other)
         same = one.value == other.value
         if same and counts[one.value] == 2:
-            facts.add("equal", other.content, (one, other), name=one.content)
-            facts.add("equal", one.content, (one, other), name=other.content)
-        facts.add("same value", yes(same), (one, other), name=one.content, other=other.content)
+            facts.add("equal", other.content, both, name=one.content)
+            facts.add("equal", one.content, both, name=other.content)
+        names = {"name": one.content, "other": other.content}
+        facts.add("same value", yes(same), both, **names)
+        facts.add("together", one.value + other.value, both, **names)
+        less, more = sorted(both, key=lambda item: item.value)
+        names = {"name": more.content, "other": less.content}
+        facts.add("difference", more.value - less.value, both, **names)
 
 
 def add_block(facts: Facts, items: tuple[Item, ...]) -> None:

@@ -85,6 +85,18 @@ WRITTEN = {
         "how many letters in {name}",
         "how long is the word {name}",
     ),
+    "most letters": (
+        "(what('s|s| is)|tell me|read) the longest word (|you see|here|there is)",
+        "(which|what) word is (the|) longest",
+        "(which|what) word has the most letters",
+        "(|the) longest word",
+    ),
+    "fewest letters": (
+        "(what('s|s| is)|tell me|read) the shortest word (|you see|here|there is)",
+        "(which|what) word is (the|) shortest",
+        "(which|what) word has the (fewest|least) letters",
+        "(|the) shortest word",
+    ),
     "line start": (
         "{row_nth} line, first word",
         "what('s|s| is) the first word (of|in|on) (line {row}|the {row_nth} line|row {row})",
@@ -161,6 +173,24 @@ WRITTEN = {
         "how (often|many times) (does it say|do you read|can you read) {name}",
         "how many times (does {name} (appear|occur)|is {name} there)",
         "number of times it says {name}",
+    ),
+}
+
+VALUED = {
+    "difference": (
+        "how much more (does|would) {name} (cost|have) than {other}",
+        "how much (more|higher|longer|larger) is {name} than {other}",
+        "how much (less|lower|shorter|smaller) is {other} than {name}",
+        "what('s|s| is) the difference (between|of) {name} and {other}",
+        "by how much (does {name} (beat|exceed) {other}|do {name} and {other} differ)",
+        "{name} minus {other}",
+        "how far apart are {name} and {other}",
+    ),
+    "together": (
+        "(what|how much) do {name} and {other} (cost|make|come to|have) (together|in total)",
+        "how much (are|is) {name} and {other} (together|in total|all together)",
+        "{name} (plus|and) {other} (together|in total|)",
+        "(what's the|) (sum|total) of {name} and {other}",
     ),
 }
 
@@ -294,6 +324,8 @@ CHART = {
         "(read|tell me|give me) the value (of|for) {name}",
         "what does {name} (reach|show|come to)",
         "(length|height) of (the|) {name} (bar|)",
+        "how many (squares|blocks|boxes|cells) are (filled|filled in|coloured|painted) for {name}",
+        "(which|what) (number|value) (does|) {name} (reach|get to)",
     ),
     "bar colour": (
         "what (color|colour)('s| is) {name}",
