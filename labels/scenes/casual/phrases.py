@@ -9,7 +9,8 @@ second; the other slots stand for themselves. No phrase holds a word or a whole 
 
 from labels.scenes.casual.numbered_phrases import NUMBERED
 from labels.scenes.casual.pictured_phrases import PICTURED
-from labels.scenes.casual.written_phrases import CHART, MENU, VALUED, WRITTEN
+from labels.scenes.casual.valued_phrases import CHART, MENU, VALUED
+from labels.scenes.casual.written_phrases import WRITTEN
 
 FRAMES = (
     "@?",
