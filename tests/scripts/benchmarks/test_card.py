@@ -160,7 +160,6 @@ def test_damaged_and_missing_ladders_are_refused(place):
     assert "must have a line that begins with '<!-- figures: " in refuse(place)
 
 
-@pytest.mark.skipif(not STORED.is_dir(), reason="the ladders are not measured yet: make card")
 def test_the_card_is_what_the_command_makes_of_the_stored_ladders(tmp_path):
     shutil.copytree(STORED, tmp_path / "ladders")
     shutil.copytree(ROOT / "models" / "m3-mini", tmp_path / "model")
