@@ -33,7 +33,7 @@ IDENTITY = (
 )
 
 
-LATER = ("emphasis", "casual", "vision_tower", "template")
+LATER = ("emphasis", "casual", "unknown_words", "vision_tower", "template")
 """Options that came later, of which the same holds."""
 
 

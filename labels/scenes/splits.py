@@ -25,6 +25,7 @@ REPEAT_STREAM = 4
 """Of other words for the first question of a scene; each further question has the next."""
 
 CASUAL_STREAM = 1000
+MADE_UP_STREAM = 1001
 """Beyond those of any number of questions of a scene."""
 
 

@@ -16,7 +16,8 @@ from labels.scenes.benchmark import NO_EXTRA, ExtraTurns, conversation, render_s
 from labels.scenes.dense_targets import dense_targets, ground_turns
 from labels.scenes.draws import SCENES_V2, TRAINING, Draw
 from labels.scenes.items import Scene
-from labels.scenes.splits import draw_image, make_scene
+from labels.scenes.splits import MADE_UP_STREAM, draw_image, make_scene, open_stream
+from labels.scenes.wide.made_up import replace_word
 from labels.sources.llava_conversations import IMAGE, Conversation
 from m3_backbone.hosts.anyres import CropLayout, Size, count_visual_tokens
 from m3_backbone.hosts.config import crop_layout
@@ -57,6 +58,7 @@ def scene_examples(
     dense: bool = False,
     draw: Draw = SCENES_V2,
     extra: ExtraTurns = NO_EXTRA,
+    unknown_words: float = 0.0,
 ) -> Callable[[int], Example]:
     """Serve scenes of the training split without end.
 
@@ -68,6 +70,7 @@ def scene_examples(
         dense: whether to say what every patch shows.
         draw: configuration of the benchmark.
         extra: turns in front of the questions.
+        unknown_words: share of the questions in which a word is made up.
 
     Returns:
         Index -> image and its (question, answer) pairs.
@@ -82,9 +85,20 @@ def scene_examples(
         asked = conversation(TRAINING, index, turns, seed, extra, draw)
         targets = dense_targets(make_scene(TRAINING, index, seed, draw)) if dense else {}
         places = ground_turns(asked, index, turns, seed, draw, extra) if dense else None
+        if unknown_words:
+            random = open_stream(TRAINING, index, seed, MADE_UP_STREAM, draw)
+            asked = make_up_words(asked, extra.described, unknown_words, random)
         return Example(image, asked, targets, places)
 
     return example
+
+
+def make_up_words(turns: Turns, described: int, share: float, random: np.random.Generator) -> Turns:
+    """Replace one word of a share of the questions; what stands before them is left as it is."""
+    return turns[:described] + [
+        (replace_word(question, random) if random.random() < share else question, answer)
+        for question, answer in turns[described:]
+    ]
 
 
 @lru_cache(maxsize=2)

@@ -112,7 +112,7 @@ def open_scenes(source: Source, seed: int, dense: bool, draw: Draw) -> Callable[
     """Open endless scenes of a draw."""
     draw = weigh_draw(draw, source)
     extra = ExtraTurns(source.described, source.casual)
-    return scene_examples(source.turns, seed, source.easy, dense, draw, extra)
+    return scene_examples(source.turns, seed, source.easy, dense, draw, extra, source.unknown_words)
 
 
 def weigh_draw(draw: Draw, source: Source) -> Draw:

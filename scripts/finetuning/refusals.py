@@ -8,7 +8,7 @@ from labels.scenes.draws import find_draw
 from m3_backbone.training.settings import FinetuneSettings
 from scripts.finetuning.settings import Sizes, Source
 
-SCENES_ONLY = ("easy", "described", "casual", "emphasis")
+SCENES_ONLY = ("easy", "described", "casual", "unknown_words", "emphasis")
 """Options that only the built-in benchmark has a use for."""
 
 DENSE = ("data", "emphasis", "batch", "tower_rate")

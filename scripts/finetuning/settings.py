@@ -52,6 +52,15 @@ class Source:
             "min": 0,
         },
     )
+    unknown_words: float = field(
+        default=0.0,
+        metadata={
+            "help": "Share of the questions about scenes in which one word is made up, so that "
+            "words that were never seen mislead less.",
+            "min": 0,
+            "max": 1,
+        },
+    )
     emphasis: str = field(
         default="",
         metadata={

@@ -118,7 +118,8 @@ def _find_type(one: "Field[Any]", kind: Any) -> Any:
     if "choices" in one.metadata:
         return click.Choice(one.metadata["choices"])
     if kind is float:
-        return AtLeast(one.metadata["min"]) if "min" in one.metadata else Finite()
+        limits = one.metadata.get("min"), one.metadata.get("max")
+        return AtLeast(*limits) if "min" in one.metadata else Finite()
     if kind is int and "min" in one.metadata:
         return Whole(one.metadata["min"], one.metadata.get("max", MOST))
     if kind is Path:

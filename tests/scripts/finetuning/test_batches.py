@@ -53,6 +53,15 @@ def test_scenes_of_the_wide_draw_come_with_targets_of_that_draw():
     assert len(example.places) == len(example.turns)
 
 
+def test_words_are_made_up_in_a_share_of_the_questions_and_nothing_else_changes():
+    extra = ExtraTurns(described=2, casual=4)
+    plain = scene_examples(turns=20, seed=3, extra=extra)(5).turns
+    changed = scene_examples(turns=20, seed=3, extra=extra, unknown_words=0.5)(5).turns
+    assert changed[:2] == plain[:2] and [a for _, a in changed] == [a for _, a in plain]
+    differ = sum(one != other for one, other in zip(changed, plain, strict=True))
+    assert 0.2 < differ / len(plain) < 0.8
+
+
 def test_an_easy_start_takes_the_emptiest_of_several_scenes():
     easy = scene_examples(turns=20, seed=0, draws=6)
     sizes = [len(make_scene("train", index, 0).items) for index in range(12, 18)]
