@@ -75,7 +75,7 @@ def test_features_encoded_once_train_too(finetune):
         (("--adapter",), "--adapter writes a LoRA: give --lora-rank too"),
         (("--lora-rank", "2", "--language-rate", "0"), "--language-rate, which is 0"),
         (("--images", "."), "expected an object with a list of 'conversations'"),
-        (("--unknown-words", "1.5"), "1.5 is not in the range 0.0<=x<=1.0"),
+        (("--unknown-words", "1.5"), "1.5 is not in the range 0<=x<=1"),
         (("--skip-bad",), "--skip-bad leaves out conversations: give --images too"),
         (("--easy", "2"), "does not use --easy: leave it out"),
         (("--data", "scenes", "--max-length", "9"), "does not use --max-length"),
