@@ -26,7 +26,7 @@ REPEAT_STREAM = 4
 
 CASUAL_STREAM = 1000
 MADE_UP_STREAM = 1001
-"""Beyond those of any number of questions of a scene."""
+"""Both beyond those of any number of questions of a scene."""
 
 
 def open_stream(

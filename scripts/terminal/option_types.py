@@ -42,7 +42,10 @@ class Finite(click.types.FloatParamType):
 
 
 class AtLeast(Finite, click.FloatRange):
-    """A finite number of at least `min`; by itself `FloatRange` takes NaN, which is not below."""
+    """A finite number of at least `min`; by itself `FloatRange` takes NaN, which is not below.
+
+    `max`, if given, is the largest that is taken.
+    """
 
 
 class Whole(click.IntRange):

@@ -117,9 +117,10 @@ def _find_type(one: "Field[Any]", kind: Any) -> Any:
         return one.metadata["type"]
     if "choices" in one.metadata:
         return click.Choice(one.metadata["choices"])
+    if kind is float and "min" in one.metadata:
+        return AtLeast(one.metadata["min"], one.metadata.get("max"))
     if kind is float:
-        limits = one.metadata.get("min"), one.metadata.get("max")
-        return AtLeast(*limits) if "min" in one.metadata else Finite()
+        return Finite()
     if kind is int and "min" in one.metadata:
         return Whole(one.metadata["min"], one.metadata.get("max", MOST))
     if kind is Path:

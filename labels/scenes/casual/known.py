@@ -1,6 +1,6 @@
 """Facts that no picture shows and everybody knows: what things are for, how many sides."""
 
-from labels.scenes.casual.facts import Facts, group_items
+from labels.scenes.casual.facts import Facts
 from labels.scenes.items import Item
 
 SIDES = {"triangle": 3, "square": 4}
@@ -18,12 +18,12 @@ USES = {
 }
 
 
-def add_known(facts: Facts, named: list[Item]) -> None:
+def add_known(facts: Facts, groups: dict[str, list[Item]]) -> None:
     """Tell what the things that are there are for, and how many sides a shape has."""
-    for name, group in group_items(named, lambda item: item.content).items():
+    for name, group in groups.items():
         for use in USES.get(name, ()):
             facts.add("useful", name, group, use=use)
         if name in SIDES:
             facts.add("sides", SIDES[name], group, name=name)
-            if len(named) == 1:
+            if len(groups) == len(group) == 1:
                 facts.add("sides", SIDES[name], group, name="shape")

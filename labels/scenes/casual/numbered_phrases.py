@@ -38,13 +38,12 @@ NUMBERED = {
             "to it|beside it|behind it|)"
         ),
         "what('s|s| is) (next to|beside|in front of|left of|to the left of) {number}",
-        "(what|which) (thing|shape|symbol) (belongs|goes) (to|with) {number}",
+        "(what|which) (thing|shape|symbol) (belongs|goes) (to|with) (the number|) {number}",
         "{number}: (which|what) (thing|symbol|shape)",
         "(what|which) (thing|symbol) is (beside|next to) the number {number}",
         "whose number is {number}",
         "(what|which) (thing|symbol) (stands|comes) before (the number|) {number}",
         "(what|which) (thing|symbol) is (in front of|left of) (the number|) {number}",
-        "(what|which) (thing|symbol) goes with (the number|) {number}",
         "(what|which) (thing|symbol) (is|stands) (in|at the start of) the (row|line) with {number}",
     ),
     "number colour": (

@@ -33,9 +33,10 @@ ELSEWHERE = (
 
 def add_pictured(facts: Facts, scene: Scene, named: list[Item]) -> None:
     """Tell what things there are, and where."""
-    add_things(facts, scene, named)
+    groups = group_items(named, lambda item: item.content)
+    add_things(facts, groups, named)
     add_coloured(facts, named)
-    add_known(facts, named)
+    add_known(facts, groups)
     for item in unique_items(scene):
         add_colour(facts, item)
     for one, other in pairwise(unique_items(scene)):
@@ -59,9 +60,8 @@ def call_things(named: list[Item]) -> list[Called]:
     ]
 
 
-def add_things(facts: Facts, scene: Scene, named: list[Item]) -> None:
-    """Tell how many things there are."""
-    groups = group_items(named, lambda item: item.content)
+def add_things(facts: Facts, groups: dict[str, list[Item]], named: list[Item]) -> None:
+    """Tell how many things there are, of each name and over all."""
     for name in (*GLYPHS, *ELSEWHERE):
         facts.add("has", yes(name in groups), groups.get(name, ()), name=name)
         if name not in groups:

@@ -11,6 +11,7 @@ import numpy as np
 
 from labels.scenes.layouts import pick
 from labels.scenes.vocabulary import BACKGROUNDS, COLOURS, GLYPHS, WORDS
+from labels.scenes.wide.wording import NUMBERED
 
 Random = np.random.Generator
 
@@ -20,11 +21,11 @@ SYLLABLES = (2, 3)
 
 # What a question is about is not to be guessed.
 MEANT = frozenset(
-    (*GLYPHS, *WORDS, *COLOURS, *BACKGROUNDS)
+    (*GLYPHS, *WORDS, *COLOURS, *BACKGROUNDS, *NUMBERED)
     + tuple(
         "left right top bottom upper lower above below under over beneath underneath before after "
-        "middle center centre first second third fourth fifth sixth seventh eighth ninth tenth "
-        "last topmost uppermost lowest highest longest shortest biggest largest smallest tiniest "
+        "middle center centre last topmost uppermost lowest highest longest shortest biggest "
+        "largest smallest tiniest "
         "most least more less fewest bigger larger smaller cheaper cheapest expensive higher "
         "airplane envelope music musical telephone cross sign dot disc chess not no".split()
     )
