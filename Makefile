@@ -133,6 +133,10 @@ WORKERS ?= 1
 WIDER ?= 1
 FEWER ?= $(if $(TENTH),10,1)
 RATES ?= 1
+# Each process has as many of the 6, 8 or 12 images of a step, times WIDER.
+ifneq ($(shell expr 2 \* $(WIDER) % $(PROCESSES)),0)
+$(error PROCESSES is '$(PROCESSES)': expected a divisor of 2 * WIDER)
+endif
 MINI_FROM ?= --from-scratch
 TENTH ?=
 MINI := runs/mini$(if $(TENTH),-tenth)

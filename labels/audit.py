@@ -15,7 +15,7 @@ from labels.metrics.choice import read_option, right_options
 from labels.metrics.registry import score_answer, settle_reference
 from labels.oracle import CORRECT
 from labels.outcomes.table import OutcomeTable
-from labels.questions import LETTERS, UNKNOWN_IMAGE, Question
+from labels.questions import LETTERS, UNKNOWN_IMAGE, Question, is_fingerprint
 
 MOST_LOANS = 32_000
 """Answers at each scale that questions of a group and number of options are given in all: the
@@ -162,7 +162,11 @@ def _check_same_images(
         ValueError: if a sample has two images, both of them known.
     """
     known = ~(np.char.startswith(before, UNKNOWN_IMAGE) | np.char.startswith(after, UNKNOWN_IMAGE))
-    others = samples[known & (before != after)]
+    # An import knows an image by its name in the log, a label folder by its content.
+    alike = np.array(
+        [is_fingerprint(a) == is_fingerprint(b) for a, b in zip(before, after, strict=True)]
+    )
+    others = samples[known & alike & (before != after)]
     if len(others):
         raise ValueError(
             f"{len(others)} of {len(samples)} questions of the two runs are about other images, "

@@ -33,6 +33,12 @@ ITEM = re.compile(rf"\s*({QUOTED}|{DICT}|[^\s,'\"\[\]]+)(?:\s*,\s*|\s+|(?=\])|$)
 DICTS = re.compile(r"\s*\[\s*\{\s*['\"]")
 """How a list of dicts begins that was written as text."""
 
+BEHIND = re.compile(r"\}\s*\]\s*[^\s,\]}]")
+"""Where a text goes on behind such a list."""
+
+MALFORMED = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+"""What reading a literal raises where it is none."""
+
 WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 NOTHING = frozenset(("None", "null", "nan", "NaN"))
 HALF = re.compile("[\ud800-\udfff]")
@@ -134,7 +140,7 @@ def read_texts(cell: object, where: str) -> tuple[str, ...]:
     cell = _plain(cell)
     if isinstance(cell, str) and cell.lstrip()[:1] == "[":
         listed = parse_list(cell)
-        if listed is None and DICTS.match(cell):
+        if listed is None and DICTS.match(cell) and not BEHIND.search(cell):
             raise ValueError(misfit(where, "a whole list of answers", cell))
         # A list of numbers, or of dicts without a text, may as well be an answer: a point, boxes.
         if listed is not None and all(map(_may_be_answer, listed)):
@@ -239,9 +245,17 @@ def parse_list(text: str) -> list[Any] | None:
     try:
         listed = parse_json(bare)
     except ValueError:
-        listed = _parse_items(bare[1:-1])
+        # Dicts within dicts are Python's alone; numpy's list without commas is none to Python.
+        listed = _read_dicts(bare) if DICTS.match(bare) else _parse_items(bare[1:-1])
     flat = all(isinstance(one, str | int | float | dict | None) for one in listed or ())
     return listed if flat else None
+
+
+def _read_dicts(text: str) -> list[Any] | None:
+    try:
+        return list(_read_item(f"{{'list': {text}}}")["list"])
+    except MALFORMED:
+        return _parse_items(text[1:-1])
 
 
 def _parse_items(inner: str) -> list[Any] | None:
@@ -256,7 +270,7 @@ def _parse_items(inner: str) -> list[Any] | None:
         place = match.end()
         try:
             items.append(_read_item(match[1]))
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        except MALFORMED:
             return None
     return items
 

@@ -6,6 +6,7 @@ What this is not: a reader of files (`labels.sources.loading`) or a metric of an
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -247,6 +248,11 @@ def image_fingerprint(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
     digest.update(rgb.tobytes())
     return digest.hexdigest()[:16]
+
+
+def is_fingerprint(image_id: str) -> bool:
+    """Tell a content hash from the name that a log gives an image."""
+    return re.fullmatch("[0-9a-f]{16}", image_id) is not None
 
 
 def join_fingerprints(image_ids: Sequence[str]) -> str:

@@ -69,7 +69,11 @@ def json_ready(value: Any, digits: int | None = None) -> Any:
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, dict):
-        return {json_ready(str(key)): json_ready(item, digits) for key, item in value.items()}
+        # Two keys stay two, whatever bytes of file names they hold.
+        return {
+            str(key).encode(errors="backslashreplace").decode(): json_ready(item, digits)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [json_ready(item, digits) for item in value]
     if not isinstance(value, float):

@@ -68,6 +68,12 @@ def test_a_step_has_the_same_images_in_any_number_of_processes():
     assert all(stage["device"] == "cuda" and stage["bf16"] for stage in stages)
 
 
+def test_processes_that_cannot_share_a_step_evenly_are_refused():
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        list_calls("mini", "PROCESSES=3")
+    assert "PROCESSES is '3': expected a divisor of 2 * WIDER" in refused.value.stderr
+
+
 def test_a_gpu_takes_larger_steps_and_fewer_at_higher_rates():
     calls = list_calls("mini", "PROCESSES=1", "WORKERS=15", "WIDER=8", "FEWER=2", "RATES=2")
     stages = [read(finetune, args[1:]) for module, args in calls if module == "scripts.cli"]

@@ -78,7 +78,8 @@ def _read_separated(path: Path, separator: str) -> list[Record]:
                 start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
-            f"{path}, line {start}: expected a table in UTF-8: {error}; is a quote not closed?"
+            f"{path}, line {start}: expected a table in UTF-8: {error}; is a quote not closed, "
+            "or is something behind it?"
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a table in UTF-8: {error}") from error

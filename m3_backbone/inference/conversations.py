@@ -1,7 +1,6 @@
 """Conversations of several turns as text and as prompts, with the checkpoint's own template.
 
-Training and answering write them alike: an answer stands behind a space, unless the template has
-none there, and behind it the token that ends it: the template's own, else the tokenizer's.
+Training and answering write them alike, each answer in the template's own frame.
 """
 
 from collections.abc import Sequence
@@ -9,10 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
 
-from m3_backbone.inference.prompts import Message, PromptBuilder, TokenizedPrompt, Turn
-
-ANSWER = "\ue000answer\ue000"
-"""Stands for an answer while it is found out where a template puts them; no text has it."""
+from m3_backbone.inference.prompts import (
+    Message,
+    PromptBuilder,
+    TokenizedPrompt,
+    Turn,
+    split_at_answers,
+)
 
 CACHE_SIZE = 128
 """Conversations whose ids are cached: they are tokenized to be checked, routed and answered.
@@ -58,70 +60,14 @@ def render_turns(
         The text, and the characters of each answer with the space before and the end behind it. A
         template that does not keep an answer, or what stood before it, raises a ValueError.
     """
-    gap, (text, *links) = _split_at_answers(prompts, turns, lead)
-    end = _find_end(prompts, text, links)
+    gap, (text, *links) = split_at_answers(prompts, turns, lead)
+    end = prompts.frame.end
     answers = []
     for (_, _, said), link in zip(turns, [*links, ""], strict=True):
         answers.append(range(len(text), len(text) + len(gap + said + end)))
         # The template's own end is put behind an answer only once.
         text += gap + said + end + link.lstrip(" ").removeprefix(end).lstrip(" ")
     return text, answers
-
-
-def _find_end(prompts: PromptBuilder, opening: str, links: Sequence[str]) -> str:
-    """Find the special token that a template puts behind an answer, else take the tokenizer's end.
-
-    Args:
-        prompts: template and tokenizer.
-        opening: what the template writes up to the first answer.
-        links: what it writes behind each answer but the last.
-
-    Returns:
-        The token; nothing, if there is none.
-    """
-    tokenizer = prompts.tokenizer
-    start = str(tokenizer.bos_token or "")
-    # What begins a turn, such as <|im_start|> or an image, ends none.
-    begins = (start, prompts.image_marker)
-    own = [
-        token
-        for token in prompts.special_tokens.values()
-        if token not in begins
-        and not opening.removeprefix(start).startswith(token)
-        and any(link.lstrip(" ").startswith(token) for link in links)
-    ]
-    return max(own, key=len, default=str(tokenizer.eos_token or ""))
-
-
-def _split_at_answers(
-    prompts: PromptBuilder, turns: Sequence[Turn], lead: Sequence[Message]
-) -> tuple[str, list[str]]:
-    """Find what a template writes around the answers.
-
-    Returns:
-        What stands between a prompt and its answer, a space or nothing, and the text in front of
-        each answer.
-
-    Raises:
-        ValueError: if it does not keep an answer, or what stood before it.
-    """
-    first = prompts.apply_template(turns[:1], lead)
-    if len(turns) == 1:
-        # The space is part of the answer: SentencePiece joins it to the first word.
-        return " ", [first]
-    whole = prompts.apply_template(turns, lead)
-    marked = [(shown, asked, ANSWER) for shown, asked, _ in turns]
-    *before, last = prompts.apply_template(marked, lead).split(ANSWER)
-    # The last answer is still to come.
-    joined = "".join(part + said for part, (_, _, said) in zip(before, turns[:-1], strict=False))
-    for gap in (" ", ""):
-        alike = before[:1] == [first + gap] and all(part.endswith(gap) for part in before)
-        if alike and len(before) == len(turns) - 1 and joined + last == whole:
-            return gap, [*(part.removesuffix(gap) for part in before), last]
-    raise ValueError(
-        f"the chat template must go on behind each answer: expected {first + ' ' + turns[0][2]!r} "
-        f"and more, got {whole!r}"
-    )
 
 
 def render_chat(prompts: PromptBuilder, chat: Chat) -> str:

@@ -16,6 +16,9 @@ from m3_backbone.hosts.templates import WAY_OUT
 
 IGNORED = -100
 
+ANSWER = "\ue000answer\ue000"
+"""Stands for an answer while it is found out where a template puts them; no text has it."""
+
 Message = dict[str, Any]
 """A message as chat templates take it: role and content."""
 
@@ -68,6 +71,20 @@ class TokenizedPrompt:
         return ids
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What stands around every answer, the same in one turn as in many.
+
+    Attributes:
+        gap: what stands between a prompt and its answer, a space or nothing. It is part of the
+            answer: SentencePiece joins a space to the first word.
+        end: the special token that ends it; nothing if there is none.
+    """
+
+    gap: str
+    end: str
+
+
 class PromptBuilder:
     """Renders questions with a checkpoint's template and tokenizes them."""
 
@@ -100,6 +117,16 @@ class PromptBuilder:
         """Find the special tokens: ids and texts."""
         added: Mapping[int, Any] = self.tokenizer.added_tokens_decoder
         return {id_: str(token) for id_, token in added.items() if token.special}
+
+    @cached_property
+    def frame(self) -> Frame:
+        """Find what the template puts around an answer; else a space, and the tokenizer's end."""
+        usual = str(self.tokenizer.eos_token or "")
+        try:
+            gap, (opening, link) = split_at_answers(self, [(1, "?", "!"), (0, "?", "")])
+        except ValueError:  # it writes one turn alone
+            return Frame(" ", usual)
+        return Frame(gap, _find_end(self, opening, link) or usual)
 
     def render(self, question: str) -> str:
         """Write the prompt of a question, with one image marker, up to where the answer starts.
@@ -137,7 +164,7 @@ class PromptBuilder:
         """Tokenize the prompt of a question, with an answer behind it if one is given."""
         prompt = self.render(question)
         if answer is not None:
-            prompt = f"{prompt} {answer}"
+            prompt += self.frame.gap + answer
         before, after = self.split_at_images(prompt, 1)
         return TokenizedPrompt(before, after)
 
@@ -235,14 +262,20 @@ def pack_turns(
         that is part of the answer or its end, else -100.
 
     Raises:
-        ValueError: if an answer changes how the end of the prompt is tokenized.
+        ValueError: if nothing ends an answer, or one changes how the end of the prompt is
+            tokenized.
     """
+    frame = prompts.frame
+    end = prompts.tokenizer.convert_tokens_to_ids(frame.end)
+    if not (frame.end and isinstance(end, int)):
+        raise ValueError("no token ends an answer: expected an eos_token of the tokenizer")
     asked = [prompts.render(question) for question, _ in turns]
     # Together: SentencePiece puts a space of its own in front of an answer that stands alone.
-    answered = [f"{prompt} {answer}" for prompt, (_, answer) in zip(asked, turns, strict=True)]
+    answered = [
+        prompt + frame.gap + answer for prompt, (_, answer) in zip(asked, turns, strict=True)
+    ]
     split = prompts.split_behind(asked + answered)
     behind, wholes = split[: len(turns)], split[len(turns) :]
-    end = int(prompts.tokenizer.eos_token_id)
     packed = []
     for (_, answer), after, whole in zip(turns, behind, wholes, strict=True):
         if whole[: len(after)] != after:
@@ -253,3 +286,58 @@ def pack_turns(
         # The end token is predicted but never read.
         packed.append((after + target[:-1], labels))
     return packed
+
+
+def split_at_answers(
+    prompts: PromptBuilder, turns: Sequence[Turn], lead: Sequence[Message] = ()
+) -> tuple[str, list[str]]:
+    """Find what a template writes around the answers.
+
+    Args:
+        prompts: the template.
+        turns: the turns; the last answer is still to come.
+        lead: messages in front of them.
+
+    Returns:
+        What stands between a prompt and its answer, a space or nothing, and the text in front of
+        each answer.
+
+    Raises:
+        ValueError: if it does not keep an answer, or what stood before it.
+    """
+    first = prompts.apply_template(turns[:1], lead)
+    if len(turns) == 1:
+        return prompts.frame.gap, [first]
+    whole = prompts.apply_template(turns, lead)
+    marked = [(shown, asked, ANSWER) for shown, asked, _ in turns]
+    *before, last = prompts.apply_template(marked, lead).split(ANSWER)
+    joined = "".join(part + said for part, (_, _, said) in zip(before, turns[:-1], strict=False))
+    for gap in (" ", ""):
+        alike = before[:1] == [first + gap] and all(part.endswith(gap) for part in before)
+        if alike and len(before) == len(turns) - 1 and joined + last == whole:
+            return gap, [*(part.removesuffix(gap) for part in before), last]
+    raise ValueError(
+        f"the chat template must go on behind each answer: expected {first + ' ' + turns[0][2]!r} "
+        f"and more, got {whole!r}"
+    )
+
+
+def _find_end(prompts: PromptBuilder, opening: str, link: str) -> str:
+    """Find the special token that a template puts behind an answer; nothing, if there is none.
+
+    Args:
+        prompts: the template.
+        opening: what the template writes up to the first answer.
+        link: what it writes behind that.
+    """
+    start = str(prompts.tokenizer.bos_token or "")
+    # What begins a turn, such as <|im_start|> or an image, ends none.
+    begins = (start, prompts.image_marker)
+    own = [
+        token
+        for token in prompts.special_tokens.values()
+        if token not in begins
+        and not opening.removeprefix(start).startswith(token)
+        and link.lstrip(" ").startswith(token)
+    ]
+    return max(own, key=len, default="")

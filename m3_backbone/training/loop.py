@@ -199,9 +199,11 @@ class StepLog:
         self.dropped = 0
         self.answer_tokens = 0
         self.earlier: list[dict[str, float | None]] = []
-        if not path.is_file() or group_rank() > 0:
+        if group_rank() > 0:
             return
-        found = path.read_text(encoding="utf-8", errors="replace").splitlines()[:step]
+        found = []
+        if path.is_file():
+            found = path.read_text(encoding="utf-8", errors="replace").splitlines()[:step]
         # Written before its step counts as done, a line outlives a kill, but not a loss of power.
         found += [""] * (step - len(found))
         write_atomically(path, "".join(map(self._take_up, found)).encode())

@@ -186,7 +186,6 @@ def pretrain_tower(
     identity = f"tower rate={rate} targets={sorted(classes)}"
     loop = TrainingLoop([(tower, rate), (heads, rate)], settings, checkpoint, identity)
     log = StepLog(checkpoint.with_name(LOG), loop.step)
-    accuracy: dict[str, float] = {}
     batches = prefetch_batches(draw_batch, loop.step, settings.steps, settings.workers)
 
     def name_patches(pixels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -204,11 +203,10 @@ def pretrain_tower(
         # Stacked: read from the device at once.
         told = torch.stack(list(losses.values())).tolist()
         log.write(dict(zip(losses, told, strict=True)))
-        if step % 50 == 0 or step == settings.steps - 1:
+        if step % 50 == 0:
             accuracy = dense_accuracy(logits, targets)
             bar.set_postfix({name: f"{value:.2f}" for name, value in accuracy.items()})
-    if not accuracy:  # the run was killed between its last step and its end
-        pixels, targets = move_dense(draw_batch(settings.steps - 1), tower.device)
-        with torch.no_grad():
-            accuracy = dense_accuracy(name_patches(pixels)[0], targets)
-    return accuracy
+    # On its last batch once more, so that a run killed behind it ends with the same figures.
+    pixels, targets = move_dense(draw_batch(settings.steps - 1), tower.device)
+    with torch.no_grad():
+        return dense_accuracy(name_patches(pixels)[0], targets)

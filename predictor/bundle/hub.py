@@ -12,6 +12,7 @@ import huggingface_hub
 from huggingface_hub import errors
 
 from m3_backbone.arguments import check_address
+from m3_backbone.files import recover
 from m3_backbone.serialization import parse_json, sha256, to_json
 from predictor.bundle.bundle import RouterBundle, read_router
 from predictor.bundle.folder import CARD, CONFIG, ORIGIN, write_router
@@ -81,6 +82,7 @@ def open_router(name_or_path: str | Path) -> RouterBundle:
     # Only OWNER/NAME can be a name on the Hub; all else is a folder.
     if isinstance(name_or_path, Path) or name.count("/") != 1 or name[0] in "./~":
         return RouterBundle.load(name_or_path)
+    recover(Path(name))
     # A folder wins over a name that reads the same.
     if Path(name).exists():
         return RouterBundle.load(name)

@@ -37,7 +37,7 @@ CAPTIONS: Final = {
     ),
     "zoo": (
         "Share of the gap that each kind of router closes",
-        "The same for each kind of router at the headline budget. Filled: the default.",
+        "The same for each kind of router at the headline budget. Filled: the one reported.",
     ),
     "ablation": (
         "Loss in gap closed without each block of features",

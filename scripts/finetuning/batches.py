@@ -1,5 +1,6 @@
 """Training batches of scenes, question sets or conversations; each depends on its step alone."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -117,12 +118,17 @@ def shuffled_place(count: int, seed: int, index: int) -> int:
 def take_turns(turns: Turns, most: int, epoch: int) -> tuple[Turns, Turns]:
     """Choose what is asked about an image in one epoch: each goes on where the last one stopped.
 
+    Where it would begin as it began at first it begins one further on: else those at the end, for
+    which a batch may have no room, would always be the same.
+
     Returns:
         At most `most` turns, and the others.
     """
-    if len(turns) <= most:
-        return turns, []
-    start = epoch * most % len(turns)
+    if not turns:
+        return [], []
+    most = min(most, len(turns))
+    place = epoch * most
+    start = (place + place // math.lcm(most, len(turns))) % len(turns)
     rotated = turns[start:] + turns[:start]
     return rotated[:most], rotated[most:]
 

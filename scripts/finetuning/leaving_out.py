@@ -9,7 +9,11 @@ SHOWN = 10
 
 
 def tell_left_out(messages: Sequence[str]) -> None:
-    """Say on stderr what was left out: the first ones, and how many more there are."""
+    """Say on stderr, once for all processes, what was left out: the first, and how many more."""
+    from m3_backbone.training.distributed import group_rank
+
+    if group_rank():
+        return
     for message in messages[:SHOWN]:
         click.echo(f"left out: {message}", err=True)
     if len(messages) > SHOWN:

@@ -13,7 +13,7 @@ from labels.scenes.draws import Draw, emphasise, find_draw
 from labels.scenes.items import CONTENTS
 from labels.scenes.vocabulary import GLYPHS, WORDS
 from labels.sources.llava_conversations import Conversation, read_conversations
-from labels.sources.loading import load_questions
+from labels.sources.loading import Reading, load_questions
 from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.training.finetune import Batch, finetune
 from m3_backbone.training.packing import pack_texts
@@ -33,7 +33,13 @@ from scripts.finetuning.checking import keep_usable, remember_images
 from scripts.finetuning.leaving_out import tell_left_out
 from scripts.finetuning.question_sets import check_teachable, keep_fitting, question_examples
 from scripts.finetuning.settings import Sizes, Source, parse_emphasis
-from scripts.finetuning.start import Start, checked_images, unfinished, write_checkpoint
+from scripts.finetuning.start import (
+    Start,
+    checked_images,
+    stop_at_end,
+    unfinished,
+    write_checkpoint,
+)
 
 Data = list[Conversation] | QuestionSet | Callable[[int], Example]
 """What is trained on: conversations, questions, or index -> an image and what is asked about it."""
@@ -51,7 +57,7 @@ def open_data(
         settings: whether batches are also to say what every patch of a scene shows.
 
     Returns:
-        The data, and the message of each conversation that was left out.
+        The data, and the message of each conversation or row that was left out.
 
     Raises:
         ValueError: if a conversation cannot be used and is not to be left out, or none can, or a
@@ -61,9 +67,10 @@ def open_data(
     if source.images is None and draw:
         return open_scenes(source, loop.seed, settings.dense_weight > 0, draw), []
     if source.images is None:
-        questions = load_questions(source.data, split=source.split)
+        reading = Reading(skip_bad=source.skip_bad)
+        questions = load_questions(source.data, split=source.split, reading=reading)
         check_teachable(questions)
-        return questions, []
+        return questions, list(questions.skipped)
     skipped: list[str] = []
     bad = skipped if source.skip_bad else None
     read = read_conversations(Path(source.data), source.images, bad)
@@ -89,11 +96,12 @@ def draw_batches(
     Returns:
         Number -> batch.
     """
+    prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
+    stop_at_end(start.model, prompts)
     if isinstance(data, list):
         batches = conversation_batches(start, data, sizes.batch, sizes.max_length, loop.seed)
         remember_images(data, checked_images(out))
         return batches
-    prompts = PromptBuilder(start.tokenizer, start.model.config.image_token_id)
     pack = partial(pack_texts, prompts)
     if isinstance(data, QuestionSet):
         pack = partial(pack_texts, prompts, max_tokens=sizes.max_length)

@@ -1,6 +1,7 @@
 """Options of a fine-tuning that exclude one another, or that its way of training has no use for."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -57,7 +58,7 @@ def check_ignored(
     elif source.images:
         way, unused = "--images", ["split", "turns", *SCENES_ONLY]
     elif find_draw(source.data) is not None:
-        way, unused = f"--data {source.data}", ["split", "max_length"]
+        way, unused = f"--data {source.data}", ["split", "max_length", "skip_bad"]
     else:
         way, unused = f"--data {source.data}", [*SCENES_ONLY]
     changed = [name for name in unused if given[name] != usual[name]]
@@ -78,8 +79,11 @@ def check_together(
         raise click.UsageError(
             "--cached keeps the tower as it is: give --tower-rate 0 too, and no --images"
         )
-    if source.skip_bad and not source.images:
-        raise click.UsageError("--skip-bad leaves out conversations: give --images too")
+    if not source.images and find_draw(source.data) and Path(source.data).exists():
+        raise click.UsageError(
+            f"--data {source.data} is the built-in benchmark and also a path here: name the path "
+            f"./{source.data}, or move it"
+        )
     if settings.dense_weight and (find_draw(source.data) is None or not settings.tower_rate):
         raise click.UsageError("--dense-weight needs --data scenes and a --tower-rate above 0")
     if not settings.dense_weight and (settings.align_weight or settings.ground_weight):

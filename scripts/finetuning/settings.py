@@ -27,7 +27,10 @@ class Source:
     )
     skip_bad: bool = field(
         default=False,
-        metadata={"help": "Leave out conversations that cannot be used, and count them."},
+        metadata={
+            "help": "Leave out conversations, and rows of a source, that cannot be used, and count "
+            "them."
+        },
     )
     split: str = field(default="train", metadata={"help": "Split of --data."})
     turns: int = field(

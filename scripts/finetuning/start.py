@@ -18,6 +18,7 @@ from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.checkpoints.writing import writing_weights
 from m3_backbone.files import check_output, replacing, sweep
 from m3_backbone.hosts.config import trained_scales
+from m3_backbone.inference.prompts import PromptBuilder
 from m3_backbone.scales import check_scale
 from m3_backbone.training.distributed import group_rank
 from m3_backbone.training.loop import LOG
@@ -89,6 +90,16 @@ def open_start(
     offered = trained_scales(model.config)
     chosen = tuple(check_scale(scale, offered) for scale in scales) or offered
     return Start(model, tokenizer, images, chosen)
+
+
+def stop_at_end(model: Any, prompts: PromptBuilder) -> None:
+    """Let answers stop where those that are learnt end, too: a template may have its own end."""
+    settings = model.generation_config
+    known = settings.eos_token_id or prompts.tokenizer.eos_token_id
+    listed = known if isinstance(known, list) else [known]
+    end = prompts.tokenizer.convert_tokens_to_ids(prompts.frame.end)
+    if end not in (None, *listed):
+        settings.eos_token_id = [*filter(None, listed), end]
 
 
 def check_trainable(model_type: str, name: str) -> None:

@@ -57,7 +57,8 @@ def open_app(
     if settings.upstreams:
         known = os.environ.get(UPSTREAM_TOKEN)
         # Where one hangs there is as much time for another.
-        upstreams = Upstreams(settings.upstreams, known, settings.max_seconds / 2)
+        patience = settings.max_seconds / min(len(settings.upstreams), 2)
+        upstreams = Upstreams(settings.upstreams, known, patience)
         backbone = open_before(opening, upstreams)
     else:
         backbone = open_backbone(opening, engine=engine)

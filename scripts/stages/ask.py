@@ -126,7 +126,7 @@ class AskSettings:
         },
     )
     scale: int | None = field(
-        default=None, metadata={"help": "Answer at this scale; no router is needed."}
+        default=None, metadata={"help": "Answer at this scale; `ask` then needs no router."}
     )
     max_new_tokens: int = field(
         default=16, metadata={"help": "Longest answer, in tokens.", "min": 1}

@@ -121,6 +121,8 @@ def _read_rows(request: ImportRequest) -> "list[Record]":
         raise click.UsageError("give either --samples SCALE=FILE, once per scale, or --table FILE")
     if request.table is not None and request.score is not None:
         raise click.UsageError("--score is of --samples; of --table, --column score=NAME says it")
+    if request.metric is not None and request.score is not None:
+        raise click.UsageError("--metric judges anew, without the scores that --score names")
     if request.metric is not None and request.metric not in METRICS:
         raise ValueError(f"unknown metric {request.metric!r}; known: {', '.join(METRICS)}")
     judged = request.metric is None

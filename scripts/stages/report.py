@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from labels.scenes.draws import find_draw
 from labels.scenes.vocabulary import OUT_OF_DISTRIBUTION, REPHRASED
+from m3_backbone.files import recover
 from m3_backbone.serialization import json_ready, parse_json, sha256, short_hash
 from predictor.report.folder import PAGE, read_results
 from scripts.stages.cutting import Cutting, name_cutting, note_cutting
@@ -65,7 +66,8 @@ def _report_extras(
         chosen = route(bundle, outside, budget)
         sections["ood"] = report_outside(outside, chosen, evaluation)
         sections["fallback_ood"] = report_fallback(bundle, outside, budget)
-    sections["fallback_certified"] = report_certified(bundle, test, outside)
+    calibration = splits["calibration"].data
+    sections["fallback_certified"] = report_certified(bundle, calibration, test, outside)
     if REPHRASED in splits:
         sections["paraphrase"] = rephrase([bundle], test, splits[REPHRASED].data, budget)
     return sections
@@ -193,6 +195,7 @@ def find_inputs(run: RunFolder, cutting: Cutting) -> ReportInputs:
         # What must be there is named even if it is missing: the reader of it says so best.
         if part := one.metadata.get("part"):
             needed = "if_there" not in one.metadata
+            recover(run.root / part)
             paths[one.name] = run.root / part if needed or (run.root / part).exists() else None
     return ReportInputs(**paths, cutting=cutting)
 

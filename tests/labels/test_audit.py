@@ -139,6 +139,11 @@ def test_flips_refuse_another_data_set_with_the_same_row_numbers():
     other = replace(second, image_ids=np.array(["q0", "x"]))
     with pytest.raises(ValueError, match="1 of 2 questions .* other images, such as sample 'q1'"):
         flip_rates(first, other)
+    # An import knows images by names of its own, a label folder by their content.
+    hashed = replace(first, image_ids=np.array(["0123456789abcdef", "fedcba9876543210"]))
+    assert flip_rates(hashed, second)["n"] == 2
+    with pytest.raises(ValueError, match="2 of 2 questions"):
+        flip_rates(hashed, replace(hashed, image_ids=hashed.image_ids[::-1]))
     # An import that does not know its images may still be compared.
     unknown = replace(second, image_ids=np.array(["q0", "unknown:q1"]))
     assert flip_rates(first, unknown)["n"] == 2

@@ -169,13 +169,22 @@ def test_boxes_in_text_are_an_answer(text):
     assert read_texts(text, WHERE) == (text,)
 
 
+def test_dicts_in_text_may_hold_dicts():
+    assert read_texts("[{'answer': 'a', 'box': {'x': [1]}}, {'answer': 'b'}]", WHERE) == ("a", "b")
+
+
+def test_a_text_that_goes_on_behind_a_list_is_an_answer():
+    text = "[{'x': 1}] is what the code prints"
+    assert read_texts(text, WHERE) == (text,)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "[{'answer': 'a'}, {'answer': 'b'",
         "[{'answer': 'a'}, ...]",
         '[{"answer": nan}, {"answer": "b"}]',
-        "[{'answer': {'text': 'a'}}]",
+        "[{'answer': {'text': a}}]",
         f"[{{'answer': {'-' * 10**5}1}}]",
         f"[{{'answer': {'(' * 10**5}}}]",
     ],

@@ -10,7 +10,12 @@ def test_json_ready_makes_strict_json():
 
 
 def test_json_ready_makes_text_of_the_names_of_files():
-    assert json_ready({"q\udcff": ["a\udcff", "\u00e9"]}) == {"q?": ["a?", "\u00e9"]}
+    assert json_ready({"q\udcff": ["a\udcff", "\u00e9"]}) == {"q\\udcff": ["a?", "\u00e9"]}
+
+
+def test_json_ready_keeps_keys_apart_that_differ_in_bytes_alone():
+    names = [b"a\xff".decode(errors="surrogateescape"), b"a\xfe".decode(errors="surrogateescape")]
+    assert len(json_ready(dict.fromkeys(names))) == 2
 
 
 def test_json_ready_rounds_to_digits():

@@ -76,7 +76,7 @@ def test_features_encoded_once_train_too(finetune):
         (("--lora-rank", "2", "--language-rate", "0"), "--language-rate, which is 0"),
         (("--images", "."), "expected an object with a list of 'conversations'"),
         (("--unknown-words", "1.5"), "1.5 is not in the range 0<=x<=1"),
-        (("--skip-bad",), "--skip-bad leaves out conversations: give --images too"),
+        (("--data", "scenes", "--skip-bad"), "--data scenes does not use --skip-bad"),
         (("--easy", "2"), "does not use --easy: leave it out"),
         (("--data", "scenes", "--max-length", "9"), "does not use --max-length"),
         (("--max-length", "2"), "is short enough: sample '0-what' has "),
@@ -117,6 +117,27 @@ def test_what_does_not_go_together_is_one_line_and_leaves_nothing(finetune, opti
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1
     assert not list(finetune.folder.glob("tuned*"))
+
+
+def test_rows_without_answers_are_left_out_where_that_is_asked_for(finetune):
+    path = finetune.folder / "data" / "other.jsonl"
+    row = {"image": "0.png", "question": "what ?"}
+    rows = [{**row, "sample_id": "x", "answers": ["red"]}, {**row, "sample_id": "y", "answers": []}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    refused = finetune("--data", str(path), "--steps", "1", "--batch", "1")
+    assert refused.exit_code == 2
+    assert "1 of 2 rows cannot be used, which --skip-bad would leave out" in refused.output
+    done = finetune("--data", str(path), "--steps", "1", "--batch", "1", "--skip-bad")
+    assert done.exit_code == 0, done.output
+    assert "left out: " in done.output and "skipped: 1" in done.output
+
+
+def test_a_path_called_as_the_benchmark_is_refused(finetune, monkeypatch):
+    monkeypatch.chdir(finetune.folder)
+    (finetune.folder / "scenes").mkdir()
+    done = finetune("--data", "scenes", "--steps", "1")
+    assert done.exit_code == 2
+    assert "--data scenes is the built-in benchmark and also a path here" in done.output
 
 
 def test_a_row_that_cannot_be_trained_on_is_named_before_the_model_opens(finetune):

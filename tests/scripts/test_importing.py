@@ -49,6 +49,7 @@ def test_refusals_are_one_line_before_anything_is_written(runner, answers):
         (samples, "without verdicts; judge them: --metric NAME --questions SOURCE"),
         ([*samples, "--metric", "nope"], "unknown metric 'nope'; known: exact"),
         ([*samples, "--metric", "exact"], "sample '0' has no answers"),
+        ([*samples, "--metric", "exact", "--score", "x"], "--metric judges anew, without the"),
         (["--samples", f"x={answers}/1.jsonl"], "'x' is not a valid integer"),
         (["--samples", f"0={answers}/1.jsonl"], "0 is not in the range x>=1"),
         (["--samples", "1=nothing.jsonl"], "'nothing.jsonl' does not exist"),

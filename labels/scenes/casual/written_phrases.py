@@ -158,7 +158,6 @@ WRITTEN = {
     "words": (
         "how many words (are there|are written here|do you count|do you see|can you read)",
         "number of words",
-        "how many different words (|are there)",
         "how many words (are|) (here|there|in the picture|in it)",
         "how many words does it (say|have|show)",
         "(count|add up) the words",

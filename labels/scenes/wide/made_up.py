@@ -27,6 +27,7 @@ MEANT = frozenset(
         "middle center centre last topmost uppermost lowest highest longest shortest biggest "
         "largest smallest tiniest "
         "most least more less fewest bigger larger smaller cheaper cheapest expensive higher "
+        "row column line word bar digit number start begin end same dark light "
         "airplane envelope music musical telephone cross sign dot disc chess not no".split()
     )
 )

@@ -63,11 +63,14 @@ def report_fallback(bundle: RouterBundle, data: TrainData, budget: float) -> Res
     return _compare(bundle.gate, data, chosen, partial(measure_choice, data))
 
 
-def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData | None) -> Results:
+def report_certified(
+    bundle: RouterBundle, calibration: TrainData, test: TrainData, outside: TrainData | None
+) -> Results:
     """Make section `fallback_certified`: certified routing with and without the fallback.
 
     Args:
         bundle: the router, with certificates.
+        calibration: the calibration split; a certificate is about no other families than it has.
         test: the test split, for which a certificate holds.
         outside: the split with unseen content, for which it does not, if there is one.
 
@@ -82,11 +85,12 @@ def report_certified(bundle: RouterBundle, test: TrainData, outside: TrainData |
         claim = certificate.claim
         level: Results = {"alpha": claim.alpha, "delta": claim.delta}
         level["sentence"] = certificate.sentence
+        names = Counting.of(claim, calibration, bundle.candidates.most).names
         for name, data in (("test", test), ("ood", outside)):
             if data is not None:
                 raw = bundle.predict_raw(data.coarse, data.question, data.extras)
                 chosen = certificate.choose(raw, data.tokens)
-                counting = Counting.of(claim, data, bundle.candidates.most)
+                counting = Counting.of(claim, data, bundle.candidates.most, names)
                 measure = partial(_measure_certified, claim, counting, data)
                 level[name] = _compare(bundle.gate, data, chosen, measure)
         section[str(claim)] = level

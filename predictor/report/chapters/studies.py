@@ -33,7 +33,7 @@ def _kinds_table(results: Results) -> Table:
     rows: list[Cells] = []
     for row in results["zoo"]:
         name, what = describe_kind(row["name"])
-        remarks = ["the default" if row["is_default"] else "", what]
+        remarks = ["the one reported" if row["is_default"] else "", what]
         drop = points(row.get("parity_drop"))
         rows.append(
             [
@@ -56,7 +56,7 @@ def _kinds_table(results: Results) -> Table:
         "router",
         "gap closed, calibration",
         "gap closed, test",
-        "behind the default",
+        "behind the one reported",
         "tokens to parity",
         "ms per question",
         "MB",

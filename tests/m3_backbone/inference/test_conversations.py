@@ -160,7 +160,7 @@ def test_a_long_conversation_is_written_in_few_passes(build, monkeypatch):
         prompts, "apply_template", lambda turns, lead=(): passes.append(1) or apply(turns, lead)
     )
     text, answers = render_turns(prompts, [TURNS[0], *[TURNS[1]] * 500])
-    assert len(passes) == 3
+    assert len(passes) == 6  # three of them once, to find what stands around answers
     assert [text[place.start : place.stop] for place in answers] == [
         " red</s>",
         *[" two</s>"] * 500,

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from m3_backbone.checkpoints.official.opening import open_official_model
 from m3_backbone.checkpoints.official.tokenizer import open_tokenizer, set_template
 from m3_backbone.hosts.llava import encode_pixels
-from m3_backbone.inference.prompts import IGNORED, PromptBuilder
+from m3_backbone.inference.prompts import IGNORED, PromptBuilder, pack_turns
 from m3_backbone.training.conversations import (
     ConversationText,
     cut_row,
@@ -64,6 +64,26 @@ def test_one_turn_and_no_image(prompts):
     text = tokenize_turns(prompts, TURNS[1:])
     expected = "<s> USER : how many ? ASSISTANT : [big dog </s>]"
     assert show(prompts.tokenizer, text) == expected
+
+
+def test_answers_end_as_the_template_ends_them_in_one_turn_as_in_many(tokenizer):
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['role'] + ' : ' }}{% for part in m['content'] %}"
+        "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
+        "{% endfor %}{{ '<|im_end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}assistant : {% endif %}"
+    )
+    prompts = PromptBuilder(tokenizer, IMAGE_ID)
+    ends = [tokenizer.convert_tokens_to_ids(word) for word in ("red", "<|im_end|>")]
+    asked = [(1, "what ?", "red"), (0, "how many ?", "red")]
+    for turns in (asked, asked[:1]):
+        labels = tokenize_turns(prompts, turns)[1]
+        assert [label for label in labels if label != IGNORED] == ends * len(turns)
+    [(ids, labels)] = pack_turns(prompts, [("what ?", "red")])
+    assert [label for label in labels if label != IGNORED] == ends
+    # What is read is what the model reads when it is asked.
+    assert ids[:-1] == list(prompts.tokenize("what ?").after)
 
 
 def test_vicuna_v1_as_the_official_preprocessing_masks_it(official_folder):

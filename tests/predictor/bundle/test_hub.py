@@ -1,12 +1,15 @@
 """Push and pull with the Hub's real client, against the few answers of the Hub that it needs."""
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -235,6 +238,32 @@ def test_a_hub_that_cannot_be_reached_is_one_error(monkeypatch, folder):
 def test_a_folder_goes_before_the_hub(bundle, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bundle.save("me/a-router")
+    assert isinstance(open_router("me/a-router"), RouterBundle)
+
+
+class Cut(BaseException):
+    """A kill: nothing may tidy up after it."""
+
+
+def test_a_folder_that_was_being_replaced_goes_before_the_hub(bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundle.save("me/a-router")
+    place = tmp_path / "me" / "a-router"
+    replace = os.replace
+
+    def cut(source, target):
+        if Path(target) == place:
+            raise Cut
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        # As on a file system that exchanges no folders, killed between the two steps.
+        patch.setattr("m3_backbone.exchange._exchange_at_once", lambda *_: errno.EINVAL)
+        patch.setattr("m3_backbone.files._close_stage", lambda stage: None)
+        patch.setattr(os, "replace", cut)
+        with pytest.raises(Cut):
+            bundle.save("me/a-router")
+    assert not place.exists()
     assert isinstance(open_router("me/a-router"), RouterBundle)
 
 

@@ -22,6 +22,7 @@ from scripts.finetuning.batches import (
     finetune_batches,
     image_batches,
     scene_examples,
+    take_turns,
 )
 
 
@@ -116,6 +117,17 @@ def test_cached_images_are_asked_all_their_questions_epoch_by_epoch(parts):
         ["2?", "0?"],
         ["1?", "2?"],
     ]
+
+
+def test_no_question_stands_always_at_the_end_where_there_may_be_no_room():
+    for count in (5, 12, 24, 25):
+        turns = [(str(number), "yes") for number in range(count)]
+        asked = set()
+        for epoch in range(60):
+            taken, left = take_turns(turns, 12, epoch)
+            assert sorted(taken + left) == sorted(turns)
+            asked.update(taken[: min(8, count - 1)])
+        assert asked == set(turns)
 
 
 def test_crops_are_not_cached():

@@ -64,11 +64,12 @@ def test_the_loss_shown_is_the_one_that_is_certified(loss, without, safe):
         candidates=Candidates((0.1,), "split", {ALL: 1}),
         certificates=[Certificate(claim, 0.1, 3, 3, "split", "candidates", 1, (0.01,), 0.0, 1.0)],
     )
-    section = report_certified(bundle, make_data([[0, 1], [1, 0], [1, 1]]), None)
+    data = make_data([[0, 1], [1, 0], [1, 1]])
+    section = report_certified(bundle, data, data, None)
     level = section[str(claim)]
     assert (level["alpha"], set(level)) == (0.4, {"alpha", "delta", "sentence", "test"})
     assert level["test"]["without"]["loss"] == pytest.approx(without)
     assert level["test"]["with"]["loss"] == pytest.approx(safe)
     assert level["test"]["without"]["regression_rate"] == pytest.approx(1 / 3)
     bundle.gate = None
-    assert report_certified(bundle, make_data([[0, 1]]), None) == {}
+    assert report_certified(bundle, data, data, None) == {}
