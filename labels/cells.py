@@ -146,7 +146,7 @@ def read_texts(cell: object, where: str) -> tuple[str, ...]:
         if listed is not None and all(map(_may_be_answer, listed)):
             cell = listed
     texts = tuple(read_text(one, where) for one in _flatten(cell, where) if not _is_null(one))
-    return texts if any(texts) else ()
+    return texts if any(text.strip() for text in texts) else ()
 
 
 def read_options(cell: object, where: str) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from m3_backbone.exchange import ASIDE, exchange, finish, is_halfway
+from m3_backbone.processes import is_gone, worker_name
 from m3_backbone.serialization import json_ready, parse_json, sha256, to_json
 
 Owned: TypeAlias = Callable[[Path], Collection[str]]
@@ -42,39 +42,6 @@ _SWEPT: set[Path] = set()
 
 OLD = 3600.0
 """Stages of other machines that are older than this are deleted [seconds]."""
-
-
-def worker_name() -> str:
-    """Name this process so that all processes on all machines have their own name.
-
-    Returns:
-        Host name and process id, such as `node7-4711`.
-    """
-    return f"{socket.gethostname()}-{os.getpid()}"
-
-
-def is_gone(worker: str) -> bool:
-    """Tell whether a process surely runs no more.
-
-    Args:
-        worker: what `worker_name` gave it.
-
-    Returns:
-        True if it ran on this machine and its id is free, or has become that of this process. Of
-        other machines nothing is known.
-    """
-    host, _, number = worker.rpartition("-")
-    if host != socket.gethostname() or os.name != "posix":
-        return False
-    if int(number) == os.getpid():
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 @contextmanager

@@ -25,7 +25,9 @@ def main(outcomes: Path, megabytes: int) -> None:
 
     Every part is verified first. If it is killed, the folder is still whole: call it again.
     """
+    from labels.labelling.sharing import hold
     from labels.outcomes.compact import compact
 
-    before, after = compact(outcomes, megabytes * 2**20)
+    with hold(outcomes):
+        before, after = compact(outcomes, megabytes * 2**20)
     click.echo(f"{before} parts are now {after}: {outcomes}")

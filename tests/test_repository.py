@@ -44,6 +44,7 @@ GROUND = (
     "schemas",
     "half",
     "pooling",
+    "processes",
 )
 """What every package may import of m3_backbone."""
 
@@ -66,7 +67,7 @@ ALLOWED = {
 FLOORS = {
     "m3_backbone": (
         {"scales", "images", "data_uris", "pixels", "videos", "files", "serialization", "schemas"}
-        | {"arguments", "half", "pooling", "flops", "foreign", "exchange"},
+        | {"arguments", "half", "pooling", "flops", "foreign", "exchange", "processes"},
         {"hosts"},
         {"inference", "checkpoints"},
         {"vllm_plugin"},

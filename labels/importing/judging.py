@@ -7,9 +7,9 @@ source of questions, by sample id.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from labels.cells import read_options, read_text, read_texts
+from labels.cells import is_empty, read_options, read_text, read_texts
 from labels.importing.cells import Record, name_sample, read_count, read_name
-from labels.metrics.choice import right_options
+from labels.metrics.choice import BY_OPTION, right_options
 from labels.metrics.registry import check_scorable, score_answer, settle_reference
 from labels.questions import REFERENCE, UNKNOWN_IMAGE, Question, join_fingerprints
 from m3_backbone.serialization import show
@@ -17,7 +17,7 @@ from m3_backbone.serialization import show
 Questions = Mapping[str, Question]
 """Sample id -> its question."""
 
-TOLD = ("question", "target", "choices", "image_id", "group", "doc_hash")
+TOLD = ("question", "target", "choices", "image_id", "group", "doc_hash", "lettered")
 """What rows say about a sample, which is the same at every scale."""
 
 NAMED = 3
@@ -143,7 +143,7 @@ def _add_told(told: Record, row: Record, sample: str) -> None:
     """
     for field in TOLD:
         value = row.get(field)
-        if value is None or value in ("", [], ()):
+        if is_empty(value) or value in ([], ()):
             continue
         known, scale = told.setdefault(field, (value, row.get("scale")))
         if known != value:
@@ -171,8 +171,10 @@ def _make_question(sample: str, told: Record, metric: str | None) -> Question:
         group=read_name(facts.get("group"), where),
         images=images,
     )
-    is_choice = metric is None and len(choices) > 1 and right_options(question)
-    return replace(question, metric="choice") if is_choice else question
+    if metric not in (None, *BY_OPTION) or len(choices) < 2:
+        return question
+    right = tuple(sorted(right_options(question, bool(facts.get("lettered")))))
+    return replace(question, metric=metric or "choice", right=right) if right else question
 
 
 def _says_question(asked: Question) -> bool:

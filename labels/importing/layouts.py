@@ -98,7 +98,8 @@ def read_sample_log(
                 f"{where}: it is not in the layout of row 1, which has {', '.join(layout.keys)}"
             )
         try:
-            row = {"scale": scale, **layout.read(record, columns, where)}
+            # A target that is a letter is the letter of an option, whatever their texts are.
+            row = {"scale": scale, "lettered": True, **layout.read(record, columns, where)}
         except KeyError as error:
             raise ValueError(
                 f"{where}: no value in {error.args[0]}; it has: {', '.join(record)}"

@@ -60,7 +60,7 @@ def read_row(record: Record, columns: Mapping[str, str], where: str) -> Record:
     return {
         "sample_id": found["sample_id"],
         "doc_hash": record.get("doc_hash"),
-        "answer": _read_answer(record.get("filtered_resps", record.get("resps")), where),
+        "answer": _read_answer(_take_responses(record), where),
         "verdicts": find_verdicts(record),
         "target": read_texts(record.get("target"), where),
         "question": record.get("input") if found["question"] is None else found["question"],
@@ -151,6 +151,11 @@ def _count_tokens(value: object, where: str) -> dict[str, int]:
     return read_counts(counts, where) if isinstance(counts, dict) else {}
 
 
+def _take_responses(record: Record) -> object:
+    filtered = record.get("filtered_resps")
+    return record.get("resps") if filtered is None else filtered
+
+
 def _read_answer(responses: object, where: str) -> str:
     """Read what was answered: a text, or the letter of the option with the least loss."""
     losses = _read_losses(responses, where)
@@ -169,6 +174,9 @@ def _read_losses(responses: object, where: str) -> list[float]:
         ValueError: if one is no number, or there are more options than letters.
     """
     several = responses if isinstance(responses, list) and len(responses) > 1 else []
+    # Before they are filtered, the responses to each option are a list of their own.
+    inner = [one[0] for one in several if isinstance(one, list) and len(one) == 1]
+    several = inner if inner and len(inner) == len(several) else several
     pairs = [one for one in several if isinstance(one, list) and len(one) == PAIR]
     if not pairs or len(pairs) < len(several) or any(str(flag) not in TRUTHS for _, flag in pairs):
         return []

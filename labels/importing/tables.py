@@ -83,6 +83,12 @@ def _read_separated(path: Path, separator: str) -> list[Record]:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a table in UTF-8: {error}") from error
+    for number, cells in enumerate(rows):
+        if len(cells) < len(rows[0]):
+            raise ValueError(
+                f"{path}, row {number}: it has {len(cells)} cells, the table has {len(rows[0])} "
+                "columns; is the file cut short?"
+            )
     return _name_cells(path, rows)
 
 
@@ -109,14 +115,22 @@ def _read_excel(path: Path) -> list[Record]:
 
 
 def _read_sheet(path: Path, data_only: bool) -> list[list[Any]]:
-    """Read the first sheet: of formulas what Excel made of them, or their text."""
+    """Read the first sheet: of formulas what Excel made of them, or their text.
+
+    Raises:
+        ValueError: if another sheet has the same columns, whose rows would be lost.
+    """
     import openpyxl
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=data_only)
-    sheet = book.worksheets[0]
-    # Or every row is filled up to the last cell of the sheet: 17 thousand million of one stray one.
-    sheet.reset_dimensions()
-    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    for sheet in book.worksheets:
+        # Or every row is filled up to the last cell of the sheet: 17 thousand million of one stray.
+        sheet.reset_dimensions()
+    heads = [next(sheet.iter_rows(values_only=True), ()) for sheet in book.worksheets]
+    if any(heads[0]) and heads[0] in heads[1:]:
+        other = book.worksheets[heads.index(heads[0], 1)].title
+        raise ValueError(f"the sheet {other!r} has the same columns as the first: join the two")
+    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
     book.close()
     return rows
 
@@ -134,7 +148,7 @@ def _name_cells(path: Path, rows: list[list[Any]]) -> list[Record]:
     for number, cells in enumerate(rows[1:], start=1):
         if any(cell not in (None, "") for cell in cells[len(names) :]):
             raise ValueError(f"{path}, row {number}: it has more cells than the table has columns")
-        # A row that was cut short lacks its last cells.
+        # Spreadsheets leave out empty cells at the end.
         padded = [*cells, *[None] * (len(names) - len(cells))]
         records.append(dict(zip(names, padded, strict=False)))
     return records

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from labels.cells import read_option_columns
 from labels.importing.cells import Record, read_score
 from labels.metrics.choice import read_option
 from labels.metrics.mmmu import holds_answer
@@ -115,12 +116,18 @@ def _judge_parsed(value: Mapping[str, Any], _: str) -> bool | None:
     if value.get("question_type") == "open":
         # One list of candidates, or one for each of several answers.
         candidates = [one for part in tries for one in _list(part)]
-        plain = all(isinstance(one, str | float | int) for one in (*accepted, *candidates))
+        plain = all(_is_plain(one) for one in (*accepted, *candidates))
+        # Numbers are compared as floats, and a log may have written 5.0 as 5.
+        candidates = [float(one) if isinstance(one, int) else one for one in candidates]
         told = accepted and plain
         return holds_answer(candidates, [str(one) for one in accepted]) if told else None
     if not (accepted and _fit(RIGHT, *accepted) and _fit(READ, *tries)):
         return None
     return any(one in accepted for one in tries)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | float | int) and not isinstance(value, bool)
 
 
 def _judge_read(value: Mapping[str, Any], name: str) -> bool | None:
@@ -146,9 +153,10 @@ def _judge_options(value: Mapping[str, Any], _: str) -> bool | None:
     answer, prediction = value["answer"], value["prediction"]
     if not (isinstance(prediction, str) and _fit(RIGHT, answer)):
         return None
-    letters = [letter for letter in LETTERS if str(value.get(letter) or "nan") != "nan"]
-    option = read_option(prediction, tuple(str(value[letter]) for letter in letters))
-    return option is not None and letters[option] == answer.strip().upper()
+    # An option that is missing keeps its place, so that letters stay letters.
+    options = read_option_columns([value.get(letter) for letter in LETTERS], "its options")
+    option = read_option(prediction, options)
+    return option is not None and LETTERS[option] == answer.strip().upper()
 
 
 def _list(value: Any) -> list[Any]:

@@ -51,7 +51,8 @@ from labels.outcomes.parts import (
     write_part,
 )
 from labels.questions import Question, QuestionSet, format_question
-from m3_backbone.files import sweep, worker_name, write_atomically
+from m3_backbone.files import sweep, write_atomically
+from m3_backbone.processes import worker_name
 from m3_backbone.scales import check_scale
 from m3_backbone.serialization import as_text, short_hash
 

@@ -5,9 +5,13 @@ benchmarks draw an option at random.
 """
 
 import re
+from functools import partial
 
 from labels.metrics.score import UNREADABLE, Score, normalise_text
 from labels.questions import LETTERS, Question
+
+BY_OPTION = ("choice", "mmmu")
+"""Metrics whose answers name an option, where a question has options."""
 
 ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+)?answer\s*(?:is|:)\s*:?\s*", re.IGNORECASE)
 LETTER_ALONE = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
@@ -36,7 +40,8 @@ def score_choice(answer: str, question: Question) -> Score:
         return UNREADABLE
     right = right_options(question)
     text = ANSWER_PREFIX.sub("", answer.strip())
-    if not LETTER_ALONE.match(text) and not LETTER_FIRST.match(text):
+    is_letter = LETTER_ALONE.match(text) or LETTER_FIRST.match(text)
+    if not is_letter or _match_whole(text, question.choices) is not None:
         right = _same_text(question.choices, right)  # by its text it named all that are equal
     return Score(float(picked in right), True)
 
@@ -46,22 +51,26 @@ def _same_text(choices: tuple[str, ...], options: set[int]) -> set[int]:
     return {place for place, choice in enumerate(choices) if choice in texts}
 
 
-def right_options(question: Question) -> set[int]:
+def right_options(question: Question, lettered: bool = False) -> set[int]:
     """Tell the right options: by number, or where none was given as the accepted answers say.
+
+    Args:
+        question: the question.
+        lettered: whether an answer that is a letter means the option of that letter, as evaluations
+            log it. Else text goes first: a data set may well have an option called "A".
 
     Returns:
         Numbers of the right options, from 0; empty if no answer names one.
     """
     if question.right:
         return set(question.right)
-    # Text goes first: a data set that stores texts may well have an option called "A".
-    options: set[int] = set()
-    for accepted in question.answers:
-        index = _match_text(accepted, question.choices)
-        if index is None:
-            index = _match_letter(LETTER_ALONE, accepted, question.choices)
-        options |= {index} if index is not None else set()
-    return options
+    readers = (_match_text, partial(_match_letter, LETTER_ALONE))
+    found = [
+        [reader(accepted, question.choices) for reader in readers] for accepted in question.answers
+    ]
+    pairs = [pair[::-1] if lettered else pair for pair in found]
+    named = (next((index for index in pair if index is not None), None) for pair in pairs)
+    return {index for index in named if index is not None}
 
 
 def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
@@ -72,11 +81,14 @@ def read_option(answer: str, choices: tuple[str, ...]) -> int | None:
     """
     text = ANSWER_PREFIX.sub("", answer.strip())
     # A letter goes first here, as prompts ask for one; "A" alone may also be an option's text.
-    for pattern in (LETTER_ALONE, LETTER_FIRST):
-        index = _match_letter(pattern, text, choices)
-        if index is not None:
-            return index
-    return _match_text(text, choices)
+    readers = (
+        partial(_match_letter, LETTER_ALONE),
+        _match_whole,  # as "C. elegans", which is no letter
+        partial(_match_letter, LETTER_FIRST),
+        _match_text,
+    )
+    found = (reader(text, choices) for reader in readers)
+    return next((index for index in found if index is not None), None)
 
 
 def _match_letter(pattern: re.Pattern[str], text: str, choices: tuple[str, ...]) -> int | None:
@@ -87,6 +99,10 @@ def _match_letter(pattern: re.Pattern[str], text: str, choices: tuple[str, ...])
     letter = next(group for group in match.groups() if group)
     index = LETTERS.index(letter.upper())
     return index if index < len(choices) and choices[index] else None
+
+
+def _match_whole(text: str, choices: tuple[str, ...]) -> int | None:
+    return choices.index(text) if len(text) > 1 and text in choices else None
 
 
 def _match_text(text: str, choices: tuple[str, ...]) -> int | None:

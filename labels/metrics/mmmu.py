@@ -61,10 +61,13 @@ def _read_candidates(answer: str) -> list[str | float]:
 
 def _take_tail(line: str, is_last: bool) -> str:
     """Return the shortest text that follows a key phrase, or nothing."""
-    phrases = (*KEY_PHRASES, "=") if is_last else KEY_PHRASES
-    tails = [line.split(phrase)[-1].strip() for phrase in phrases if phrase in line]
-    # The shortest tail is what follows the last key phrase.
-    return min(filter(None, tails), key=len, default="")
+    tail = ""
+    for phrase in (*KEY_PHRASES, "=") if is_last else KEY_PHRASES:
+        if phrase in line:
+            rest = line.split(phrase)[-1].strip()
+            # The shortest counts, even none: then the next phrase decides, as in the official code.
+            tail = rest if not tail or len(rest) < len(tail) else tail
+    return tail
 
 
 def _normalise(text: str) -> list[str | float]:

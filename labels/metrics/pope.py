@@ -35,7 +35,8 @@ def read_yes_no(answer: str) -> bool | None:
     """
     # Up to the first full stop.
     # Whole words: "none" or "yesterday" are neither no nor yes.
-    words = set(WORD.findall(answer.strip().lower().partition(".")[0]))
+    sentence = answer.strip().lower().partition(".")[0]
+    words = {word.strip("'") for word in WORD.findall(sentence)}
     if words & {"no", "not"}:
         return False
     return True if "yes" in words else None

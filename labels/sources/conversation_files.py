@@ -81,6 +81,18 @@ def _read_lines(path: Path, text: str) -> list[Entry]:
     return entries
 
 
+class _SingleKeys(yaml.BaseLoader):  # type: ignore[misc]
+    """Refuses a key that comes twice, of which YAML would take the last alone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            keys = [str(key.value) for key, _ in node.value]
+            double = next(key for key in keys if keys.count(key) > 1)
+            raise yaml.YAMLError(f"the key {double!r} comes twice{node.start_mark}")
+        return mapping
+
+
 def _read_mixture(path: Path) -> list[dict[str, str]]:
     """Read LLaVA-NeXT's list of files: `datasets`, each with `json_path` and how it is sampled.
 
@@ -91,7 +103,7 @@ def _read_mixture(path: Path) -> list[dict[str, str]]:
     """
     try:
         # Every scalar as text: nothing here is a number, a date or an object.
-        value = yaml.load(_read_text(path), Loader=yaml.BaseLoader)
+        value = yaml.load(_read_text(path), Loader=_SingleKeys)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     parts = value.get("datasets") if isinstance(value, dict) and len(value) == 1 else None

@@ -25,7 +25,6 @@ from m3_backbone.serialization import one_line, show
 
 SCENES_IMAGES = 100
 
-USUAL_METRIC = "exact"
 """The metric of questions that name none, where the user names none either."""
 
 SHOWN = 10
@@ -82,7 +81,7 @@ def load_questions(
             images to draw (100 if None).
         columns: our field -> the source's column, for fields with another name there.
         metric: metric of the questions that do not name their own, a key of `METRICS`;
-            `USUAL_METRIC` if None.
+            if None, `choice` where an option is right, else `exact`.
         reading: where images lie, and what else there is to say.
 
     Returns:
@@ -116,8 +115,7 @@ def load_questions(
             )
         _refuse_unused(source, split, {"--column": columns, "--metric": metric}, reading)
         return _load_scenes(draw, source.partition(":")[2] or split or "test", limit)
-    metric = metric or USUAL_METRIC
-    if metric not in METRICS:
+    if metric not in (None, *METRICS):
         raise ValueError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
     opened = open_source(source, split, limit, reading.field)
     if reading.answers is not None:
@@ -165,14 +163,14 @@ def _load_scenes(draw: Draw, split: str, limit: int | None) -> QuestionSet:
     return load_scenes(name, limit or SCENES_IMAGES, rephrased=words == REPHRASED, draw=draw)
 
 
-def _need_columns(metric: str, names: Collection[str]) -> tuple[str, ...]:
+def _need_columns(metric: str | None, names: Collection[str]) -> tuple[str, ...]:
     if metric == REFERENCE or "answer_index" in names:
         return tuple(name for name in REQUIRED_COLUMNS if name != "answers")
     return REQUIRED_COLUMNS
 
 
 def _read_rows(
-    opened: Opened, fields: Fields, images: ImageColumn, metric: str, limit: int | None
+    opened: Opened, fields: Fields, images: ImageColumn, metric: str | None, limit: int | None
 ) -> tuple[list[Question], list[str]]:
     questions: list[Question] = []
     bad: list[str] = []
@@ -204,7 +202,7 @@ def _read_rows(
 
 
 def _read_row(
-    index: int, row: Record, fields: Fields, images: ImageColumn, metric: str
+    index: int, row: Record, fields: Fields, images: ImageColumn, metric: str | None
 ) -> Question:
     names = fields.get("sample_id")
     where = f"row {index + 1}, column {names[0]!r}" if names else ""

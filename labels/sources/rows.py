@@ -5,7 +5,7 @@ What this is not: a reader of files (`labels.sources.files`) or of cells (`label
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +19,7 @@ from labels.cells import (
     read_text,
     read_texts,
 )
+from labels.metrics.choice import BY_OPTION, right_options
 from labels.questions import Question, image_fingerprint, join_fingerprints
 from labels.sources.columns import take_cell
 from labels.sources.files.table import Record
@@ -26,11 +27,11 @@ from labels.sources.image_cells import Picture, list_pictures
 from labels.sources.options import find_options, number_option
 from m3_backbone.videos import decode_frames
 
+USUAL_METRIC, CHOICE = "exact", "choice"
+"""Metrics of questions for which nobody names one, without and with options."""
+
 MARK = "<image>"
 """How conversations say where the image is; the prompt puts it there itself."""
-
-BY_OPTION = ("choice", "mmmu")
-"""Metrics whose answers name an option, where a question has options."""
 
 TRUTHS = {"true": "yes", "false": "no"}
 """How a truth value answers a question of the metric yes_no."""
@@ -112,6 +113,13 @@ class ImageColumn:
         """
         if image_id not in self._first_place:
             raise ValueError(f"no image with the id {image_id!r} among the rows that were read")
+        image = self._load(image_id)
+        if image_fingerprint(image) != image_id:
+            row = self._first_place[image_id][0] + 1
+            raise ValueError(f"the image of row {row} is another one than when it was checked")
+        return image
+
+    def _load(self, image_id: str) -> Image.Image:
         # Only where the image is was remembered, so the row is read again.
         index, place = self._first_place[image_id]
         name = f"row {index}"
@@ -154,7 +162,7 @@ def image_cell(row: Record, columns: Sequence[str]) -> object:
 
 
 def make_question(
-    row: Record, fields: Fields, sample_id: str, image_ids: Sequence[str], metric: str
+    row: Record, fields: Fields, sample_id: str, image_ids: Sequence[str], metric: str | None
 ) -> Question:
     """Build the question of a row.
 
@@ -164,29 +172,34 @@ def make_question(
         sample_id: name of the sample.
         image_ids: what the question is about: the id of its image, or of several together, and
             then the ids of these.
-        metric: the metric, unless the row names its own.
+        metric: the metric, unless the row names its own; None for the usual one.
 
     Returns:
         The question; of one with options, the numbers of the right ones are known from here on.
     """
     cells = Cells(row, fields, f"sample {sample_id!r:.80}")
-    metric = cells.text("metric") or metric
+    named = cells.text("metric") or metric
     choices = cells.choices()
-    answers, right = cells.answers(metric, choices)
+    answers, right = cells.answers(named or USUAL_METRIC, choices)
     # A hint stands on a line of its own before the question.
     context = cells.text("context")
     lines = ("" if context == NO_OPTION else context, cells.question(max(len(image_ids) - 1, 1)))
-    return Question(
+    question = Question(
         sample_id=sample_id,
         image_id=image_ids[0],
         question="\n".join(line for line in lines if line),
         answers=answers,
-        metric=metric,
+        metric=named or USUAL_METRIC,
         choices=choices,
         group=cells.text("group"),
         right=right,
         images=tuple(image_ids[1:]),
     )
+    if named or len(choices) < 2 or not right_options(question):
+        return question
+    # Options are asked for by their letters, which no other metric would take for an answer.
+    answers, right = cells.answers(CHOICE, choices)
+    return replace(question, answers=answers, metric=CHOICE, right=right)
 
 
 @dataclass(frozen=True)

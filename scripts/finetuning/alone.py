@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from m3_backbone.files import worker_name
+from m3_backbone.processes import worker_name
 from m3_backbone.training.distributed import group_rank
 from scripts.finetuning.start import LOCK, unfinished
 

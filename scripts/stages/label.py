@@ -66,7 +66,8 @@ class LabelRequest(LabelSettings):
     metric: str | None = field(
         default=None,
         metadata={
-            "help": "Metric of questions that do not name their own; exact if none is given."
+            "help": "Metric of questions that do not name their own; if none is given choice, "
+            "where there are options, else exact."
         },
     )
     rows_in: str | None = field(

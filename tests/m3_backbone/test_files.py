@@ -2,7 +2,6 @@ import errno
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -16,16 +15,15 @@ from m3_backbone.files import (
     _SWEPT,
     STAGE,
     check_output,
-    is_gone,
     recover,
     replacing,
     sweep,
-    worker_name,
     write_atomically,
     write_files,
     write_folder,
     write_json,
 )
+from m3_backbone.processes import is_gone, worker_name
 from m3_backbone.serialization import sha256, to_json
 
 
@@ -34,7 +32,7 @@ def lost_worker():
     """The name of a process of this machine that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    return f"{socket.gethostname()}-{process.pid}"
+    return worker_name().replace(str(os.getpid()), str(process.pid))
 
 
 def fail(*_):
@@ -44,7 +42,7 @@ def fail(*_):
 def test_who_is_gone(lost_worker):
     assert is_gone(lost_worker)
     assert is_gone(worker_name())  # whoever had this id before
-    assert not is_gone(f"{socket.gethostname()}-{os.getppid()}")
+    assert not is_gone(worker_name().replace(str(os.getpid()), str(os.getppid())))
     assert not is_gone("another-host-1")
     assert not is_gone("?")
 
@@ -86,7 +84,7 @@ def open_stage(folder, worker):
 
 
 def test_prepare_sweeps_what_lost_processes_left(tmp_path, lost_worker):
-    running = f"{socket.gethostname()}-{os.getppid()}"
+    running = worker_name().replace(str(os.getpid()), str(os.getppid()))
     prepare_folder(tmp_path)
     lost = [open_stage(place, lost_worker) for place in (tmp_path, tmp_path / PARTS)]
     old, kept = open_stage(tmp_path, "host-7"), open_stage(tmp_path, running)

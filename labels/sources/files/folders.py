@@ -1,5 +1,6 @@
 """Finds the files of a split in a folder, by name: nothing below it is searched or opened."""
 
+import re
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -11,6 +12,9 @@ DATA = "data"
 """Where the Hub's copies keep their files."""
 
 SHOWN = 6
+
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})\b")
+"""Number of a part of a split, from 0, and how many there are."""
 
 
 def find_files(folder: Path, split: str) -> list[Path]:
@@ -77,4 +81,16 @@ def _check_shards(folder: Path, files: list[Path]) -> list[Path]:
     if len({path.parent for path in files}) > 1 or len(kinds) > 1:
         there = ", ".join(path.name for path in files[:SHOWN])
         raise ValueError(f"{folder} holds several files of the split ({there}): name one")
+    names = [path.name.removesuffix(".gz") for path in files]
+    double = [name for name in names if names.count(name) > 1]
+    if double:
+        raise ValueError(f"{folder} holds {double[0]} packed and unpacked: name one of the two")
+    shards = [match for match in map(SHARD.search, names) if match]
+    expected = [(number, len(files)) for number in range(len(files))]
+    if shards and sorted((int(one[1]), int(one[2])) for one in shards) != expected:
+        there = ", ".join(names[:SHOWN])
+        raise ValueError(
+            f"{folder} holds parts of the split that are no whole set, numbered from 0 ({there}): "
+            "fetch what is missing, and remove what belongs to another set"
+        )
     return files

@@ -50,4 +50,7 @@ def join(questions: Table, answers: Table, keys: Sequence[str]) -> Table:
 
 
 def _read_key(row: Record, key: str) -> str:
-    return read_text(row.get(key), f"column {key!r}")
+    name = read_text(row.get(key), f"column {key!r}")
+    if not name.strip():
+        raise ValueError(f"a row has no {key}, by which questions and answers are joined")
+    return name

@@ -52,15 +52,24 @@ class Window:
     """
 
     def __init__(self, path: Path) -> None:
-        """Read the footer of the file."""
+        """Read the footer of the file.
+
+        Raises:
+            ValueError: if two columns have one name.
+        """
         # Not mapped into memory: a file that is cut meanwhile would end the process.
         self._file = pq.ParquetFile(path, memory_map=False)
         self.count = self._file.metadata.num_rows
         self.columns = self._file.schema_arrow.names
+        double = [name for name in self.columns if self.columns.count(name) > 1]
+        if double:
+            raise ValueError(f"{path} has more than one column {double[0]!r}")
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._batch: pa.RecordBatch | None = None
         # Numbers of the first row of the batch, and of the row behind the group it is from.
         self._start, self._end = 0, 0
+        # First row and end of a part that is damaged, and what is wrong with it.
+        self._broken: tuple[range, Exception] = (range(0), ValueError())
         self._lock = threading.Lock()  # images are loaded ahead by other threads
 
     def read(self, index: int) -> Record:
@@ -84,11 +93,20 @@ class Window:
         return row
 
     def _find_batch(self, index: int) -> pa.RecordBatch:
+        rows, error = self._broken
+        if index in rows:  # at once: what stands before it need not be read again
+            raise error
         if not self._start <= index < self._end:
             self._open_group(index)
         while self._batch is None or index >= self._start + len(self._batch):
             self._start += 0 if self._batch is None else len(self._batch)
-            self._batch = next(self._batches)
+            try:
+                self._batch = next(self._batches)
+            except DAMAGE as damage:
+                self._broken = range(self._start, self._end), damage
+                # Nothing is left from which another row could be taken for this one.
+                self._batch, self._start, self._end = None, 0, 0
+                raise
         return self._batch
 
     def _open_group(self, index: int) -> None:

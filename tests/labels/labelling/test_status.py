@@ -7,7 +7,7 @@ import pytest
 from labels.labelling.run import label
 from labels.labelling.sharing import Share
 from labels.labelling.status import read_status
-from m3_backbone.files import worker_name
+from m3_backbone.processes import worker_name
 
 pytestmark = pytest.mark.usefixtures("skip_waiting_for_the_disk")
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from transformers import AutoTokenizer
 
-from m3_backbone.files import worker_name
 from m3_backbone.inference.prompts import PromptBuilder
+from m3_backbone.processes import worker_name
 from scripts.finetuning.start import RECORD, is_finished, stop_at_end
 
 MINI = Path(__file__).parents[3] / "models" / "m3-mini"
