@@ -175,8 +175,8 @@ def _check_same_images(
 
 
 def _guess_rate(question: Question, without_options: float) -> float:
-    if question.choices and question.answers:
-        return len(right_options(question)) / sum(map(bool, question.choices))
+    if right := right_options(question):
+        return len(right) / sum(map(bool, question.choices))
     return 0.5 if question.metric == "yes_no" else without_options
 
 

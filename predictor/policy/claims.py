@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from m3_backbone.arguments import check_share
 from m3_backbone.schemas import CLOSED
+from m3_backbone.serialization import sha256
 from predictor.data import FloatArray, IntArray, TrainData
 
 Loss = Literal["regression", "net", "given-right"]
@@ -156,8 +157,9 @@ class Counting:
 
     Attributes:
         names: families, `ALL` where they are counted together [g].
-        owner: number of each question's image, in the order of their names [n]: content hashes, so
-            as good as at random.
+        owner: number of each question's image, in an order as good as at random [n]: that of the
+            hashes of their names. The names themselves will not do: several images that count as
+            one have the first of their names, which is early where they are many.
         shares: what a question counts in the sum of its image [g, n].
     """
 
@@ -182,7 +184,8 @@ class Counting:
                 since a test needs its largest loss beforehand.
             names: families of a claim on each of them; those of the split if left out.
         """
-        owner = np.unique(data.clusters, return_inverse=True)[1]
+        images, owner = np.unique(data.clusters, return_inverse=True)
+        owner = np.argsort(np.argsort([sha256(str(one).encode()) for one in images]))[owner]
         groups = np.asarray(data.groups).astype(str)
         if claim.unit != "family":
             names = [ALL]

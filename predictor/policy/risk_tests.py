@@ -22,7 +22,7 @@ from scipy.special import ndtri
 
 from predictor.data import FloatArray
 
-TEST = "bets to reach 1 / delta"
+TEST = "bets to reach 1 / delta, image after image by hash"
 """Name of the test, kept in certificates: another one gives other p-values."""
 
 _GUESSED_IMAGES = 10

@@ -154,7 +154,8 @@ def _method(results: Results) -> dict[str, str]:
             f"{equal}"
         ),
         "Decision": (
-            "argmax over scales of P(correct) - lambda x visual tokens, ties to the cheaper. "
+            "argmax over scales, of those that the calibration split shows to pay, of P(correct) - "
+            "lambda x visual tokens, ties to the cheaper. "
             f"Lambda at the headline budget: {_lambda(results)}."
         ),
     }

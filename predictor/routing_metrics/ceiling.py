@@ -26,7 +26,14 @@ from predictor.routing_metrics.gap import (
     oracle_from_steps,
     oracle_steps,
 )
-from predictor.routing_metrics.luck import Classes, Patterns, climb, fit_classes, list_patterns
+from predictor.routing_metrics.luck import (
+    Classes,
+    Patterns,
+    climb,
+    fit_classes,
+    list_patterns,
+    measure_spread,
+)
 from predictor.routing_metrics.mixing import Mixture
 
 DRAWS = 200
@@ -83,8 +90,9 @@ def cross_fitted(
     if repeats < 2:
         raise ValueError(f"a cross-fitted oracle needs at least 2 repeats, got {repeats}")
     reached = []
+    spread = measure_spread(outcomes)
     for held in range(repeats):
-        seen = list_patterns(np.delete(outcomes, held, axis=1), tokens)
+        seen = list_patterns(np.delete(outcomes, held, axis=1), tokens, spread)
         classes = fit_classes(seen, image_ids)
         expected = (classes.weigh(seen) @ classes.right)[seen.owner]  # [n, s]
         steps = oracle_steps(expected, tokens, credited=outcomes[:, held])

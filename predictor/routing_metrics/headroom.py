@@ -39,6 +39,7 @@ from predictor.routing_metrics.luck import (
     climb,
     draw_outcomes,
     fit_classes,
+    is_graded,
     list_patterns,
 )
 from predictor.routing_metrics.mixing import Mixture
@@ -71,12 +72,12 @@ def measure_headroom(
             probabilities, which one run does not.
 
     Returns:
-        `n`, `images`, `repeats`, `fixed`, `hull`, `headroom` (oracle above hull at the cost of each
-        fixed scale, with repeats also the cross-fitted one), `attainable` (what the router, or
-        knowing the class, gains over the hull), `luck` (what an oracle gains by luck alone), shares
-        of questions, and `verdict` with `sentence`; with a router and repeats also `ceiling`, which
-        is what `measure_luck` gives for its choices. `shift` says whether repeats change more
-        than luck does.
+        `n`, `images`, `repeats`, `graded` (whether some scores are partial), `fixed`, `hull`,
+        `headroom` (oracle above hull at the cost of each fixed scale, with repeats also the
+        cross-fitted one), `attainable` (what the router, or knowing the class, gains over the
+        hull), `luck` (what an oracle gains by luck alone), shares of questions, and `verdict` with
+        `sentence`; with a router and repeats also `ceiling`, which is what `measure_luck` gives for
+        its choices. `shift` says whether repeats change more than luck does.
     """
     score, cost = check_table(scores, tokens)
     at, accuracy = fixed_points(score, cost)
@@ -91,6 +92,7 @@ def measure_headroom(
         "n": len(score),
         "images": len(np.unique(image_ids)),
         "repeats": outcomes.shape[1],
+        "graded": is_graded(outcomes),
         "fixed": [{"tokens": t, "accuracy": a} for t, a in zip(at, accuracy, strict=True)],
         "hull": [list(corner) for corner in zip(*hull_points(at, accuracy), strict=True)],
         "headroom": [

@@ -12,8 +12,12 @@ Few repeats do not show all either: two of a scale give a mean and a square, whi
 only this scale tells apart have three unknowns. So there too classes rise with the scale, unless
 the outcomes speak for others: BIC decides, which counts probabilities that are alike as one.
 
+Partial scores vary less than coins do: three times 0.3 is no coin that falls right in 30 %. How
+much less, repeats show, and a repeat tells as much more of the class (a quasi-likelihood).
+
 Source: latent class analysis (Lazarsfeld and Henry 1968), EM (Dempster, Laird and Rubin 1977), BIC
-    (Schwarz 1978), the design effect (Kish 1965) for questions that share an image.
+    (Schwarz 1978), the design effect (Kish 1965) for questions that share an image,
+    quasi-likelihood (Wedderburn 1974).
 """
 
 from collections.abc import Iterator
@@ -37,6 +41,12 @@ SEARCH = 300, 1e-7
 SETTLE = 2000, 1e-10
 """The same for the fit that is kept."""
 
+LEAST_SPREAD = 1e-3
+"""Least variance of partial scores that is believed, as a share of a coin's."""
+
+LEVELS = 10
+"""Steps of partial scores by which classes are started apart."""
+
 SURE = 1e-4
 """Nearest that a probability comes to 0 or 1 where a likelihood is taken."""
 
@@ -50,12 +60,15 @@ class Patterns:
         tokens: visual tokens [u, s].
         repeats: number of repeats.
         owner: pattern of each question [n].
+        spread: variance of a score within a question, as a share of a coin's; None where all are
+            right or wrong, which are coins.
     """
 
     counts: FloatArray
     tokens: FloatArray
     repeats: int
     owner: IntArray
+    spread: float | None = None
 
     @property
     def shares(self) -> FloatArray:
@@ -73,12 +86,40 @@ class Patterns:
         )
 
 
-def list_patterns(outcomes: FloatArray, tokens: FloatArray) -> Patterns:
+def is_graded(scores: FloatArray) -> bool:
+    """Tell whether some scores are neither right nor wrong."""
+    return bool(((scores > 0) & (scores < 1)).any())
+
+
+def measure_spread(outcomes: FloatArray) -> float | None:
+    """Measure how much scores of a question vary, as a share of what coins with its mean would.
+
+    Args:
+        outcomes: scores, asked k times [n, k, s].
+
+    Returns:
+        The share, at least `LEAST_SPREAD`; None where all scores are right or wrong, which gives 1.
+        Of questions that were asked once nothing is known: 1 too.
+    """
+    if not is_graded(outcomes):
+        return None
+    repeats = outcomes.shape[1]
+    if repeats == 1:
+        return 1.0
+    mean = outcomes.mean(axis=1)
+    coins = (mean * (1 - mean)).sum() * repeats / (repeats - 1)
+    return max(float(outcomes.var(axis=1, ddof=1).sum() / coins), LEAST_SPREAD)
+
+
+def list_patterns(
+    outcomes: FloatArray, tokens: FloatArray, spread: float | None = None
+) -> Patterns:
     """Find the different rows of a table.
 
     Args:
         outcomes: scores in [0, 1], asked k times [n, k, s].
         tokens: visual tokens [n, s].
+        spread: what `measure_spread` gives; measured here if left out.
 
     Raises:
         ValueError: if outcomes are not of this form.
@@ -89,7 +130,9 @@ def list_patterns(outcomes: FloatArray, tokens: FloatArray) -> Patterns:
     s = scores.shape[2]
     rows = np.hstack((scores.sum(axis=1), np.broadcast_to(tokens, (len(scores), s))))
     unique, owner = np.unique(rows, axis=0, return_inverse=True)
-    return Patterns(unique[:, :s], unique[:, s:], scores.shape[1], owner.ravel().astype(np.int64))
+    spread = measure_spread(scores) if spread is None else spread
+    owner = owner.ravel().astype(np.int64)
+    return Patterns(unique[:, :s], unique[:, s:], scores.shape[1], owner, spread)
 
 
 @dataclass(frozen=True)
@@ -218,12 +261,13 @@ def rise(values: FloatArray) -> FloatArray:
 
 def _start(patterns: Patterns, count: int) -> Classes:
     """Start from the most frequent patterns of right and wrong."""
-    right = patterns.counts >= CORRECT * patterns.repeats
-    kinds, owner = np.unique(right, axis=0, return_inverse=True)
+    means = patterns.counts / patterns.repeats
+    whole = means >= CORRECT if patterns.spread is None else np.round(means * LEVELS) / LEVELS
+    kinds, owner = np.unique(whole, axis=0, return_inverse=True)
     share = np.bincount(owner.ravel(), weights=patterns.shares)
     most = np.argsort(-share, kind="stable")[:count]
     # Not 0 and 1, which EM would never leave.
-    return Classes(np.where(kinds[most], 0.9, 0.1), share[most] / share[most].sum())
+    return Classes(np.clip(kinds[most], 0.1, 0.9), share[most] / share[most].sum())
 
 
 def _expect(classes: Classes, patterns: Patterns) -> tuple[FloatArray, FloatArray]:
@@ -231,6 +275,7 @@ def _expect(classes: Classes, patterns: Patterns) -> tuple[FloatArray, FloatArra
     p = np.clip(classes.right, SURE, 1 - SURE)
     wrong = patterns.repeats - patterns.counts
     joint = np.log(p) @ patterns.counts.T + np.log1p(-p) @ wrong.T  # [..., c, u]
+    joint = joint / (patterns.spread or 1.0)
     joint = joint + np.log(np.maximum(classes.share, 1e-300))[..., None]
     top = joint.max(axis=-2, keepdims=True)
     odds = np.exp(joint - top)

@@ -126,6 +126,11 @@ def _judge_table(headroom: Results) -> tuple[str, str]:
         if gained["gain_low"] >= WORTH:
             return "possible", f"{what}; whether anything tells the class beforehand, {SETTLE}."
         return "undecided", f"{what}; label more."
+    if headroom["graded"]:
+        return "unshown", (
+            f"partial scores of questions asked once do not show how much of {oracle} is luck; "
+            f"{SETTLE}."
+        )
     if _top(headroom) <= luck["gain_high"]:
         return "luck", (
             f"{oracle} are no more than luck alone gives ({_points(luck['gain'])}); the table "

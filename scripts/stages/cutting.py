@@ -5,7 +5,7 @@ was done to them is noted for the router and the report, so that both tell what 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from scripts.stages.run_folder import SPLITS
 from scripts.stages.splits import LabelledSplit, read_splits
 
 if TYPE_CHECKING:
-    from predictor.data import TrainData
+    from predictor.data import IntArray, TrainData
 
 Note = dict[str, Any]
 """What was done to splits, JSON-ready: `split` and `dropped`, each if it was."""
@@ -78,19 +78,40 @@ def cut(whole: LabelledSplit, percent: Sequence[float], seed: int) -> list[Label
     data = whole.data
     pictures = group_pictures(data.image_ids, data.coarse)
     pictures = join_groups(pictures, data.clusters[:, None])
+    data = count_as_one(data, pictures)
     parts = deal_rows(pictures, data.groups, [one / 100 for one in percent], seed)
     note = {
         "percent": "/".join(f"{one:g}" for one in percent),
         "seed": seed,
         "outcomes": data.fingerprint(),
-        "images": data.n_images,
+        "images": whole.data.n_images,
         "different_images": len(set(pictures.tolist())),
         "unknown_images": sum(str(one).startswith(UNKNOWN_IMAGE) for one in set(data.image_ids)),
         "parts": {
             name: _describe(data.take(rows)) for name, rows in zip(SPLITS, parts, strict=True)
         },
     }
-    return [whole.take(rows, {"split": note}) for rows in parts]
+    return [replace(whole, data=data).take(rows, {"split": note}) for rows in parts]
+
+
+def count_as_one(data: "TrainData", pictures: "IntArray") -> "TrainData":
+    """Let near-equal pictures count as one everywhere, as equal ones do.
+
+    Args:
+        data: rows.
+        pictures: group of near-equal pictures of each row [n].
+    """
+    import numpy as np
+
+    if len(np.unique(pictures)) == data.n_images:
+        return data
+    # Rows with a picture in common count as one: each gets the first of its group beside its own.
+    first: dict[int, str] = {}
+    for group, image in zip(pictures.tolist(), data.image_ids.tolist(), strict=True):
+        first.setdefault(group, image)
+    pairs = zip(data.pictures, pictures.tolist(), strict=True)
+    several = ((*own, first[group]) for own, group in pairs)
+    return replace(data, members=np.fromiter(several, object, len(data)))
 
 
 def _describe(data: "TrainData") -> Note:
@@ -132,12 +153,16 @@ def drop_shared(splits: Sequence[LabelledSplit]) -> list[LabelledSplit]:
         rows = np.flatnonzero(np.isin(split.data.image_ids, names[-1][~np.isin(own, known)]))
         if not len(rows):
             raise ValueError(f"the {name} split has no image of its own: nothing would be left")
-        taken = split.data.take(rows)
+        group_of = dict(zip(names[-1].tolist(), own.tolist(), strict=True))
+        groups = np.array([group_of[one] for one in split.data.image_ids])
+        data = count_as_one(split.data, groups)
+        taken = data.take(rows)
         note = {
-            "questions": len(split.data) - len(taken),
-            "images": split.data.n_images - taken.n_images,
+            "questions": len(data) - len(taken),
+            "images": data.n_images - taken.n_images,
         }
-        kept.append(split.take(rows, {"dropped": {name: note}} if note["questions"] else {}))
+        dropped = {"dropped": {name: note}} if note["questions"] else {}
+        kept.append(replace(split, data=data).take(rows, dropped))
     return kept
 
 

@@ -41,8 +41,10 @@ def test_guess_rates():
         ask("a", ["red"], "choice", CHOICES),
         ask("b", ["red", "blue"], "choice", CHOICES),
         ask("c", ["red"]),
+        ask("d", ["pink"], "choice", CHOICES),  # nobody knows which is right
+        ask("e", ["red"], "choice", ("", "")),
     ]
-    assert guess_rates(questions).tolist() == [0.25, 0.5, 0]
+    assert guess_rates(questions, 0.1).tolist() == [0.25, 0.5, 0.1, 0.1, 0.1]
 
 
 def test_two_questions_can_only_lend_to_each_other():

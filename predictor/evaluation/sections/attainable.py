@@ -25,7 +25,8 @@ def judge_router(bundle: RouterBundle, test: TrainData) -> Results:
         What `measure_headroom` gives.
     """
     probabilities = bundle.predict_proba(test.coarse, test.question, test.extras)
-    chosen = choose_for_gain(probabilities, test.tokens)
+    paying = bundle.policy.paying  # what lies above it is taken at no budget
+    chosen = choose_for_gain(probabilities[:, :paying], test.tokens[:, :paying])
     return measure_headroom(test.scores, test.tokens, test.clusters, chosen, test.repeats)
 
 

@@ -86,6 +86,7 @@ def gallery_rows(
                     "score": test.scores[row, k],
                     "probability": probabilities[row, k],
                     "net": net[row, k],
+                    "pays": price.paying is None or k < price.paying,
                 }
                 for k, scale in enumerate(test.scales)
             },

@@ -15,7 +15,8 @@ def gallery(results: Results) -> list[Block]:
         "Drawn at random from every question family, not picked by hand. P is the router's "
         "calibrated probability that the scale answers correctly, before any answer is generated; "
         "net is P minus lambda times the scale's tokens. The arrow marks the scale with the "
-        f"largest net, which the router takes for a mean of {head_budget(results)} tokens."
+        "largest net of those that the calibration split shows to pay, which the router takes for "
+        f"a mean of {head_budget(results)} tokens."
     )
     return [Paragraph(text), Gallery(cards)]
 
@@ -61,7 +62,9 @@ def _decision(answers: Results, chosen: str) -> str:
         below = names[at - 1]
         gain = number(answers[chosen]["probability"] - answers[below]["probability"], 3)
         sentences.append(f"Compared with {below} it gains {gain} in P, {_paid(answers, at)}.")
-    if at + 1 < len(names):
+    if at + 1 < len(names) and not answers[names[at + 1]].get("pays", True):
+        sentences.append(f"{names[at + 1]} is not shown to pay on the calibration split.")
+    elif at + 1 < len(names):
         more = answers[names[at + 1]]["probability"] - answers[chosen]["probability"]
         change = f"add {number(more, 3)} in P" if more > 0 else "add nothing"
         sentences.append(f"{names[at + 1]} would {change}, {_paid(answers, at + 1)}.")

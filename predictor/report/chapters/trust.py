@@ -132,7 +132,8 @@ def _fallback_table(results: Results) -> Table:
     rows: list[Cells] = []
     for key, title in (("fallback", "test split"), ("fallback_ood", "unseen content")):
         if study := results.get(key):
-            below = f"largest scale for the most unusual {percent(study['outlier'])}"
+            known = percent(1 - study["outlier"])
+            below = f"largest scale for what lies farther out than {known} of the calibration split"
             without = study["without"]
             safe = study["with"]
             cells = [

@@ -146,7 +146,8 @@ def test_a_family_cannot_hide_in_a_mean():
     losses = measure(of_families.claim, data, seen, 0.0)
     # Both families are tested at the whole of delta, and the larger p-value counts.
     each = p_value(losses.excess(0.05), 0.05, 0.05)
-    assert each[0] == 1 and each[1] < 0.05 and worst_p_value(losses, of_families.claim) == 1
+    assert each[0] > 0.9 and each[1] < 0.05
+    assert worst_p_value(losses, of_families.claim) == each[0]
 
 
 @pytest.mark.parametrize("name", ["", "None", "count"])

@@ -23,10 +23,10 @@ def make_split(scores, images, groups=None):
     )
 
 
-# Image a: a regression, a rescue, right twice. Image b: a graded loss of 0.6 - 0.1.
+# Image x: a regression, a rescue, right twice. Image y: a graded loss of 0.6 - 0.1.
 HERE = make_split(
     [[0, 1], [1, 0], [1, 1], [0.1, 0.6]],
-    ["a", "a", "a", "b"],
+    ["x", "x", "x", "y"],
     ["text", "chart", "text", "text"],
 )
 CHEAPEST = np.zeros(4, int)
@@ -186,3 +186,17 @@ def test_a_sentence_says_the_limit_that_is_tested():
         "; in each family an image counts as at most as many questions as the training split's "
         "largest image has in it."
     )
+
+
+def test_the_order_of_images_tells_nothing_of_how_many_count_as_one():
+    """The least of ten names comes early among single ones; a bet must not know it beforehand."""
+    names = [f"{number:x}" for number in np.random.default_rng(0).integers(0, 2**60, 2400)]
+    albums = [names[k * 10 : k * 10 + 10] for k in range(200)]
+    members = [*(tuple(one) for one in albums), *((name,) for name in names[2200:])]
+    data = make_split([[0, 1]] * 400, [one[0] for one in members])
+    several = np.fromiter(members, object, 400)
+    owner = Counting.of(
+        Claim("regression", 0.1, 0.05), replace(data, members=several), {ALL: 1}
+    ).owner
+    assert sorted(owner) == list(range(400))
+    assert abs(owner[:200].mean() - owner[200:].mean()) < 35  # three standard errors

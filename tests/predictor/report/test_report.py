@@ -278,6 +278,12 @@ def test_a_larger_scale_that_is_less_likely_right_adds_nothing(results):
     assert "36 would add nothing, for a price of 0.112." in text
 
 
+def test_a_scale_that_is_not_shown_to_pay_is_no_alternative(results):
+    results["gallery"][0]["scales"]["36"]["pays"] = False
+    text = read(make_page(results)).text("article")
+    assert "36 is not shown to pay on the calibration split." in text
+
+
 def test_an_old_gallery_without_prices_has_no_explanation(results):
     for answer in results["gallery"][0]["scales"].values():
         del answer["net"]

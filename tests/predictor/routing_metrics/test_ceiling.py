@@ -50,6 +50,20 @@ def test_the_ceiling_is_what_knowing_the_probabilities_gives(need, rate, repeats
     assert measured["ogc_oracle"] < min(closed, measured["ogc"]) - 0.05
 
 
+@pytest.mark.parametrize("spread", [0, 0.1])
+def test_partial_scores_that_hardly_vary_are_no_luck(spread):
+    kinds = np.array([[0.3] * 4 + [0.9], [0.9] * 5, [0.3] * 5, [0.6, 0.6, 0.9, 0.9, 0.9]])
+    truth = kinds[np.arange(N) % 4]
+    random = np.random.default_rng(0)
+    outcomes = truth[:, None] + random.uniform(-spread, spread, (N, 3, 5))
+    chosen = (truth - 0.001 * TOKENS).argmax(axis=1)[:, None]
+    [measured] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(chosen))
+    ceiling = oracle_at(truth, TOKENS, np.array([measured["tokens"]]))[0]
+    assert measured["ceiling"] == pytest.approx(ceiling, abs=0.005)
+    assert measured["ogc"] == pytest.approx(1, abs=0.05)
+    assert measured["cross_fitted"] == pytest.approx(ceiling, abs=0.01)
+
+
 def test_without_repeats_both_bounds_hold(need):
     outcomes, truth = flip(need, 0.1, 1)
     chosen = choose(need)

@@ -97,6 +97,17 @@ def test_scales_that_complement_each_other_may_be_lucky_in_turn():
     assert "scales that are lucky in turn" in result["sentence"]
 
 
+def test_of_partial_scores_asked_once_nothing_is_called_luck():
+    small = np.arange(N) % 2 == 0
+    scores = np.where(small[:, None], [0.9, 0.9, 0.9, 0.3, 0.3], [0.3, 0.3, 0.3, 0.9, 0.9])
+    result = audit(scores)
+    assert result["verdict"] == "unshown"
+    assert "partial scores of questions asked once do not show how much of" in result["sentence"]
+    # Asked again, they are the same: none of it is luck.
+    again = audit(scores, repeats=np.repeat(scores[:, None], 3, axis=1))
+    assert again["verdict"] == "possible"
+
+
 def test_all_questions_need_the_same_scale():
     result = audit(needing(np.full(N, 3)))
     assert result["verdict"] == "alike"

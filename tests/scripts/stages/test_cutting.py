@@ -54,7 +54,7 @@ def test_a_cut_is_noted_and_told():
     described = note["split"]["parts"]["test"]
     assert described["fingerprint"] == parts[2].data.fingerprint()
     first, second = describe_cutting(note)
-    assert first.startswith("split 60/20/20, seed 1: router-train 14 questions about 14 images, ")
+    assert first.startswith("split 60/20/20, seed 1: router-train 14 questions about 12 images, ")
     assert second == "2 of 22 images are near-equal to another"
 
 
@@ -78,6 +78,17 @@ def test_questions_with_a_picture_in_common_stay_together():
     kept = drop_shared(splits)
     assert names(kept[2]) == ["q30"]
     Splits(*(split.data for split in kept))
+
+
+def test_near_equal_pictures_count_as_one_image():
+    shades = [shade + copy / 1000 for shade in range(20) for copy in range(3)]
+    parts = cut(make_split(shades), (60, 20, 20), seed=1)
+    assert [part.data.n_images for part in parts] == [12, 4, 4]
+    assert all(len(part.data) == 3 * part.data.n_images for part in parts)
+    first, second = make_split([0, 0.001, 1]), make_split([5, 5.001, 6, 0.002], name="c")
+    assert [part.data.n_images for part in drop_shared([first, second])] == [2, 2]
+    # Where none are alike nothing is added.
+    assert cut(make_split(range(20)), (60, 20, 20), seed=1)[0].data.members is None
 
 
 def test_unknown_images_are_told():

@@ -52,8 +52,20 @@ def test_a_row_holds_every_scale(split, texts):
             "answers": ["yes", "y"],
             "image": "gallery/s1.png",
             "scales": {
-                "1": {"answer": "no", "score": 0.0, "probability": 0.25, "net": 0.234375},
-                "9": {"answer": "yes", "score": 1.0, "probability": 0.75, "net": 0.609375},
+                "1": {
+                    "answer": "no",
+                    "score": 0.0,
+                    "probability": 0.25,
+                    "net": 0.234375,
+                    "pays": True,
+                },
+                "9": {
+                    "answer": "yes",
+                    "score": 1.0,
+                    "probability": 0.75,
+                    "net": 0.609375,
+                    "pays": True,
+                },
             },
             "chosen": 9,
         }
