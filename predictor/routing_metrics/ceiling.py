@@ -13,6 +13,7 @@ low, by 0.09 on average with two repeats and 0.03 with five. `python -m scripts.
 measures it with its interval.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,6 +38,9 @@ from predictor.routing_metrics.luck import (
 from predictor.routing_metrics.mixing import Mixture
 
 DRAWS = 200
+
+MOST_NUMBERS = 30_000_000
+"""Numbers of draws, classes, scales and rows that are held at a time."""
 
 REFIT = 50, 1e-7
 """Rounds of EM in each draw, which starts at the fit of the whole table, and the least gain."""
@@ -228,10 +232,17 @@ def _draw(
     columns: _Columns, classes: Classes, patterns: Patterns, resamples: Resamples
 ) -> FloatArray:
     """Measure the same in every draw of images, the classes fitted anew [r, 5, q]."""
-    weights = patterns.weigh_draws(resamples)
-    refitted = climb(patterns, classes, weights, *REFIT)
-    drawn = zip(columns.draw(resamples), refitted, weights, strict=True)
-    return np.array([_compare(means, one, patterns, weight) for means, one, weight in drawn])
+    # As many draws at a time as memory holds: where images cost what they cost, hardly any two rows
+    # are the same.
+    step = max(MOST_NUMBERS // classes.right.size // len(patterns.counts), 1)
+    compared = []
+    for first in range(0, len(resamples.weights), step):
+        some = replace(resamples, weights=resamples.weights[first : first + step])
+        weights = patterns.weigh_draws(some)
+        refitted = climb(patterns, classes, weights, *REFIT)
+        drawn = zip(columns.draw(some), refitted, weights, strict=True)
+        compared += [_compare(means, one, patterns, weight) for means, one, weight in drawn]
+    return np.array(compared)
 
 
 def _ends(name: str, draws: FloatArray) -> Results:
