@@ -363,3 +363,9 @@ def test_a_file_that_fails_within_a_folder_is_told_as_the_folder(tmp_path, monke
             write_atomically(fresh / "a", b"1")
     assert ".writing" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_of_another_container_are_not_known_to_be_gone(monkeypatch, lost_worker):
+    monkeypatch.setattr("m3_backbone.processes.WHOLE_MACHINE", 1)
+    assert worker_name() != lost_worker and not is_gone(lost_worker)
+    assert is_gone(worker_name())

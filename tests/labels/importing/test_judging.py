@@ -21,6 +21,22 @@ def test_answers_are_judged_by_what_the_log_says():
     assert [(row["score"], row["parse_ok"]) for row in judged] == [(0.0, False), (1.0, True)]
 
 
+@pytest.mark.parametrize("metric", [None, "choice"])
+def test_a_letter_of_a_log_is_a_letter_whatever_the_options_say(metric):
+    options = {"target": "A", "choices": ["B", "C", "A", "D"]}
+    rows = make_rows(**options, lettered=True)
+    rows[0]["answer"], rows[1]["answer"] = "A", "C"
+    judged = judge_rows(rows, gather_questions(rows, metric))
+    assert [row["score"] for row in judged] == [1.0, 0.0]
+    own = [{**row, "lettered": None} for row in rows]  # a table of one's own may hold texts
+    assert [row["score"] for row in judge_rows(own, gather_questions(own, metric))] == [0.0, 1.0]
+
+
+def test_cells_without_a_number_say_nothing():
+    [question] = gather_questions(make_rows(target="red", group=float("nan"))).values()
+    assert question.group == ""
+
+
 def test_answers_are_judged_by_questions_of_a_source():
     source = [
         Question("0", "i", "Which?", ("a dog",), "exact"),

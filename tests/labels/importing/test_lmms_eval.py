@@ -77,3 +77,26 @@ def test_the_order_of_rows_does_not_matter(tmp_path):
     table = read_outcomes(import_outcomes(rows + read_sample_log(second, 9), tmp_path / "o", "x"))
     assert table.sample_ids.tolist() == ["0", "1"]
     assert table.scores.tolist() == [[1, 1], [0, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "score"),
+    [
+        ({"mmmu_acc": {"question_type": "open", "answer": "5", "parsed_pred": [5]}}, 1),
+        ({"mmmu_acc": {"question_type": "open", "answer": "five", "parsed_pred": [5]}}, 0),
+        ({"gpt": {"A": "x", "B": "y", "C": None, "D": "z", "answer": "D", "prediction": "D"}}, 1),
+        ({"gpt": {"A": "x", "B": "y", "C": None, "D": "z", "answer": "D", "prediction": "C"}}, 0),
+        ({"gpt": {"A": 0, "B": 1, "answer": "B", "prediction": "B"}}, 1),
+    ],
+)
+def test_verdicts_of_numbers_and_of_options_that_are_missing(tmp_path, metrics, score):
+    [row] = read_sample_log(write_log(tmp_path, make_row(0, **metrics)), 1)
+    assert row["score"] == score
+
+
+def test_responses_count_where_nothing_was_filtered(tmp_path):
+    row = make_row(0) | {"filtered_resps": None, "resps": [["blue"]]}
+    assert read_sample_log(write_log(tmp_path, row), 1)[0]["answer"] == "blue"
+    losses = [[[0.5, False]], [[0.2, True]]]
+    row = make_row(0) | {"filtered_resps": None, "resps": losses}
+    assert read_sample_log(write_log(tmp_path, row), 1)[0]["answer"] == "B"

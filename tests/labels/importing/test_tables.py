@@ -55,6 +55,19 @@ def test_an_excel_cell_that_begins_as_a_formula_is_the_text_that_was_written(tmp
     assert read_records(tmp_path / "t.xlsx") == rows
 
 
+def test_a_second_sheet_with_the_same_columns_is_not_lost(tmp_path):
+    path = tmp_path / "t.xlsx"
+    write_excel(path, [dict(zip(KEYS, (1, "a", "b"), strict=True))])
+    book = openpyxl.load_workbook(path)
+    book.create_sheet("notes").append(["written by hand"])
+    book.save(path)
+    assert len(read_records(path)) == 1
+    book.create_sheet("more").append(KEYS)
+    book.save(path)
+    with pytest.raises(ValueError, match="the sheet 'more' has the same columns as the first"):
+        read_records(path)
+
+
 @QUIETLY
 @given(cut=st.integers(0, 4000), byte=st.integers(0, 255))
 def test_a_damaged_excel_table_is_one_line(tmp_path_factory, cut, byte):
@@ -87,6 +100,7 @@ def test_json_lines_under_the_name_of_json(tmp_path):
     ("name", "content", "message"),
     [
         ("t.csv", b"a,b\n1,2,3\n", "row 1: it has more cells than the table has columns"),
+        ("t.csv", b"a,b\n1,2\n3\n", "row 2: it has 1 cells, the table has 2 columns; is the file"),
         ("t.csv", b"a,a\n1,2\n", "more than one column 'a'"),
         ("t.tsv", b"a\n\xff\n", "expected a table in UTF-8"),
         ("t.csv", b"a\n" + b"x" * (LONGEST_CELL + 1), "expected a table in UTF-8: field larger"),

@@ -64,6 +64,13 @@ def test_choice(answer, expected, right):
     assert score_answer(answer, ask("choice", [right], ["a dog", "a cat", "bird"])) == expected
 
 
+def test_an_option_in_full_is_no_letter():
+    question = ask("choice", ["C. elegans"], ["C. elegans", "E. coli", "A. thaliana"])
+    assert score_answer("C. elegans", question) == RIGHT
+    assert score_answer("C. something", question) == WRONG  # the letter of another one
+    assert score_answer("A", question) == RIGHT
+
+
 def test_choice_takes_the_text_of_the_right_answer_before_its_letter():
     question = ask("choice", ["A"], ["B", "A"])
     assert score_answer("B", question) == RIGHT  # the option lettered B reads "A"
@@ -119,6 +126,8 @@ def test_gqa_ignores_case_and_punctuation():
         ("yes, there is. No more", RIGHT),
         ("No", WRONG),
         ("It is not there", WRONG),
+        ("'Yes'", RIGHT),
+        ("'no'", WRONG),
         ("Yes and no", WRONG),
         ("nothing to see", UNREADABLE),
         ("", UNREADABLE),
@@ -162,6 +171,7 @@ def test_anls_forgives_up_to_half_the_letters():
         ("3", RIGHT),
         ("x = 3.0", RIGHT),
         ("So the answer is 3 apples", RIGHT),
+        ("So the value is \n3", RIGHT),  # a key phrase with nothing behind it says nothing
         ("31", WRONG),
         ("", UNREADABLE),
     ],

@@ -72,6 +72,8 @@ def test_a_random_part_is_the_same_each_time(write):
         ("datasets: !!python/object:os.system []", "texts, got|must hold 'datasets'"),
         ("- json_path: ten.json", "must hold 'datasets'"),
         ("datasets: []", "must hold 'datasets'"),
+        ("datasets:\n- json_path: ten.json\n  json_path: two.jsonl", "'json_path' comes twice"),
+        ("datasets: []\ndatasets: []", "the key 'datasets' comes twice"),
         ("datasets: [ten.json]", "data set 0 of .* expected json_path and sampling_strategy"),
         (
             "datasets: [{json_path: ten.json, image_folder: x}]",

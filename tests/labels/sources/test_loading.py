@@ -162,6 +162,34 @@ def test_the_number_of_an_option_is_read_under_its_own_name(tmp_path):
     assert (question.answers, question.right) == (("dog",), (1,))
 
 
+@pytest.mark.parametrize(
+    ("cells", "metric"),
+    [
+        ({"choices": ["cat", "dog"], "answer_index": 1}, "choice"),
+        ({"choices": ["cat", "dog"], "answers": "B"}, "choice"),
+        ({"choices": ["cat", "dog"], "answers": "dog"}, "choice"),
+        ({"choices": ["cat", "dog"], "answers": "cow"}, "exact"),
+        ({"answers": "B"}, "exact"),
+    ],
+)
+def test_where_nobody_names_a_metric_options_make_a_choice(tmp_path, cells, metric):
+    paint("red").save(tmp_path / "red.png")
+    path = write_jsonl(tmp_path / "q.jsonl", [{"image": "red.png", "question": "What?", **cells}])
+    [question] = load_questions(str(path))
+    assert question.metric == metric
+    assert question.right == ((1,) if metric == "choice" else ())
+
+
+def test_an_image_that_was_exchanged_is_refused(tmp_path):
+    paint("red").save(tmp_path / "m.png")
+    row = {"image": "m.png", "question": "What?", "answers": "x"}
+    questions = load_questions(str(write_jsonl(tmp_path / "q.jsonl", [row])))
+    assert questions.image(questions[0].image_id).getpixel((0, 0)) == (255, 0, 0)
+    paint("blue").save(tmp_path / "m.png")
+    with pytest.raises(ValueError, match="the image of row 1 is another one than when it was"):
+        questions.image(questions[0].image_id)
+
+
 def test_columns_are_mapped(tmp_path):
     paint("red").save(tmp_path / "red.png")
     row = {"file": "red.png", "q": "What?", "truth": "A", "options": ["x", "y"], "kind": "choice"}

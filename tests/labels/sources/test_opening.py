@@ -1,5 +1,6 @@
 """What is a path, what is a name on the Hub, and what is refused at once."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -129,6 +130,29 @@ def test_files_that_may_be_either_are_listed(tmp_path, files):
     for name in files:
         write(tmp_path / name)
     with pytest.raises(ValueError, match=r"\(.*" + ", ".join(sorted(files))):
+        open_source(str(tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["test-00000-of-00003.jsonl", "test-00002-of-00003.jsonl"],
+        ["test-00000-of-00001.jsonl", "test-00000-of-00002.jsonl", "test-00001-of-00002.jsonl"],
+        ["test-00000-of-00001.jsonl", "test-00000-of-00001-ab12.jsonl"],
+        ["test-00000-of-00001.jsonl", "test.jsonl"],
+    ],
+)
+def test_parts_that_are_no_whole_set_are_refused(tmp_path, names):
+    for name in names:
+        write(tmp_path / name)
+    with pytest.raises(ValueError, match="parts of the split that are no whole set"):
+        open_source(str(tmp_path), None)
+
+
+def test_a_file_beside_its_packed_self_is_refused(tmp_path):
+    write(tmp_path / "test.jsonl")
+    (tmp_path / "test.jsonl.gz").write_bytes(gzip.compress((tmp_path / "test.jsonl").read_bytes()))
+    with pytest.raises(ValueError, match=r"holds test.jsonl packed and unpacked|several files"):
         open_source(str(tmp_path), None)
 
 

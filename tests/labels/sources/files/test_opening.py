@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -233,3 +235,36 @@ def test_long_cells_are_read(tmp_path):
 @pytest.mark.parametrize("ending", KINDS)
 def test_kinds_are_known_by_ending(ending):
     assert kind_of(Path(f"a.b{ending.upper()}")) == ending
+
+
+def test_a_damaged_page_of_parquet_gives_no_other_rows(tmp_path):
+    path = tmp_path / "t.parquet"
+    texts = [f"q{row}-{'x' * (row % 50)}" for row in range(400)]
+    frame = pd.DataFrame({"question": texts, "answers": texts})
+    frame.to_parquet(path, compression="snappy", data_page_size=1024, write_page_index=True)
+    content = bytearray(path.read_bytes())
+    wrong = refused = 0
+    for place in range(1000, 6000, 500):
+        damaged = bytearray(content)
+        damaged[place : place + 40] = bytes(255 - byte for byte in damaged[place : place + 40])
+        path.write_bytes(damaged)
+        try:
+            rows = open_table(path).rows
+        except ValueError:
+            continue
+        for number, text in enumerate(texts):
+            try:
+                row = rows[number]
+            except ValueError:
+                refused += 1
+                continue
+            # A damaged page may still be read, as other letters, but never as another row.
+            wrong += row["question"] in texts and row["question"] != text
+    assert refused and not wrong
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path):
+    table = pa.table([["red"], ["blue"]], names=["answers", "answers"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="more than one column 'answers'"):
+        open_table(tmp_path / "t.parquet")
