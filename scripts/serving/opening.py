@@ -39,6 +39,7 @@ def open_app(
     asked: AskSettings,
     settings: ServeSettings,
     token: str | None,
+    address: str,
 ) -> FastAPI:
     """Open model and router, and build the application.
 
@@ -49,6 +50,7 @@ def open_app(
         asked: the operating point of requests that name none.
         settings: what the server takes.
         token: what clients must send; None if anybody may ask.
+        address: where it listens, as its socket gives it.
     """
     bundle = open_router(router)  # before the model: it is the one that is often missing
     knob = asked.knob(bundle)
@@ -65,7 +67,8 @@ def open_app(
     if knob.scale is not None:
         check_scale(knob.scale, backbone.scales)
     model = AdaptiveM3(backbone, bundle, outlier=asked.outlier, log=settings.log)
-    return serve_model(model, settings, settings.name_of(opening.model), knob, token, upstreams)
+    name = settings.name_of(opening.model)
+    return serve_model(model, settings, name, knob, token, upstreams, address)
 
 
 def open_before(opening: Opening, upstreams: Upstreams) -> M3Backbone:
@@ -100,6 +103,7 @@ def serve_model(
     knob: Knob,
     token: str | None = None,
     upstreams: Upstreams | None = None,
+    address: str = "127.0.0.1",
 ) -> FastAPI:
     """Build the application around a model.
 
@@ -110,6 +114,7 @@ def serve_model(
         knob: the operating point of requests that name none.
         token: what clients must send; None if anybody may ask.
         upstreams: the servers that run the language model, if they do.
+        address: where it listens, as its socket gives it.
     """
     check_room(model, settings.max_new_tokens)
     max_bytes = int(settings.max_body_mb * 1e6)
@@ -136,7 +141,8 @@ def serve_model(
     if settings.ui:
         page = Page(model, name, knob, loader, settings.max_seconds, draw_examples())
         add_page(app, page)
-    app.add_middleware(HostMiddleware, own=settings.own_hosts, allowed=settings.allowed_hosts)
+    own = settings.list_own_hosts(address)
+    app.add_middleware(HostMiddleware, own=own, allowed=settings.allowed_hosts)
     return app
 
 

@@ -23,6 +23,20 @@ def write_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches an address.
+
+    Args:
+        address: as a socket gives it, not as a user writes it: 127.1 and names are none.
+
+    >>> [is_loopback(one) for one in ("127.0.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0")]
+    [True, True, True, False]
+    """
+    one = ipaddress.ip_address(address)
+    mapped = one.ipv4_mapped if isinstance(one, ipaddress.IPv6Address) else None
+    return (mapped or one).is_loopback
+
+
 def is_log(path: Path) -> bool:
     """Tell whether a file is a log of decisions, to be gone on with.
 
@@ -169,17 +183,15 @@ class ServeSettings:
             return self.name
         return Path(model).resolve().name if Path(model).is_dir() else model
 
-    @property
-    def own_hosts(self) -> tuple[str, ...]:
-        """Names that clients may call the server by beside those that are allowed; none for any."""
-        if not self.is_local and not self.allowed_hosts:
-            return ()
-        return (*LOOPBACK, write_host(self.host))
+    def list_own_hosts(self, address: str) -> tuple[str, ...]:
+        """List the names that clients may call the server by beside those that are allowed.
 
-    @property
-    def is_local(self) -> bool:
-        """Tell whether only this machine can reach the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        Args:
+            address: where it listens, as its socket gives it.
+
+        Returns:
+            The names; none if it may be called by any.
+        """
+        if not is_loopback(address) and not self.allowed_hosts:
+            return ()
+        return (*LOOPBACK, write_host(self.host), write_host(address))
