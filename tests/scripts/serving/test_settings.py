@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from scripts.cli import main
 from scripts.serving import opening
 from scripts.serving.running import open_port
-from scripts.serving.settings import ServeSettings, is_loopback
+from scripts.serving.settings import ServeSettings, is_loopback, read_variable
 
 
 def test_the_token_of_a_file_comes_before_that_of_the_environment(tmp_path, monkeypatch):
@@ -25,6 +25,38 @@ def test_what_is_no_token_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="must hold a token"):
         ServeSettings(token_file=path).read_token()
+
+
+@pytest.mark.parametrize("name", ["M3SCALE_TOKEN", "M3SCALE_UPSTREAM_TOKEN"])
+def test_tokens_of_variables_are_checked_alike(monkeypatch, name):
+    monkeypatch.delenv(name, raising=False)
+    assert read_variable(name) is None
+    monkeypatch.setenv(name, " word\n")
+    assert read_variable(name) == "word"
+    for content in ("", "\n", "two words", "caf\u00e9", "\udcff"):
+        monkeypatch.setenv(name, content)
+        with pytest.raises(ValueError, match=f"^{name} must hold a token"):
+            read_variable(name)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:abc", "http://[::1", "http://host:99999", "http://host:0", "http://:8000",
+        "http://host:-1", "http://a.b:80:80", "http://256.1.1.1", "http://[g]", "http://..",
+        f"http://{'a' * 64}", "http://\u2603\ud800", "host:8000", "http://user@host", "http://a b",
+        "http://host/\x7f", "",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_an_upstream_is_refused(url):
+    with pytest.raises(ValueError, match="--upstream wants an address such as") as caught:
+        ServeSettings(upstreams=(url,))
+    assert "\n" not in str(caught.value)
+
+
+def test_upstreams_have_names_or_addresses_ports_and_paths():
+    urls = ("http://host", "https://10.0.0.5:8443/m3", "http://[fd00::1]:1", "http://a.b:65535/")
+    assert ServeSettings(upstreams=urls).upstreams == urls
 
 
 def test_a_model_is_called_by_its_name_or_the_last_part_of_its_folder(tmp_path):
