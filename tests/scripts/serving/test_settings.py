@@ -6,7 +6,8 @@ from click.testing import CliRunner
 from scripts.cli import main
 from scripts.serving import opening
 from scripts.serving.running import open_port
-from scripts.serving.settings import ServeSettings, is_loopback, read_variable
+from scripts.serving.settings import ServeSettings, is_log, is_loopback, read_variable
+from scripts.terminal.outputs import check_file
 
 
 def test_the_token_of_a_file_comes_before_that_of_the_environment(tmp_path, monkeypatch):
@@ -57,6 +58,15 @@ def test_what_is_no_address_of_an_upstream_is_refused(url):
 def test_upstreams_have_names_or_addresses_ports_and_paths():
     urls = ("http://host", "https://10.0.0.5:8443/m3", "http://[fd00::1]:1", "http://a.b:65535/")
     assert ServeSettings(upstreams=urls).upstreams == urls
+
+
+def test_a_log_may_hold_nothing_but_an_unfinished_line(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"scale": 36, "rea')
+    check_file(path, is_log)
+    path.write_bytes(b'{"mine": 36}')
+    with pytest.raises(ValueError, match="log.jsonl"):
+        check_file(path, is_log)
 
 
 def test_a_model_is_called_by_its_name_or_the_last_part_of_its_folder(tmp_path):
