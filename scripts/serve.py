@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import click
 
-from scripts.serving.settings import ServeSettings, write_host
+from scripts.serving.settings import ServeSettings, is_loopback, write_host
 from scripts.stages.ask import AskSettings, router_option
 from scripts.stages.model import Opening, engine_option, model_options
 from scripts.terminal.errors import OneLineCommand
@@ -35,12 +35,12 @@ def main(
 
     token = settings.read_token()
     with open_port(settings.host, settings.port) as port:
-        app = open_app(router, opening, engine, knob, settings, token)
-        if token is None and not settings.is_local:
+        host, number = port.getsockname()[:2]
+        app = open_app(router, opening, engine, knob, settings, token, host)
+        if token is None and not is_loopback(host):
             click.echo(
                 "warning: anybody who reaches this address may ask; see --token-file", err=True
             )
-        host, number = port.getsockname()[:2]
         url = f"http://{write_host(host)}:{number}/v1"
         port.listen()  # who connects at this word waits until all has started
         click.echo(f"serving {settings.name_of(opening.model)} at {url}")

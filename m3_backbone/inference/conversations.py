@@ -138,7 +138,7 @@ def tokenize_chat(
     """
     for _, question, answer in chat.turns:
         prompts.check_question(question)
-        if answer:
+        if answer.strip():
             prompts.check_question(answer, "answer")
     if chat.system is not None:
         prompts.check_question(chat.system, "system turn")

@@ -15,9 +15,12 @@ from typing import Any
 
 from m3_backbone.files import check_output
 from m3_backbone.schemas import CLOSED, parse_saved
-from m3_backbone.serialization import json_ready
+from m3_backbone.serialization import json_ready, parse_json
 
 BLOCK = 65536
+
+HEAD = b'{"scale": '
+"""How every line of a log begins."""
 
 ROUTER = "router"
 UNFAMILIAR = "unfamiliar"
@@ -102,18 +105,16 @@ class DecisionLog:
         """Begin a log, or go on with one.
 
         Args:
-            path: the file; its folder is made. What is there must be such a log, else a ValueError
-                says so. An unfinished last line, of a machine that lost power, is cut off.
+            path: the file; its folder is made. What is there must be a log, see `check_log`; an
+                unfinished last line, of a machine that lost power, is cut off.
         """
         self.path = Path(path)
         check_output(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        if not self.path.exists() or not self.path.stat().st_size:
-            return
-        with self.path.open("rb") as file:
-            _read_line(self.path, 1, file.readline())
-        _cut_tail(self.path)
+        if self.path.exists():
+            check_log(self.path)
+            _cut_tail(self.path)
 
     def append(self, decision: Decision) -> None:
         """Add a line, whole or not at all; it is with the system when this returns.
@@ -145,6 +146,28 @@ def read_decisions(path: str | Path) -> Iterator[Decision]:
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, 1):
             yield _read_line(Path(path), number, line)
+
+
+def check_log(path: Path) -> None:
+    """Refuse a file that is no log of decisions.
+
+    Args:
+        path: the file. An empty one is a log, and so is one that holds but the beginning of a line.
+            What is none raises the ValueError of `parse_saved`.
+    """
+    with path.open("rb") as file:
+        line = file.readline()
+    is_begun = line.startswith(HEAD) or HEAD.startswith(line)
+    if not is_begun or _is_whole(line):
+        _read_line(path, 1, line)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except ValueError:
+        return line.endswith(b"\n")
+    return True
 
 
 def _read_line(path: Path, number: int, line: bytes) -> Decision:

@@ -54,7 +54,21 @@ class HostMiddleware:
         return None
 
     def _allows(self, host: str) -> bool:
-        return any(fnmatchcase(_cut_port(host), pattern) for pattern in self._allowed)
+        return any(matches_host(_cut_port(host), pattern) for pattern in self._allowed)
+
+
+def matches_host(host: str, pattern: str) -> bool:
+    """Tell whether a host is one of a pattern's; both in small letters.
+
+    Args:
+        host: a name, or an address as a URL has it.
+        pattern: the same; * stands for any letters, ? for any letter.
+
+    >>> matches_host("[fd00::5]", "[fd00::5]"), matches_host("5", "[fd00::5]")
+    (True, False)
+    """
+    # A bracket is part of an address, and no set of letters.
+    return fnmatchcase(host, pattern.replace("[", "[[]"))
 
 
 def _cut_port(host: str) -> str:

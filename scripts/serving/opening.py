@@ -1,11 +1,10 @@
 """Model, router and settings to the application that serves them."""
 
-import os
 from functools import partial
 
 from fastapi import FastAPI
 
-from m3_backbone.backbone import Chat, M3Backbone
+from m3_backbone.backbone import BUILT_IN, Chat, M3Backbone
 from m3_backbone.checkpoints.loading import open_checkpoint
 from m3_backbone.checkpoints.source import CheckpointSource
 from m3_backbone.scales import check_scale
@@ -25,7 +24,7 @@ from scripts.serving.images.remote import RemoteImages
 from scripts.serving.metrics import Metrics
 from scripts.serving.page.page import Page, add_page, draw_examples
 from scripts.serving.request_parser import RequestParser
-from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings
+from scripts.serving.settings import UPSTREAM_TOKEN, ServeSettings, read_variable
 from scripts.serving.upstreams.engine import UpstreamEngine
 from scripts.serving.upstreams.servers import Upstreams
 from scripts.stages.ask import AskSettings
@@ -39,45 +38,51 @@ def open_app(
     asked: AskSettings,
     settings: ServeSettings,
     token: str | None,
+    address: str,
 ) -> FastAPI:
     """Open model and router, and build the application.
 
     Args:
         router: folder or Hub name of the router.
         opening: which checkpoint, and how it is opened.
-        engine: what answers; nothing of it is used if there are upstreams.
+        engine: what answers where there are no upstreams.
         asked: the operating point of requests that name none.
         settings: what the server takes.
         token: what clients must send; None if anybody may ask.
+        address: where it listens, as its socket gives it.
     """
     bundle = open_router(router)  # before the model: it is the one that is often missing
     knob = asked.knob(bundle)
     expect_scales(bundle, knob)  # what the router has no point for is told now
     upstreams = None
     if settings.upstreams:
-        known = os.environ.get(UPSTREAM_TOKEN)
+        known = read_variable(UPSTREAM_TOKEN)
         # Where one hangs there is as much time for another.
         patience = settings.max_seconds / min(len(settings.upstreams), 2)
         upstreams = Upstreams(settings.upstreams, known, patience)
-        backbone = open_before(opening, upstreams)
+        backbone = open_before(opening, upstreams, engine)
     else:
         backbone = open_backbone(opening, engine=engine)
     if knob.scale is not None:
         check_scale(knob.scale, backbone.scales)
     model = AdaptiveM3(backbone, bundle, outlier=asked.outlier, log=settings.log)
-    return serve_model(model, settings, settings.name_of(opening.model), knob, token, upstreams)
+    name = settings.name_of(opening.model)
+    return serve_model(model, settings, name, knob, token, upstreams, address)
 
 
-def open_before(opening: Opening, upstreams: Upstreams) -> M3Backbone:
+def open_before(opening: Opening, upstreams: Upstreams, engine: str = BUILT_IN) -> M3Backbone:
     """Open what lies before the language model, for servers elsewhere that run it.
 
     Args:
         opening: which checkpoint, and how it is opened.
         upstreams: the servers.
+        engine: what else was asked to answer; another than the usual one is refused.
 
     Raises:
         ValueError: if it is to be opened in a way that only whole models are.
     """
+    if engine != BUILT_IN:
+        raise ValueError(f"--engine {engine} answers in this process: leave it or --upstream out")
     if opening.device_map or opening.quantize:
         raise ValueError("--device-map and --quantize are of the built-in engine, not of upstreams")
     source = CheckpointSource(opening.model, opening.vision_tower, opening.template, layers=False)
@@ -100,6 +105,7 @@ def serve_model(
     knob: Knob,
     token: str | None = None,
     upstreams: Upstreams | None = None,
+    address: str = "127.0.0.1",
 ) -> FastAPI:
     """Build the application around a model.
 
@@ -110,8 +116,9 @@ def serve_model(
         knob: the operating point of requests that name none.
         token: what clients must send; None if anybody may ask.
         upstreams: the servers that run the language model, if they do.
+        address: where it listens, as its socket gives it.
     """
-    check_room(model, settings.max_new_tokens)
+    check_room(model, knob, settings.max_new_tokens)
     max_bytes = int(settings.max_body_mb * 1e6)
     limiter = ConcurrencyLimiter(settings.max_requests)
     expected = expect_scales(model.router, knob)
@@ -136,7 +143,8 @@ def serve_model(
     if settings.ui:
         page = Page(model, name, knob, loader, settings.max_seconds, draw_examples())
         add_page(app, page)
-    app.add_middleware(HostMiddleware, own=settings.own_hosts, allowed=settings.allowed_hosts)
+    own = settings.list_own_hosts(address)
+    app.add_middleware(HostMiddleware, own=own, allowed=settings.allowed_hosts)
     return app
 
 
@@ -159,21 +167,23 @@ def expect_scales(router: RouterBundle, knob: Knob) -> dict[int, float]:
     return dict(zip(router.scales, table.shares_at(point.lam), strict=False))
 
 
-def check_room(model: AdaptiveM3, max_new_tokens: int) -> None:
-    """See to it that requests which name no length of their answer can be answered.
+def check_room(model: AdaptiveM3, knob: Knob, max_new_tokens: int) -> None:
+    """See to it that requests which name nothing can be answered.
 
     Args:
         model: the model.
+        knob: their operating point.
         max_new_tokens: length of their answers.
 
     Raises:
         ValueError: if answers of that length leave no room for an image.
     """
     short = Chat(((1, "?", ""),), None)
-    if model.backbone.count_room(short, max_new_tokens) < model.router.scales[0]:
+    scale = model.router.scales[0] if knob.scale is None else knob.scale
+    if model.backbone.count_room(short, max_new_tokens) < scale:
         raise ValueError(
-            f"--max-new-tokens {max_new_tokens} leaves no room for an image in the prompts of this "
-            "model: lower it"
+            f"--max-new-tokens {max_new_tokens} leaves no room for an image at scale {scale} in "
+            "the prompts of this model: lower it"
         )
 
 

@@ -11,11 +11,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS = 10.0
 """Longest time for the head of a request to arrive; uvicorn has none."""
 
+SEND_SECONDS = 30.0
+"""Longest time for a client to take what waits for it; uvicorn has none."""
+
 
 class TimedProtocol(H11Protocol):
-    """Closes a connection on which the head of a request is awaited for too long."""
+    """Closes a connection on which the head of a request is awaited for too long.
+
+    And one whose client does not read: what sends to it ends as if the client had left.
+    """
 
     _closing: asyncio.TimerHandle | None = None
+    _giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -30,7 +37,19 @@ class TimedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop()
+        self._stop_giving_up()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client: more waits for it than the system takes."""
+        super().pause_writing()
+        # To close it would be to wait until all is sent.
+        self._giving_up = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read nearly all of it."""
+        self._stop_giving_up()
+        super().resume_writing()
 
     def _watch(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
@@ -42,6 +61,11 @@ class TimedProtocol(H11Protocol):
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
+
+    def _stop_giving_up(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
 
 def open_port(host: str, port: int) -> socket.socket:

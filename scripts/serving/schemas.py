@@ -3,6 +3,7 @@
 Whatever else a request holds is refused by its name, but for what is null or changes no answer.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +21,10 @@ MAX_MESSAGES = 200
 """More have no place in any model, and take long to write and to cut into tokens."""
 
 MAX_PARTS = 1000
+"""Of all messages together: each part takes a while to be looked at."""
+
+MAX_METADATA = 16
+"""Pairs, as in the OpenAI API."""
 
 
 class Strict(BaseModel):
@@ -29,15 +34,33 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_unknown_nulls(cls, content: Any) -> Any:
-        """Leave out what asks for nothing; clients send all that they know, `tools` for one."""
+    def _drop_nulls(cls, content: Any) -> Any:
+        """Leave out what asks for nothing; clients send all that they know, `tools` for one.
+
+        Of names that are unknown the first stays, to be refused: each would be an error of its own,
+        and the client is told one.
+        """
         if not isinstance(content, dict):
             return content
-        return {
-            name: value
-            for name, value in content.items()
-            if value is not None or name in cls.model_fields
-        }
+        names, kept, whole = _list_names(cls), {}, True
+        for name, value in content.items():
+            if value is None and not names.get(name):
+                continue
+            if name in names or whole:
+                kept[name] = value
+            whole = whole and name in names
+        return kept
+
+
+@cache
+def _list_names(model: type[BaseModel]) -> dict[str, bool]:
+    """List what fields may be called, and whether each has to be there."""
+    listed = {}
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        called = alias.choices if isinstance(alias, AliasChoices) else [name]
+        listed.update({str(one): field.is_required() for one in called})
+    return listed
 
 
 class TextPart(Strict):
@@ -73,12 +96,27 @@ def _as_list(stop: Any) -> Any:
     return [stop] if isinstance(stop, str) else stop
 
 
+def _check_parts(messages: Any) -> Any:
+    listed = messages if isinstance(messages, list) else []
+    contents = [one.get("content") for one in listed if isinstance(one, dict)]
+    if sum(len(one) for one in contents if isinstance(one, list)) > MAX_PARTS:
+        raise ValueError(f"should have at most {MAX_PARTS} parts together")
+    return messages
+
+
+def _check_pairs(metadata: Any) -> Any:
+    # Pydantic's own bound comes after all pairs, of which each may be an error.
+    if isinstance(metadata, dict) and len(metadata) > MAX_METADATA:
+        raise ValueError(f"should have at most {MAX_METADATA} pairs")
+    return metadata
+
+
 class Message(Strict):
     """One turn of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[
-        Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)] | None,
+        Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)] | None,
         BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None),
     ]
     name: str | None = None
@@ -112,6 +150,13 @@ class AskedKnob(Strict):
     lam: float | None = Field(default=None, validation_alias=AliasChoices("lambda", "lam"))
     scale: int | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, content: Any) -> Any:
+        if isinstance(content, dict) and None not in map(content.get, ("lambda", "lam")):
+            raise ValueError("lambda and lam are two names of one thing, give just one")
+        return content
+
 
 class StreamOptions(Strict):
     """What a stream of pieces holds beside them."""
@@ -132,12 +177,12 @@ class Unused(Strict):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Annotated[dict[str, str] | None, BeforeValidator(_check_pairs)] = None
     store: bool | None = None
     service_tier: str | None = None
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(fail_fast=True)] | None = None
     response_format: ResponseFormat | None = None
 
 
@@ -145,7 +190,11 @@ class ChatRequest(Unused):
     """The body of /v1/chat/completions."""
 
     model: str
-    messages: Annotated[list[Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[
+        list[Message],
+        Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True),
+        BeforeValidator(_check_parts),
+    ]
     # Not Literal[1], which true is as well.
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
@@ -157,7 +206,7 @@ class ChatRequest(Unused):
     top_p: float | None = None
     seed: int | None = None
     stop: Annotated[
-        list[str] | None,
+        Annotated[list[str], Field(fail_fast=True)] | None,
         BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None),
     ] = None
     logprobs: bool | None = None

@@ -13,6 +13,9 @@ from scripts.terminal.outputs import OutputFile
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """What clients on this machine call it."""
 
+LARGEST = 1e6
+"""Megabytes of a body and megapixels of images: what nobody sends, and a number can still count."""
+
 # Names of variables, no secrets.
 TOKEN_VARIABLE = "M3SCALE_TOKEN"  # noqa: S105
 UPSTREAM_TOKEN = "M3SCALE_UPSTREAM_TOKEN"  # noqa: S105
@@ -23,15 +26,69 @@ def write_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches an address.
+
+    Args:
+        address: as a socket gives it, not as a user writes it: 127.1 and names are none.
+
+    >>> [is_loopback(one) for one in ("127.0.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0")]
+    [True, True, True, False]
+    """
+    one = ipaddress.ip_address(address)
+    mapped = one.ipv4_mapped if isinstance(one, ipaddress.IPv6Address) else None
+    return (mapped or one).is_loopback
+
+
+def is_address(url: str) -> bool:
+    """Tell whether a server can be asked at an address, as httpx2 and the system read it.
+
+    >>> [is_address(one) for one in ("http://host:8000", "http://host:port", "host:8000")]
+    [True, False, False]
+    """
+    from httpx2 import URL, InvalidURL
+
+    if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+        return False
+    try:
+        place = URL(url)
+        place.raw_host.decode("ascii").encode("idna")  # as it is when the name is looked up
+    except (InvalidURL, UnicodeError):
+        return False
+    return bool(place.host) and (place.port is None or 1 <= place.port <= 65535)
+
+
+def check_token(text: str, origin: str) -> str:
+    """Take the spaces and line breaks from around a token.
+
+    Args:
+        text: what was found.
+        origin: where.
+
+    Raises:
+        ValueError: if it is empty, or no line of visible ASCII.
+    """
+    token = text.strip()
+    if not token or not all("!" <= letter <= "~" for letter in token):
+        raise ValueError(f"{origin} must hold a token: one word of letters, digits and signs")
+    return token
+
+
+def read_variable(name: str) -> str | None:
+    """Find the token in a variable of the environment; None if there is no such variable."""
+    return check_token(os.environ[name], name) if name in os.environ else None
+
+
 def is_log(path: Path) -> bool:
     """Tell whether a file is a log of decisions, to be gone on with.
 
     Args:
         path: the file. What is none is a ValueError.
     """
-    from predictor.requests.decisions import read_decisions
+    from predictor.requests.decisions import check_log
 
-    return next(read_decisions(path), None) is not None
+    check_log(path)
+    return True
 
 
 @dataclass(frozen=True)
@@ -78,14 +135,19 @@ class ServeSettings:
         metadata={"help": "Longest answer, and that of requests which name none.", "min": 1},
     )
     max_body_mb: float = field(
-        default=20.0, metadata={"help": "Largest body of a request.", "min": 0.001}
+        default=20.0,
+        metadata={"help": "Largest body of a request.", "min": 0.001, "max": LARGEST},
     )
     max_images: int = field(
         default=8, metadata={"help": "Most images of a conversation.", "min": 1}
     )
     max_megapixels: float = field(
         default=50.0,
-        metadata={"help": "Largest images, all of a conversation together.", "min": 0.001},
+        metadata={
+            "help": "Largest images, all of a conversation together.",
+            "min": 0.001,
+            "max": LARGEST,
+        },
     )
     remote_images: tuple[str, ...] = field(
         default=(),
@@ -126,8 +188,10 @@ class ServeSettings:
             ValueError: if there are any.
         """
         for url in self.upstreams:
-            if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
-                raise ValueError(f"--upstream wants an address such as http://host:8000, got {url}")
+            if not is_address(url):
+                raise ValueError(
+                    f"--upstream wants an address such as http://host:8000, got {show(url)}"
+                )
         if self.name == "":
             raise ValueError("--name is empty: expected what clients call the model, such as m3")
         for host in self.remote_images:
@@ -147,21 +211,12 @@ class ServeSettings:
         """Find the token that clients must send.
 
         Returns:
-            The token; None if anybody may ask.
-
-        Raises:
-            ValueError: if it is empty, or no line of visible ASCII.
+            The token; None if anybody may ask. What is no token is the ValueError of `check_token`.
         """
         if self.token_file is not None:
-            token, origin = self.token_file.read_bytes().decode(errors="replace"), self.token_file
-        elif TOKEN_VARIABLE in os.environ:
-            token, origin = os.environ[TOKEN_VARIABLE], Path(TOKEN_VARIABLE)
-        else:
-            return None
-        token = token.strip()
-        if not token or not all("!" <= letter <= "~" for letter in token):
-            raise ValueError(f"{origin} must hold a token: one word of letters, digits and signs")
-        return token
+            content = self.token_file.read_bytes().decode(errors="replace")
+            return check_token(content, str(self.token_file))
+        return read_variable(TOKEN_VARIABLE)
 
     def name_of(self, model: str) -> str:
         """Give the name that clients call a model; of a folder the last part of its path."""
@@ -169,17 +224,15 @@ class ServeSettings:
             return self.name
         return Path(model).resolve().name if Path(model).is_dir() else model
 
-    @property
-    def own_hosts(self) -> tuple[str, ...]:
-        """Names that clients may call the server by beside those that are allowed; none for any."""
-        if not self.is_local and not self.allowed_hosts:
-            return ()
-        return (*LOOPBACK, write_host(self.host))
+    def list_own_hosts(self, address: str) -> tuple[str, ...]:
+        """List the names that clients may call the server by beside those that are allowed.
 
-    @property
-    def is_local(self) -> bool:
-        """Tell whether only this machine can reach the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        Args:
+            address: where it listens, as its socket gives it.
+
+        Returns:
+            The names; none if it may be called by any.
+        """
+        if not is_loopback(address) and not self.allowed_hosts:
+            return ()
+        return (*LOOPBACK, write_host(self.host), write_host(address))

@@ -175,8 +175,11 @@ def ask_files(
         One row per question, see `ask_router` and `ask_scale`.
 
     Raises:
-        ValueError: if a question is empty, or an image or the router cannot be used.
+        ValueError: if a question is empty, something is set that nothing uses, or an image or the
+            router cannot be used.
     """
+    if settings.scale is not None and settings.outlier is not None:
+        raise ValueError("--outlier is the router's: leave it out where --scale is set")
     for question in questions:
         if not question.strip():
             raise ValueError("a question is empty; write what you want to know about the image")

@@ -277,6 +277,15 @@ def test_a_conversation_is_routed_by_its_last_question_and_all_images(backbone):
     assert answer.answer.token_ids == direct.token_ids
 
 
+@pytest.mark.parametrize("said", ["", " ", "\n"])
+def test_a_conversation_goes_on_where_nothing_was_said(adaptive, said):
+    turns = (Turn("user", "red?", (PIXELS[0],)), Turn("assistant", said), Turn("user", "why?"))
+    request = Request(turns, Knob(scale=9), Sampling(2))
+    adaptive.check(request)
+    [answer] = adaptive.answer([request])
+    assert answer.turns == 3
+
+
 def test_a_choice_is_made_without_an_answer_and_again_without_the_model(adaptive, monkeypatch):
     requests = [make_request(number) for number in range(10)]
 

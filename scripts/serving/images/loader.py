@@ -9,6 +9,7 @@ from PIL import Image
 from m3_backbone.data_uris import is_data_uri, read_data_uri
 from m3_backbone.images import check_image, detach, open_image
 from scripts.serving.errors import ApiError
+from scripts.serving.images.jpeg import MAX_SCANS, has_many_scans
 from scripts.serving.images.remote import RemoteImages
 
 FORMATS = ("GIF", "JPEG", "PNG", "WEBP")
@@ -61,5 +62,10 @@ class ImageLoader:
                 raise ValueError(
                     f"{name} has {width}x{height} pixels, the images of a request may have "
                     f"{limit:g} million together"
+                )
+            if has_many_scans(content):
+                raise ValueError(
+                    f"{name} is a JPEG of more than {MAX_SCANS} scans, which takes long to decode: "
+                    "save it again as it is usual"
                 )
             return detach(check_image(image, name))

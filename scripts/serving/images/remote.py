@@ -8,7 +8,6 @@ at in the same way.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ import anyio
 import httpx2
 
 from scripts.serving.errors import ApiError
+from scripts.serving.hosts import matches_host
 
 MAX_REDIRECTS = 3
 SECONDS = 10.0
@@ -118,7 +118,7 @@ class RemoteImages:
         except NotAllowed as error:
             why = f"{url[:80]!r} is not fetched: {error}"
         # What was found inside says nothing to a client that it may not know.
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError):
             why = f"{url[:80]!r} could not be fetched"
         raise ApiError(400, f"{name}: {why}", "invalid_image_url", name)
 
@@ -139,8 +139,10 @@ class RemoteImages:
             raise NotAllowed("it holds a password")
         # In ASCII; a port that goes without saying is left out.
         host = place.netloc.decode("ascii").lower()
-        if not any(fnmatchcase(host, pattern) for pattern in self._hosts):
+        if not any(matches_host(host, pattern) for pattern in self._hosts):
             raise NotAllowed("its host is not allowed")
+        if place.port is not None and not 1 <= place.port <= 65535:
+            raise NotAllowed("there is no such port")
 
     async def _get(self, place: httpx2.URL) -> bytes | str:
         """Ask once; give the content, or where to look instead."""

@@ -128,11 +128,11 @@ class Page:
             ]
             # The largest has no room first: it is told before any work.
             await asyncio.to_thread(self.model.check, requests[-1])
-            routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
-            # One after the other, so that the times are those of an answer alone.
-            answers = [await self.model.answer_async(request) for request in requests]
         except ValueError as error:
             raise ApiError(400, str(error)) from error
+        routed = await self.model.route(_ask(image, asked.question, self.knobs[0]))
+        # One after the other, so that the times are those of an answer alone.
+        answers = [await self.model.answer_async(request) for request in requests]
         return {
             "view": await asyncio.to_thread(self._draw_view, image),
             "scales": [

@@ -193,6 +193,8 @@ def test_a_tokenizer_without_an_end_puts_none(build):
         tokenize_turns(prompts, [*TURNS[:2], (1, "and the cat?", "blue")])
 
 
-def test_nothing_said_is_an_answer_too(build):
-    chat = Chat(((1, "red?", ""), (0, "why?", "")))
-    assert render_chat(build(CHATML), chat).count("</s>") == 3
+@pytest.mark.parametrize("said", ["", " ", "\n"])
+def test_nothing_said_is_an_answer_too(build, said):
+    prompts, chat = build(CHATML), Chat(((1, "red?", said), (0, "why?", "")))
+    assert render_chat(prompts, chat).count("</s>") == 3
+    assert tokenize_chat(prompts, chat, [1]).text_tokens() > 0

@@ -4,7 +4,13 @@ import threading
 import pytest
 
 from predictor.requests import decisions
-from predictor.requests.decisions import UNFAMILIAR, Decision, DecisionLog, read_decisions
+from predictor.requests.decisions import (
+    UNFAMILIAR,
+    Decision,
+    DecisionLog,
+    check_log,
+    read_decisions,
+)
 
 
 def decide(**changes):
@@ -41,14 +47,44 @@ def test_a_log_goes_on_and_loses_nothing_but_an_unfinished_line(tmp_path, monkey
         assert [one.turns for one in read_decisions(path)] == [1, 5]
 
 
+@pytest.mark.parametrize("end", [1, 8, 10, 11, 40, -1])
+def test_a_log_of_nothing_but_an_unfinished_line_begins_anew(tmp_path, end):
+    path = tmp_path / "log.jsonl"
+    DecisionLog(path).append(decide(turns=1))
+    path.write_bytes(path.read_bytes()[:end])
+    check_log(path)
+    DecisionLog(path).append(decide(turns=5))
+    assert [one.turns for one in read_decisions(path)] == [5]
+
+
 @pytest.mark.parametrize(
-    "content", [b"image,question\n", b"{}\n", b'{"scale": 36}\n', b"\xff\xfe", b"[1]\n"], ids=repr
+    "content",
+    [
+        b"image,question\n",
+        b"{}\n",
+        b'{"scale": 36}\n',
+        b"\xff\xfe",
+        b"[1]\n",
+        b"image,question",
+        b"[1, 2",
+        b"{}",
+        b'{"a": 1}',
+        b'{\n  "scale": 36',
+        b'{"scale": 36}',
+        b'{"scale": 36,\n"a": 1}',
+        b"\n",
+        b" ",
+        b'\n{"scale": ',
+    ],
+    ids=repr,
 )
 def test_no_other_file_is_written_to(tmp_path, content):
     path = tmp_path / "mine.csv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="mine.csv, line 1, cannot be used: .*name another file"):
         DecisionLog(path)
+    with pytest.raises(ValueError, match="mine.csv, line 1"):
+        check_log(path)
     assert path.read_bytes() == content
 
 

@@ -77,5 +77,6 @@ def test_what_nobody_could_say_is_refused(role, text, images, told):
         Turn(role, text, images)
 
 
-def test_a_model_may_have_said_nothing():
-    assert Turn("assistant", "").text == ""
+@pytest.mark.parametrize("said", ["", " ", "\n"])
+def test_a_model_may_have_said_nothing(said):
+    assert Turn("assistant", said).text == said

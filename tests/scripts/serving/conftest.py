@@ -120,6 +120,7 @@ class FakeModel:
         try:
             words = request.question.split()
             for number, word in enumerate(words):
+                await asyncio.sleep(0)  # as a model's words do, each comes in a turn of its own
                 if word == "wait":
                     while not self.go.is_set():
                         await asyncio.sleep(0.005)

@@ -70,6 +70,15 @@ def test_names_that_are_allowed_are_taken(serve):
     assert "another name" in serve(OWN, allowed, host="example.org")
 
 
+def test_the_brackets_of_an_address_are_no_set_of_letters(serve):
+    allowed = ("[fd00::5]", "[fd00:1::*]")
+    for host in ("[fd00::5]", "[FD00::5]:443", "[fd00:1::7]:{port}"):
+        assert serve(OWN, allowed, host=host) == "hello"
+    for host in ("5", "f", ":", "[fd00::6]", "fd00::5"):
+        assert "another name" in serve(OWN, allowed, host=host)
+    assert serve(OWN, allowed, "POST", origin="https://[fd00::5]:8443") == "hello"
+
+
 def test_without_any_names_all_are_taken(serve):
     assert serve((), (), host="evil.example") == "hello"
 

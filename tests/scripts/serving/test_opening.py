@@ -1,5 +1,6 @@
 """m3-mini behind the endpoint: answers are those of `AdaptiveM3`, whatever is asked beside them."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -7,14 +8,24 @@ import openai
 import pytest
 from click.testing import CliRunner
 
+from m3_backbone.backbone import Chat
 from m3_backbone.inference.sampling import Sampling
 from predictor.adaptive import AdaptiveM3
 from predictor.requests.knobs import Knob
 from predictor.requests.request import Request
 from scripts.cli import main
-from scripts.serving.opening import count_largest, expect_scales, serve_model
+from scripts.serving import opening
+from scripts.serving.opening import (
+    check_room,
+    count_largest,
+    expect_scales,
+    open_app,
+    serve_model,
+)
 from scripts.serving.running import open_port
 from scripts.serving.settings import ServeSettings
+from scripts.stages.ask import AskSettings
+from scripts.stages.model import Opening
 
 KNOBS = [{"budget": 72}, {"budget": 20}, {"lambda": 0.001}, {"scale": 9}, {"scale": 144}]
 ASKED = 12
@@ -137,6 +148,11 @@ def test_the_largest_scale_counts_all_images(mini):
         (["--allowed-host", "chat.example.org:443"], "got 'chat.example.org:443'"),
         (["--allowed-host", "::1"], "got '::1'"),
         (["--max-seconds", "nan"], "nan"),
+        (["--max-body-mb", "1e303"], "1e+303 is not in the range"),
+        (["--max-megapixels", "1e303"], "1e+303 is not in the range"),
+        (["--upstream", "http://127.0.0.1:abc"], "got 'http://127.0.0.1:abc'"),
+        (["--upstream", "http://127.0.0.1:99999"], "got 'http://127.0.0.1:99999'"),
+        (["--upstream", "http://[::1"], "got 'http://[::1'"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_line(tmp_path, monkeypatch, options, message):
@@ -156,7 +172,60 @@ def test_a_taken_port_is_told_before_anything_is_opened():
     assert done.stderr.startswith(f"Error: cannot listen at 127.0.0.1 port {number}: ")
 
 
+def test_the_largest_bounds_can_be_counted(model):
+    fields = {one.name: one.metadata.get("max") for one in dataclasses.fields(ServeSettings)}
+    settings = ServeSettings(
+        max_body_mb=fields["max_body_mb"], max_megapixels=fields["max_megapixels"]
+    )
+    assert serve_model(model, settings, "m3-mini", Knob(budget=72))
+
+
 def test_answers_that_leave_no_room_for_an_image_are_refused_at_the_start(model):
     settings = ServeSettings(max_new_tokens=5000)
     with pytest.raises(ValueError, match="--max-new-tokens 5000 leaves no room for an image"):
         serve_model(model, settings, "m3-mini", Knob(budget=72))
+
+
+def test_the_room_of_an_image_is_that_of_its_scale(mini, model):
+    room = mini.backbone.count_room(Chat.about("?"), 0)
+    for scale in (144, 576):
+        check_room(model, Knob(scale=scale), room - scale)
+        with pytest.raises(ValueError, match=f"no room for an image at scale {scale} in"):
+            check_room(model, Knob(scale=scale), room - scale + 1)
+    check_room(model, Knob(budget=72), room - mini.router.scales[0])
+
+
+def open_gateway(mini, engine="built-in", how=None):
+    settings = ServeSettings(upstreams=("http://127.0.0.1:9",))
+    how = how or Opening()
+    return open_app(str(mini.folder), how, engine, AskSettings(), settings, None, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("engine", "how", "told"),
+    [
+        ("vllm", Opening(), "--engine vllm answers in this process"),
+        ("built-in", Opening(device_map="auto"), "--device-map and --quantize are of the built-in"),
+        ("built-in", Opening(quantize="4bit"), "--device-map and --quantize are of the built-in"),
+    ],
+)
+def test_what_upstreams_would_not_use_is_refused(mini, engine, how, told):
+    with pytest.raises(ValueError, match=told):
+        open_gateway(mini, engine, how)
+
+
+def test_the_token_of_upstreams_is_checked_and_sent_without_its_line_break(mini, monkeypatch):
+    given = []
+
+    def note(urls, token, seconds):
+        given.append(token)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(opening, "Upstreams", note)
+    monkeypatch.setenv("M3SCALE_UPSTREAM_TOKEN", "word\n")
+    with pytest.raises(ValueError, match="enough"):
+        open_gateway(mini)
+    assert given == ["word"]
+    monkeypatch.setenv("M3SCALE_UPSTREAM_TOKEN", "")
+    with pytest.raises(ValueError, match="M3SCALE_UPSTREAM_TOKEN must hold a token"):
+        open_gateway(mini)

@@ -1,9 +1,11 @@
 """Connections that hold back what they should send, and a server that ends, on real sockets."""
 
 import asyncio
+import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx2
 import pytest
@@ -56,6 +58,48 @@ def test_what_takes_longer_than_the_grace_is_told_so(serving_fake, write_body, p
     assert got[0].status_code == 503
     assert got[0].json()["error"]["code"] == "server_ending"
     assert running.model.ended == 1
+
+
+def post_unread(running, body):
+    """Post a request, and read nothing of what comes; a connection."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", running.port))
+    content = json.dumps(body).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+    return connection
+
+
+def test_who_does_not_read_its_answer_makes_room(
+    serving_fake, write_body, post, wait_until, monkeypatch
+):
+    monkeypatch.setattr(running, "SEND_SECONDS", SECONDS)
+    with serving_fake(max_seconds=60) as served, ExitStack() as unread:
+        endless = write_body("a " * 40_000, stream=True)  # some 8 MB, more than the system keeps
+        limit = served.limiter.limit
+        for _ in range(limit):
+            unread.enter_context(post_unread(served, endless))
+        wait_until(lambda: len(served.model.asked) == limit)
+        wait_until(lambda: served.limiter.active == 0, 20)
+        assert (served.model.ended, served.model.answered) == (limit, 0)
+        told = httpx2.get(f"{served.address}/metrics").text
+        assert f'm3scale_responses_total{{status="499"}} {limit}.0' in told
+        assert post(served, write_body("one")).status_code == 200
+
+
+def test_who_reads_late_has_the_whole_answer(serving_fake, write_body, monkeypatch):
+    monkeypatch.setattr(running, "SEND_SECONDS", 5)
+    with serving_fake(max_seconds=60) as served:
+        with post_unread(served, write_body("a " * 40_000, stream=True)) as connection:
+            time.sleep(SECONDS)
+            got = b""
+            while not got.endswith(b"0\r\n\r\n"):
+                piece = connection.recv(2**20)
+                assert piece
+                got = got[-10:] + piece
+            time.sleep(0.1)
+        assert served.model.answered == 1
 
 
 @pytest.fixture(scope="module")

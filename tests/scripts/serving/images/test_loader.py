@@ -73,6 +73,38 @@ def write_bomb(width, height):
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
+def save_jpeg(side=64):
+    """A progressive JPEG, and where its last scan begins."""
+    file = io.BytesIO()
+    Image.radial_gradient("L").resize((side, side)).save(file, "JPEG", progressive=True)
+    return file.getvalue(), file.getvalue().rindex(b"\xff\xda")
+
+
+def open_jpeg(content):
+    return open_one(f"data:image/jpeg;base64,{base64.b64encode(content).decode()}")
+
+
+@pytest.mark.parametrize(
+    "between", [b"", b"\xff\xfe\0\4\xff\xd9", b"\xff" * 9, b"\xff\xd0"], ids=repr
+)
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(between):
+    whole, last = save_jpeg()
+    content = whole[:last] + (between + whole[last:-2]) * 100 + whole[-2:]
+    assert decode_image(content, "scans").size == (64, 64)
+    with pytest.raises(ApiError, match="a JPEG of more than 50 scans") as caught:
+        open_jpeg(content)
+    assert caught.value.code == "invalid_image"
+    few = whole[:last] + (between + whole[last:-2]) * 20 + whole[-2:]
+    assert open_jpeg(few).size == (64, 64)
+
+
+def test_only_scans_of_the_image_itself_are_counted():
+    whole, last = save_jpeg()
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + 400) + b"\xff\xda\0\2" * 100
+    video = b"\xff\xda\0\2" * 1000  # as phones put behind a picture
+    assert open_jpeg(whole[:2] + thumbnail + whole[2:] + video).size == (64, 64)
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

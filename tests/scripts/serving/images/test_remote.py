@@ -95,6 +95,8 @@ def elsewhere():
         "to-inside": f"http://inside.example.org:{port}/image",
         "to-unlisted": f"http://127.0.0.1:{port}/image",
         "to-file": "file:///etc/passwd",
+        "to-no-port": "http://any.example.net:99999/image",
+        "to-brackets": ":http://]",
         "to-itself": "to-itself",
     }
     with server:
@@ -118,6 +120,7 @@ def fetch(elsewhere):
 
     port = elsewhere.server_port
     hosts = [f"images.example.org:{port}", f"o*.example.org:{port}", f"inside.example.org:{port}"]
+    hosts.append("any.example.net:*")
     remote = RemoteImages(hosts, 100_000, resolve)
 
     def get(path, host=f"images.example.org:{port}", scheme="http"):
@@ -142,6 +145,8 @@ def test_redirects_are_followed_and_looked_at_again(fetch, elsewhere):
         "to-inside": "it leads to no public address",
         "to-unlisted": "its host is not allowed",
         "to-file": "only http and https are",
+        "to-no-port": "there is no such port",
+        "to-brackets": "could not be fetched",
         "to-itself": "more than 3 times",
     }.items():
         with pytest.raises(ApiError, match=why):
@@ -181,6 +186,26 @@ def test_other_addresses_are_not_asked(fetch, elsewhere, url):
 def test_without_hosts_nothing_is_fetched():
     with pytest.raises(ApiError, match="images are not fetched here, send them as data:"):
         asyncio.run(RemoteImages([], 1000).fetch("http://8.8.8.8/x.png", "field"))
+
+
+@pytest.mark.parametrize("port", [0, 65536, 99999, 2**31, 2**64, -1])
+def test_a_port_that_cannot_be_is_refused(port):
+    with pytest.raises(ApiError, match="there is no such port|could not be fetched") as caught:
+        asyncio.run(RemoteImages(["*"], 1000).fetch(f"http://8.8.8.8:{port}/x.png", "field"))
+    assert caught.value.status_code == 400
+
+
+def test_an_address_in_brackets_is_allowed_as_it_is_written():
+    async def resolve(host, port):
+        raise NotAllowed(f"{host} was let through")
+
+    remote = RemoteImages(["[2606:4700::1111]", "[2606:4700:1::1]:8080"], 1000, resolve)
+    for host in ("[2606:4700::1111]", "[2606:4700:1::1]:8080"):
+        with pytest.raises(ApiError, match="was let through"):
+            asyncio.run(remote.fetch(f"http://{host}/x.png", "field"))
+    for host in ("[2606:4700::1112]", "2", "[2606:4700::1111]:81"):
+        with pytest.raises(ApiError, match="its host is not allowed"):
+            asyncio.run(remote.fetch(f"http://{host}/x.png", "field"))
 
 
 def test_an_allowed_host_inside_is_refused():

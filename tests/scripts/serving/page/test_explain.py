@@ -47,3 +47,21 @@ def test_what_has_no_room_at_the_largest_scale_is_told_before_any_work(explain, 
     answer = explain(60, "what " * 1900)
     assert answer.status_code == 400
     assert "at scale 576: shorten" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("step", ["route", "answer_async"])
+def test_what_fails_while_answering_is_no_fault_of_the_client(explain, monkeypatch, caplog, step):
+    async def fail(self, request):
+        raise ValueError("an inner matter")
+
+    monkeypatch.setattr(AdaptiveM3, step, fail)
+    answer = explain(60)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (500, "the server failed")
+    assert "an inner matter" in caplog.text
+
+
+@pytest.mark.parametrize("question", [" ", "<image>?"])
+def test_a_question_that_cannot_be_asked_is_a_bad_request(explain, question):
+    answer = explain(60, question)
+    assert answer.status_code == 400
+    assert "question" in answer.json()["error"]["message"]
