@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, NameArray
 from predictor.routers.base import ArrayRouter, center_and_spread, log_odds
 
 # Makes the penalty on a threshold a ten-thousandth of that on a slope: thresholds are free.
@@ -72,7 +72,7 @@ class LinearRouter(ArrayRouter):
         super().__init__(scales)
         self.settings = settings or LinearSettings()
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         center, spread = center_and_spread(x)
         standard = (x - center) / spread
         heads = np.stack(
@@ -97,7 +97,7 @@ class OrdinalRouter(LinearRouter):
 
     kind: ClassVar[str] = "ordinal"
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         center, spread = center_and_spread(x)
         known = w > 0
         varied = np.flatnonzero([np.ptp(y[known[:, k], k]) > 0 for k in range(y.shape[1])])

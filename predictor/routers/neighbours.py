@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray
+from predictor.data import FloatArray, IntArray, NameArray
 from predictor.routers.base import ArrayRouter, center_and_spread
 
 METRICS = ("euclidean", "cosine")
@@ -63,7 +63,7 @@ class NeighbourRouter(ArrayRouter):
         super().__init__(scales)
         self.settings = settings or NeighbourSettings()
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         s = self.settings
         kept = np.flatnonzero(w.any(axis=1))
         if len(kept) > s.most_rows:

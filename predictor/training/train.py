@@ -172,7 +172,8 @@ def _fit(
     rows, data = train
 
     def fit(kind: str) -> Router:
-        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.scores)
+        router = _build(replace(settings, kind=kind), data.scales)
+        return router.fit(rows, data.scores, clusters=data.clusters)
 
     if settings.kind != AUTO:
         return fit(settings.kind), []

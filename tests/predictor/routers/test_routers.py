@@ -61,6 +61,13 @@ def test_the_same_seed_gives_the_same_bytes(kind, outcomes):
     assert build(kind).fit(*outcomes).to_files() == build(kind).fit(*outcomes).to_files()
 
 
+def test_clusters_are_a_name_for_each_row(kind, outcomes):
+    router = build(kind).fit(*outcomes, clusters=np.arange(600) // 4)
+    assert router.predict_proba(outcomes[0]).shape == (600, 3)
+    with pytest.raises(ValueError, match=r"clusters must be 600 names, got shape \(599,\)"):
+        build(kind).fit(*outcomes, clusters=np.arange(599))
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_scale_whose_scores_are_all_alike_becomes_a_constant(kind, outcomes, value):
     features, correct = outcomes
