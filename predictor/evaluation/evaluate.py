@@ -222,7 +222,8 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
         "accuracy": at["accuracy"],
         "regression_rate": at["regression_rate"],
         "rescue_rate": at["rescue_rate"],
-        "of_omniscient": at["ogc"] / limit if limit else None,
+        # Of a limit that closes nothing there is no share; a NaN closes nothing either.
+        "of_omniscient": at["ogc"] / limit if limit is not None and limit > 0 else None,
         "above_omniscient": _is_above(routers),
     }
 

@@ -266,7 +266,7 @@ def _list_kinds(
 def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
-    """Leave every feature block out, and every family."""
+    """Leave every feature block out, if there are several, and every family."""
     evaluation = experiment.evaluate_on(splits.calibration)
     budget = evaluation.headline
     jobs = experiment.jobs
@@ -275,10 +275,11 @@ def _leave_out(
         budget=budget, seeds=seeds, jobs=jobs, extras_ms=experiment.extras_ms
     )
     usual = run.at.chosen[:, evaluation.headline_column]
-    return {
-        "ablation": ablate(splits.in_order, settings, of_blocks),
-        "leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs),
-    }
+    studies = {"leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs)}
+    # A router of one block has nothing to be compared without it.
+    if len(settings.features.blocks) > 1:
+        studies["ablation"] = ablate(splits.in_order, settings, of_blocks)
+    return studies
 
 
 def _study_certificates(bundle: RouterBundle, splits: Splits, tested: int) -> Results:

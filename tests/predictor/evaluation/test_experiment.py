@@ -184,6 +184,15 @@ def test_what_it_takes_to_measure_an_optional_block_counts(splits):
         assert study["unmeasured"] == unmeasured
 
 
+def test_of_a_router_of_one_block_none_is_left_out(splits):
+    known = Splits(*splits)
+    train = TrainSettings(kind="linear", features=FeatureSettings(blocks=("question",)))
+    belief = np.tile(0.6, (240, 3))
+    at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
+    run = choose_all(Estimate(belief, belief), known, at, seed=0)
+    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out"}
+
+
 def test_costs_are_counted_in_every_unit(outcome):
     """Two cheap scales cost nearly the same time, so a router in ms takes the second of them."""
     costs = outcome[0]["costs"]
