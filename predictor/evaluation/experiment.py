@@ -61,6 +61,7 @@ class ExperimentSettings:
     Attributes:
         seeds: one training of everything for each.
         train: the router's settings; the baselines differ in one thing each.
+        others: what other kinds of router, and the limit, are tuned from; `train` if it is None.
         evaluation: what is reported; what suits the ladder of scales if it is None.
         curve_points: budgets on a router's curve, evenly spread on a logarithmic axis.
         studies: whether every kind of router is trained, and blocks and families are left out in
@@ -72,6 +73,7 @@ class ExperimentSettings:
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     train: TrainSettings = field(default_factory=TrainSettings)
+    others: TrainSettings | None = None
     evaluation: EvaluationSettings | None = None
     curve_points: int = 48
     studies: bool = True
@@ -191,14 +193,17 @@ def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, _Plan]:
     """Plan every method, by its name."""
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
-    base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
+    base, others = (
+        replace(one, boosted=replace(one.boosted, threads=1))
+        for one in (settings.train, settings.others or settings.train)
+    )
     kinds = [ROUTER, *list_kinds(base.kind, settings.studies)]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        plans = [method_settings(base, name) for name in kinds]
+        plans = [base, *(method_settings(others, name) for name in kinds[1:])]
         tuned = list(pool.map(lambda plan: tune_settings(splits.train, plan), plans))
     known = dict(zip(kinds, tuned, strict=True))
     # Baselines and controls are trained like the router, whatever they see; the limit by its own.
-    known[LIMIT] = tune_limit(splits, base)
+    known[LIMIT] = tune_limit(splits, others)
     methods = list_methods(splits, base.kind, settings.studies)
     return {
         name: _Plan(name, known.get(name, known[ROUTER]), train, is_router=name in kinds)

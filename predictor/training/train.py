@@ -37,6 +37,7 @@ from predictor.training.tuning import (
     Tried,
     TuningSettings,
     count_tested,
+    is_tuned,
     list_parts,
     pick_router,
     tune,
@@ -158,7 +159,7 @@ def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
     Returns:
         Settings that need no tuning any more; the same where there is nothing to tune.
     """
-    if settings.tuning is None or not set(list_parts(settings.kind)) & set(GRIDS):
+    if not is_tuned(settings.kind, settings.tuning):
         return replace(settings, tuning=None)
     return _tune(settings, fit_features(train, settings)[1], train)[0]
 

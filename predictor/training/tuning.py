@@ -170,6 +170,15 @@ def list_parts(kind: str) -> tuple[str, ...]:
     return _PARTS.get(kind, (kind,))
 
 
+def is_tuned(kind: str, settings: TuningSettings | None) -> bool:
+    """Tell whether settings are chosen for a kind: there must be some, and the choice be asked for.
+
+    >>> is_tuned("blend", TuningSettings()), is_tuned("constant", TuningSettings())
+    (True, False)
+    """
+    return settings is not None and bool(set(list_parts(kind)) & set(GRIDS))
+
+
 def count_tested(candidates: Sequence[object]) -> int:
     """Count the kinds that a router was picked from: the candidates, or itself alone without any.
 

@@ -9,6 +9,7 @@ import pytest
 from m3_backbone.schemas import parse_saved
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
+from predictor.evaluation import experiment
 from predictor.evaluation.experiment import (
     ExperimentSettings,
     _leave_out,
@@ -21,8 +22,10 @@ from predictor.evaluation.sweeps import SweepSettings, choose_all
 from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
+from predictor.routers.linear import LinearSettings
 from predictor.routers.mlp import MlpSettings
 from predictor.training.train import TrainSettings, train_bundle
+from predictor.training.tuning import TuningSettings
 
 SCALES = (1, 9, 36)
 FAST = TrainSettings(
@@ -232,6 +235,28 @@ def test_an_experiment_needs_a_seed_and_a_job(splits):
         run_experiment(*splits, replace(SETTINGS, seeds=()))
     with pytest.raises(ValueError, match="and 0 jobs"):
         run_experiment(*splits, replace(SETTINGS, jobs=0))
+
+
+def test_the_router_is_as_it_was_given_and_the_others_are_tuned_from_theirs(splits, monkeypatch):
+    def tune(_, settings):
+        if settings.tuning is None:
+            return settings
+        return replace(settings, linear=LinearSettings(l2=7.0), tuning=None)
+
+    monkeypatch.setattr(experiment, "tune_settings", tune)
+    monkeypatch.setattr(experiment, "tune_limit", lambda _, settings: settings)
+    others = TrainSettings(tuning=TuningSettings())
+    planned = replace(SETTINGS, train=FAST, others=others, studies=False)
+    plans = experiment._plan_all(Splits(*splits), planned)
+    assert plans["router"].settings == plans["question_only"].settings == FAST
+    assert plans["linear"].settings.linear.l2 == 7.0
+    assert plans["linear"].settings.boosted == BoostedSettings()
+    assert plans["omniscient"].settings == others
+    # Without them all are tuned from the router's, which is tuned itself.
+    planned = replace(planned, train=replace(FAST, tuning=TuningSettings()), others=None)
+    plans = experiment._plan_all(Splits(*splits), planned)
+    assert plans["router"].settings.linear.l2 == plans["linear"].settings.linear.l2 == 7.0
+    assert plans["linear"].settings.boosted == FAST.boosted
 
 
 def test_jobs_change_nothing_but_the_time(outcome, splits):
