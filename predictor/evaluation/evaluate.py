@@ -16,7 +16,6 @@ from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
 from predictor.evaluation.sections.curves import (
-    Curve,
     find_cost,
     list_points,
     measure_curve,
@@ -53,13 +52,7 @@ def evaluate(
     if not runs.get("router"):
         raise ValueError(f'expected runs of "router", got {sorted(runs)}')
     prepared = PreparedSplit.prepare(test, settings)
-    curves = {
-        name: measure_curve(prepared, [run.curve for run in of_name])
-        for name, of_name in runs.items()
-    }
-    routers = {
-        name: _describe_router(prepared, of_name, curves[name]) for name, of_name in runs.items()
-    }
+    routers = {name: _describe_router(prepared, of_name) for name, of_name in runs.items()}
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
     return {
         "scales": list(test.scales),
@@ -76,14 +69,15 @@ def evaluate(
         "costs": describe_costs(prepared, runs),
         "headline": {
             **_headline(prepared, routers),
-            **_parity(prepared, runs["router"], curves["router"]),
+            **_parity(prepared, runs["router"]),
         },
         "settings": {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"},
     }
 
 
-def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
     targets = prepared.settings.targets
+    curve = measure_curve(prepared, [run.curve for run in runs])
     points = list_points(
         {
             "lambda": np.mean([run.curve.lambdas for run in runs], axis=0),
@@ -238,8 +232,9 @@ def _is_above(routers: Mapping[str, Results]) -> bool:
     return any(bool(point["ogc"] > limits[key]["ogc"]) for key, point in points)
 
 
-def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
     settings = prepared.settings
+    curve = measure_curve(prepared, [run.curve for run in runs])
     parity = measure_parity(prepared, [run.parity for run in runs])
     # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
     tokens_low, tokens_high = interval(parity.cost_draws, settings.level)

@@ -8,7 +8,7 @@ seed.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -61,7 +61,6 @@ class ExperimentSettings:
     Attributes:
         seeds: one training of everything for each.
         train: the router's settings; the baselines differ in one thing each.
-        others: what other kinds of router, and the limit, are tuned from; `train` if it is None.
         evaluation: what is reported; what suits the ladder of scales if it is None.
         curve_points: budgets on a router's curve, evenly spread on a logarithmic axis.
         studies: whether every kind of router is trained, and blocks and families are left out in
@@ -69,17 +68,18 @@ class ExperimentSettings:
         tested: kinds of router among which this one was picked on the calibration split.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
         extras_ms: what it takes to measure each optional block [ms per question].
+        others: what other kinds of router, and the limit, are tuned from; `train` if it is None.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     train: TrainSettings = field(default_factory=TrainSettings)
-    others: TrainSettings | None = None
     evaluation: EvaluationSettings | None = None
     curve_points: int = 48
     studies: bool = True
     tested: int = 1
     jobs: int = 2
     extras_ms: Mapping[str, float] = field(default_factory=dict)
+    others: TrainSettings | None = None
 
     def evaluate_on(self, calibration: TrainData) -> EvaluationSettings:
         """Give what is reported of routers that are calibrated on a split."""
@@ -215,19 +215,30 @@ def _train_all(
     splits: Splits, plans: Mapping[str, _Plan], settings: ExperimentSettings, progress: Progress
 ) -> dict[str, list[_Training]]:
     """Train every method with every seed."""
-    tasks = []
-    for seed in settings.seeds:
-        # Made once for all kinds of router.
-        fitted = fit_features(splits.train, replace(plans[ROUTER].settings, seed=seed))
-        tasks += [plan.with_seed(seed, fitted) for plan in plans.values()]
     trained: dict[str, list[_Training]] = {name: [] for name in plans}
+    total = len(settings.seeds) * len(plans)
     with ThreadPoolExecutor(settings.jobs) as pool:
-        # `map` gives the trainings in the order of the tasks, whichever ends first.
-        trainings = pool.map(partial(_train, splits, settings), tasks)
-        for done, (plan, training) in enumerate(zip(tasks, trainings, strict=True), start=1):
-            trained[plan.name].append(training)
-            progress(plan.name, done, len(tasks))
+        # Seed after seed, since the features of all rows are large.
+        for seed in settings.seeds:
+            for name, training in _train_seed(pool, seed, splits, plans, settings):
+                trained[name].append(training)
+                progress(name, sum(map(len, trained.values())), total)
     return trained
+
+
+def _train_seed(
+    pool: ThreadPoolExecutor,
+    seed: int,
+    splits: Splits,
+    plans: Mapping[str, _Plan],
+    settings: ExperimentSettings,
+) -> Iterator[tuple[str, _Training]]:
+    """Train every method with one seed, in the order of the plans."""
+    # Made once for all kinds of router.
+    fitted = fit_features(splits.train, replace(plans[ROUTER].settings, seed=seed))
+    tasks = [plan.with_seed(seed, fitted) for plan in plans.values()]
+    # `map` gives the trainings in the order of the tasks, whichever ends first.
+    return zip(plans, pool.map(partial(_train, splits, settings), tasks), strict=True)
 
 
 def _train(splits: Splits, settings: ExperimentSettings, plan: _Plan) -> _Training:
@@ -237,7 +248,10 @@ def _train(splits: Splits, settings: ExperimentSettings, plan: _Plan) -> _Traini
     seconds = time.perf_counter() - start
     evaluation = settings.evaluate_on(splits.calibration)
     at = SweepSettings(evaluation.targets, settings.curve_points, evaluation.parity_drop)
-    run = choose_all(estimate, splits, at, plan.settings.seed)
+    run = choose_all(estimate, splits, at, plan.settings.seed, units=plan.name in (ROUTER, LIMIT))
+    if plan.name != ROUTER:
+        # Nothing is measured by them, and they are kept to the end.
+        run = replace(run, probabilities=None, raw=None)
     if not plan.is_router:
         return _Training(run, seconds)
     known = splits.calibration

@@ -1,6 +1,7 @@
 """The whole protocol on a small world whose answer is known."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -18,13 +19,13 @@ from predictor.evaluation.experiment import (
 )
 from predictor.evaluation.methods import Estimate, list_methods
 from predictor.evaluation.runs import EvaluationSettings, Splits
-from predictor.evaluation.sweeps import SweepSettings, choose_all
+from predictor.evaluation.sweeps import SweepSettings, _pack, choose_all
 from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
 from predictor.routers.linear import LinearSettings
 from predictor.routers.mlp import MlpSettings
-from predictor.training.train import TrainSettings, train_bundle
+from predictor.training.train import TrainSettings, fit_features, train_bundle
 from predictor.training.tuning import TuningSettings
 
 SCALES = (1, 9, 36)
@@ -325,6 +326,50 @@ def test_every_contestant_spends_the_budget_exactly(splits):
         at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
         run = choose_all(Estimate(*belief), all_three, at, seed=0)
         np.testing.assert_allclose(run.compared.pick(splits[2].tokens).mean(axis=0), (9.0, 18.0))
+
+
+def test_little_is_kept_of_a_training(splits, monkeypatch):
+    """Byte by byte for each test question: all trainings are kept until the report is drawn."""
+    kept = {}
+
+    def watch(_, runs, __):
+        kept.update(runs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "evaluate", watch)
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(*splits, quick)
+    # Other units are reported of these two, probabilities of the router alone.
+    assert {name for name, [run] in kept.items() if run.others} == {"router", "omniscient"}
+    assert [name for name, [run] in kept.items() if run.probabilities is not None] == ["router"]
+    for [run] in kept.values():
+        pairs = [(run.curve, run.parity), *run.others.values()]
+        sweeps = [run.at, *(sweep for pair in pairs for sweep in pair)]
+        assert {sweep.chosen.itemsize for sweep in sweeps} == {1}
+        assert run.compared.first.itemsize == 1
+
+
+def test_many_scales_are_numbered_right():
+    chosen = np.array([3, 127])
+    assert _pack(chosen).dtype == np.int8
+    assert _pack(np.array([3, 128])).tolist() == [3, 128]
+
+
+def test_features_of_one_seed_at_a_time_are_held(splits, monkeypatch):
+    seen = []
+
+    def watch(*arguments):
+        # Those of the last seed are gone.
+        assert all(rows() is None for rows in seen)
+        fitted = fit_features(*arguments)
+        seen.append(weakref.ref(fitted[1]))
+        return fitted
+
+    monkeypatch.setattr(experiment, "fit_features", watch)
+    three = replace(SETTINGS, seeds=(0, 1, 2), studies=False, train=replace(FAST, kind="linear"))
+    run_experiment(*splits, three)
+    assert len(seen) == 3
 
 
 def test_measure_router(splits):
