@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from labels.oracle import index_shares
-from predictor.data import FloatArray, IntArray, Results, TrainData
-from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
+from predictor.data import FloatArray, IntArray, Results
+from predictor.evaluation.runs import PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
 from predictor.evaluation.sections.curves import (
     find_cost,
@@ -32,16 +32,13 @@ from predictor.routing_metrics.bootstrap import interval
 from predictor.routing_metrics.mixing import Mixture
 
 
-def evaluate(
-    test: TrainData, runs: Mapping[str, Sequence[SeedRun]], settings: EvaluationSettings
-) -> Results:
+def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
     """Measure everything that does not depend on files, timings or pictures.
 
     Args:
-        test: the test split.
+        prepared: the prepared test split, which knows what is reported.
         runs: method to its runs, one per seed; "router" is the one of the headline, "omniscient"
             the limit, the rest are baselines and controls.
-        settings: what is reported.
 
     Returns:
         The sections of results.json; a number that does not exist is NaN or None.
@@ -51,7 +48,7 @@ def evaluate(
     """
     if not runs.get("router"):
         raise ValueError(f'expected runs of "router", got {sorted(runs)}')
-    prepared = PreparedSplit.prepare(test, settings)
+    test, settings = prepared.test, prepared.settings
     routers = {name: _describe_router(prepared, of_name) for name, of_name in runs.items()}
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
     return {

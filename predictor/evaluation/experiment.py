@@ -29,7 +29,7 @@ from predictor.evaluation.methods import (
     method_settings,
     train_router,
 )
-from predictor.evaluation.runs import EvaluationSettings, SeedRun, Splits
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Splits
 from predictor.evaluation.sections.ablation import AblationSettings, ablate
 from predictor.evaluation.sections.cascade import describe_cascade
 from predictor.evaluation.sections.certificates import study_certificates
@@ -122,9 +122,10 @@ def run_experiment(
     done = time.perf_counter()
     runs = {name: [one.run for one in trainings] for name, trainings in trained.items()}
     runs["shuffled_routing"] = [shuffle_run(run, test.tokens) for run in runs[ROUTER]]
-    results = evaluate(test, runs, evaluation)
+    prepared = PreparedSplit.prepare(test, evaluation)
+    results = evaluate(prepared, runs)
     kinds = _list_kinds(trained, plans, test)
-    results["zoo"] = describe_kinds(test, kinds, results, evaluation)
+    results["zoo"] = describe_kinds(prepared, kinds, results)
     results["headline"].update(kinds[0].measured)
     results["settings"].update(router=settings.train.kind)
     results["luck_floor"] = _guess(test)

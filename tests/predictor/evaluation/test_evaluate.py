@@ -43,7 +43,7 @@ def make_run(seed, at, lam=0.01):
 
 def measure(test_split, runs):
     """Evaluate and clean the numbers, as the writer of results.json does."""
-    return json_ready(evaluate(test_split, runs, SETTINGS), digits=7)
+    return json_ready(evaluate(PreparedSplit.prepare(test_split, SETTINGS), runs), digits=7)
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_describe_split_gives_intervals_around_the_points(test_split):
 
 def test_evaluate_needs_a_router(test_split, runs):
     with pytest.raises(ValueError, match=r'expected runs of "router", got \[\'linear\'\]'):
-        evaluate(test_split, {"linear": runs}, SETTINGS)
+        measure(test_split, {"linear": runs})
 
 
 def test_the_headline_has_to_be_a_target():

@@ -18,7 +18,7 @@ from predictor.evaluation.experiment import (
     run_experiment,
 )
 from predictor.evaluation.methods import Estimate, list_methods
-from predictor.evaluation.runs import EvaluationSettings, Splits
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, Splits
 from predictor.evaluation.sweeps import SweepSettings, _pack, choose_all
 from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
@@ -269,6 +269,21 @@ def test_jobs_change_nothing_but_the_time(outcome, splits):
         assert actual == {**outcome[0]["baselines"], **outcome[0]["controls"]}[name]
 
 
+def test_the_test_split_is_prepared_once(splits, monkeypatch):
+    """Its resamples are a thousand numbers for each image, and sections share them."""
+    prepared = []
+    prepare = PreparedSplit.prepare
+
+    def watch(test, settings):
+        prepared.append(test)
+        return prepare(test, settings)
+
+    monkeypatch.setattr(PreparedSplit, "prepare", watch)
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
+    run_experiment(*splits, quick)
+    assert prepared == [splits[2]]
+
+
 def test_test_scores_do_not_reach_any_choice(splits):
     """Other test outcomes, same choices: nothing is solved or picked on the test split."""
     train, calibration, test = splits
@@ -332,7 +347,7 @@ def test_little_is_kept_of_a_training(splits, monkeypatch):
     """Byte by byte for each test question: all trainings are kept until the report is drawn."""
     kept = {}
 
-    def watch(_, runs, __):
+    def watch(_, runs):
         kept.update(runs)
         raise KeyboardInterrupt
 
