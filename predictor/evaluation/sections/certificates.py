@@ -112,7 +112,7 @@ def _count_images(
     for claim in claims:
         # Such as a share of what the largest scale gets right, where it gets nothing right.
         with suppress(ValueError):
-            needed[claim] = count_needed(claim, data, most, tested)[1]
+            needed[claim] = count_needed(claim, data, most, tested).images
     return needed
 
 
