@@ -16,6 +16,9 @@ from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 MOST_FEATURES = 1_000_000
 
+AT_ONCE = 1024
+"""Rows that are predicted in one go: what is worked out for a row is many times its features."""
+
 
 class Router(ABC):
     """An estimator of the probability that each scale answers correctly.
@@ -81,7 +84,8 @@ class Router(ABC):
         x = np.ascontiguousarray(features, dtype=np.float64)  # [n, d]
         if x.ndim != 2 or x.shape[1] != self.width_:
             raise ValueError(f"features must have shape [n, {self.width_}], got {x.shape}")
-        return self._predict(x)
+        starts = range(0, max(len(x), 1), AT_ONCE)
+        return np.concatenate([self._predict(x[start : start + AT_ONCE]) for start in starts])
 
     def to_files(self) -> dict[str, bytes]:
         """Give everything learnt as named files that cannot hold code: file name -> content."""
@@ -114,7 +118,7 @@ class Router(ABC):
 
     @abstractmethod
     def _predict(self, x: FloatArray) -> FloatArray:
-        """Give probabilities [n, s] for checked features [n, d]."""
+        """Give probabilities [n, s] for checked features [n, d], at most `AT_ONCE` rows."""
 
     @abstractmethod
     def _pack(self) -> dict[str, bytes]:

@@ -228,7 +228,7 @@ def _build(settings: TrainSettings, scales: tuple[int, ...]) -> Router:
         settings.kind,
         scales,
         boosted=replace(settings.boosted, seed=settings.seed),
-        linear=settings.linear,
+        linear=replace(settings.linear, seed=settings.seed),
         mlp=replace(settings.mlp, seed=settings.seed),
         neighbours=replace(settings.neighbours, seed=settings.seed),
     )

@@ -1,5 +1,7 @@
 """One contract for every router in the registry."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,19 @@ def test_it_learns_what_there_is_to_learn(kind, outcomes):
     router = build(kind).fit(features[:400], correct[:400])
     probabilities = router.predict_proba(features[400:])
     assert ((probabilities > 0.5) == correct[400:]).mean() > 0.9
+
+
+def test_many_rows_are_predicted_in_little_memory(kind, outcomes):
+    router = build(kind).fit(*outcomes)
+    rows = np.tile(outcomes[0], (100, 1))
+    expected = router.predict_proba(outcomes[0])
+    tracemalloc.start()
+    actual = router.predict_proba(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # What is given, in blocks and joined, and no more than some megabytes.
+    assert peak < 2 * actual.nbytes + 15e6
+    assert actual[-600:] == pytest.approx(expected, abs=1e-6)
 
 
 def test_saving_and_loading_gives_the_same_numbers(kind, outcomes):
