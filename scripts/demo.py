@@ -1,7 +1,7 @@
 """The command `m3scale demo`: label, train and report, on the built-in benchmark or a data set."""
 
 import io
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +166,7 @@ def main(
     demo.profile(request if own else few)
     # Click cannot say it: this default depends on another option.
     kind = kind or ("auto" if studies else "boosted")
-    demo.train(kind)
+    demo.train(kind, studies)
     if not own:
         demo.ask()
     results = demo.report(kind, seeds, studies)
@@ -287,23 +287,24 @@ class Demo:
             times = measure_profile(self.backbone, questions, repeats=3, max_new_tokens=longest)
             write_json(self.run.profile, {**known, "batch": 1, **times})
 
-    def train(self, kind: str) -> None:
+    def train(self, kind: str, tune: bool) -> None:
         """Train a router of a kind."""
         from predictor.evaluation.sections.certificates import feasible_claims
         from predictor.training.train import TrainSettings
-        from predictor.training.tuning import AUTO, CANDIDATES, count_tested
+        from predictor.training.tuning import AUTO, CANDIDATES, TuningSettings, count_tested
 
+        # Where the report tunes what it compares with, the router is tuned too.
+        settings = TrainSettings(kind=kind, tuning=TuningSettings() if tune else None)
         one_folder = self.cutting.percent is not None
         folders = [self.run.whole] if one_folder else [*map(self.run.outcomes, SPLITS[:2])]
         times = read_profile(self.run.profile) if self.run.profile.exists() else None
         train, calibration = self.cutting.read(folders, times)[:2]
-        done = is_trained(self.run.router, train, calibration, kind, seed=0)
+        done = is_trained(self.run.router, train, calibration, settings)
         _announce("train", f"{kind} router on {len(train.data)} questions", done)
         if not done:
             tested = count_tested(CANDIDATES if kind == AUTO else ())
             claims = feasible_claims(train.data, calibration.data, tested)
-            settings = TrainSettings(kind=kind, certify=claims)
-            run_train(train, calibration, self.run.router, settings)
+            run_train(train, calibration, self.run.router, replace(settings, certify=claims))
 
     def ask(self) -> None:
         """Ask about the first image of the test split, which is saved for more questions."""

@@ -12,11 +12,10 @@ from functools import partial
 import numpy as np
 
 from labels.oracle import index_shares
-from predictor.data import FloatArray, IntArray, Results, TrainData
-from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
+from predictor.data import FloatArray, IntArray, Results
+from predictor.evaluation.runs import PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
 from predictor.evaluation.sections.curves import (
-    Curve,
     find_cost,
     list_points,
     measure_curve,
@@ -33,16 +32,13 @@ from predictor.routing_metrics.bootstrap import interval
 from predictor.routing_metrics.mixing import Mixture
 
 
-def evaluate(
-    test: TrainData, runs: Mapping[str, Sequence[SeedRun]], settings: EvaluationSettings
-) -> Results:
+def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
     """Measure everything that does not depend on files, timings or pictures.
 
     Args:
-        test: the test split.
+        prepared: the prepared test split, which knows what is reported.
         runs: method to its runs, one per seed; "router" is the one of the headline, "omniscient"
             the limit, the rest are baselines and controls.
-        settings: what is reported.
 
     Returns:
         The sections of results.json; a number that does not exist is NaN or None.
@@ -52,14 +48,8 @@ def evaluate(
     """
     if not runs.get("router"):
         raise ValueError(f'expected runs of "router", got {sorted(runs)}')
-    prepared = PreparedSplit.prepare(test, settings)
-    curves = {
-        name: measure_curve(prepared, [run.curve for run in of_name])
-        for name, of_name in runs.items()
-    }
-    routers = {
-        name: _describe_router(prepared, of_name, curves[name]) for name, of_name in runs.items()
-    }
+    test, settings = prepared.test, prepared.settings
+    routers = {name: _describe_router(prepared, of_name) for name, of_name in runs.items()}
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
     return {
         "scales": list(test.scales),
@@ -76,14 +66,15 @@ def evaluate(
         "costs": describe_costs(prepared, runs),
         "headline": {
             **_headline(prepared, routers),
-            **_parity(prepared, runs["router"], curves["router"]),
+            **_parity(prepared, runs["router"]),
         },
         "settings": {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"},
     }
 
 
-def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
     targets = prepared.settings.targets
+    curve = measure_curve(prepared, [run.curve for run in runs])
     points = list_points(
         {
             "lambda": np.mean([run.curve.lambdas for run in runs], axis=0),
@@ -222,7 +213,8 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
         "accuracy": at["accuracy"],
         "regression_rate": at["regression_rate"],
         "rescue_rate": at["rescue_rate"],
-        "of_omniscient": at["ogc"] / limit if limit else None,
+        # Of a limit that closes nothing there is no share; a NaN closes nothing either.
+        "of_omniscient": at["ogc"] / limit if limit is not None and limit > 0 else None,
         "above_omniscient": _is_above(routers),
     }
 
@@ -237,8 +229,9 @@ def _is_above(routers: Mapping[str, Results]) -> bool:
     return any(bool(point["ogc"] > limits[key]["ogc"]) for key, point in points)
 
 
-def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun], curve: Curve) -> Results:
+def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
     settings = prepared.settings
+    curve = measure_curve(prepared, [run.curve for run in runs])
     parity = measure_parity(prepared, [run.parity for run in runs])
     # The draws of all seeds are pooled, so the intervals hold the spread between trainings too.
     tokens_low, tokens_high = interval(parity.cost_draws, settings.level)

@@ -8,7 +8,7 @@ seed.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,7 +29,7 @@ from predictor.evaluation.methods import (
     method_settings,
     train_router,
 )
-from predictor.evaluation.runs import EvaluationSettings, SeedRun, Splits
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Splits
 from predictor.evaluation.sections.ablation import AblationSettings, ablate
 from predictor.evaluation.sections.cascade import describe_cascade
 from predictor.evaluation.sections.certificates import study_certificates
@@ -68,6 +68,7 @@ class ExperimentSettings:
         tested: kinds of router among which this one was picked on the calibration split.
         jobs: trainings at a time, each on one thread; the results do not depend on it.
         extras_ms: what it takes to measure each optional block [ms per question].
+        others: what other kinds of router, and the limit, are tuned from; `train` if it is None.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -78,6 +79,7 @@ class ExperimentSettings:
     tested: int = 1
     jobs: int = 2
     extras_ms: Mapping[str, float] = field(default_factory=dict)
+    others: TrainSettings | None = None
 
     def evaluate_on(self, calibration: TrainData) -> EvaluationSettings:
         """Give what is reported of routers that are calibrated on a split."""
@@ -120,9 +122,10 @@ def run_experiment(
     done = time.perf_counter()
     runs = {name: [one.run for one in trainings] for name, trainings in trained.items()}
     runs["shuffled_routing"] = [shuffle_run(run, test.tokens) for run in runs[ROUTER]]
-    results = evaluate(test, runs, evaluation)
+    prepared = PreparedSplit.prepare(test, evaluation)
+    results = evaluate(prepared, runs)
     kinds = _list_kinds(trained, plans, test)
-    results["zoo"] = describe_kinds(test, kinds, results, evaluation)
+    results["zoo"] = describe_kinds(prepared, kinds, results)
     results["headline"].update(kinds[0].measured)
     results["settings"].update(router=settings.train.kind)
     results["luck_floor"] = _guess(test)
@@ -191,14 +194,17 @@ def _plan_all(splits: Splits, settings: ExperimentSettings) -> dict[str, _Plan]:
     """Plan every method, by its name."""
     # Two trainings of one thread each are faster than one of two: small trees share work badly,
     # and LightGBM's threads spin while they wait for each other.
-    base = replace(settings.train, boosted=replace(settings.train.boosted, threads=1))
+    base, others = (
+        replace(one, boosted=replace(one.boosted, threads=1))
+        for one in (settings.train, settings.others or settings.train)
+    )
     kinds = [ROUTER, *list_kinds(base.kind, settings.studies)]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        plans = [method_settings(base, name) for name in kinds]
+        plans = [base, *(method_settings(others, name) for name in kinds[1:])]
         tuned = list(pool.map(lambda plan: tune_settings(splits.train, plan), plans))
     known = dict(zip(kinds, tuned, strict=True))
     # Baselines and controls are trained like the router, whatever they see; the limit by its own.
-    known[LIMIT] = tune_limit(splits, base)
+    known[LIMIT] = tune_limit(splits, others)
     methods = list_methods(splits, base.kind, settings.studies)
     return {
         name: _Plan(name, known.get(name, known[ROUTER]), train, is_router=name in kinds)
@@ -210,19 +216,30 @@ def _train_all(
     splits: Splits, plans: Mapping[str, _Plan], settings: ExperimentSettings, progress: Progress
 ) -> dict[str, list[_Training]]:
     """Train every method with every seed."""
-    tasks = []
-    for seed in settings.seeds:
-        # Made once for all kinds of router.
-        fitted = fit_features(splits.train, replace(plans[ROUTER].settings, seed=seed))
-        tasks += [plan.with_seed(seed, fitted) for plan in plans.values()]
     trained: dict[str, list[_Training]] = {name: [] for name in plans}
+    total = len(settings.seeds) * len(plans)
     with ThreadPoolExecutor(settings.jobs) as pool:
-        # `map` gives the trainings in the order of the tasks, whichever ends first.
-        trainings = pool.map(partial(_train, splits, settings), tasks)
-        for done, (plan, training) in enumerate(zip(tasks, trainings, strict=True), start=1):
-            trained[plan.name].append(training)
-            progress(plan.name, done, len(tasks))
+        # Seed after seed, since the features of all rows are large.
+        for seed in settings.seeds:
+            for name, training in _train_seed(pool, seed, splits, plans, settings):
+                trained[name].append(training)
+                progress(name, sum(map(len, trained.values())), total)
     return trained
+
+
+def _train_seed(
+    pool: ThreadPoolExecutor,
+    seed: int,
+    splits: Splits,
+    plans: Mapping[str, _Plan],
+    settings: ExperimentSettings,
+) -> Iterator[tuple[str, _Training]]:
+    """Train every method with one seed, in the order of the plans."""
+    # Made once for all kinds of router.
+    fitted = fit_features(splits.train, replace(plans[ROUTER].settings, seed=seed))
+    tasks = [plan.with_seed(seed, fitted) for plan in plans.values()]
+    # `map` gives the trainings in the order of the tasks, whichever ends first.
+    return zip(plans, pool.map(partial(_train, splits, settings), tasks), strict=True)
 
 
 def _train(splits: Splits, settings: ExperimentSettings, plan: _Plan) -> _Training:
@@ -232,7 +249,10 @@ def _train(splits: Splits, settings: ExperimentSettings, plan: _Plan) -> _Traini
     seconds = time.perf_counter() - start
     evaluation = settings.evaluate_on(splits.calibration)
     at = SweepSettings(evaluation.targets, settings.curve_points, evaluation.parity_drop)
-    run = choose_all(estimate, splits, at, plan.settings.seed)
+    run = choose_all(estimate, splits, at, plan.settings.seed, units=plan.name in (ROUTER, LIMIT))
+    if plan.name != ROUTER:
+        # Nothing is measured by them, and they are kept to the end.
+        run = replace(run, probabilities=None, raw=None)
     if not plan.is_router:
         return _Training(run, seconds)
     known = splits.calibration
@@ -266,7 +286,7 @@ def _list_kinds(
 def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
-    """Leave every feature block out, and every family."""
+    """Leave every feature block out, if there are several, and every family."""
     evaluation = experiment.evaluate_on(splits.calibration)
     budget = evaluation.headline
     jobs = experiment.jobs
@@ -275,10 +295,11 @@ def _leave_out(
         budget=budget, seeds=seeds, jobs=jobs, extras_ms=experiment.extras_ms
     )
     usual = run.at.chosen[:, evaluation.headline_column]
-    return {
-        "ablation": ablate(splits.in_order, settings, of_blocks),
-        "leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs),
-    }
+    studies = {"leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs)}
+    # A router of one block has nothing to be compared without it.
+    if len(settings.features.blocks) > 1:
+        studies["ablation"] = ablate(splits.in_order, settings, of_blocks)
+    return studies
 
 
 def _study_certificates(bundle: RouterBundle, splits: Splits, tested: int) -> Results:

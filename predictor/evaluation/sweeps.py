@@ -36,7 +36,9 @@ class SweepSettings:
     parity_drop: float
 
 
-def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed: int) -> SeedRun:
+def choose_all(
+    estimate: Estimate, splits: Splits, settings: SweepSettings, seed: int, units: bool = True
+) -> SeedRun:
     """Choose scales on the test split along a curve, at the targets and at parity.
 
     Args:
@@ -44,24 +46,28 @@ def choose_all(estimate: Estimate, splits: Splits, settings: SweepSettings, seed
         splits: the data; only costs of the test split are read, never its scores.
         settings: where lambda is solved.
         seed: the training's seed.
+        units: whether to choose in other units than visual tokens, too.
     """
     known = splits.calibration
     paying = count_paying(estimate.calibration, known.tokens, known.scores, known.clusters)
     curve, parity = _choose_unit(estimate, splits, settings, TOKENS, paying)
+    equal = spend(estimate.test, splits.test.tokens, settings.targets, paying)
+    others = [unit for unit in known.costs if units and unit in splits.test.costs]
     return SeedRun(
         seed=seed,
         curve=curve,
         at=_sweep(estimate, splits, TOKENS, settings.targets, paying),
         parity=parity,
-        equal=spend(estimate.test, splits.test.tokens, settings.targets, paying),
+        equal=replace(equal, first=_pack(equal.first), second=_pack(equal.second)),
         probabilities=estimate.test,
         raw=estimate.raw,
-        others={
-            unit: _choose_unit(estimate, splits, settings, unit, paying)
-            for unit in splits.calibration.costs
-            if unit in splits.test.costs
-        },
+        others={unit: _choose_unit(estimate, splits, settings, unit, paying) for unit in others},
     )
+
+
+def _pack(chosen: IntArray) -> IntArray:
+    """Store numbers of scales in as few bytes as hold them, since those of all runs are kept."""
+    return chosen.astype(np.min_scalar_type(-1 - int(chosen.max(initial=0))))
 
 
 def _choose_unit(
@@ -129,7 +135,8 @@ def _sweep(
     )  # [n, paying] each
     lambdas = solve_lambdas(estimate.calibration[:, :paying], known, budgets)
     believed = estimate.test[:, :paying]
-    chosen = np.column_stack([choose(believed, costs, lam) for lam in lambdas])  # [n, q]
+    # Packed one by one: all budgets at eight bytes would be the peak of a report's memory.
+    chosen = np.column_stack([_pack(choose(believed, costs, lam)) for lam in lambdas])  # [n, q]
     return Sweep(tuple(budgets), np.array(lambdas), chosen)
 
 
@@ -141,4 +148,4 @@ def _parity(estimate: Estimate, splits: Splits, unit: str, tolerance: float, pay
     )
     costs = splits.test.cost(unit)[:, :paying]
     chosen = choose(estimate.test[:, :paying], costs, point.lam)[:, None]
-    return Sweep((point.cost,), np.array([point.lam]), chosen, point.established)
+    return Sweep((point.cost,), np.array([point.lam]), _pack(chosen), point.established)

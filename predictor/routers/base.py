@@ -11,10 +11,13 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import logit
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, NameArray
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 
 MOST_FEATURES = 1_000_000
+
+AT_ONCE = 1024
+"""Rows that are predicted in one go: what is worked out for a row is many times its features."""
 
 
 class Router(ABC):
@@ -35,7 +38,12 @@ class Router(ABC):
         self.width_: int | None = None
 
     def fit(
-        self, features: FloatArray, correct: FloatArray, *, weights: FloatArray | None = None
+        self,
+        features: FloatArray,
+        correct: FloatArray,
+        *,
+        weights: FloatArray | None = None,
+        clusters: NameArray | None = None,
     ) -> "Router":
         """Learn from outcomes.
 
@@ -44,6 +52,8 @@ class Router(ABC):
             correct: score of every scale [n, s], in [0, 1]; soft scores are allowed, NaN is a
                 scale that was not tried.
             weights: weight of each row [n]; all 1 if left out.
+            clusters: which rows belong together, by name [n], see `clusters.py`; none do if left
+                out. A router that holds rows out never parts a cluster.
 
         Raises:
             ValueError: if shapes or values are wrong.
@@ -51,7 +61,10 @@ class Router(ABC):
         x, y, w = check_fit(features, correct, weights, self.scales)
         if not self.takes_missing and not np.isfinite(x).all():
             raise ValueError(f"the {self.kind} router takes no NaN or infinite feature")
-        self._learn(x, y, w)
+        together: NameArray = np.arange(len(x)) if clusters is None else np.asarray(clusters)
+        if together.shape != (len(x),):
+            raise ValueError(f"clusters must be {len(x)} names, got shape {together.shape}")
+        self._learn(x, y, w, together)
         self.width_ = x.shape[1]
         return self
 
@@ -71,7 +84,8 @@ class Router(ABC):
         x = np.ascontiguousarray(features, dtype=np.float64)  # [n, d]
         if x.ndim != 2 or x.shape[1] != self.width_:
             raise ValueError(f"features must have shape [n, {self.width_}], got {x.shape}")
-        return self._predict(x)
+        starts = range(0, max(len(x), 1), AT_ONCE)
+        return np.concatenate([self._predict(x[start : start + AT_ONCE]) for start in starts])
 
     def to_files(self) -> dict[str, bytes]:
         """Give everything learnt as named files that cannot hold code: file name -> content."""
@@ -99,12 +113,12 @@ class Router(ABC):
             raise ValueError("this router is not fitted; call fit first or load a saved one")
 
     @abstractmethod
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
-        """Learn from checked features [n, d], scores [n, s] and what each score weighs [n, s]."""
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
+        """Learn from checked features [n, d], scores [n, s], their weights [n, s], clusters [n]."""
 
     @abstractmethod
     def _predict(self, x: FloatArray) -> FloatArray:
-        """Give probabilities [n, s] for checked features [n, d]."""
+        """Give probabilities [n, s] for checked features [n, d], at most `AT_ONCE` rows."""
 
     @abstractmethod
     def _pack(self) -> dict[str, bytes]:

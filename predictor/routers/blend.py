@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, NameArray
 from predictor.routers.base import Router
 from predictor.routers.boosted import BoostedRouter, BoostedSettings
 from predictor.routers.mlp import MlpRouter, MlpSettings
@@ -47,10 +47,10 @@ class BlendRouter(Router):
         trees = BoostedRouter.from_files(files, scales)
         return cls.join(trees, MlpRouter.from_files(files, scales))
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         for member in self.members:
             # Past `fit`, whose checks the blend has done already.
-            member._learn(x, y, w)
+            member._learn(x, y, w, clusters)
             member.width_ = x.shape[1]
 
     def _predict(self, x: FloatArray) -> FloatArray:

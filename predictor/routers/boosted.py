@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from m3_backbone.schemas import parse_saved
-from predictor.data import FloatArray
+from predictor.data import FloatArray, NameArray
 from predictor.routers.arrays import pack_arrays, unpack_arrays
 from predictor.routers.base import MOST_FEATURES, Router, log_odds
 from predictor.routers.forest import AXES, MOST_LEAVES, Forest, cut_blocks, join_forests
@@ -136,7 +136,7 @@ class BoostedRouter(Router):
         self.varied_: NDArray[np.bool_] = np.zeros(len(scales), np.bool_)
         self.shared_: Forest | None = None
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         import lightgbm as lgb  # only for training, and slow to import
 
         # Binned once for all heads; only the target changes.

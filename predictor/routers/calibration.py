@@ -20,8 +20,8 @@ AXES = {"platt": "p", "isotonic": f"p{ANY}"}
 """Axes of a scale's map: p is 2, for slope and offset or for both ends of the lines."""
 
 
-_OWN = (-1.0, 1.0)
-"""Log-odds of made-up rows whose targets are the router's own probabilities."""
+_OWN = np.array([-1.0, 1.0])
+"""Log-odds of made-up rows, from the router's mean on, whose targets are its own but for b."""
 
 _GENTLE = 0.0025
 """What such a row weighs; they tell as much of a as a ridge penalty of 0.001."""
@@ -128,15 +128,27 @@ def _fit_platt(p: FloatArray, y: FloatArray) -> FloatArray:
     n = len(y)
     # Platt's targets: never sure of what so few rows say.
     target = np.clip(y, 1.0 / (n + 2), (n + 1.0) / (n + 2))
+    claimed = log_odds(p)
+    # On the best map of slope 1: an offset in the data shall not move the slope.
+    own = claimed.mean() + _OWN
     rows = (
-        np.append(log_odds(p), _OWN)[:, None],
-        np.append(target, expit(_OWN)),
+        np.append(claimed, own)[:, None],
+        np.append(target, expit(own + _find_offset(claimed, target))),
         np.append(np.ones(n), np.full(len(_OWN), _GENTLE)),
     )
     # The penalty of its own would pull towards a = 0.
     beta = fit_logistic(*rows, LinearSettings(l2=1e-9))
     # A falling map would turn the router's order round; a flat one says "it knows nothing".
     return beta if beta[0] > 0 else _flat(target)
+
+
+def _find_offset(claimed: FloatArray, target: FloatArray) -> float:
+    """Find the b with which the mean of sigmoid(log-odds + b) is that of the targets."""
+    # Not at the top: a saved router is used without it.
+    from scipy.optimize import brentq
+
+    # Log-odds end at 14, and those of a mean target at the logarithm of the rows.
+    return float(brentq(lambda b: (expit(claimed + b) - target).mean(), -50.0, 50.0))
 
 
 def _flat(target: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, NameArray
 from predictor.routers.base import ArrayRouter
 
 
@@ -25,7 +25,7 @@ class ConstantRouter(ArrayRouter):
     file: ClassVar[str] = "rates.npz"
     shapes: ClassVar[dict[str, str]] = {"rates": "s", "width": ""}
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         self.arrays_ = {
             "rates": np.average(y, axis=0, weights=w),
             "width": np.array(x.shape[1]),

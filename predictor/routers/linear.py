@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, IntArray, NameArray
 from predictor.routers.base import ArrayRouter, center_and_spread, log_odds
 
 # Makes the penalty on a threshold a ten-thousandth of that on a slope: thresholds are free.
@@ -20,10 +20,14 @@ class LinearSettings:
     Attributes:
         l2: strength of the ridge penalty on standardised features; the intercept is free.
         max_steps: most Newton steps.
+        ordinal_rows: rows that the ordinal router learns from; more are drawn at random.
+        seed: seed of that draw.
     """
 
     l2: float = 30.0
     max_steps: int = 30
+    ordinal_rows: int = 20_000
+    seed: int = 0
 
 
 def fit_logistic(
@@ -46,14 +50,14 @@ def fit_logistic(
     # A soft target is a right row and a wrong row that share the weight [2n].
     parts = np.concatenate([weights * target, weights * (1 - target)])
     right = np.repeat([1, 0], len(target))
-    kept = parts > 0
+    kept = np.flatnonzero(parts > 0)
     # Nothing to tell apart, or nothing to tell it by: only the intercept is left.
     if len(set(right[kept])) == 1 or not np.ptp(features, axis=0).any():
         mean = np.asarray(np.average(target, weights=weights))
         return np.append(np.zeros(features.shape[1]), log_odds(mean))
     fitted = LogisticRegression(
         C=1 / settings.l2, solver="newton-cholesky", tol=1e-7, max_iter=settings.max_steps
-    ).fit(np.concatenate([features, features])[kept], right[kept], parts[kept])
+    ).fit(features[kept % len(target)], right[kept], parts[kept])
     return np.append(fitted.coef_[0], fitted.intercept_)
 
 
@@ -72,7 +76,7 @@ class LinearRouter(ArrayRouter):
         super().__init__(scales)
         self.settings = settings or LinearSettings()
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         center, spread = center_and_spread(x)
         standard = (x - center) / spread
         heads = np.stack(
@@ -93,11 +97,14 @@ class LinearRouter(ArrayRouter):
 
 
 class OrdinalRouter(LinearRouter):
-    """The linear router with the same slopes for every scale whose scores vary."""
+    """The linear router with the same slopes for every scale whose scores vary.
+
+    It learns from at most `LinearSettings.ordinal_rows`, since each comes once per scale.
+    """
 
     kind: ClassVar[str] = "ordinal"
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         center, spread = center_and_spread(x)
         known = w > 0
         varied = np.flatnonzero([np.ptp(y[known[:, k], k]) > 0 for k in range(y.shape[1])])
@@ -106,12 +113,23 @@ class OrdinalRouter(LinearRouter):
         # A scale that never varies keeps slope 0 and its rate as threshold [s, d].
         slopes = np.zeros((y.shape[1], x.shape[1]))
         if len(varied):
+            rows = self._draw(w)
             # Every row comes once per scale, with a column that marks the scale [n * v, d + v].
-            marks = np.tile(_FREE * np.eye(len(varied)), (len(x), 1))
-            design = np.column_stack([np.repeat((x - center) / spread, len(varied), 0), marks])
-            beta = fit_logistic(design, y[:, varied].ravel(), w[:, varied].ravel(), self.settings)
+            marks = np.tile(_FREE * np.eye(len(varied)), (len(rows), 1))
+            standard = (x[rows] - center) / spread
+            design = np.column_stack([np.repeat(standard, len(varied), 0), marks])
+            target, weights = (part[np.ix_(rows, varied)].ravel() for part in (y, w))
+            beta = fit_logistic(design, target, weights, self.settings)
             d = x.shape[1]
             slopes[varied] = beta[:d] / spread
             # A larger scale is never less likely to be right.
             thresholds[varied] = np.maximum.accumulate(beta[-1] + _FREE * beta[d:-1])
         self._keep(slopes, thresholds, center)
+
+    def _draw(self, w: FloatArray) -> IntArray:
+        """Give the rows to learn from, in their order."""
+        known = np.flatnonzero(w.any(axis=1))
+        if len(known) <= self.settings.ordinal_rows:
+            return known
+        rng = np.random.default_rng(self.settings.seed)
+        return np.sort(rng.choice(known, self.settings.ordinal_rows, replace=False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 from scipy.special import expit, softmax
 
-from predictor.data import FloatArray
+from predictor.data import FloatArray, IntArray, NameArray, split_by_image
 from predictor.routers.base import ArrayRouter, center_and_spread, log_odds
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class MlpSettings:
         decay: shrinkage of the weights at each step, times the rate.
         epochs: most passes over the training rows.
         batch: rows per step.
-        held_share: share of the rows, the last ones, that decide when to stop. Rows come image by
-            image from labels, so no image but one is on both sides.
+        held_share: share of the clusters, drawn at random, whose rows decide when to stop and are
+            not learnt from.
         patience: passes without a better held-out loss before it stops.
         margin: margin of the ranking loss for neighbouring ranks.
         choice_weight: weight of the cross-entropy beside the ranking loss.
         price: loss of accuracy that the largest scale's cost is worth, for `cost`.
-        seed: seed of the start and of the batches.
+        seed: seed of the clusters held out, of the start and of the batches.
     """
 
     loss: str = "bce"
@@ -88,7 +88,7 @@ class MlpRouter(ArrayRouter):
         super().__init__(scales)
         self.settings = settings or MlpSettings()
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         center, spread = center_and_spread(x)
         shrink = 1.0 / spread
         rngs = [
@@ -100,12 +100,25 @@ class MlpRouter(ArrayRouter):
         layers = {name: np.stack([start[name] for start in starts]) for name in starts[0]}
         # A row weighs 1 on average, so that the unit of the weights does not matter.
         weights = w / w.max(axis=1).mean()
+        parts = self._part(clusters, w)
         self.arrays_ = {
-            **self._train(layers, ((x - center) * shrink, y, weights), rngs),
+            **self._train(layers, ((x - center) * shrink, y, weights), parts, rngs),
             "center": center,
             "shrink": shrink,
             "softmax": np.array(float(self.settings.loss != "bce")),
         }
+
+    def _part(self, clusters: NameArray, w: FloatArray) -> tuple[IntArray, IntArray]:
+        """Give the rows to learn from and those that decide when to stop, no cluster on both sides.
+
+        Drawn from all rows, since the last ones may be a data set of their own.
+        """
+        known = np.flatnonzero(w.any(axis=1))  # what weighs nothing neither teaches nor decides
+        if len(np.unique(clusters[known])) < 2:
+            return known, known
+        s = self.settings
+        learn, held = split_by_image(clusters[known], s.held_share, s.seed)
+        return known[learn], known[held]
 
     def _start(
         self, width: int, y: FloatArray, w: FloatArray, rng: np.random.Generator
@@ -131,6 +144,7 @@ class MlpRouter(ArrayRouter):
         self,
         layers: dict[str, FloatArray],
         rows: tuple[FloatArray, FloatArray, FloatArray],
+        parts: tuple[IntArray, IntArray],
         rngs: list[np.random.Generator],
     ) -> dict[str, FloatArray]:
         """Train the networks side by side, each until its held-out loss gets no better.
@@ -147,24 +161,23 @@ class MlpRouter(ArrayRouter):
             {"params": [now["in.bias"], now["out.bias"]], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=s.rate)
-        learn = max(round(len(x) * (1 - s.held_share)), 1)
-        # Without a held-out row that weighs anything, the training rows decide when to stop.
-        first = learn if w[learn:].sum() > 0 else 0
-        held = torch.arange(first, len(x)).expand(len(rngs), -1)  # [k, m]
-        weight = w[first:].amax(dim=1).sum()
+        learn, held = (torch.from_numpy(part) for part in parts)
+        # The same for all networks, so not copied for each [k, m, ...].
+        aside = tuple(part[held].expand(len(rngs), -1, -1) for part in (x, y, w))
+        weight = w[held].amax(dim=1).sum()
         best = {name: value.detach().clone() for name, value in now.items()}
         least = torch.full((len(rngs),), torch.inf, dtype=x.dtype)
         waited = torch.zeros(len(rngs))
         for _ in range(s.epochs):
-            orders = torch.from_numpy(np.stack([rng.permutation(learn) for rng in rngs]))
-            for batch in torch.split(orders, s.batch, dim=1):  # [k, b]
+            orders = torch.from_numpy(np.stack([rng.permutation(len(learn)) for rng in rngs]))
+            for batch in torch.split(learn[orders], s.batch, dim=1):  # [k, b]
                 optimizer.zero_grad()
                 loss = self._weigh(now, x[batch], y[batch], w[batch]).mean(dim=1)
                 # The networks share no weight: the slope of the sum is each network's own.
                 torch.autograd.backward(loss.sum())
                 optimizer.step()
             with torch.no_grad():
-                loss = self._weigh(now, x[held], y[held], w[held]).sum(dim=1) / weight  # [k]
+                loss = self._weigh(now, *aside).sum(dim=1) / weight  # [k]
             # 1e-5 less, so that a crawl does not count as progress.
             better = (loss < least - 1e-5) & (waited < s.patience)
             least = torch.where(better, loss, least)

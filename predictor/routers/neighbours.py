@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from predictor.data import FloatArray, IntArray
+from predictor.data import FloatArray, IntArray, NameArray
 from predictor.routers.base import ArrayRouter, center_and_spread
 
 METRICS = ("euclidean", "cosine")
@@ -63,7 +63,7 @@ class NeighbourRouter(ArrayRouter):
         super().__init__(scales)
         self.settings = settings or NeighbourSettings()
 
-    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray) -> None:
+    def _learn(self, x: FloatArray, y: FloatArray, w: FloatArray, clusters: NameArray) -> None:
         s = self.settings
         kept = np.flatnonzero(w.any(axis=1))
         if len(kept) > s.most_rows:
@@ -99,14 +99,9 @@ def _nearest(x: FloatArray, rows: FloatArray, count: int, metric: str) -> IntArr
     if metric == "cosine":
         left, right = _unit(left), _unit(right)
     k = min(count, len(right))
-    order = np.empty((len(left), k), np.int64)
-    lengths = (right**2).sum(axis=1)  # [rows]
-    for start in range(0, len(left), 1024):  # not all distances at once
-        part = left[start : start + 1024]
-        # |a - b|^2 = |a|^2 + |b|^2 - 2ab, all pairs at once [1024, rows].
-        apart = (part**2).sum(axis=1)[:, None] + lengths - 2 * (part @ right.T)
-        order[start : start + 1024] = np.argpartition(apart, k - 1, axis=1)[:, :k]
-    return order
+    # |a - b|^2 = |a|^2 + |b|^2 - 2ab, all pairs at once [n, rows].
+    apart = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * (left @ right.T)
+    return np.asarray(np.argpartition(apart, k - 1, axis=1)[:, :k])
 
 
 def _unit(x: FloatArray) -> FloatArray:

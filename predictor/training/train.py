@@ -37,6 +37,7 @@ from predictor.training.tuning import (
     Tried,
     TuningSettings,
     count_tested,
+    is_tuned,
     list_parts,
     pick_router,
     tune,
@@ -158,7 +159,7 @@ def tune_settings(train: TrainData, settings: TrainSettings) -> TrainSettings:
     Returns:
         Settings that need no tuning any more; the same where there is nothing to tune.
     """
-    if settings.tuning is None or not set(list_parts(settings.kind)) & set(GRIDS):
+    if not is_tuned(settings.kind, settings.tuning):
         return replace(settings, tuning=None)
     return _tune(settings, fit_features(train, settings)[1], train)[0]
 
@@ -172,7 +173,8 @@ def _fit(
     rows, data = train
 
     def fit(kind: str) -> Router:
-        return _build(replace(settings, kind=kind), data.scales).fit(rows, data.scores)
+        router = _build(replace(settings, kind=kind), data.scales)
+        return router.fit(rows, data.scores, clusters=data.clusters)
 
     if settings.kind != AUTO:
         return fit(settings.kind), []
@@ -226,7 +228,7 @@ def _build(settings: TrainSettings, scales: tuple[int, ...]) -> Router:
         settings.kind,
         scales,
         boosted=replace(settings.boosted, seed=settings.seed),
-        linear=settings.linear,
+        linear=replace(settings.linear, seed=settings.seed),
         mlp=replace(settings.mlp, seed=settings.seed),
         neighbours=replace(settings.neighbours, seed=settings.seed),
     )

@@ -108,14 +108,14 @@ def tune(
     if not grid:
         raise ValueError("tuning needs at least one candidate, got none")
     rng = np.random.default_rng(settings.seed)
-    features, scores, images = _thin(rows, settings, rng)
-    folds = image_folds(images, settings.folds, rng)
+    kept = _thin(rows, settings, rng)
+    folds = image_folds(kept[2], settings.folds, rng)
     start = time.monotonic()
     tried: list[Tried] = []
     for change in grid:
         # The first is always tried, so that there is one to take.
         late = bool(tried) and time.monotonic() - start > settings.seconds
-        error = float("nan") if late else _measure(build, change, (features, scores), folds)
+        error = float("nan") if late else _measure(build, change, kept, folds)
         tried.append(Tried(change, error))
     # NaN, not tried, comes last; as a key of its own, since it has no order.
     return sorted(tried, key=lambda one: (np.isnan(one.error), one.error))
@@ -139,14 +139,14 @@ def _thin(
 def _measure(
     build: Callable[[Change], Router],
     change: Change,
-    rows: tuple[FloatArray, FloatArray],
+    rows: tuple[FloatArray, FloatArray, NameArray],
     folds: IntArray,
 ) -> float:
-    features, scores = rows
+    features, scores, images = rows
     guesses = np.empty(scores.shape)  # out of fold [n, s]
     for fold in np.unique(folds):
         out = folds == fold
-        router = build(change).fit(features[~out], scores[~out])
+        router = build(change).fit(features[~out], scores[~out], clusters=images[~out])
         guesses[out] = router.predict_proba(features[out])
     known = ~np.isnan(scores)
     scales = tuple(range(scores.shape[1]))
@@ -168,6 +168,15 @@ def list_parts(kind: str) -> tuple[str, ...]:
         Kinds that have settings of their own.
     """
     return _PARTS.get(kind, (kind,))
+
+
+def is_tuned(kind: str, settings: TuningSettings | None) -> bool:
+    """Tell whether settings are chosen for a kind: there must be some, and the choice be asked for.
+
+    >>> is_tuned("blend", TuningSettings()), is_tuned("constant", TuningSettings())
+    (True, False)
+    """
+    return settings is not None and bool(set(list_parts(kind)) & set(GRIDS))
 
 
 def count_tested(candidates: Sequence[object]) -> int:

@@ -230,8 +230,9 @@ def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSe
         settings: all other settings.
 
     Returns:
-        Settings with its kind, blocks and tuned numbers; other kinds are still to be tuned.
+        Settings with its kind, features, calibration and tuned numbers, not to be tuned again.
     """
+    from predictor.features.blocks import FeatureSettings
     from predictor.routers.boosted import BoostedSettings
     from predictor.routers.linear import LinearSettings
     from predictor.routers.mlp import MlpSettings
@@ -241,11 +242,15 @@ def read_settings(bundle: "RouterBundle", settings: "TrainSettings") -> "TrainSe
     return replace(
         settings,
         kind=bundle.router.kind,
-        features=replace(settings.features, blocks=tuple(known["features"]["blocks"])),
+        calibration=known["calibration"],
+        features=FeatureSettings(
+            **{**known["features"], "blocks": tuple(known["features"]["blocks"])}
+        ),
         boosted=BoostedSettings(**known["boosted"]),
         linear=LinearSettings(**known["linear"]),
         mlp=MlpSettings(**known["mlp"]),
         neighbours=NeighbourSettings(**known["neighbours"]),
+        tuning=None,
     )
 
 
@@ -255,9 +260,14 @@ def _fill_settings(
     """Fill in what a router was made with, and what a profile has timed."""
     from predictor.training.tuning import count_tested
 
+    saved = read_settings(bundle, settings.train)
+    # Tuned from the defaults, as the saved one was, and not from what suits that one; what all
+    # kinds share is the same.
+    fresh = replace(settings.train, calibration=saved.calibration, features=saved.features)
     return replace(
         settings,
-        train=read_settings(bundle, settings.train),
+        train=saved,
+        others=None if fresh.tuning is None else fresh,
         tested=count_tested(bundle.meta.get("candidates", ())),
         extras_ms={} if inputs.profile is None else read_extras(inputs.profile),
     )

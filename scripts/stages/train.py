@@ -48,10 +48,11 @@ def run_train(
 
 
 def is_trained(
-    folder: Path, train: LabelledSplit, calibration: LabelledSplit, kind: str, seed: int
+    folder: Path, train: LabelledSplit, calibration: LabelledSplit, wanted: "TrainSettings"
 ) -> bool:
     """Tell whether the router in a folder is the one that `run_train` would make."""
     from predictor.bundle.bundle import RouterBundle
+    from predictor.training.tuning import is_tuned
 
     if not folder.exists():
         return False
@@ -64,7 +65,8 @@ def is_trained(
         and facts["checkpoint"] == train.checkpoint
         and facts.get("code_version") == describe_code()
         and facts.get("split") == train.origin.get("split")
-        and (settings["kind"], settings["seed"]) == (kind, seed)
+        and (settings["kind"], settings["seed"]) == (wanted.kind, wanted.seed)
+        and bool(facts["tuning"]) == is_tuned(wanted.kind, wanted.tuning)
     )
 
 

@@ -29,6 +29,9 @@ CLAIMS = (
 )
 """What a report shows."""
 
+AT_ONCE = 2**22
+"""Excesses of drawn images, in all families, that are looked at side by side: 32 MiB."""
+
 Split = tuple[FloatArray, TrainData]
 """A router's own P(correct) on a split [n, s], and the split."""
 
@@ -109,7 +112,7 @@ def _count_images(
     for claim in claims:
         # Such as a share of what the largest scale gets right, where it gets nothing right.
         with suppress(ValueError):
-            needed[claim] = count_needed(claim, data, most, tested)[1]
+            needed[claim] = count_needed(claim, data, most, tested).images
     return needed
 
 
@@ -178,17 +181,22 @@ def _draw_splits(
         drawing: what is certified.
         draws: calibration splits, of either kind.
     """
-    alpha = drawing.claim.alpha
+    alpha, images = drawing.claim.alpha, drawing.images
     risks = np.array([one.risk for one in losses])
-    total = losses[0].lost.shape[-1]
+    families, total = losses[0].lost.shape
+    step = max(AT_ONCE // (families * images), 1)
+    portions = [min(step, draws - done) for done in range(0, draws, step)]
     rng = np.random.default_rng(0)
     # With replacement: the images at hand stand for all there are.
-    drawn = drawing.certify(losses, rng.integers(0, total, (draws, drawing.images)))
-    # The candidate that some images certify, on the images that are left.
-    orders = np.array([rng.permutation(total) for _ in range(draws)])
-    rows = drawing.certify(losses, orders[:, : drawing.images])
-    left = zip(rows, orders[:, drawing.images :], strict=True)
-    violations = [losses[row].take(images).risk > alpha for row, images in left]
+    drawn = np.concatenate(
+        [drawing.certify(losses, rng.integers(0, total, (count, images))) for count in portions]
+    )
+    violations = []
+    for count in portions:
+        # The candidate that some images certify, on the images that are left.
+        orders = np.array([rng.permutation(total) for _ in range(count)])
+        left = zip(drawing.certify(losses, orders[:, :images]), orders[:, images:], strict=True)
+        violations += [losses[row].take(others).risk > alpha for row, others in left]
     return {
         "drawn_violations": (risks[drawn] > alpha).mean(),
         "drawn_cost_ratio": tokens[drawn].mean() / tokens[risks <= alpha].min(),

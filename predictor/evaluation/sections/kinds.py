@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from predictor.data import Results, TrainData
-from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
+from predictor.data import Results
+from predictor.evaluation.runs import PreparedSplit, SeedRun
 from predictor.evaluation.sections.curves import measure_parity
 from predictor.training.train import TrainSettings
 
@@ -37,19 +37,17 @@ class TrainedKind:
 
 
 def describe_kinds(
-    test: TrainData, kinds: Sequence[TrainedKind], results: Results, evaluation: EvaluationSettings
+    prepared: PreparedSplit, kinds: Sequence[TrainedKind], results: Results
 ) -> list[Results]:
     """Make a row of every kind of router, best on the calibration split first.
 
     Args:
-        test: the test split.
+        prepared: the prepared test split.
         kinds: the kinds; the first one is the router of the report.
         results: what `evaluate` gave.
-        evaluation: what is reported.
     """
-    prepared = PreparedSplit.prepare(test, evaluation)
     rows = [_describe(prepared, kind, kind is kinds[0], results) for kind in kinds]
-    key = f"calibration_{evaluation.headline_key}"
+    key = f"calibration_{prepared.settings.headline_key}"
     # NaN, where there is no gap to close, sorts as 0: no order holds among NaN.
     return sorted(rows, key=lambda row: -np.nan_to_num(row[key]))
 

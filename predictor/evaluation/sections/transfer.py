@@ -35,7 +35,8 @@ def leave_one_out(
         splits: training, calibration and test split.
         settings: what to train.
         usual: index of the scale that the usual router chose for every test question [n].
-        budget: mean visual tokens, over the families that training has.
+        budget: mean visual tokens, over the families that training has; where these cost more even
+            at the cheapest scale, as much as they cost.
         jobs: trainings at a time.
 
     Returns:
@@ -76,7 +77,8 @@ def _count_images(data: TrainData, rows: NDArray[np.bool_]) -> int:
 def _measure_family(
     bundle: RouterBundle, data: TrainData, usual: IntArray, budget: float
 ) -> Results:
-    chosen = route(bundle, data, budget)
+    # The other families may be of larger pictures, whose cheapest scale is dearer than that.
+    chosen = route(bundle, data, max(budget, bundle.policy.costs[0]))
     outside = np.zeros(len(data), np.bool_)
     if bundle.gate is not None:
         outside = bundle.gate.find_outside(data.coarse, data.question, OUTLIER)

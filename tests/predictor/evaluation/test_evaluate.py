@@ -43,7 +43,7 @@ def make_run(seed, at, lam=0.01):
 
 def measure(test_split, runs):
     """Evaluate and clean the numbers, as the writer of results.json does."""
-    return json_ready(evaluate(test_split, runs, SETTINGS), digits=7)
+    return json_ready(evaluate(PreparedSplit.prepare(test_split, SETTINGS), runs), digits=7)
 
 
 @pytest.fixture
@@ -179,6 +179,15 @@ def test_a_router_above_its_limit_is_flagged(test_split, runs):
     assert alike["headline"]["of_omniscient"] == 1
 
 
+def test_of_a_limit_that_closes_nothing_there_is_no_share(test_split):
+    """Both are below the hull, the router more so; one below nothing is not 200 % of the other."""
+    worse, bad = make_run(0, [[2, 0, 0, 0]] * 2), make_run(1, [[2, 1, 0, 0]] * 2)
+    results = measure(test_split, {"router": [worse], "omniscient": [bad]})
+    limit = results["omniscient"]["at"]["9"]["ogc"]
+    assert results["headline"]["ogc_9"] < limit < 0
+    assert results["headline"]["of_omniscient"] is None
+
+
 def test_where_parity_is_not_established_no_figure_of_it_is_given(test_split, runs):
     unsure = replace(runs[0], parity=replace(runs[0].parity, established=False))
     results = measure(test_split, {"router": [unsure]})
@@ -247,7 +256,7 @@ def test_describe_split_gives_intervals_around_the_points(test_split):
 
 def test_evaluate_needs_a_router(test_split, runs):
     with pytest.raises(ValueError, match=r'expected runs of "router", got \[\'linear\'\]'):
-        evaluate(test_split, {"linear": runs}, SETTINGS)
+        measure(test_split, {"linear": runs})
 
 
 def test_the_headline_has_to_be_a_target():

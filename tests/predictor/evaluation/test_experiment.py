@@ -1,6 +1,7 @@
 """The whole protocol on a small world whose answer is known."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from m3_backbone.schemas import parse_saved
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
+from predictor.evaluation import experiment
 from predictor.evaluation.experiment import (
     ExperimentSettings,
     _leave_out,
@@ -16,13 +18,15 @@ from predictor.evaluation.experiment import (
     run_experiment,
 )
 from predictor.evaluation.methods import Estimate, list_methods
-from predictor.evaluation.runs import EvaluationSettings, Splits
-from predictor.evaluation.sweeps import SweepSettings, choose_all
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, Splits
+from predictor.evaluation.sweeps import SweepSettings, _pack, choose_all
 from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
+from predictor.routers.linear import LinearSettings
 from predictor.routers.mlp import MlpSettings
-from predictor.training.train import TrainSettings, train_bundle
+from predictor.training.train import TrainSettings, fit_features, train_bundle
+from predictor.training.tuning import TuningSettings
 
 SCALES = (1, 9, 36)
 FAST = TrainSettings(
@@ -184,6 +188,15 @@ def test_what_it_takes_to_measure_an_optional_block_counts(splits):
         assert study["unmeasured"] == unmeasured
 
 
+def test_of_a_router_of_one_block_none_is_left_out(splits):
+    known = Splits(*splits)
+    train = TrainSettings(kind="linear", features=FeatureSettings(blocks=("question",)))
+    belief = np.tile(0.6, (240, 3))
+    at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
+    run = choose_all(Estimate(belief, belief), known, at, seed=0)
+    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out"}
+
+
 def test_costs_are_counted_in_every_unit(outcome):
     """Two cheap scales cost nearly the same time, so a router in ms takes the second of them."""
     costs = outcome[0]["costs"]
@@ -225,6 +238,28 @@ def test_an_experiment_needs_a_seed_and_a_job(splits):
         run_experiment(*splits, replace(SETTINGS, jobs=0))
 
 
+def test_the_router_is_as_it_was_given_and_the_others_are_tuned_from_theirs(splits, monkeypatch):
+    def tune(_, settings):
+        if settings.tuning is None:
+            return settings
+        return replace(settings, linear=LinearSettings(l2=7.0), tuning=None)
+
+    monkeypatch.setattr(experiment, "tune_settings", tune)
+    monkeypatch.setattr(experiment, "tune_limit", lambda _, settings: settings)
+    others = TrainSettings(tuning=TuningSettings())
+    planned = replace(SETTINGS, train=FAST, others=others, studies=False)
+    plans = experiment._plan_all(Splits(*splits), planned)
+    assert plans["router"].settings == plans["question_only"].settings == FAST
+    assert plans["linear"].settings.linear.l2 == 7.0
+    assert plans["linear"].settings.boosted == BoostedSettings()
+    assert plans["omniscient"].settings == others
+    # Without them all are tuned from the router's, which is tuned itself.
+    planned = replace(planned, train=replace(FAST, tuning=TuningSettings()), others=None)
+    plans = experiment._plan_all(Splits(*splits), planned)
+    assert plans["router"].settings.linear.l2 == plans["linear"].settings.linear.l2 == 7.0
+    assert plans["linear"].settings.boosted == FAST.boosted
+
+
 def test_jobs_change_nothing_but_the_time(outcome, splits):
     alone = json_ready(run_experiment(*splits, replace(SETTINGS, jobs=1, studies=False)), digits=7)
     for section in ("router", "omniscient", "families"):
@@ -232,6 +267,21 @@ def test_jobs_change_nothing_but_the_time(outcome, splits):
     # Without the studies fewer kinds of router stand beside it.
     for name, actual in {**alone["baselines"], **alone["controls"]}.items():
         assert actual == {**outcome[0]["baselines"], **outcome[0]["controls"]}[name]
+
+
+def test_the_test_split_is_prepared_once(splits, monkeypatch):
+    """Its resamples are a thousand numbers for each image, and sections share them."""
+    prepared = []
+    prepare = PreparedSplit.prepare
+
+    def watch(test, settings):
+        prepared.append(test)
+        return prepare(test, settings)
+
+    monkeypatch.setattr(PreparedSplit, "prepare", watch)
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
+    run_experiment(*splits, quick)
+    assert prepared == [splits[2]]
 
 
 def test_test_scores_do_not_reach_any_choice(splits):
@@ -291,6 +341,50 @@ def test_every_contestant_spends_the_budget_exactly(splits):
         at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
         run = choose_all(Estimate(*belief), all_three, at, seed=0)
         np.testing.assert_allclose(run.compared.pick(splits[2].tokens).mean(axis=0), (9.0, 18.0))
+
+
+def test_little_is_kept_of_a_training(splits, monkeypatch):
+    """Byte by byte for each test question: all trainings are kept until the report is drawn."""
+    kept = {}
+
+    def watch(_, runs):
+        kept.update(runs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "evaluate", watch)
+    quick = replace(SETTINGS, seeds=(0,), studies=False, train=replace(FAST, kind="linear"))
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(*splits, quick)
+    # Other units are reported of these two, probabilities of the router alone.
+    assert {name for name, [run] in kept.items() if run.others} == {"router", "omniscient"}
+    assert [name for name, [run] in kept.items() if run.probabilities is not None] == ["router"]
+    for [run] in kept.values():
+        pairs = [(run.curve, run.parity), *run.others.values()]
+        sweeps = [run.at, *(sweep for pair in pairs for sweep in pair)]
+        assert {sweep.chosen.itemsize for sweep in sweeps} == {1}
+        assert run.compared.first.itemsize == 1
+
+
+def test_many_scales_are_numbered_right():
+    chosen = np.array([3, 127])
+    assert _pack(chosen).dtype == np.int8
+    assert _pack(np.array([3, 128])).tolist() == [3, 128]
+
+
+def test_features_of_one_seed_at_a_time_are_held(splits, monkeypatch):
+    seen = []
+
+    def watch(*arguments):
+        # Those of the last seed are gone.
+        assert all(rows() is None for rows in seen)
+        fitted = fit_features(*arguments)
+        seen.append(weakref.ref(fitted[1]))
+        return fitted
+
+    monkeypatch.setattr(experiment, "fit_features", watch)
+    three = replace(SETTINGS, seeds=(0, 1, 2), studies=False, train=replace(FAST, kind="linear"))
+    run_experiment(*splits, three)
+    assert len(seen) == 3
 
 
 def test_measure_router(splits):

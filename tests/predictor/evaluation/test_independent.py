@@ -13,7 +13,7 @@ import pytest
 
 from predictor.data import TrainData
 from predictor.evaluation.evaluate import evaluate
-from predictor.evaluation.runs import EvaluationSettings, SeedRun, Sweep
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Sweep
 
 BUDGETS = (36.0, 72.0, 144.0)
 STORED = Path(__file__).parent / "stored" / "outcomes.csv"
@@ -47,7 +47,8 @@ def results(table):
         scales=tuple(map(int, wide["score"].columns)),
     )
     settings = EvaluationSettings(targets=BUDGETS, headline=72.0, n_resamples=2, fewest=2)
-    return evaluate(data, {"router": [SeedRun(0, at, at, sweep("parity"))]}, settings)
+    prepared = PreparedSplit.prepare(data, settings)
+    return evaluate(prepared, {"router": [SeedRun(0, at, at, sweep("parity"))]})
 
 
 def same(value):

@@ -12,12 +12,14 @@ from predictor.policy.certificates import (
     certify,
     certify_splits,
     check_certificate,
+    check_size,
     choose_at,
+    count_needed,
     fixed_sequence,
     worst_p_value,
 )
 from predictor.policy.claims import ALL, Claim, Counting, Losses, count_most
-from predictor.policy.risk_tests import p_value
+from predictor.policy.risk_tests import images_needed, p_value
 
 SCALES = (1, 9, 36)
 MOST = 6
@@ -200,6 +202,38 @@ def test_too_few_images_says_how_many(table):
     families = replace(few, groups=np.array(["rare"] + 39 * ["g"]))
     with pytest.raises(ValueError, match="images with as large a share of family 'rare', got 10"):
         certify(seen[:40], families, CANDIDATES, Claim("regression", 0.3, 0.1, "family"))
+
+
+def make_unequal(n_images):
+    """Make images of 40 questions or, mostly, of one, all of them right everywhere."""
+    sizes = np.where(np.random.default_rng(1).random(3000) < 0.02, 40, 1)[:n_images]
+    owner = np.repeat(np.arange(n_images), sizes)
+    names = np.array([f"{k:06d}" for k in owner])
+    data = make_table(len(owner), 0, questions=1)[0]
+    return replace(data, image_ids=names, scores=np.ones((len(owner), 3)))
+
+
+def test_images_of_unequal_size_are_counted_until_they_suffice():
+    """Not as one more than there are, time and again."""
+    claim, most = Claim("regression", 0.05, 0.05), {ALL: 40}
+    few = make_unequal(1390)
+    # By the formula, which is about images of equal size, there are enough.
+    assert images_needed(0.05 * len(few) / 1390 / 40, 0.05, 0.05) <= 1390
+    with pytest.raises(ValueError, match=r"needs about \d+ calibration images, got 1390") as error:
+        check_size(claim, few, most)
+    named = int(str(error.value).split("about ")[1].split()[0])
+    assert count_needed(claim, few, most) == (ALL, named, False)
+    # It depends on the images that come, so not to the last of them.
+    with pytest.raises(ValueError, match="needs about"):
+        check_size(claim, make_unequal(round(0.98 * named)), most)
+    check_size(claim, make_unequal(round(1.01 * named)), most)
+
+
+def test_what_takes_too_long_to_try_is_counted_by_the_formula():
+    claim, few = Claim("regression", 1e-3, 0.05), make_unequal(100)
+    base = len(few) / 100 / 40  # questions of an image, as a share of the most
+    expected = images_needed(1e-3 * base, 1e-3, 0.05)
+    assert count_needed(claim, few, {ALL: 40}) == (ALL, expected, True) and expected > 20_000
 
 
 def test_nothing_right_is_nothing_to_lose(table):

@@ -15,7 +15,7 @@ def test_the_bound_by_hand():
     mean = 2 / 7
     beyond = np.array([1, 0, 0, 1]) - mean * np.array([2, 2, 2, 1])
     error = np.sqrt((beyond**2).sum() * 4 / 3) / 7
-    images = np.repeat(["a", "b", "c"], 2)
+    images = np.repeat([0, 1, 2], 2)
     assert bound_loss(lost, images) == pytest.approx(mean + QUANTILE * error)
 
 
@@ -57,6 +57,21 @@ def test_what_is_established_holds_as_often_as_it_should():
         broken += point.established and lost.mean() > 0.02
     assert established > 120
     assert broken <= 0.05 * 150 + 2 * np.sqrt(0.05 * 0.95 * 150)
+
+
+def test_images_are_numbered_once(monkeypatch):
+    """Not for each of 200 points, in every unit, of every method and seed."""
+    belief, costs, _, images = make_split(np.random.default_rng(3), 2000, 500)
+    sort, calls = np.unique, []
+
+    def watch(values, *more, **how):
+        calls.append(np.asarray(values).dtype.kind)
+        return sort(values, *more, **how)
+
+    monkeypatch.setattr(np, "unique", watch)
+    point = find_parity(belief, costs, np.ones((2000, 3)), images, 0.02)
+    assert point.established and point.cost < 36
+    assert calls.count("U") == 1  # of names
 
 
 def test_few_images_establish_nothing():

@@ -63,6 +63,17 @@ def test_platt_leaves_a_router_that_is_right_as_it_is(spread, n):
     assert (slope, offset) == (pytest.approx(1, abs=1e-3), pytest.approx(0, abs=1e-3))
 
 
+@pytest.mark.parametrize("claimed", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_offset_in_the_data_leaves_platts_slope_alone(claimed, value):
+    """Rows that are all alike tell nothing of a slope; their offset is Platt's target for 20."""
+    told = np.full((20, 1), value)
+    [(slope, offset)] = Calibrator((1,)).fit(np.full((20, 1), claimed), told).maps_
+    assert slope == pytest.approx(1, abs=1e-3)
+    right = 21 / 22 if value else 1 / 22
+    assert offset == pytest.approx(log_odds(right) - log_odds(claimed), abs=1e-3)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_platt_keeps_a_scale_that_is_always_alike_off_the_edge(value):
     claimed = np.full((8, 1), 0.5)

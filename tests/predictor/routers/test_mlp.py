@@ -38,6 +38,33 @@ def test_it_stops_when_held_out_rows_get_no_better(ring):
     assert np.abs(probabilities - 0.5).max() < 0.3
 
 
+def test_it_learns_from_a_data_set_that_comes_last(ring):
+    """In the last fifth of the rows what is right is turned round, and a third feature says so."""
+    x, y = ring
+    last = np.arange(800) >= 640
+    x = np.column_stack([x, last])
+    y = np.where(last[:, None] & [True, False], 1 - y, y)
+    probabilities = MlpRouter((9, 36)).fit(x, y).predict_proba(x)
+    assert ((probabilities[last, 0] > 0.5) == y[last, 0]).mean() > 0.8
+
+
+def test_no_cluster_is_parted():
+    """Four rows of each of 25 images; those of weight 0 are on neither side."""
+    clusters = np.tile(np.arange(25), 4)
+    weights = np.ones((100, 2))
+    weights[clusters == 3] = 0
+    for seed in range(3):
+        router = MlpRouter((9, 36), MlpSettings(seed=seed))
+        learn, held = router._part(clusters, weights)
+        assert sorted([*learn, *held]) == np.flatnonzero(clusters != 3).tolist()
+        assert len(held) == 20 and not set(clusters[learn]) & set(clusters[held])
+        assert held.min() < 80  # not the last rows of the table
+        again = router._part(clusters, weights)
+        assert all(map(np.array_equal, (learn, held), again))
+    alone, same = router._part(np.zeros(100), weights)
+    assert np.array_equal(alone, same) and len(alone) == 96
+
+
 def test_networks_start_differently_and_are_averaged(ring):
     x, y = ring
     alone = MlpRouter((9, 36), MlpSettings(networks=1, epochs=3)).fit(x, y)

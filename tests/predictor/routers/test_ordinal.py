@@ -1,7 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from predictor.routers.linear import LinearRouter, OrdinalRouter
+from predictor.routers.linear import LinearRouter, LinearSettings, OrdinalRouter
 
 SCALES = (1, 9, 36)
 
@@ -36,6 +38,23 @@ def test_probabilities_never_fall_with_the_scale():
     x, y = make_rows(200, 3)
     probabilities = OrdinalRouter(SCALES).fit(x, y[:, ::-1]).predict_proba(x)
     assert (np.diff(probabilities, axis=1) >= -1e-12).all()
+
+
+def test_of_many_rows_some_are_drawn():
+    """Each comes once per scale, so all of them would take many times their own memory."""
+    x, y = make_rows(40_000, 4)
+    LinearRouter(SCALES).fit(x[:100], y[:100])  # for its imports
+    tracemalloc.start()
+    drawn = OrdinalRouter(SCALES, LinearSettings(ordinal_rows=4000)).fit(x, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * x.nbytes
+    learnt = drawn.arrays_["coefficients"]
+    assert learnt[:, :2] == pytest.approx(np.full((3, 2), -1.0), abs=0.12)
+    again = OrdinalRouter(SCALES, LinearSettings(ordinal_rows=4000)).fit(x, y)
+    assert np.array_equal(again.arrays_["coefficients"], learnt)
+    other = OrdinalRouter(SCALES, LinearSettings(ordinal_rows=4000, seed=1)).fit(x, y)
+    assert not np.array_equal(other.arrays_["coefficients"], learnt)
 
 
 def test_nan_is_refused():

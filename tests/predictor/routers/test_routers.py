@@ -1,5 +1,7 @@
 """One contract for every router in the registry."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,19 @@ def test_it_learns_what_there_is_to_learn(kind, outcomes):
     assert ((probabilities > 0.5) == correct[400:]).mean() > 0.9
 
 
+def test_many_rows_are_predicted_in_little_memory(kind, outcomes):
+    router = build(kind).fit(*outcomes)
+    rows = np.tile(outcomes[0], (100, 1))
+    expected = router.predict_proba(outcomes[0])
+    tracemalloc.start()
+    actual = router.predict_proba(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # What is given, in blocks and joined, and no more than some megabytes.
+    assert peak < 2 * actual.nbytes + 15e6
+    assert actual[-600:] == pytest.approx(expected, abs=1e-6)
+
+
 def test_saving_and_loading_gives_the_same_numbers(kind, outcomes):
     router = build(kind).fit(*outcomes)
     loaded = router_class(kind).from_files(router.to_files(), SCALES)
@@ -59,6 +74,13 @@ def test_saving_and_loading_gives_the_same_numbers(kind, outcomes):
 
 def test_the_same_seed_gives_the_same_bytes(kind, outcomes):
     assert build(kind).fit(*outcomes).to_files() == build(kind).fit(*outcomes).to_files()
+
+
+def test_clusters_are_a_name_for_each_row(kind, outcomes):
+    router = build(kind).fit(*outcomes, clusters=np.arange(600) // 4)
+    assert router.predict_proba(outcomes[0]).shape == (600, 3)
+    with pytest.raises(ValueError, match=r"clusters must be 600 names, got shape \(599,\)"):
+        build(kind).fit(*outcomes, clusters=np.arange(599))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

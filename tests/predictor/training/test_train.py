@@ -10,6 +10,7 @@ from predictor.policy.budgets import choose, solve_lambdas
 from predictor.policy.claims import Claim
 from predictor.policy.spending import spend
 from predictor.routers.boosted import BoostedSettings
+from predictor.routers.mlp import MlpRouter, MlpSettings
 from predictor.training.cross_validation import measure_gap
 from predictor.training.train import TrainSettings, train_bundle
 from predictor.training.tuning import CANDIDATES, TuningSettings
@@ -205,3 +206,22 @@ def test_splits_of_different_scales_are_refused(splits):
     )
     with pytest.raises(ValueError, match="train has scales .* calibration .1, 9."):
         train_bundle(train, fewer, QUICK)
+
+
+def test_what_is_held_out_of_a_training_goes_by_image(splits, monkeypatch):
+    """The router, and every one that is tried for its settings, is told which rows are of one."""
+    told = []
+    part = MlpRouter._part
+
+    def watch(self, clusters, w):
+        told.append(clusters)
+        return part(self, clusters, w)
+
+    monkeypatch.setattr(MlpRouter, "_part", watch)
+    quick = replace(QUICK, kind="blend", mlp=MlpSettings(epochs=1))
+    tuning = TuningSettings(folds=2, most_rows=200)
+    train_bundle(*splits[:2], replace(quick, tuning=tuning))
+    # Four candidates of the network in two folds, and the router itself.
+    assert len(told) == 4 * 2 + 1
+    assert all(len(np.unique(clusters)) == len(clusters) / 8 for clusters in told)
+    assert np.array_equal(told[-1], splits[0].clusters)

@@ -61,7 +61,7 @@ def test_only_so_many_rows_are_looked_at():
     seen = []
 
     class Counting(ConstantRouter):
-        def fit(self, features, correct, *, weights=None):
+        def fit(self, features, correct, *, weights=None, clusters=None):
             seen.append(len(features))
             return super().fit(features, correct, weights=weights)
 

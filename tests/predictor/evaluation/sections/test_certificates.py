@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from predictor.data import TrainData
+from predictor.evaluation.sections import certificates
 from predictor.evaluation.sections.certificates import (
     CLAIMS,
     feasible_claims,
     study_certificates,
 )
 from predictor.policy.candidates import Candidates
-from predictor.policy.certificates import certify, choose_at
+from predictor.policy.certificates import certify, certify_splits, choose_at
 from predictor.policy.claims import ALL, Claim
 
 LAMBDAS = (0.0, 1e-3, 1e-2, 5e-2)
@@ -69,6 +70,28 @@ def test_a_claim_is_certified_and_measured_on_the_test_split(parts, loss):
     assert actual["drawn_violations"] <= 0.1 and actual["drawn_cost_ratio"] >= 1
     assert actual["resplit_violations"] <= 0.2 and actual["draws"] == 40
     assert actual["needed"] <= 150 == actual["images"]
+
+
+@pytest.mark.parametrize("unit", ["question", "family"])
+def test_splits_are_drawn_in_portions_and_are_the_same(parts, monkeypatch, unit):
+    """A portion is all that is held at once; the numbers drawn do not depend on it."""
+    claim = Claim("regression", 0.2, 0.1, unit)
+    whole = study_certificates(*parts, CANDIDATES, [claim], draws=40)
+    seen = []
+
+    def watch(losses, splits, *more):
+        seen.append(splits)
+        return certify_splits(losses, splits, *more)
+
+    monkeypatch.setattr(certificates, "certify_splits", watch)
+    families = 2 if unit == "family" else 1
+    monkeypatch.setattr(certificates, "AT_ONCE", 7 * 150 * families)
+    assert study_certificates(*parts, CANDIDATES, [claim], draws=40) == whole
+    assert [len(splits) for splits in seen] == [7, 7, 7, 7, 7, 5] * 2
+    rng = np.random.default_rng(0)
+    with_repeats = rng.integers(0, 350, (40, 150))
+    orders = np.array([rng.permutation(350) for _ in range(40)])
+    assert np.array_equal(np.concatenate(seen), np.vstack([with_repeats, orders[:, :150]]))
 
 
 def test_tokens_of_both_splits_are_those_of_their_questions_together():

@@ -47,6 +47,18 @@ def test_a_family_is_measured_with_a_router_that_was_not_trained_on_it(splits):
     assert actual["b"]["fallback"]["regression_rate"] <= actual["b"]["regression_rate"]
 
 
+def test_a_budget_that_the_other_families_cannot_meet_is_what_they_cost(splits):
+    """Family b costs 100 times as much: its cheapest scale is dearer than the mean of both."""
+    dear = [
+        replace(part, tokens=np.where(part.groups == "b", 100.0, 1.0)[:, None] * part.tokens)
+        for part in splits
+    ]
+    actual = leave_one_out(tuple(dear), QUICK, np.ones(160, np.int64), 60.0)
+    assert set(actual) == {"a", "b"}
+    # The price at which b stays at its cheapest scale, spent on a.
+    assert 1 <= actual["a"]["tokens"] <= 9 and actual["a"]["n"] + actual["b"]["n"] == 160
+
+
 def test_a_family_that_is_all_there_is_cannot_be_left_out(splits):
     alone = [replace(part, groups=np.full(len(part), "a")) for part in splits]
     assert leave_one_out(tuple(alone), QUICK, np.zeros(160, np.int64), 5.0) == {}
