@@ -24,8 +24,7 @@ from labels.sources.rows import Fields, ImageColumn, image_cell, make_question
 from m3_backbone.serialization import one_line, show
 
 SCENES_IMAGES = 100
-
-"""The metric of questions that name none, where the user names none either."""
+"""Scenes of a split where no limit is given."""
 
 SHOWN = 10
 """Bad rows that a message names."""
