@@ -60,7 +60,7 @@ demo: $(STAMP)
 # stage. Then README.md and docs/results.md get their tables. Another model, or a quick try:
 # make study STUDY_ARGS='--train-images 60 --test-images 60 --seeds 1'.
 DRAWS := scenes-v1 scenes-v2 scenes-v3
-STUDY_ARGS ?= --train-images 4000 --calibration-images 2000 --test-images 2000 --repeats 3 \
+STUDY_ARGS ?= --train-images 2000 --calibration-images 1000 --test-images 1000 --repeats 3 \
   --outside-images 300 --rephrased-images 200 --seeds 5 --studies
 
 study: $(STAMP)
