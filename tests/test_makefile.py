@@ -28,9 +28,10 @@ def list_calls(target, *settings):
     for line in map(shlex.split, ran.stdout.replace("\\\n", " ").splitlines()):
         while "-m" in line:
             module, *line = line[line.index("-m") + 1 :]
-            end = next((place for place, word in enumerate(line) if word in (";", "};")), len(line))
-            calls.append((module, [word.rstrip(";") for word in line[:end]]))
-            line = line[end:]
+            last = next((place for place, word in enumerate(line) if word[-1:] == ";"), len(line))
+            arguments = [word.rstrip(";") for word in line[: last + 1]]
+            calls.append((module, [word for word in arguments if word not in ("", "}")]))
+            line = line[last + 1 :]
     return calls
 
 

@@ -23,7 +23,9 @@ LIST_ROWS = {8: (6, 12, 24), 16: (3, 6, 12), 32: (1, 2, 3, 6)}
 
 NUMBER_DIGITS = 4
 
-# Free sizes are those of the raster times one of these.
+# Free sizes are those of the raster times one of these, as far as there is room: of three cells a
+# side and more, none is larger than a cell. A pictogram with much room around it has as much of it
+# as the smaller one says: up to 134 pixels.
 SMALLEST_FACTOR = 0.7
 
 LARGEST_FACTOR = 1.4

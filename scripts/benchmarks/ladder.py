@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scripts.benchmarks.settings import write_measures
+from scripts.benchmarks.settings import is_measured, write_measures
 from scripts.stages.model import Opening, open_backbone
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option, settings_options
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from predictor.data import FloatArray, NameArray
 
 IMAGES_AT_ONCE = 16
+DIGITS = 6
+"""Of a share: so many that a table which rounds again rounds rightly."""
+
 ALL = "all"
 NONE = "none"
 """Stands for the scale of questions that no scale answers."""
@@ -80,11 +83,18 @@ def main(
 ) -> None:
     """Measure accuracy by family and scale, and for how many questions each scale is the least.
 
+    A JSON file that this command wrote for these weights is left as it is: a test split is opened
+    once.
+
     Example: python -m scripts.benchmarks.ladder --source scenes-v3:fonts --scale 576
     """
     from labels.sources.loading import load_questions
     from m3_backbone.scales import check_scale
 
+    model_told = describe_model(opening)
+    if json_file is not None and is_measured(json_file, "ladder", {"model": model_told}):
+        click.echo(f"{json_file} has what this command measures: to measure again, remove it")
+        return
     asked = {source: load_questions(source, limit=images) for source in sources}
     model = open_backbone(opening)
     chosen = {check_scale(scale, model.scales) for scale in scales} or set(model.scales)
@@ -100,7 +110,7 @@ def main(
         print_rows([{"family": name, **row} for name, row in ladders[source].items()])
         print_rows([{"least sufficient": "share", **least[source]}])
     if json_file is not None:
-        told = {"least": least, "intervals": intervals, "model": describe_model(opening)}
+        told = {"least": least, "intervals": intervals, "model": model_told}
         write_measures(json_file, "ladder", {**ladders, **told}, opening.device)
 
 
@@ -132,7 +142,7 @@ def measure_least(scored: Scored) -> dict[str, float]:
     least = minimal_correct(scored.scores, wrong="drop")
     # Those without a scale are numbered -1: they come first.
     none, *shares = np.bincount(least + 1, minlength=len(scored.scales) + 1) / len(least)
-    return {**_by_scale(scored, shares), NONE: round(float(none), 4)}
+    return {**_by_scale(scored, shares), NONE: round(float(none), DIGITS)}
 
 
 def measure_intervals(scored: Scored) -> Intervals:
@@ -144,7 +154,7 @@ def measure_intervals(scored: Scored) -> Intervals:
         drawn = mean_draws(draw_resamples(scored.images[rows]), scored.scores[rows])  # [r, s]
         ends = [interval(drawn[:, place]) for place in range(len(scored.scales))]
         found[family] = {
-            str(scale): (round(low, 4), round(high, 4))
+            str(scale): (round(low, DIGITS), round(high, DIGITS))
             for scale, (low, high) in zip(scored.scales, ends, strict=True)
         }
     return found
@@ -217,7 +227,7 @@ def _split_families(scored: Scored) -> dict[str, "NameArray"]:
 
 def _by_scale(scored: Scored, shares: Iterable[float]) -> dict[str, float]:
     return {
-        str(scale): round(float(share), 4)
+        str(scale): round(float(share), DIGITS)
         for scale, share in zip(scored.scales, shares, strict=True)
     }
 

@@ -3,6 +3,7 @@
 What a field means is its help. Nothing heavy is imported here.
 """
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -117,7 +118,31 @@ def write_measures(
     meta = {
         "code_version": describe_code(),
         "hardware": describe_hardware(device),
-        "command": shlex.join(["python", "-m", f"scripts.benchmarks.{benchmark}", *sys.argv[1:]]),
+        "command": _describe_command(benchmark),
     }
     write_json(path, {**content, "meta": meta})
     click.echo(f"wrote {path}")
+
+
+def is_measured(path: Path, benchmark: str, content: Mapping[str, Any]) -> bool:
+    """Tell whether a file holds what the command that runs would measure.
+
+    Args:
+        path: the JSON file; it may be missing.
+        benchmark: the module's name in `scripts.benchmarks`.
+        content: what the file must hold besides, such as the model's fingerprint.
+
+    Returns:
+        True if this very command wrote it, with that content.
+    """
+    try:
+        stored = json.loads(path.read_bytes())
+        return bool(stored["meta"]["command"] == _describe_command(benchmark)) and all(
+            stored[name] == wanted for name, wanted in content.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _describe_command(benchmark: str) -> str:
+    return shlex.join(["python", "-m", f"scripts.benchmarks.{benchmark}", *sys.argv[1:]])

@@ -1,5 +1,6 @@
 """The tables of a card as Markdown, from ladders. What one lacks is a dash; nothing is measured."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from labels.scenes.draws import ALIGNED, SCENES_V3
@@ -46,8 +47,11 @@ def build_tables(found: Found) -> str:
         "are by a bootstrap over images.",
         f"### By family and scale\n\nOn `{known}`, by visual tokens.",
         write_table(_list_families(found, known, scales)),
-        f"### By what is unseen\n\nAt {tokens_text(scales[-1])}; ratios are to `{known}`.",
+        f"### By what is unseen\n\nAt {tokens_text(scales[-1])}; ratios are to `{known}`, their "
+        "intervals those of two independent sets of images.",
         write_table(_list_unseen(found, known, scales[-1])),
+        f"### By family and what is unseen\n\nAt {tokens_text(scales[-1])}.",
+        write_table(_list_both(found[NOW], scales[-1])),
         *_tell_places(found, known, scales),
         f"### The least sufficient scale\n\nShare of the questions of `{known}` that a scale "
         "answers and no smaller one does.",
@@ -82,11 +86,21 @@ def _list_unseen(found: Found, known: str, largest: str) -> Table:
             _beside(found, _share(source, largest)),
             _interval(found[NOW], source, largest),
             _beside(found, _ratio(source, known, largest)),
+            MISSING if source == known else _ratio_interval(found[NOW], source, known, largest),
         ]
         for source in found[NOW].sources
     ]
-    head = ("questions of", "what is unseen", "questions", "right", INTERVAL, "ratio")
+    head = ("questions of", "what is unseen", "questions", "right", INTERVAL, "ratio", INTERVAL)
     return Table(head, rows)
+
+
+def _list_both(one: Ladders, largest: str) -> Table:
+    families = {family for rows in one.sources.values() for family in rows} - {ALL}
+    rows: list[Cells] = [
+        [family, *(_write_share(one.row(source, family).get(largest)) for source in one.sources)]
+        for family in (ALL, *sorted(families))
+    ]
+    return Table(("family", *one.sources), rows)
 
 
 def _tell_places(found: Found, known: str, scales: Sequence[str]) -> list[str]:
@@ -173,6 +187,17 @@ def _loss(source: str, aligned: str, scale: str) -> Value:
 def _interval(one: Ladders, source: str, scale: str, family: str = ALL) -> str:
     ends = one.intervals.get(source, {}).get(family, {}).get(scale)
     return span(*(_write_share(end) for end in ends)) if ends else MISSING
+
+
+def _ratio_interval(one: Ladders, source: str, known: str, scale: str) -> str:
+    """Give the interval of a ratio of two shares: their logarithms' errors add up as squares."""
+    ratio = _ratio(source, known, scale)(one)
+    both = [one.intervals.get(name, {}).get(ALL, {}).get(scale) for name in (source, known)]
+    halves = [math.log(ends[1] / ends[0]) / 2 for ends in both if ends and ends[0]]
+    if ratio is None or len(halves) < len(both):
+        return MISSING
+    factor = math.exp(math.hypot(*halves))
+    return span(_write_share(ratio / factor), _write_share(ratio * factor))
 
 
 def _tell_unseen(source: str) -> str:

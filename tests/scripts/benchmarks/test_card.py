@@ -101,13 +101,27 @@ def test_families_and_what_is_unseen_stand_beside_the_weights_before(place):
     for family in ("all", "chart"):
         assert families[family] == ["40", "0.400 (0.200)", "0.800 (0.400)", "0.700 to 0.900"]
     unseen = read_rows(place, "By what is unseen")
-    assert unseen[KNOWN][2:] == ["0.800 (0.400)", "0.700 to 0.900", "1.000 (1.000)"]
-    assert unseen[FONTS][2:] == ["0.600 (0.100)", "0.700 to 0.900", "0.750 (0.250)"]
+    assert unseen[KNOWN][2:] == ["0.800 (0.400)", "0.700 to 0.900", "1.000 (1.000)", "–"]
+    # Of both shares the ends are sqrt(9 / 7) apart from the middle; of their ratio, that to the
+    # power of sqrt(2).
+    ratio = ["0.750 (0.250)", "0.628 to 0.896"]
+    assert unseen[FONTS][2:] == ["0.600 (0.100)", "0.700 to 0.900", *ratio]
     # The weights before were not asked these.
     assert unseen["scenes-v2:test"] == [
         "another draw of the benchmark",
-        *("40", "0.900", "0.700 to 0.900", "1.125"),
+        *("40", "0.900", "0.700 to 0.900", "1.125", "0.942 to 1.344"),
     ]
+    both = read_rows(place, "By family and what is unseen")
+    assert both["family"] == [KNOWN, FONTS, ALIGNED, "scenes-v2:test"]
+    assert both["all"] == both["chart"] == ["0.800", "0.600", "0.820", "0.900"]
+
+
+def test_a_share_of_none_leaves_its_ratio_without_an_interval(place):
+    nothing = {family: {"1": [0.1, 0.2], "576": [0.0, 0.1]} for family in ("all", "chart")}
+    content = json.loads((place / "ladders" / "average.json").read_text())
+    edit(place, "average", intervals={**content["intervals"], FONTS: nothing})
+    assert call(place).exit_code == 0
+    assert read_rows(place, "By what is unseen")[FONTS][-1] == "–"
 
 
 def test_places_scales_and_poolings_have_tables(place):

@@ -77,7 +77,7 @@ def test_the_least_sufficient_scale_is_right_where_every_smaller_one_is_wrong(sc
 
 
 def test_intervals_are_by_family_and_go_by_images(scored):
-    assert measure_ladder(scored)["b"] == {"questions": 3, "1": 0.0, "9": 0.3333, "36": 0.3333}
+    assert measure_ladder(scored)["b"] == {"questions": 3, "1": 0.0, "9": 0.333333, "36": 0.333333}
     intervals = measure_intervals(scored)
     # Its two questions are of one image: whichever is drawn, it is the same one.
     assert intervals["a"] == {"1": (0.5, 0.5), "9": (0.5, 0.5), "36": (1.0, 1.0)}
@@ -103,6 +103,34 @@ def test_pooling_reaches_the_model_and_is_told_with_its_weights(runner, tmp_path
         assert list(told[pooling]["scenes:calibration"]["all"]) == ["questions", "1", "9"]
     assert told["average"]["model"]["weights"] == told["sequential"]["model"]["weights"]
     assert told["average"]["model"]["weights"] == opened[0].fingerprint
+
+
+def test_what_a_file_holds_is_not_measured_again(runner, tmp_path, monkeypatch):
+    path = tmp_path / "ladder.json"
+    arguments = ["--source", "scenes:calibration", "--images", "1", "--json", str(path)]
+    monkeypatch.setattr("sys.argv", ["ladder", *arguments])
+    assert runner.invoke(main, arguments).exit_code == 0
+    before = path.read_bytes()
+
+    def refuse(opening):
+        raise AssertionError(f"{opening} was opened")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scripts.benchmarks.ladder.open_backbone", refuse)
+        again = runner.invoke(main, arguments)
+    assert again.exit_code == 0 and "to measure again, remove it" in again.stdout
+    assert path.read_bytes() == before
+    # Other weights, or another command: then it is measured.
+    content = json.loads(before)
+    for other in (
+        {"model": {**content["model"], "weights": "0" * 16}},
+        {"meta": {**content["meta"], "command": "python -m scripts.benchmarks.ladder"}},
+        {"model": None},
+    ):
+        path.write_text(json.dumps({**content, **other}))
+        again = runner.invoke(main, arguments)
+        assert again.exit_code == 0, again.output
+        assert json.loads(path.read_text())["model"] == content["model"]
 
 
 def test_it_runs_as_a_module():
