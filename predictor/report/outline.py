@@ -144,7 +144,9 @@ def _gain_tile(results: Results) -> Tile:
     known = results.get("attainable", {}).get(head_budget(results), {})
     if known.get("repeats", 1) > 1 and not results.get("ladder", {}).get("shift"):
         ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
-        share += f"; {gap(known['ogc'])} of what luck leaves attainable ({ends})"
+        # The ceiling is estimated low, see docs/evaluations.md.
+        share += f"; with its first seed at most some {gap(known['ogc'])} of what luck leaves "
+        share += f"attainable ({ends} by images alone)"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

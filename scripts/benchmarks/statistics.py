@@ -5,6 +5,7 @@ docs/statistics.md`. No model and no labels; a run that was stopped goes on wher
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,11 +58,15 @@ are splits with too few images for the claim, *always the largest* those that sa
 nobody can know beforehand. The *least ratio* is computed, too: no certificate can stay below it
 that is valid in every world, however it tests. For each candidate it takes worlds next to this one
 where that candidate and all cheaper ones break the claim (images reweighted, and a few images that
-lose all); the most powerful test there is tells them apart from this one only so often. A test in a
-fixed order is a little above that. Refused splits count as the largest scale there, and not at all
-in the ratio. Families: a fifth of the questions are of a harder one, and the
-claim is about both.
+lose all); the most powerful test there is tells them apart from this one only so often. Refused
+splits count as the largest scale there, and not at all in the ratio. Families: a fifth of the
+questions are of a harder one, and the claim is about both.
+
+{costs}
 """
+
+AIM = 1.5
+"""What a certificate should cost at most, times the cheapest safe choice."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,19 @@ def describe(row: Simulated) -> list[Any]:
     ]
 
 
+def _tell_costs(rows: Sequence[Simulated], images: int) -> str:
+    """Say in how many rows of a size certificates cost no more than they should."""
+    able = [row for row in rows if row.images == images and row.cost_ratio is not None]
+    within = sum((row.cost_ratio or 0) <= AIM for row in able)
+    hopeless = sum(row.least_ratio > AIM for row in able)
+    above = max(((row.cost_ratio or 0) / row.least_ratio for row in able), default=1.0) - 1
+    return (
+        f"- {images} images: {within} of {len(able)} rows have a ratio of at most {AIM}; in "
+        f"{hopeless} no valid test could. The test is up to {100 * above:.0f} % above the least "
+        "ratio."
+    )
+
+
 def write_table(saved: Saved) -> str:
     """Write the page with the table."""
     from scripts.benchmarks.simulated.certificates import IMAGES
@@ -168,7 +186,12 @@ def write_table(saved: Saved) -> str:
         "--json docs/statistics.json --markdown docs/statistics.md"
     )
     text = INTRODUCTION.format(
-        command=command, code=saved.code, images=IMAGES, draws=saved.draws, delta=DELTA
+        command=command,
+        code=saved.code,
+        images=IMAGES,
+        draws=saved.draws,
+        delta=DELTA,
+        costs="\n".join(_tell_costs(saved.rows, size) for size in SIZES),
     )
     names = "\n".join(f"- `{name}`: {title}" for title, name in WORLDS.items())
     lines = [HEAD, ["---"] * len(HEAD), *map(describe, saved.rows)]

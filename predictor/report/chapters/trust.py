@@ -46,17 +46,19 @@ def certificates(results: Results) -> list[Block]:
     draws = max(level.get("draws", 0) for level in results["certified"].values())
     text = (
         "A certificate bounds a named loss, and holds for images like those of the calibration "
-        f"split. The violation rate is counted over {draws} calibration splits that are drawn "
-        "again."
+        "split. Each holds at a confidence of its own, not all of them at once. The violation rate "
+        f"is counted over {draws} calibration splits that are drawn again, for the router as it "
+        "was trained."
     )
     return [Paragraph(text), _certified_table(results)]
 
 
 def _certified_table(results: Results) -> Table:
     rows: list[Cells] = []
-    for level in results["certified"].values():
-        values = ["not possible", "", "", "", "", ""]
+    for claim, level in results["certified"].items():
+        title, values = f"{claim}: refused, nothing is claimed", ["", "", "", "", "", ""]
         if "risk" in level:
+            title = _statement(level)
             values = [
                 number(level["tokens"]),
                 percent(level["risk"]),
@@ -66,7 +68,7 @@ def _certified_table(results: Results) -> Table:
                 number(level["drawn_cost_ratio"], 2),
             ]
         images = f"needs {level['needed']} images, has {level['images']}"
-        rows.append([Cell(_statement(level), images), *values])
+        rows.append([Cell(title, images), *values])
     head = (
         "certified",
         "mean tokens",

@@ -40,7 +40,7 @@ def results():
     ("table", "wanted"),
     [
         ("_certified_table", ("at most 2 %, confidence 90 %", "214.3", "0.7 %", "120.9", "3.5 %")),
-        ("_certified_table", ("1.62", "not possible", "needs 314 images, has 200")),
+        ("_certified_table", ("1.62", "refused, nothing is claimed", "needs 314 images, has 200")),
         ("_cascade_table", ("budget 72", "70.2", "46.5", "77.7 %", "-0.12")),
         ("_metrics_table", ("router", "nearest neighbours", "0.812", "4.6 %", "–", "0.433")),
         ("_calibration_table", ("9 tokens", "0.023", "0.157")),
