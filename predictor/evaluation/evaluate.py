@@ -66,6 +66,7 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
         "costs": describe_costs(prepared, runs),
         "headline": {
             **_headline(prepared, routers),
+            **_share_of_limit(prepared, runs),
             **_parity(prepared, runs["router"]),
         },
         "settings": {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"},
@@ -201,7 +202,6 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
     target = f"{prepared.settings.headline:g}"
     key = prepared.settings.headline_key
     at = routers["router"]["at"][target]
-    limit = routers["omniscient"]["at"][target]["ogc"] if "omniscient" in routers else None
     return {
         "n": len(prepared.test),
         "target": prepared.settings.headline,
@@ -213,9 +213,28 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
         "accuracy": at["accuracy"],
         "regression_rate": at["regression_rate"],
         "rescue_rate": at["rescue_rate"],
-        # Of a limit that closes nothing there is no share; a NaN closes nothing either.
-        "of_omniscient": at["ogc"] / limit if limit is not None and limit > 0 else None,
         "above_omniscient": _is_above(routers),
+    }
+
+
+def _share_of_limit(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
+    """Measure how much of the limit's gap the router closes, both in the same resamples."""
+    # Of a limit that closes nothing there is no share; a NaN closes nothing either.
+    nothing = {"of_omniscient": None}
+    if "omniscient" not in runs:
+        return nothing
+    column = prepared.settings.headline_column
+    router, limit = (_join(runs[name], column) for name in ("router", "omniscient"))
+    reached, most = (float(_mean_known(prepared.points(one).ogc)[0]) for one in (router, limit))
+    if not most > 0:
+        return nothing
+    drawn, drawn_most = (_mean_known(prepared.draws(one).ogc) for one in (router, limit))  # [r]
+    known = drawn_most > 0
+    low, high = interval(drawn[known] / drawn_most[known], prepared.settings.level)
+    return {
+        "of_omniscient": reached / most,
+        "of_omniscient_low": low,
+        "of_omniscient_high": high,
     }
 
 

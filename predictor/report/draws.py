@@ -19,6 +19,7 @@ from predictor.report.wording import (
     gap_cell,
     head_budget,
     head_key,
+    limit_share,
     number,
     parity_text,
     pays,
@@ -183,7 +184,7 @@ def _compare(draws: Draws) -> list[Block]:
         "noise ceiling": _show_ceiling,
         OF_CEILING: _show_attained,
         "limit: gap closed by the omniscient router": _show_limit,
-        "router's share of the limit": lambda r: percent(r["headline"].get("of_omniscient")),
+        "router's share of the limit": lambda r: limit_share(r["headline"]),
         "tokens to parity": lambda r: _show_parity(r["headline"]),
         "accuracy at parity, points": lambda r: points(r["headline"].get("parity_drop")),
     }

@@ -21,6 +21,7 @@ from predictor.report.wording import (
     gap,
     head_budget,
     head_key,
+    limit_share,
     number,
     parity_text,
     pays,
@@ -137,8 +138,11 @@ def _gain_tile(results: Results) -> Tile:
             "Gain over mixing fixed scales", value, f"points, 95 % interval {low} to {high}"
         )
     interval = span(gap(head[f"{key}_low"]), gap(head[f"{key}_high"]))
-    omniscient = head.get("of_omniscient")
-    share = "" if omniscient is None else f"; {percent(omniscient, 0)} of the omniscient router's"
+    share = ""
+    if head.get("of_omniscient") is not None:
+        of_limit = limit_share(head, 0)
+        share = f"; {of_limit.main} of the omniscient router's"
+        share += f" ({of_limit.small})" if of_limit.small else ""
     if above_limit(results):
         share = "; above the omniscient router, which is no limit here"
     known = results.get("attainable", {}).get(head_budget(results), {})

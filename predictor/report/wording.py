@@ -142,6 +142,14 @@ def span(low: str, high: str) -> str:
     return "" if MISSING in (low, high) else f"{low} to {high}"
 
 
+def limit_share(head: Results, digits: int = 1) -> Cell:
+    """Write how much of the limit's gap the router closes, with its interval below."""
+    share, low, high = (
+        percent(head.get(f"of_omniscient{end}"), digits) for end in ("", "_low", "_high")
+    )
+    return Cell(share, span(low, high))
+
+
 def gap_cell(row: Results, key: str = "ogc") -> Cell:
     """Write a share of the gap, with its interval below."""
     return Cell(gap(row.get(key)), span(gap(row.get(f"{key}_low")), gap(row.get(f"{key}_high"))))

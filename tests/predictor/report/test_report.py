@@ -326,6 +326,7 @@ def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_resul
         "; with its first seed at most some 0.72 of what luck leaves attainable (0.61 to 0.82 by "
         "images alone)"
     )
+    assert "; 93 % of the omniscient router's (88 % to 97 %); with" in tile.below
     whole_results["attainable"]["9"]["ceiling_ogc"] = 0.6161
     row = read(make_page(whole_results)).text()
     assert "oracle on estimated success probabilities (from repeats)" in row and "0.62" in row
