@@ -136,7 +136,8 @@ def _parity_row(results: Results) -> list[str]:
     cells = _split(_show_parity(head))
     if (lost := head.get("parity_drop")) is not None:
         ends = span(*(points(head.get(f"parity_drop_{end}")) for end in ("high", "low")))
-        cells = f"{cells[0]}, {points(lost)} points ({ends}) on test", cells[1]
+        within = f" ({ends})" if ends else ""
+        cells = f"{cells[0]}, {points(lost)} points{within} on test", cells[1]
     return [f"tokens to parity{bound}", *cells]
 
 
