@@ -166,12 +166,16 @@ def describe(row: Simulated) -> list[Any]:
 
 def _tell_costs(rows: Sequence[Simulated], images: int) -> str:
     """Say in how many rows of a size certificates cost no more than they should."""
-    able = [row for row in rows if row.images == images and row.cost_ratio is not None]
-    within = sum((row.cost_ratio or 0) <= AIM for row in able)
-    hopeless = sum(row.least_ratio > AIM for row in able)
-    above = max(((row.cost_ratio or 0) / row.least_ratio for row in able), default=1.0) - 1
+    ratios = [
+        (row.cost_ratio, row.least_ratio)
+        for row in rows
+        if row.images == images and row.cost_ratio is not None
+    ]
+    within = sum(cost <= AIM for cost, _ in ratios)
+    hopeless = sum(least > AIM for _, least in ratios)
+    above = max((cost / least for cost, least in ratios), default=1.0) - 1
     return (
-        f"- {images} images: {within} of {len(able)} rows have a ratio of at most {AIM}; in "
+        f"- {images} images: {within} of {len(ratios)} rows have a ratio of at most {AIM}; in "
         f"{hopeless} no valid test could. The test is up to {100 * above:.0f} % above the least "
         "ratio."
     )
