@@ -1,16 +1,21 @@
 """`python -m scripts.benchmarks.audit`: how often the audit is right where the truth is known.
 
 Tables on which no router can gain anything, tables on which a router gains about 3 points, parts of
-labelled folders, and outcomes that luck turned round, for the noise ceiling.
+labelled folders, and outcomes that luck turned round, for the noise ceiling. A run that was stopped
+goes on where it was, if it has a JSON file.
 """
 
+import json
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.benchmarks.settings import write_measures
+from scripts.benchmarks.settings import is_measured, write_measures
+from scripts.stages.provenance import describe_code
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
 from scripts.terminal.output import print_rows
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from predictor.data import FloatArray, IntArray, TrainData
+
+Row = dict[str, Any]
 
 SCALES = (1, 9, 36, 144, 576)
 
@@ -63,25 +70,37 @@ def main(
 
     Example: python -m scripts.benchmarks.audit --tables 2 --questions 1000
     """
-    verdicts = [
-        *(count_independent(name, tables, questions) for name in SHAPES),
-        *(count_features(name, 0.0, tables, questions, kind) for name in SHAPES),
-        *(count_features(name, GAIN, tables, questions, kind) for name in SHAPES),
-        *(count_halves(folder, tables, kind) for folder in outcomes),
+    verdicts: list[Callable[[], Row]] = [
+        *(partial(count_independent, name, tables, questions) for name in SHAPES),
+        *(partial(count_features, name, 0.0, tables, questions, kind) for name in SHAPES),
+        *(partial(count_features, name, GAIN, tables, questions, kind) for name in SHAPES),
+        *(partial(count_halves, folder, tables, kind) for folder in outcomes),
     ]
-    print_rows(verdicts)
-    click.echo("")
-    ceilings = [
-        compare_ceiling(rate, repeats, tables, questions)
+    ceilings: list[Callable[[], Row]] = [
+        partial(compare_ceiling, rate, repeats, tables, questions)
         for rate in (0.05, 0.1)
         for repeats in (2, 3, 5)
     ]
-    print_rows(ceilings)
-    settings = {"tables": tables, "questions": questions, "kind": kind}
-    write_measures(json_file, "audit", {**settings, "verdicts": verdicts, "ceilings": ceilings})
+    settings = {"tables": tables, "questions": questions, "kind": kind, "code": describe_code()}
+    measures = _take_up(json_file, settings)
+    for part, jobs in (("verdicts", verdicts), ("ceilings", ceilings)):
+        rows = measures[part]
+        for number, count in enumerate(jobs[len(rows) :], len(rows) + 1):
+            rows.append(count())
+            write_measures(json_file, "audit", measures, quiet=True)
+            click.echo(f"{part} {number} of {len(jobs)}", err=True)
+        print_rows(rows)
+        click.echo("")
 
 
-def count_independent(name: str, tables: int, questions: int) -> dict[str, Any]:
+def _take_up(json_file: Path | None, settings: Row) -> Row:
+    """Give the rows that this command has counted before it was stopped, or none."""
+    if json_file and is_measured(json_file, "audit", settings):
+        return dict(json.loads(json_file.read_bytes()))
+    return {**settings, "verdicts": [], "ceilings": []}
+
+
+def count_independent(name: str, tables: int, questions: int) -> Row:
     """Count verdicts on the outcomes alone, where all questions have the same chances."""
     import numpy as np
 
@@ -96,9 +115,7 @@ def count_independent(name: str, tables: int, questions: int) -> dict[str, Any]:
     return _count(f"{name}, independent, no features", verdicts)
 
 
-def count_features(
-    name: str, gain: float, tables: int, questions: int, kind: str
-) -> dict[str, Any]:
+def count_features(name: str, gain: float, tables: int, questions: int, kind: str) -> Row:
     """Count verdicts where who knows the features gains something, or nothing."""
     import numpy as np
 
@@ -122,7 +139,7 @@ def count_features(
     return {**counted, "real gain": float(np.mean(real))}
 
 
-def count_halves(folder: Path, tables: int, kind: str) -> dict[str, Any]:
+def count_halves(folder: Path, tables: int, kind: str) -> Row:
     """Count verdicts on random halves of the images of a label folder."""
     import numpy as np
 
@@ -168,7 +185,7 @@ def find_slope(name: str, gain: float) -> float:
     return float(brentq(excess, 0.0, 1.0))
 
 
-def compare_ceiling(rate: float, repeats: int, tables: int, questions: int) -> dict[str, Any]:
+def compare_ceiling(rate: float, repeats: int, tables: int, questions: int) -> Row:
     """Compare the noise ceiling with what knowing the chances attains, where luck flips outcomes.
 
     Args:
@@ -256,7 +273,7 @@ def _make_data(known: "FloatArray", scores: "FloatArray", random: "np.random.Gen
     )
 
 
-def _count(name: str, verdicts: list[str]) -> dict[str, Any]:
+def _count(name: str, verdicts: list[str]) -> Row:
     counts = Counter(verdicts)
     others = ", ".join(f"{one} {n}" for one, n in counts.most_common() if one != "worth")
     return {

@@ -103,7 +103,12 @@ class NumericsSettings(_Model):
 
 
 def write_measures(
-    path: Path | None, benchmark: str, content: Mapping[str, Any], device: str = "cpu"
+    path: Path | None,
+    benchmark: str,
+    content: Mapping[str, Any],
+    device: str = "cpu",
+    *,
+    quiet: bool = False,
 ) -> None:
     """Write what a benchmark measured with what it was measured on, if a file is wanted.
 
@@ -112,6 +117,7 @@ def write_measures(
         benchmark: the module's name in `scripts.benchmarks`.
         content: what was measured.
         device: the torch device.
+        quiet: whether not to say so.
     """
     if path is None:
         return
@@ -121,7 +127,8 @@ def write_measures(
         "command": _describe_command(benchmark),
     }
     write_json(path, {**content, "meta": meta})
-    click.echo(f"wrote {path}")
+    if not quiet:
+        click.echo(f"wrote {path}")
 
 
 def is_measured(path: Path, benchmark: str, content: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """The benchmark of the audit, as small as it can be."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -56,3 +57,25 @@ def test_all_is_written(runner, tmp_path, monkeypatch):
         *((0.05, repeats) for repeats in (2, 3, 5)),
         *((0.1, repeats) for repeats in (2, 3, 5)),
     ]
+
+
+def test_a_run_that_was_stopped_goes_on(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "_judge", lambda data, kind: (kind, np.full(200, 4)))
+    options = ("--tables", "1", "--questions", "200", "--json", str(tmp_path / "a.json"))
+    monkeypatch.setattr(sys, "argv", ["audit", *options])
+    counted = []
+
+    def compare(rate, repeats, tables, questions):
+        counted.append((rate, repeats))
+        if len(counted) == 3:
+            raise KeyboardInterrupt
+        return {"flipped": rate}
+
+    monkeypatch.setattr(audit, "compare_ceiling", compare)
+    assert runner.invoke(main, options).exit_code != 0
+    monkeypatch.setattr(audit, "count_independent", lambda *settings: pytest.fail("counted again"))
+    result = runner.invoke(main, options)
+    assert result.exit_code == 0, result.output
+    assert counted[2:] == [(0.05, 5), (0.05, 5), (0.1, 2), (0.1, 3), (0.1, 5)]
+    written = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert [row["flipped"] for row in written["ceilings"]] == [0.05] * 3 + [0.1] * 3
