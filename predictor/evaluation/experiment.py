@@ -31,6 +31,7 @@ from predictor.evaluation.methods import (
 )
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun, Splits
 from predictor.evaluation.sections.ablation import AblationSettings, ablate
+from predictor.evaluation.sections.attainable import bound_gaps
 from predictor.evaluation.sections.cascade import describe_cascade
 from predictor.evaluation.sections.certificates import study_certificates
 from predictor.evaluation.sections.kinds import TrainedKind, describe_kinds
@@ -129,6 +130,7 @@ def run_experiment(
     results["headline"].update(kinds[0].measured)
     results["settings"].update(router=settings.train.kind)
     results["luck_floor"] = _guess(test)
+    results["attainable"] = bound_gaps(prepared, runs[ROUTER])
     results["cascade"] = describe_cascade(calibration, test, evaluation.targets)
     enough = min(calibration.n_images, test.n_images) >= evaluation.fewest
     if enough and (bundle := trained[ROUTER][0].bundle):

@@ -252,7 +252,12 @@ class Losses:
         return self.lost - alpha * self.base
 
     @property
+    def risks(self) -> FloatArray:
+        """The loss of each family over all images [g]."""
+        base = self.base.sum(axis=-1)
+        return np.asarray(self.lost.sum(axis=-1) / np.where(base > 0, base, 1.0))
+
+    @property
     def risk(self) -> float:
         """The loss over all images, of the worst family."""
-        base = self.base.sum(axis=-1)
-        return float(np.max(self.lost.sum(axis=-1) / np.where(base > 0, base, 1.0)))
+        return float(self.risks.max())

@@ -34,7 +34,7 @@ Draws = Mapping[str, Results]
 """Results by the name of the draw."""
 
 # The ceiling is estimated low, see docs/evaluations.md.
-OF_CEILING: Final = "of the noise ceiling's gap, an upper estimate (first seed)"
+OF_CEILING: Final = "of the noise ceiling's gap, an upper estimate"
 
 ONLY_DRAW: Final = "scenes-v2"
 """What results are of that name no draw: older versions had this one alone."""

@@ -149,8 +149,8 @@ def _gain_tile(results: Results) -> Tile:
     if known.get("repeats", 1) > 1 and not results.get("ladder", {}).get("shift"):
         ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
         # The ceiling is estimated low, see docs/evaluations.md.
-        share += f"; with its first seed at most some {gap(known['ogc'])} of what luck leaves "
-        share += f"attainable ({ends} by images alone)"
+        share += f"; at most some {gap(known['ogc'])} of what luck leaves "
+        share += f"attainable ({ends} but for the bias of that estimate)"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

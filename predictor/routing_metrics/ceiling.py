@@ -105,7 +105,11 @@ def cross_fitted(
 
 
 def measure_luck(
-    outcomes: FloatArray, tokens: FloatArray, image_ids: NameArray, chosen: Mixture
+    outcomes: FloatArray,
+    tokens: FloatArray,
+    image_ids: NameArray,
+    chosen: Mixture,
+    trainings: int = 1,
 ) -> list[Results]:
     """Measure choices against what is attainable at their own cost.
 
@@ -114,9 +118,11 @@ def measure_luck(
         tokens: visual tokens [n, s].
         image_ids: image of each question [n]; the bootstrap draws images.
         chosen: choices of n questions, a column for each of q.
+        trainings: columns that are trainings of one router, beside each other; a number is their
+            mean, an interval of the draws of all of them.
 
     Returns:
-        For each choice `tokens`, `accuracy`, `hull`, `oracle` (in hindsight, mean of the repeats),
+        For each router `tokens`, `accuracy`, `hull`, `oracle` (in hindsight, mean of the repeats),
         `ceiling` and `ogc` against it with their intervals, `ogc_oracle` against the oracle,
         `ceiling_ogc` (what the ceiling itself closes of the oracle's gap) and `repeats`; with
         repeats also `cross_fitted`. Without, the ceiling is a lower bound of what is attainable,
@@ -137,15 +143,16 @@ def measure_luck(
     found["ceiling_ogc"] = gap_closed(found["ceiling"], found["hull"], found["oracle"])
     if len(repeats) > 1:
         found["cross_fitted"] = cross_fitted(outcomes, tokens, image_ids, found["tokens"])
+    routers = np.arange(len(chosen.share)).reshape(-1, trainings)
     return [
         {
             "repeats": len(repeats),
             "classes": len(classes.share),
-            **{name: float(values[column]) for name, values in found.items()},
-            **_ends("ceiling", draws[:, MEASURED.index("ceiling"), column]),
-            **_ends("ogc", draws[:, MEASURED.index("ogc"), column]),
+            **{name: float(values[columns].mean()) for name, values in found.items()},
+            **_ends("ceiling", draws[:, MEASURED.index("ceiling"), columns]),
+            **_ends("ogc", draws[:, MEASURED.index("ogc"), columns]),
         }
-        for column in range(len(chosen.share))
+        for columns in routers
     ]
 
 

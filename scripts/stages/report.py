@@ -327,7 +327,7 @@ def run_report(
     """
     from predictor.bundle.bundle import RouterBundle
     from predictor.evaluation.experiment import measure_router, run_experiment
-    from predictor.evaluation.sections.attainable import bound_gaps, judge_router
+    from predictor.evaluation.sections.attainable import judge_router
     from predictor.report.report import write_report
 
     bundle = RouterBundle.load(inputs.router)
@@ -346,7 +346,6 @@ def run_report(
     if inputs.profile is not None and "ms" in results["costs"]:
         results["costs"]["ms"]["note"] = read_note(inputs.profile)
     results["ladder"] = judge_router(bundle, test)
-    results["attainable"] = bound_gaps(bundle, test, evaluation.targets)
     results["gallery"], images = make_gallery(
         splits["test"], inputs.reported, bundle, evaluation.headline
     )

@@ -6,7 +6,7 @@ test split if there is one.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +26,9 @@ AblationSplits = tuple[TrainData, TrainData, TrainData | None]
 """Training and calibration split, and a test split if there is one."""
 
 Blocks = tuple[str, ...]
+
+TIMED_ROUNDS = 30
+"""Calls of each router that is timed; the quickest counts."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class AblationSettings:
     level: float = 0.95
     jobs: int = 2
     extras_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training of a choice of blocks, what it chooses at one cost, and its width."""
+
+    bundle: RouterBundle
+    calibration: Mixture
+    test: Mixture | None
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -113,49 +126,65 @@ def _train_variants(
 ) -> dict[Blocks, _Variant]:
     """Train every choice of blocks with every seed."""
 
-    def measure(task: tuple[Blocks, int]) -> _Variant:
+    def learn(task: tuple[Blocks, int]) -> _Training:
         blocks, seed = task
         features = replace(train.features, blocks=blocks)
         seeded = replace(train, features=features, seed=train.seed + seed)
-        return _measure(train_bundle(splits[0], splits[1], seeded), splits, settings.budget)
+        return _spend(train_bundle(splits[0], splits[1], seeded), splits, settings.budget)
 
     tasks = [(blocks, seed) for blocks in choices for seed in range(settings.seeds)]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        trained = list(pool.map(measure, tasks))
+        trained = list(pool.map(learn, tasks))
+    # In the order of the tasks.
+    groups = [trained[k : k + settings.seeds] for k in range(0, len(trained), settings.seeds)]
+    times = _time([group[0].bundle for group in groups], splits[1])
     variants = {}
-    for k, blocks in enumerate(choices):
-        trainings = trained[k * settings.seeds : (k + 1) * settings.seeds]  # in order of the tasks
+    for blocks, trainings, ms in zip(choices, groups, times, strict=True):
         extras_ms = sum(settings.extras_ms.get(name, 0.0) for name in blocks)
-        variants[blocks] = _join(trainings, extras_ms)
+        variants[blocks] = _join(trainings, ms + extras_ms)
     return variants
 
 
-def _measure(bundle: RouterBundle, splits: AblationSplits, budget: float) -> _Variant:
+def _spend(bundle: RouterBundle, splits: AblationSplits, budget: float) -> _Training:
     _, calibration, test = splits
 
     def spend_on(split: TrainData) -> Mixture:
         p = bundle.predict_proba(split.coarse, split.question, split.extras)  # [n, s]
         return spend(p, split.tokens, [budget], bundle.policy.paying)
 
-    chosen = spend_on(calibration)
-    on_test = None if test is None else spend_on(test)
-    # Ten batches of 64, because one alone is too short to time.
-    batch = calibration.take(np.arange(64) % len(calibration))
-    start = time.perf_counter()
-    for _ in range(10):
-        rows = bundle.features.transform(batch.coarse, batch.question, batch.extras)
-        bundle.router.predict_proba(rows)
-    ms = (time.perf_counter() - start) * 1000 / 640
-    return _Variant(chosen, on_test, round(ms, 5), rows.shape[1])
+    one = calibration.take(np.arange(1))
+    return _Training(
+        bundle,
+        calibration=spend_on(calibration),
+        test=None if test is None else spend_on(test),
+        columns=bundle.features.transform(one.coarse, one.question, one.extras).shape[1],
+    )
 
 
-def _join(trainings: list[_Variant], extras_ms: float) -> _Variant:
-    """Put the trainings of one choice of blocks beside each other, time of the extras added."""
+def _time(bundles: Sequence[RouterBundle], data: TrainData) -> list[float]:
+    """Time what routers read and say of a question in a batch of 64 [ms].
+
+    Each in turn and nothing beside them, so that what else a machine does strikes all alike; the
+    least time of a router is the one that least of it has struck.
+    """
+    batch = data.take(np.arange(64) % len(data))
+    seconds = np.empty((TIMED_ROUNDS, len(bundles)))
+    for times in seconds:
+        for k, bundle in enumerate(bundles):
+            start = time.perf_counter()
+            rows = bundle.features.transform(batch.coarse, batch.question, batch.extras)
+            bundle.router.predict_proba(rows)
+            times[k] = time.perf_counter() - start
+    return [float(least) * 1000 / 64 for least in seconds.min(axis=0)]
+
+
+def _join(trainings: Sequence[_Training], ms: float) -> _Variant:
+    """Put the trainings of one choice of blocks beside each other."""
     tests = [one.test for one in trainings if one.test is not None]
     return _Variant(
         calibration=Mixture.join([one.calibration for one in trainings]),
         test=Mixture.join(tests) if tests else None,
-        ms=round(float(np.median([one.ms for one in trainings])) + extras_ms, 5),
+        ms=round(ms, 5),
         columns=trainings[0].columns,
     )
 

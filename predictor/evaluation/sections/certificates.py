@@ -9,7 +9,7 @@ know beforehand.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,6 +92,7 @@ def study_certificates(
         safe = tokens[risks <= claim.alpha].min()
         level["lambda"] = certificate.lam
         level["risk"] = risks[at]
+        level["worst_family"] = _find_worst_family(claim, test, candidates, certificate.lam)
         level["tokens"] = tokens[at]
         level["safe_tokens"] = safe
         level["cost_ratio"] = tokens[at] / safe
@@ -102,6 +103,25 @@ def study_certificates(
         drawing = Drawing(claim, data.n_images, tested)
         level.update(_draw_splits(pooled, spent, drawing, draws))
     return section
+
+
+def _find_worst_family(
+    claim: Claim, test: Split, candidates: Candidates, lam: float | None
+) -> Results | None:
+    """Find the family of the test split that a choice loses most in; None if there is but one.
+
+    It is what a bound on all questions may hide, and the worst of several by chance, too.
+    """
+    probabilities, data = test
+    each = replace(claim, unit="family")
+    counting = Counting.of(each, data, candidates.most)
+    if len(counting.names) < 2:
+        return None
+    chosen = choose_at(probabilities, np.asarray(data.tokens, np.float64), lam)
+    risks = Losses.of(each, counting, data.scores, chosen).risks
+    name = counting.names[int(risks.argmax())]
+    count = int((np.asarray(data.groups).astype(str) == name).sum())
+    return {"name": name, "questions": count, "risk": risks.max()}
 
 
 def _count_images(

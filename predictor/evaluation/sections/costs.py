@@ -82,8 +82,8 @@ def _describe_limit(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> list[Re
 
 def _describe_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Results:
     parity = measure_parity(prepared, sweeps)
-    # The interval of the mean of the trainings; the headline pools the trainings' draws.
-    low, high = interval(parity.cost_draws.mean(axis=1), prepared.settings.level)
+    # The draws of all seeds are pooled, as in the headline.
+    low, high = interval(parity.cost_draws, prepared.settings.level)
     point = {
         "cost": parity.cost,
         "cost_low": low,

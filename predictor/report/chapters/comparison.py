@@ -37,7 +37,10 @@ def curves(results: Results) -> list[Block]:
             blocks += titled(title, Paragraph(text), drawing(unit))
     if not costs:
         return [*blocks, Paragraph("FLOPs and milliseconds: not measured.")]
-    return [*blocks, *titled("Parity in each unit", _costs_table(costs))]
+    text = "Intervals are of images and trainings; what a scale costs is taken as known."
+    if noise := (results.get("meta", {}).get("profile") or {}).get("noise"):
+        text += f" The usual time of what was profiled is {percent(noise, 0)} above its least."
+    return [*blocks, *titled("Parity in each unit", Paragraph(text), _costs_table(costs))]
 
 
 def _costs_table(costs: Results) -> Table:
@@ -122,7 +125,7 @@ def _compared_table(results: Results) -> Table:
 
 
 def _ceiling_row(known: Results) -> Cells:
-    """Show what luck leaves to any choice, at the cost of the saved router."""
+    """Show what luck leaves to any choice, at the cost of the router."""
     name = (
         Cell("noise ceiling", "oracle on estimated success probabilities (from repeats)")
         if known.get("repeats", 1) > 1

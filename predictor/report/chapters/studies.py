@@ -89,6 +89,11 @@ def ablation(results: Results) -> list[Block]:
     return [Paragraph(text), _ablation_table(study, head_key(results)), drawing("ablation")]
 
 
+def _block_time(ms: float | None) -> str:
+    """Write what a block takes, a difference of two times that noise may leave nothing of."""
+    return "not measurable" if ms is not None and ms <= 0 else number(ms, 3)
+
+
 def _ablation_table(study: Results, key: str) -> Table:
     rows: list[Cells] = [
         [
@@ -98,7 +103,7 @@ def _ablation_table(study: Results, key: str) -> Table:
             gap_cell(row, "loss"),
             gap(row.get("loss_calibration")),
             gap(row.get(f"{key}_alone")),
-            number(row.get("ms"), 3),
+            _block_time(row.get("ms")),
         ]
         for row in study["rows"]
     ]

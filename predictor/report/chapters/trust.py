@@ -48,7 +48,8 @@ def certificates(results: Results) -> list[Block]:
         "A certificate bounds a named loss, and holds for images like those of the calibration "
         "split. Each holds at a confidence of its own, not all of them at once. The violation rate "
         f"is counted over {draws} calibration splits that are drawn again, for the router as it "
-        "was trained."
+        "was trained. The worst family is that of the test split; only a claim in every family "
+        "bounds what is lost there."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -56,12 +57,14 @@ def certificates(results: Results) -> list[Block]:
 def _certified_table(results: Results) -> Table:
     rows: list[Cells] = []
     for claim, level in results["certified"].items():
-        title, values = f"{claim}: refused, nothing is claimed", ["", "", "", "", "", ""]
+        title = f"{claim}: refused, nothing is claimed"
+        values: list[Cell | str] = [""] * 7
         if "risk" in level:
             title = _statement(level)
             values = [
                 number(level["tokens"]),
                 percent(level["risk"]),
+                _family_cell(level.get("worst_family")),
                 number(level["safe_tokens"]),
                 percent(level["drawn_violations"]),
                 percent(level.get("resplit_violations")),
@@ -73,12 +76,19 @@ def _certified_table(results: Results) -> Table:
         "certified",
         "mean tokens",
         "loss on the test split",
+        "and in its worst family",
         "tokens, cheapest safe threshold",
         "violation rate",
         "violation rate, re-split",
         "cost vs. the cheapest safe threshold",
     )
     return Table(head, rows)
+
+
+def _family_cell(worst: Results | None) -> Cell | str:
+    if worst is None:
+        return MISSING  # of one family, or of older versions
+    return Cell(percent(worst["risk"]), f"{worst['name']}, {worst['questions']} questions")
 
 
 def _statement(level: Results) -> str:

@@ -9,7 +9,7 @@ from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
 from predictor.evaluation.experiment import ExperimentSettings, run_experiment
 from predictor.evaluation.runs import EvaluationSettings
-from predictor.evaluation.sections.attainable import bound_gaps, judge_router
+from predictor.evaluation.sections.attainable import judge_router
 from predictor.evaluation.sections.unseen import report_fallback
 from predictor.report.report import write_report
 from predictor.training.train import TrainSettings, train_bundle
@@ -77,7 +77,6 @@ def test_a_report_is_made(name, tmp_path):
     settings = ExperimentSettings((0,), FAST, evaluation, curve_points=6, studies=False)
     results = run_experiment(train, calibration, test, settings)
     results["ladder"] = judge_router(bundle, test)
-    results["attainable"] = bound_gaps(bundle, test, evaluation.targets)
     results["fallback"] = report_fallback(bundle, test, evaluation.headline)
     results = json_ready(results, digits=7)
     assert list(results["router"]["at"]) == [f"{budget:g}" for budget in budgets]

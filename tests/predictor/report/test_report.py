@@ -253,6 +253,20 @@ def test_every_study_has_its_section_and_without_it_none(results, whole_results)
         assert unwanted not in text
 
 
+def test_what_noise_may_have_made_is_told(whole_results):
+    whole_results["meta"]["profile"] = {"noise": 0.1016}
+    whole_results["ablation"]["rows"][0]["ms"] = -0.02
+    whole_results["certified"]["0.02,0.1"]["worst_family"] = {
+        "name": "counting",
+        "questions": 163,
+        "risk": 0.0982,
+    }
+    text = read(make_page(whole_results)).text()
+    assert "The usual time of what was profiled is 10 % above its least." in text
+    assert "not measurable" in text and "-0.02" not in text
+    assert "9.8 %" in text and "counting, 163 questions" in text
+
+
 def test_what_was_not_measured_is_told(whole_results):
     whole_results["ablation"]["unmeasured"] = ["pixels", "state"]
     text = read(make_page(whole_results)).text()
@@ -323,10 +337,10 @@ def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_resul
     assert "noise ceiling" in text and "attainable, at least" not in text and "63.6 %" in text
     [tile, *_] = build_document(whole_results).tiles
     assert tile.below.endswith(
-        "; with its first seed at most some 0.72 of what luck leaves attainable (0.61 to 0.82 by "
-        "images alone)"
+        "; at most some 0.72 of what luck leaves attainable (0.61 to 0.82 but for the bias of "
+        "that estimate)"
     )
-    assert "; 93 % of the omniscient router's (88 % to 97 %); with" in tile.below
+    assert "; 93 % of the omniscient router's (88 % to 97 %); at" in tile.below
     whole_results["attainable"]["9"]["ceiling_ogc"] = 0.6161
     row = read(make_page(whole_results)).text()
     assert "oracle on estimated success probabilities (from repeats)" in row and "0.62" in row

@@ -91,6 +91,18 @@ def test_tokens_may_differ_between_questions(need):
     assert measured["ceiling"] == pytest.approx(ceiling, abs=0.03)
 
 
+def test_a_router_of_several_trainings_is_their_mean(need):
+    outcomes, _ = flip(need, 0.1, 3)
+    good, bad = choose(need), np.full((N, 1), 2)
+    both = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(np.hstack((good, bad))))
+    [mean] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(np.hstack((good, bad))), 2)
+    for name in ("tokens", "ceiling", "ogc", "oracle", "cross_fitted"):
+        assert mean[name] == pytest.approx(np.mean([one[name] for one in both]))
+    # The draws of both: as wide as the two are apart.
+    assert mean["ogc_low"] == pytest.approx(both[1]["ogc_low"], abs=0.05)
+    assert mean["ogc_high"] == pytest.approx(both[0]["ogc_high"], abs=0.05)
+
+
 def test_cross_fitting_needs_repeats():
     with pytest.raises(ValueError, match="needs at least 2 repeats, got 1"):
         cross_fitted(np.ones((4, 1, 5)), TOKENS, IMAGES[:4], np.array([9.0]))

@@ -72,6 +72,28 @@ def test_a_claim_is_certified_and_measured_on_the_test_split(parts, loss):
     assert actual["needed"] <= 150 == actual["images"]
 
 
+def test_the_worst_family_stands_beside_the_mean(parts):
+    calibration, (probabilities, data) = parts
+    # The cheap scale is never right about every second odd question.
+    scores = data.scores.copy()
+    scores[1::4, 0] = 0.0
+    test = probabilities, replace(data, scores=scores)
+    claim = Claim("regression", 0.2, 0.1)
+    [level] = study_certificates(calibration, test, CANDIDATES, [claim], draws=10).values()
+    chosen = choose_at(probabilities, data.tokens, level["lambda"])
+    lost = 1 - scores[np.arange(len(data)), chosen]
+    assert level["risk"] == pytest.approx(lost.mean())
+    assert level["worst_family"] == {
+        "name": "odd",
+        "questions": 200,
+        "risk": pytest.approx(lost[1::2].mean()),
+    }
+    assert level["worst_family"]["risk"] > 2 * lost[::2].mean()
+    alone = test[0], replace(test[1], groups=np.full(len(data), "even"))
+    [level] = study_certificates(calibration, alone, CANDIDATES, [claim], draws=10).values()
+    assert level["worst_family"] is None
+
+
 @pytest.mark.parametrize("unit", ["question", "family"])
 def test_splits_are_drawn_in_portions_and_are_the_same(parts, monkeypatch, unit):
     """A portion is all that is held at once; the numbers drawn do not depend on it."""
