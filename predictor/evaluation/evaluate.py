@@ -8,12 +8,13 @@ and picks no threshold: every choice arrives made, by no outcome of the test spl
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from labels.oracle import index_shares
 from predictor.data import FloatArray, IntArray, Results
-from predictor.evaluation.runs import PreparedSplit, SeedRun
+from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
 from predictor.evaluation.sections.curves import (
     find_cost,
@@ -28,7 +29,7 @@ from predictor.evaluation.sections.metrics import (
     describe_waste,
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
-from predictor.routing_metrics.bootstrap import interval
+from predictor.routing_metrics.bootstrap import ChoiceDraws, interval
 from predictor.routing_metrics.mixing import Mixture
 
 
@@ -51,6 +52,8 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
     test, settings = prepared.test, prepared.settings
     routers = {name: _describe_router(prepared, of_name) for name, of_name in runs.items()}
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
+    column = settings.headline_column
+    closed = {name: _Closed.measure(prepared, _join(runs[name], column)) for name in runs}
     return {
         "scales": list(test.scales),
         "seeds": [run.seed for run in runs["router"]],
@@ -58,7 +61,7 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
         "router": routers["router"],
         "omniscient": routers.get("omniscient"),
         "baselines": others,
-        "controls": _compare(prepared, {name: runs[name] for name in ("router", *others)}),
+        "controls": {name: _behind(settings, closed["router"], closed[name]) for name in others},
         "families": families(test, runs["router"], settings),
         "scale_histogram": histograms(test, runs["router"], settings),
         "calibration": describe_calibration(test, runs["router"]),
@@ -66,7 +69,7 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
         "costs": describe_costs(prepared, runs),
         "headline": {
             **_headline(prepared, routers),
-            **_share_of_limit(prepared, runs),
+            **_share_of_limit(settings, closed),
             **_parity(prepared, runs["router"]),
         },
         "settings": {**asdict(settings), "always_wrong": "cheapest", "resampled": "images"},
@@ -166,35 +169,47 @@ def _mean_known(draws: FloatArray) -> FloatArray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _compare(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
-    """Compare every other method with the router at the headline budget, in the same resamples."""
-    column = prepared.settings.headline_column
-    chosen = {name: _join(of_name, column) for name, of_name in runs.items()}
-    router = chosen.pop("router")
-    # Mean over seeds first, so that methods with different numbers of seeds can be paired.
-    ogc = float(_mean_known(prepared.points(router).ogc)[0])
-    ogc_draws = _mean_known(prepared.draws(router).ogc)  # [r]
-    return {name: _behind(prepared, ogc, ogc_draws, other) for name, other in chosen.items()}
+class _Closed(NamedTuple):
+    """What a method closes of the gap (OGC), over all its seeds.
+
+    Attributes:
+        point: on the split as it is, with the other measures [1, seeds].
+        ogc: mean over the seeds.
+        draws: the mean in every resample, so that methods of different numbers of seeds can be
+            paired [r].
+        interval: of the draws of all seeds.
+    """
+
+    point: ChoiceDraws
+    ogc: float
+    draws: FloatArray
+    interval: tuple[float, float]
+
+    @classmethod
+    def measure(cls, prepared: PreparedSplit, chosen: Mixture) -> "_Closed":
+        """Measure choices of one budget, a column per seed."""
+        point, drawn = prepared.points(chosen), prepared.draws(chosen)
+        return cls(
+            point,
+            float(_mean_known(point.ogc)[0]),
+            _mean_known(drawn.ogc),
+            interval(drawn.ogc, prepared.settings.level),
+        )
 
 
-def _behind(prepared: PreparedSplit, ogc: float, ogc_draws: FloatArray, other: Mixture) -> Results:
-    """Measure a method, and how far its gap closed (OGC) is behind that of the router."""
-    level = prepared.settings.level
-    key = prepared.settings.headline_key
-    point = prepared.points(other)
-    drawn = prepared.draws(other)
-    mean = _mean_known(point.ogc)[0]  # over the seeds
-    low, high = interval(drawn.ogc, level)
-    behind_low, behind_high = interval(ogc_draws - _mean_known(drawn.ogc), level)
+def _behind(settings: EvaluationSettings, router: _Closed, other: _Closed) -> Results:
+    """Compare a method with the router at the headline budget, in the same resamples."""
+    key = settings.headline_key
+    low, high = interval(router.draws - other.draws, settings.level)
     return {
-        key: mean,
-        f"{key}_low": low,
-        f"{key}_high": high,
-        "tokens": point.tokens.mean(),
-        "accuracy": point.accuracy.mean(),
-        "behind_router": ogc - mean,
-        "behind_router_low": behind_low,
-        "behind_router_high": behind_high,
+        key: other.ogc,
+        f"{key}_low": other.interval[0],
+        f"{key}_high": other.interval[1],
+        "tokens": other.point.tokens.mean(),
+        "accuracy": other.point.accuracy.mean(),
+        "behind_router": router.ogc - other.ogc,
+        "behind_router_low": low,
+        "behind_router_high": high,
     }
 
 
@@ -217,22 +232,16 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
     }
 
 
-def _share_of_limit(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> Results:
+def _share_of_limit(settings: EvaluationSettings, closed: Mapping[str, _Closed]) -> Results:
     """Measure how much of the limit's gap the router closes, both in the same resamples."""
+    router, limit = closed["router"], closed.get("omniscient")
     # Of a limit that closes nothing there is no share; a NaN closes nothing either.
-    nothing = {"of_omniscient": None}
-    if "omniscient" not in runs:
-        return nothing
-    column = prepared.settings.headline_column
-    router, limit = (_join(runs[name], column) for name in ("router", "omniscient"))
-    reached, most = (float(_mean_known(prepared.points(one).ogc)[0]) for one in (router, limit))
-    if not most > 0:
-        return nothing
-    drawn, drawn_most = (_mean_known(prepared.draws(one).ogc) for one in (router, limit))  # [r]
-    known = drawn_most > 0
-    low, high = interval(drawn[known] / drawn_most[known], prepared.settings.level)
+    if limit is None or not limit.ogc > 0:
+        return {"of_omniscient": None}
+    known = limit.draws > 0
+    low, high = interval(router.draws[known] / limit.draws[known], settings.level)
     return {
-        "of_omniscient": reached / most,
+        "of_omniscient": router.ogc / limit.ogc,
         "of_omniscient_low": low,
         "of_omniscient_high": high,
     }
