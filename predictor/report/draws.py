@@ -229,7 +229,7 @@ def _show_limit(results: Results) -> Cell | str:
 
 
 def _compare_certificates(draws: Draws) -> list[Cells]:
-    """Show tokens of each certificate, and its loss on the test split."""
+    """Show tokens of each certificate, its loss on the test split and in its worst family."""
     claims = {key: None for one in draws.values() for key in one.get("certified") or {}}
     rows: list[Cells] = []
     for claim in claims:
@@ -243,5 +243,7 @@ def _compare_certificates(draws: Draws) -> list[Cells]:
 
 def _tell_loss(level: Results) -> str:
     if "risk" in level:
-        return f"loss {percent(level['risk'])}"
+        worst = level.get("worst_family")
+        hidden = f"; {worst['name']} {percent(worst['risk'])}" if worst else ""
+        return f"loss {percent(level['risk'])}{hidden}"
     return f"refused: needs {level['needed']} images, has {level['images']}" if level else ""
