@@ -34,6 +34,7 @@ from predictor.evaluation.sections.ablation import AblationSettings, ablate
 from predictor.evaluation.sections.attainable import bound_gaps
 from predictor.evaluation.sections.cascade import describe_cascade
 from predictor.evaluation.sections.certificates import study_certificates
+from predictor.evaluation.sections.growth import measure_growth
 from predictor.evaluation.sections.kinds import TrainedKind, describe_kinds
 from predictor.evaluation.sections.transfer import leave_one_out
 from predictor.evaluation.sweeps import SweepSettings, choose_all, shuffle_run
@@ -288,7 +289,7 @@ def _list_kinds(
 def _leave_out(
     splits: Splits, settings: TrainSettings, run: SeedRun, experiment: ExperimentSettings
 ) -> Results:
-    """Leave every feature block out, if there are several, and every family."""
+    """Leave out every feature block, if there are several, every family, and training images."""
     evaluation = experiment.evaluate_on(splits.calibration)
     budget = evaluation.headline
     jobs = experiment.jobs
@@ -297,7 +298,11 @@ def _leave_out(
         budget=budget, seeds=seeds, jobs=jobs, extras_ms=experiment.extras_ms
     )
     usual = run.at.chosen[:, evaluation.headline_column]
-    studies = {"leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs)}
+    all_images = run.compared.column(evaluation.headline_column)
+    studies: Results = {
+        "leave_one_out": leave_one_out(splits.in_order, settings, usual, budget, jobs=jobs),
+        "growth": measure_growth(splits.in_order, settings, all_images, budget, jobs=jobs),
+    }
     # A router of one block has nothing to be compared without it.
     if len(settings.features.blocks) > 1:
         studies["ablation"] = ablate(splits.in_order, settings, of_blocks)

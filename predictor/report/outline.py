@@ -10,7 +10,7 @@ from predictor.data import Results
 from predictor.report.chapters.comparison import compared, curves
 from predictor.report.chapters.gallery import gallery
 from predictor.report.chapters.scales import families, fixed, granularity
-from predictor.report.chapters.studies import ablation, kinds
+from predictor.report.chapters.studies import ablation, growth, kinds
 from predictor.report.chapters.trust import calibration, certificates, others, outside
 from predictor.report.document import Block, Document, Section, Table, Tile
 from predictor.report.folder import TITLE
@@ -39,6 +39,7 @@ def build_document(results: Results) -> Document:
         ("compared", "Router, baselines and controls", compared(results)),
         ("kinds", "Kinds of router", kinds(results)),
         ("ablation", "What each block of features adds", ablation(results)),
+        ("growth", "Whether more labels would help", growth(results)),
         ("fixed", "Fixed scales and oracles", fixed(results)),
         ("granularity", "Scales that questions need", granularity(results)),
         ("families", "Question families", families(results)),

@@ -1,4 +1,4 @@
-"""Chapters of studies: the kinds of router, and what each block of features is worth."""
+"""Chapters of studies: the kinds of router, the blocks of features, the number of images."""
 
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Folded, Paragraph, Table
@@ -87,6 +87,28 @@ def ablation(results: Results) -> list[Block]:
     if unmeasured := ", ".join(study.get("unmeasured", [])):
         text += f" Milliseconds are without measuring {unmeasured}, which a profile would tell."
     return [Paragraph(text), _ablation_table(study, head_key(results)), drawing("ablation")]
+
+
+def growth(results: Results) -> list[Block]:
+    """Show what the router closes of the gap when fewer images are trained on."""
+    rows: list[Cells] = [
+        [
+            str(part["images"]),
+            str(part["questions"]),
+            gap(part.get(head_key(results))),
+            gap_cell(part, "behind") if "behind" in part else "",
+        ]
+        for part in results.get("growth") or []
+    ]
+    if not rows:
+        return []
+    text = (
+        f"The router of the first seed trained on parts of the training images, and compared at "
+        f"{head_budget(results)} tokens; all are calibrated on the whole calibration split. Where "
+        "the last doubling still gains, more labels are likely to help."
+    )
+    head = ("images trained on", "questions", "gap closed", "behind all of them")
+    return [Paragraph(text), Table(head, rows, strong=len(rows) - 1)]
 
 
 def _block_time(ms: float | None) -> str:

@@ -169,6 +169,9 @@ def test_blocks_and_families_are_left_out_in_turn(outcome):
     assert rows["interactions"]["ogc_9_alone"] > rows["one"]["ogc_9_alone"]
     assert results["ablation"]["seeds"] == len(results["meta"]["seeds"])
     assert set(results["leave_one_out"]) == {"gist", "reading"}
+    few, *_, every = results["growth"]
+    assert few["images"] < every["images"] == results["meta"]["splits"]["train"]["images"]
+    assert few["ogc_9"] < every["ogc_9"] == results["router"]["at"]["9"]["per_seed"][0]["ogc"]
     # The families of this world are names only: what is left out is known from the other.
     assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6
 
@@ -194,7 +197,7 @@ def test_of_a_router_of_one_block_none_is_left_out(splits):
     belief = np.tile(0.6, (240, 3))
     at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
     run = choose_all(Estimate(belief, belief), known, at, seed=0)
-    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out"}
+    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out", "growth"}
 
 
 def test_costs_are_counted_in_every_unit(outcome):
