@@ -29,7 +29,7 @@ from predictor.evaluation.sections.metrics import (
     describe_waste,
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
-from predictor.routing_metrics.bootstrap import ChoiceDraws, interval
+from predictor.routing_metrics.bootstrap import ChoiceDraws, interval, mean_known
 from predictor.routing_metrics.mixing import Mixture
 
 
@@ -120,7 +120,7 @@ def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) ->
         "accuracy_high": accuracy_high,
         "hull": point.hull.mean(),
         "oracle": point.oracle.mean(),
-        "ogc": _mean_known(point.ogc)[0],
+        "ogc": mean_known(point.ogc)[0],
         "ogc_low": low,
         "ogc_high": high,
         "regression_rate": lost.mean(),
@@ -154,19 +154,10 @@ def _describe_solved(prepared: PreparedSplit, chosen: IntArray) -> Results:
     return {
         "tokens": point.tokens.mean(),
         "accuracy": point.accuracy.mean(),
-        "ogc": _mean_known(point.ogc)[0],
+        "ogc": mean_known(point.ogc)[0],
         "regression_rate": lost.mean(),
         "rescue_rate": won.mean(),
     }
-
-
-def _mean_known(draws: FloatArray) -> FloatArray:
-    """Average draws [r, q] over q, leaving out what does not exist; NaN where nothing does."""
-    # Not np.nanmean, which warns where nothing exists.
-    known = np.isfinite(draws)
-    count = known.sum(axis=1)
-    total = np.where(known, draws, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 class _Closed(NamedTuple):
@@ -191,8 +182,8 @@ class _Closed(NamedTuple):
         point, drawn = prepared.points(chosen), prepared.draws(chosen)
         return cls(
             point,
-            float(_mean_known(point.ogc)[0]),
-            _mean_known(drawn.ogc),
+            float(mean_known(point.ogc)[0]),
+            mean_known(drawn.ogc),
             interval(drawn.ogc, prepared.settings.level),
         )
 

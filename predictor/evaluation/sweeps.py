@@ -92,6 +92,12 @@ def route(bundle: RouterBundle, data: TrainData, budget: float) -> IntArray:
     return bundle.price(budget).choose(probabilities, data.tokens)
 
 
+def spend_with(bundle: RouterBundle, data: TrainData, budgets: Sequence[float]) -> Mixture:
+    """Choose scales with a saved router, so that they cost just the budgets on the split itself."""
+    probabilities = bundle.predict_proba(data.coarse, data.question, data.extras)
+    return spend(probabilities, data.tokens, budgets, bundle.policy.paying)
+
+
 def shuffle_run(run: SeedRun, tokens: FloatArray) -> SeedRun:
     """Give every question the scale of another one: the same scales as often, at random.
 

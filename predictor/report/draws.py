@@ -15,6 +15,7 @@ from predictor.report.report import check_whole, told_in_one_line
 from predictor.report.wording import (
     MISSING,
     accuracy_cell,
+    attainable,
     gap,
     gap_cell,
     head_budget,
@@ -116,7 +117,7 @@ def _list_headline(results: Results) -> list[list[str]]:
         _gap_row(results),
     ]
     if pays(results):
-        if (known := _find_ceiling(results))["repeats"] > 1:
+        if (known := attainable(results)).get("repeats", 1) > 1:
             rows.append([OF_CEILING, *_split(gap_cell(known))])
         rows.append(["limit: gap closed by the omniscient router", *_split(gap_cell(limit))])
     return [*rows, _parity_row(results)]
@@ -159,16 +160,6 @@ def _show_parity(head: Results) -> Cell | str:
     return Cell(f"{number(head.get('parity_tokens'), 0)} ({share})", ends)
 
 
-def _find_ceiling(results: Results) -> Results:
-    """Find what is attainable at the headline's budget; nothing if repeats changed more than luck.
-
-    Then the ceiling is not that of the questions as they stand.
-    """
-    if results.get("ladder", {}).get("shift"):
-        return {"repeats": 1}
-    return {"repeats": 1, **results.get("attainable", {}).get(head_budget(results), {})}
-
-
 def _compare(draws: Draws) -> list[Block]:
     text = (
         "The same model, asked and routed on each draw of the benchmark, which are frozen. Gap "
@@ -206,7 +197,7 @@ def _show_size(results: Results) -> str:
 
 
 def _show_ceiling(results: Results) -> Cell | str:
-    known = _find_ceiling(results)
+    known = attainable(results)
     if "ceiling_ogc" not in known:
         return MISSING
     # From one run luck can only be bounded.
@@ -215,8 +206,8 @@ def _show_ceiling(results: Results) -> Cell | str:
 
 
 def _show_attained(results: Results) -> Cell | str:
-    known = _find_ceiling(results)
-    return gap_cell(known) if known["repeats"] > 1 else MISSING
+    known = attainable(results)
+    return gap_cell(known) if known.get("repeats", 1) > 1 else MISSING
 
 
 def _show_limit(results: Results) -> Cell | str:
@@ -244,6 +235,6 @@ def _compare_certificates(draws: Draws) -> list[Cells]:
 def _tell_loss(level: Results) -> str:
     if "risk" in level:
         worst = level.get("worst_family")
-        hidden = f"; {worst['name']} {percent(worst['risk'])}" if worst else ""
+        hidden = f"; worst family {percent(worst['risk'])}, {worst['name']}" if worst else ""
         return f"loss {percent(level['risk'])}{hidden}"
     return f"refused: needs {level['needed']} images, has {level['images']}" if level else ""

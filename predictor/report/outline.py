@@ -10,13 +10,14 @@ from predictor.data import Results
 from predictor.report.chapters.comparison import compared, curves
 from predictor.report.chapters.gallery import gallery
 from predictor.report.chapters.scales import families, fixed, granularity
-from predictor.report.chapters.studies import ablation, growth, kinds
+from predictor.report.chapters.studies import ablation, kinds, learning
 from predictor.report.chapters.trust import calibration, certificates, others, outside
 from predictor.report.document import Block, Document, Section, Table, Tile
 from predictor.report.folder import TITLE
 from predictor.report.glossary import explanation
 from predictor.report.wording import (
     above_limit,
+    attainable,
     banner,
     gap,
     head_budget,
@@ -39,7 +40,7 @@ def build_document(results: Results) -> Document:
         ("compared", "Router, baselines and controls", compared(results)),
         ("kinds", "Kinds of router", kinds(results)),
         ("ablation", "What each block of features adds", ablation(results)),
-        ("growth", "Whether more labels would help", growth(results)),
+        ("learning", "Whether more labels would help", learning(results)),
         ("fixed", "Fixed scales and oracles", fixed(results)),
         ("granularity", "Scales that questions need", granularity(results)),
         ("families", "Question families", families(results)),
@@ -146,12 +147,14 @@ def _gain_tile(results: Results) -> Tile:
         share += f" ({of_limit.small})" if of_limit.small else ""
     if above_limit(results):
         share = "; above the omniscient router, which is no limit here"
-    known = results.get("attainable", {}).get(head_budget(results), {})
-    if known.get("repeats", 1) > 1 and not results.get("ladder", {}).get("shift"):
+    known = attainable(results)
+    if known.get("repeats", 1) > 1 and known["ogc"] is not None:
         ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
         # The ceiling is estimated low, see docs/evaluations.md.
-        share += f"; at most some {gap(known['ogc'])} of what luck leaves "
-        share += f"attainable ({ends} but for the bias of that estimate)"
+        share += (
+            f"; of what luck leaves attainable {gap(known['ogc'])} ({ends}), which is probably "
+        )
+        share += "too much"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

@@ -197,6 +197,18 @@ def pays(results: Results) -> bool:
     return bool(results.get("ladder", {}).get("verdict", "worth") == "worth")
 
 
+def attainable(results: Results) -> Results:
+    """Find what luck leaves attainable at the headline's budget, beside figures of all seeds.
+
+    Nothing where repeats changed more than luck, since it is not that of the questions as they
+    stand then. Nor of older results, which knew it of the first seed alone.
+    """
+    known: Results = results.get("attainable", {}).get(head_budget(results), {})
+    if results.get("ladder", {}).get("shift") or "trainings" not in known:
+        return {}
+    return known
+
+
 def banner(results: Results) -> str:
     """Say that splits are too small to say anything of quality; nothing where they are not."""
     fewest = results.get("settings", {}).get("fewest", 0)

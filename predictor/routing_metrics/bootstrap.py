@@ -183,3 +183,12 @@ def interval(draws: FloatArray, level: float = 0.95) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(finite, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
+
+
+def mean_known(draws: FloatArray) -> FloatArray:
+    """Average draws [r, q] over q, leaving out what does not exist; NaN where nothing does."""
+    # Not np.nanmean, which warns where nothing exists.
+    known = np.isfinite(draws)
+    count = known.sum(axis=1)
+    total = np.where(known, draws, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.benchmarks.settings import is_measured, write_measures
+from m3_backbone.files import write_json
+from scripts.benchmarks.settings import is_measured, with_meta, write_measures
 from scripts.stages.provenance import describe_code
 from scripts.terminal.errors import OneLineCommand
 from scripts.terminal.options import json_option
@@ -87,17 +88,19 @@ def main(
         rows = measures[part]
         for number, count in enumerate(jobs[len(rows) :], len(rows) + 1):
             rows.append(count())
-            write_measures(json_file, "audit", measures, quiet=True)
+            if json_file:
+                write_json(json_file, with_meta("audit", measures))
             click.echo(f"{part} {number} of {len(jobs)}", err=True)
         print_rows(rows)
         click.echo("")
+    write_measures(json_file, "audit", {**measures, "whole": True})
 
 
 def _take_up(json_file: Path | None, settings: Row) -> Row:
     """Give the rows that this command has counted before it was stopped, or none."""
     if json_file and is_measured(json_file, "audit", settings):
         return dict(json.loads(json_file.read_bytes()))
-    return {**settings, "verdicts": [], "ceilings": []}
+    return {**settings, "whole": False, "verdicts": [], "ceilings": []}
 
 
 def count_independent(name: str, tables: int, questions: int) -> Row:

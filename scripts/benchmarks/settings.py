@@ -103,12 +103,7 @@ class NumericsSettings(_Model):
 
 
 def write_measures(
-    path: Path | None,
-    benchmark: str,
-    content: Mapping[str, Any],
-    device: str = "cpu",
-    *,
-    quiet: bool = False,
+    path: Path | None, benchmark: str, content: Mapping[str, Any], device: str = "cpu"
 ) -> None:
     """Write what a benchmark measured with what it was measured on, if a file is wanted.
 
@@ -117,18 +112,21 @@ def write_measures(
         benchmark: the module's name in `scripts.benchmarks`.
         content: what was measured.
         device: the torch device.
-        quiet: whether not to say so.
     """
     if path is None:
         return
+    write_json(path, with_meta(benchmark, content, device))
+    click.echo(f"wrote {path}")
+
+
+def with_meta(benchmark: str, content: Mapping[str, Any], device: str = "cpu") -> dict[str, Any]:
+    """Add what a benchmark was measured on, and by which command."""
     meta = {
         "code_version": describe_code(),
         "hardware": describe_hardware(device),
         "command": _describe_command(benchmark),
     }
-    write_json(path, {**content, "meta": meta})
-    if not quiet:
-        click.echo(f"wrote {path}")
+    return {**content, "meta": meta}
 
 
 def is_measured(path: Path, benchmark: str, content: Mapping[str, Any]) -> bool:

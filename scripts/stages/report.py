@@ -24,8 +24,8 @@ from scripts.terminal.output import name_folders
 
 if TYPE_CHECKING:
     from predictor.bundle.bundle import RouterBundle
-    from predictor.evaluation.experiment import ExperimentSettings, Progress
     from predictor.evaluation.runs import EvaluationSettings
+    from predictor.evaluation.trainings import ExperimentSettings, Progress
     from predictor.training.train import TrainSettings
 
 
@@ -38,7 +38,7 @@ def plan_experiment(seeds: int, studies: bool, kind: str = "boosted") -> "Experi
             families out in turn.
         kind: name of the router.
     """
-    from predictor.evaluation.experiment import ExperimentSettings
+    from predictor.evaluation.trainings import ExperimentSettings
     from predictor.training.train import TrainSettings
     from predictor.training.tuning import TuningSettings
 
@@ -326,8 +326,9 @@ def run_report(
         What results.json holds.
     """
     from predictor.bundle.bundle import RouterBundle
-    from predictor.evaluation.experiment import measure_router, run_experiment
+    from predictor.evaluation.experiment import run_experiment
     from predictor.evaluation.sections.attainable import judge_router
+    from predictor.evaluation.sections.timing import measure_router
     from predictor.report.report import write_report
 
     bundle = RouterBundle.load(inputs.router)

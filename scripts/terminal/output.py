@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from predictor.evaluation.experiment import Progress
+    from predictor.evaluation.trainings import Progress
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -224,11 +224,14 @@ def whole_results(results):
                 {**block, **spoilt, "ogc_9_alone": None, "loss_calibration": 0.1515, "ms": 0.011}
             ],
         },
-        "growth": [
-            {"images": 150, "questions": 601, "ogc_9": 0.3333, "behind": 0.0987}
-            | {"behind_low": 0.0611, "behind_high": 0.1444},
-            {"images": 300, "questions": 1203, "ogc_9": 0.4321},
-        ],
+        "learning_curve": {
+            "seeds": 2,
+            "rows": [
+                {"images": 150, "ogc_9": 0.3333, "behind": 0.0987}
+                | {"behind_low": 0.0611, "behind_high": 0.1444},
+                {"images": 301, "ogc_9": 0.4321},
+            ],
+        },
         "leave_one_out": {
             "gist": {
                 "n": 617,

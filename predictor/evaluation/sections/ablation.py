@@ -5,8 +5,7 @@ it is measured on the calibration split, so the default blocks can be chosen by 
 test split if there is one.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -15,8 +14,9 @@ import numpy as np
 from m3_backbone.scales import EXTRAS
 from predictor.bundle.bundle import RouterBundle
 from predictor.data import Results, TrainData
+from predictor.evaluation.sections.timing import time_in_turn
+from predictor.evaluation.sweeps import spend_with
 from predictor.features.blocks import BLOCKS
-from predictor.policy.spending import spend
 from predictor.routing_metrics.bootstrap import draw_resamples
 from predictor.routing_metrics.mixing import Mixture
 from predictor.training.cross_validation import compare_gaps, measure_gap
@@ -26,9 +26,6 @@ AblationSplits = tuple[TrainData, TrainData, TrainData | None]
 """Training and calibration split, and a test split if there is one."""
 
 Blocks = tuple[str, ...]
-
-TIMED_ROUNDS = 30
-"""Calls of each router that is timed; the quickest counts."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +50,6 @@ class AblationSettings:
 
 
 @dataclass(frozen=True)
-class _Training:
-    """One training of a choice of blocks, what it chooses at one cost, and its width."""
-
-    bundle: RouterBundle
-    calibration: Mixture
-    test: Mixture | None
-    columns: int
-
-
-@dataclass(frozen=True)
 class _Variant:
     """A choice of blocks: what its r trainings choose at one cost, its time and width."""
 
@@ -83,8 +70,9 @@ def ablate(
         settings: how it is compared; the defaults if left out.
 
     Returns:
-        Section `ablation` of results.json: `full`, `rows`, the most valuable block first, and
-        `unmeasured`, the optional blocks that nobody has timed.
+        Section `ablation` of results.json: `full`, `rows`, the most valuable block first,
+        `ms_noise`, by how much times differ by chance, and `unmeasured`, the optional blocks that
+        nobody has timed.
 
     Raises:
         ValueError: if there are fewer than two blocks.
@@ -97,7 +85,7 @@ def ablate(
     alone = {name: (name,) for name in blocks}
     # Each choice once: of two blocks, "without one" is "the other alone".
     choices = list(dict.fromkeys([blocks, *without.values(), *alone.values()]))
-    variants = _train_variants(choices, splits, train, settings)
+    variants, noise = _train_variants(choices, splits, train, settings)
     rows = [
         _describe_block(
             name,
@@ -114,6 +102,7 @@ def ablate(
         "full": _describe_full(variants[blocks], splits, settings),
         "split": "calibration" if splits[2] is None else "test",
         "seeds": settings.seeds,
+        "ms_noise": noise,
         "unmeasured": [
             name for name in blocks if name in EXTRAS and name not in settings.extras_ms
         ],
@@ -123,70 +112,49 @@ def ablate(
 
 def _train_variants(
     choices: list[Blocks], splits: AblationSplits, train: TrainSettings, settings: AblationSettings
-) -> dict[Blocks, _Variant]:
-    """Train every choice of blocks with every seed."""
+) -> tuple[dict[Blocks, _Variant], float]:
+    """Train every choice of blocks with every seed.
 
-    def learn(task: tuple[Blocks, int]) -> _Training:
+    Returns:
+        The variants, and how far times differ by chance [ms].
+    """
+    timed: dict[Blocks, RouterBundle] = {}
+
+    def learn(task: tuple[Blocks, int]) -> list[Mixture]:
         blocks, seed = task
         features = replace(train.features, blocks=blocks)
         seeded = replace(train, features=features, seed=train.seed + seed)
-        return _spend(train_bundle(splits[0], splits[1], seeded), splits, settings.budget)
+        bundle = train_bundle(splits[0], splits[1], seeded)
+        if seed == 0:
+            timed[blocks] = bundle  # the others are too large to keep
+        return [
+            spend_with(bundle, split, [settings.budget])
+            for split in splits[1:]
+            if split is not None
+        ]
 
     tasks = [(blocks, seed) for blocks in choices for seed in range(settings.seeds)]
     with ThreadPoolExecutor(settings.jobs) as pool:
-        trained = list(pool.map(learn, tasks))
-    # In the order of the tasks.
-    groups = [trained[k : k + settings.seeds] for k in range(0, len(trained), settings.seeds)]
-    times = _time([group[0].bundle for group in groups], splits[1])
+        chosen = list(pool.map(learn, tasks))  # in the order of the tasks
+    # When nothing trains beside it.
+    times = time_in_turn([timed[blocks] for blocks in choices], splits[1])
     variants = {}
-    for blocks, trainings, ms in zip(choices, groups, times, strict=True):
+    for k, blocks in enumerate(choices):
+        of_seeds = chosen[k * settings.seeds : (k + 1) * settings.seeds]
+        calibration, *test = map(Mixture.join, zip(*of_seeds, strict=True))
         extras_ms = sum(settings.extras_ms.get(name, 0.0) for name in blocks)
-        variants[blocks] = _join(trainings, ms + extras_ms)
-    return variants
+        variants[blocks] = _Variant(
+            calibration,
+            test=test[0] if test else None,
+            ms=round(float(times.least[k]) + extras_ms, 5),
+            columns=_count_columns(timed[blocks], splits[1]),
+        )
+    return variants, times.noise
 
 
-def _spend(bundle: RouterBundle, splits: AblationSplits, budget: float) -> _Training:
-    _, calibration, test = splits
-
-    def spend_on(split: TrainData) -> Mixture:
-        p = bundle.predict_proba(split.coarse, split.question, split.extras)  # [n, s]
-        return spend(p, split.tokens, [budget], bundle.policy.paying)
-
-    one = calibration.take(np.arange(1))
-    return _Training(
-        bundle,
-        calibration=spend_on(calibration),
-        test=None if test is None else spend_on(test),
-        columns=bundle.features.transform(one.coarse, one.question, one.extras).shape[1],
-    )
-
-
-def _time(bundles: Sequence[RouterBundle], data: TrainData) -> list[float]:
-    """Time what routers read and say of a question in a batch of 64 [ms].
-
-    Each in turn and nothing beside them, so that what else a machine does strikes all alike; the
-    least time of a router is the one that least of it has struck.
-    """
-    batch = data.take(np.arange(64) % len(data))
-    seconds = np.empty((TIMED_ROUNDS, len(bundles)))
-    for times in seconds:
-        for k, bundle in enumerate(bundles):
-            start = time.perf_counter()
-            rows = bundle.features.transform(batch.coarse, batch.question, batch.extras)
-            bundle.router.predict_proba(rows)
-            times[k] = time.perf_counter() - start
-    return [float(least) * 1000 / 64 for least in seconds.min(axis=0)]
-
-
-def _join(trainings: Sequence[_Training], ms: float) -> _Variant:
-    """Put the trainings of one choice of blocks beside each other."""
-    tests = [one.test for one in trainings if one.test is not None]
-    return _Variant(
-        calibration=Mixture.join([one.calibration for one in trainings]),
-        test=Mixture.join(tests) if tests else None,
-        ms=round(ms, 5),
-        columns=trainings[0].columns,
-    )
+def _count_columns(bundle: RouterBundle, data: TrainData) -> int:
+    one = data.take(np.arange(1))
+    return int(bundle.features.transform(one.coarse, one.question, one.extras).shape[1])
 
 
 def _reported(variant: _Variant, splits: AblationSplits) -> tuple[TrainData, Mixture]:

@@ -17,6 +17,8 @@ from predictor.data import FloatArray, IntArray, Results, TrainData
 from predictor.policy.candidates import Candidates
 from predictor.policy.certificates import certify, certify_splits, choose_at, count_needed
 from predictor.policy.claims import ALL, Claim, Counting, Family, Losses, count_most
+from predictor.routing_metrics.bootstrap import interval
+from predictor.routing_metrics.verdict import FEWEST
 
 CLAIMS = (
     Claim("regression", 0.01, 0.05),
@@ -28,6 +30,9 @@ CLAIMS = (
     Claim("regression", 0.1, 0.05, "family"),
 )
 """What a report shows."""
+
+DRAWS = 1000
+"""Bootstrap draws of a family's images."""
 
 AT_ONCE = 2**22
 """Excesses of drawn images, in all families, that are looked at side by side: 32 MiB."""
@@ -108,20 +113,35 @@ def study_certificates(
 def _find_worst_family(
     claim: Claim, test: Split, candidates: Candidates, lam: float | None
 ) -> Results | None:
-    """Find the family of the test split that a choice loses most in; None if there is but one.
+    """Find the family of the test split in which a choice loses most, which a mean may hide.
 
-    It is what a bound on all questions may hide, and the worst of several by chance, too.
+    Returns:
+        Its loss with an interval over images, and among how many families it is the worst; None
+        where fewer than two have enough images, or nothing is lost.
     """
     probabilities, data = test
     each = replace(claim, unit="family")
     counting = Counting.of(each, data, candidates.most)
-    if len(counting.names) < 2:
-        return None
     chosen = choose_at(probabilities, np.asarray(data.tokens, np.float64), lam)
-    risks = Losses.of(each, counting, data.scores, chosen).risks
-    name = counting.names[int(risks.argmax())]
-    count = int((np.asarray(data.groups).astype(str) == name).sum())
-    return {"name": name, "questions": count, "risk": risks.max()}
+    losses = Losses.of(each, counting, data.scores, chosen)
+    images = (counting.add_up(np.ones(len(data))) > 0).sum(axis=1)  # [g]
+    large = np.flatnonzero(images >= FEWEST)
+    if len(large) < 2 or losses.risks[large].max() <= 0:
+        return None
+    worst = large[losses.risks[large].argmax()]
+    drawn = np.random.default_rng(0).integers(0, images[worst], (DRAWS, images[worst]))
+    has = counting.add_up(np.ones(len(data)))[worst] > 0
+    lost, base = losses.lost[worst, has][drawn], losses.base[worst, has][drawn]  # [r, i]
+    low, high = interval(lost.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-12))
+    name = counting.names[int(worst)]
+    return {
+        "name": name,
+        "of": len(large),
+        "questions": int((np.asarray(data.groups).astype(str) == name).sum()),
+        "risk": losses.risks[worst],
+        "risk_low": low,
+        "risk_high": high,
+    }
 
 
 def _count_images(

@@ -37,9 +37,12 @@ def curves(results: Results) -> list[Block]:
             blocks += titled(title, Paragraph(text), drawing(unit))
     if not costs:
         return [*blocks, Paragraph("FLOPs and milliseconds: not measured.")]
-    text = "Intervals are of images and trainings; what a scale costs is taken as known."
-    if noise := (results.get("meta", {}).get("profile") or {}).get("noise"):
-        text += f" The usual time of what was profiled is {percent(noise, 0)} above its least."
+    text = "What a scale costs is taken as known: no interval holds an error of it."
+    if "ms" in costs and (noise := (results["meta"].get("profile") or {}).get("noise")):
+        text += (
+            f" Times are the least of several rounds; the median was {percent(noise, 0)} higher, "
+            "so smaller differences in milliseconds mean nothing."
+        )
     return [*blocks, *titled("Parity in each unit", Paragraph(text), _costs_table(costs))]
 
 

@@ -48,8 +48,9 @@ def certificates(results: Results) -> list[Block]:
         "A certificate bounds a named loss, and holds for images like those of the calibration "
         "split. Each holds at a confidence of its own, not all of them at once. The violation rate "
         f"is counted over {draws} calibration splits that are drawn again, for the router as it "
-        "was trained. The worst family is that of the test split; only a claim in every family "
-        "bounds what is lost there."
+        "was trained. The worst family is the largest of several figures that chance has moved, so "
+        "it tends to look worse than it is; a claim of `family` bounds the loss in each family of "
+        "the calibration split."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -76,7 +77,7 @@ def _certified_table(results: Results) -> Table:
         "certified",
         "mean tokens",
         "loss on the test split",
-        "and in its worst family",
+        "loss in its worst family",
         "tokens, cheapest safe threshold",
         "violation rate",
         "violation rate, re-split",
@@ -87,8 +88,9 @@ def _certified_table(results: Results) -> Table:
 
 def _family_cell(worst: Results | None) -> Cell | str:
     if worst is None:
-        return MISSING  # of one family, or of older versions
-    return Cell(percent(worst["risk"]), f"{worst['name']}, {worst['questions']} questions")
+        return MISSING  # no two of enough images, nothing lost, or of older versions
+    ends = span(percent(worst["risk_low"]), percent(worst["risk_high"]))
+    return Cell(percent(worst["risk"]), f"{worst['name']}: {ends}; {worst['questions']} questions")
 
 
 def _statement(level: Results) -> str:

@@ -10,16 +10,13 @@ import pytest
 from m3_backbone.schemas import parse_saved
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
-from predictor.evaluation import experiment
-from predictor.evaluation.experiment import (
-    ExperimentSettings,
-    _leave_out,
-    measure_router,
-    run_experiment,
-)
+from predictor.evaluation import experiment, trainings
+from predictor.evaluation.experiment import _leave_out, run_experiment
 from predictor.evaluation.methods import Estimate, list_methods
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, Splits
+from predictor.evaluation.sections.timing import measure_router
 from predictor.evaluation.sweeps import SweepSettings, _pack, choose_all
+from predictor.evaluation.trainings import ExperimentSettings
 from predictor.features.blocks import FeatureSettings
 from predictor.report.folder import SavedResults
 from predictor.routers.boosted import BoostedSettings
@@ -169,11 +166,26 @@ def test_blocks_and_families_are_left_out_in_turn(outcome):
     assert rows["interactions"]["ogc_9_alone"] > rows["one"]["ogc_9_alone"]
     assert results["ablation"]["seeds"] == len(results["meta"]["seeds"])
     assert set(results["leave_one_out"]) == {"gist", "reading"}
-    few, *_, every = results["growth"]
+    few, *_, every = results["learning_curve"]["rows"]
     assert few["images"] < every["images"] == results["meta"]["splits"]["train"]["images"]
-    assert few["ogc_9"] < every["ogc_9"] == results["router"]["at"]["9"]["per_seed"][0]["ogc"]
+    assert few["ogc_9"] < every["ogc_9"] == pytest.approx(results["headline"]["ogc_9"])
     # The families of this world are names only: what is left out is known from the other.
     assert results["leave_one_out"]["gist"]["ogc_9"] > 0.6
+
+
+def test_what_is_attainable_is_of_all_seeds_at_each_budget(outcome):
+    results = outcome[0]
+    for budget, point in results["attainable"].items():
+        routed = results["router"]["at"][budget]
+        assert point["trainings"] == 2
+        # Without repeats the oracle is the same.
+        for known, actual in (
+            ("tokens", "tokens"),
+            ("accuracy", "accuracy"),
+            ("ogc", "ogc_oracle"),
+        ):
+            assert point[actual] == pytest.approx(routed[known])
+    assert list(results["attainable"]) == list(results["router"]["at"])
 
 
 def test_what_it_takes_to_measure_an_optional_block_counts(splits):
@@ -197,7 +209,7 @@ def test_of_a_router_of_one_block_none_is_left_out(splits):
     belief = np.tile(0.6, (240, 3))
     at = SweepSettings(targets=(9.0, 18.0), curve_points=4, parity_drop=0.005)
     run = choose_all(Estimate(belief, belief), known, at, seed=0)
-    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out", "growth"}
+    assert set(_leave_out(known, train, run, SETTINGS)) == {"leave_one_out"}
 
 
 def test_costs_are_counted_in_every_unit(outcome):
@@ -248,18 +260,18 @@ def test_the_router_is_as_it_was_given_and_the_others_are_tuned_from_theirs(spli
             return settings
         return replace(settings, linear=LinearSettings(l2=7.0), tuning=None)
 
-    monkeypatch.setattr(experiment, "tune_settings", tune)
-    monkeypatch.setattr(experiment, "tune_limit", lambda _, settings: settings)
+    monkeypatch.setattr(trainings, "tune_settings", tune)
+    monkeypatch.setattr(trainings, "tune_limit", lambda _, settings: settings)
     others = TrainSettings(tuning=TuningSettings())
     planned = replace(SETTINGS, train=FAST, others=others, studies=False)
-    plans = experiment._plan_all(Splits(*splits), planned)
+    plans = trainings.plan_all(Splits(*splits), planned)
     assert plans["router"].settings == plans["question_only"].settings == FAST
     assert plans["linear"].settings.linear.l2 == 7.0
     assert plans["linear"].settings.boosted == BoostedSettings()
     assert plans["omniscient"].settings == others
     # Without them all are tuned from the router's, which is tuned itself.
     planned = replace(planned, train=replace(FAST, tuning=TuningSettings()), others=None)
-    plans = experiment._plan_all(Splits(*splits), planned)
+    plans = trainings.plan_all(Splits(*splits), planned)
     assert plans["router"].settings.linear.l2 == plans["linear"].settings.linear.l2 == 7.0
     assert plans["linear"].settings.boosted == FAST.boosted
 
@@ -385,7 +397,7 @@ def test_features_of_one_seed_at_a_time_are_held(splits, monkeypatch):
         seen.append(weakref.ref(fitted[1]))
         return fitted
 
-    monkeypatch.setattr(experiment, "fit_features", watch)
+    monkeypatch.setattr(trainings, "fit_features", watch)
     three = replace(SETTINGS, seeds=(0, 1, 2), studies=False, train=replace(FAST, kind="linear"))
     run_experiment(*splits, three)
     assert len(seen) == 3

@@ -7,10 +7,11 @@ import pytest
 
 from m3_backbone.serialization import json_ready
 from predictor.data import TrainData
-from predictor.evaluation.experiment import ExperimentSettings, run_experiment
+from predictor.evaluation.experiment import run_experiment
 from predictor.evaluation.runs import EvaluationSettings
 from predictor.evaluation.sections.attainable import judge_router
 from predictor.evaluation.sections.unseen import report_fallback
+from predictor.evaluation.trainings import ExperimentSettings
 from predictor.report.report import write_report
 from predictor.training.train import TrainSettings, train_bundle
 

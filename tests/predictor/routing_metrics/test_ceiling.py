@@ -103,6 +103,15 @@ def test_a_router_of_several_trainings_is_their_mean(need):
     assert mean["ogc_high"] == pytest.approx(both[0]["ogc_high"], abs=0.05)
 
 
+def test_a_training_that_stays_at_the_cheapest_scale_has_no_share(need):
+    outcomes, _ = flip(need, 0.1, 3)
+    cheapest = Mixture.plain(np.hstack((choose(need), np.zeros((N, 1), int))))
+    [one] = measure_luck(outcomes, TOKENS, IMAGES, Mixture.plain(choose(need)))
+    [both] = measure_luck(outcomes, TOKENS, IMAGES, cheapest, 2)
+    assert (both["ogc"], both["ogc_oracle"]) == pytest.approx((one["ogc"], one["ogc_oracle"]))
+    assert both["tokens"] == pytest.approx((one["tokens"] + 1) / 2)
+
+
 def test_cross_fitting_needs_repeats():
     with pytest.raises(ValueError, match="needs at least 2 repeats, got 1"):
         cross_fitted(np.ones((4, 1, 5)), TOKENS, IMAGES[:4], np.array([9.0]))

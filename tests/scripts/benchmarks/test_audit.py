@@ -73,9 +73,18 @@ def test_a_run_that_was_stopped_goes_on(runner, tmp_path, monkeypatch):
 
     monkeypatch.setattr(audit, "compare_ceiling", compare)
     assert runner.invoke(main, options).exit_code != 0
+    assert not json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["whole"]
     monkeypatch.setattr(audit, "count_independent", lambda *settings: pytest.fail("counted again"))
     result = runner.invoke(main, options)
     assert result.exit_code == 0, result.output
     assert counted[2:] == [(0.05, 5), (0.05, 5), (0.1, 2), (0.1, 3), (0.1, 5)]
     written = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert [row["flipped"] for row in written["ceilings"]] == [0.05] * 3 + [0.1] * 3
+    assert written["whole"]
+    monkeypatch.setattr(audit, "describe_code", lambda: "other code")
+    monkeypatch.setattr(
+        audit, "count_independent", lambda name, *settings: audit._count(name, ["anew"])
+    )
+    assert runner.invoke(main, options).exit_code == 0
+    written = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert written["verdicts"][0]["others"] == "anew 1" and len(written["ceilings"]) == 6

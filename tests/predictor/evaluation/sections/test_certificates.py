@@ -83,15 +83,25 @@ def test_the_worst_family_stands_beside_the_mean(parts):
     chosen = choose_at(probabilities, data.tokens, level["lambda"])
     lost = 1 - scores[np.arange(len(data)), chosen]
     assert level["risk"] == pytest.approx(lost.mean())
-    assert level["worst_family"] == {
-        "name": "odd",
-        "questions": 200,
-        "risk": pytest.approx(lost[1::2].mean()),
-    }
-    assert level["worst_family"]["risk"] > 2 * lost[::2].mean()
-    alone = test[0], replace(test[1], groups=np.full(len(data), "even"))
-    [level] = study_certificates(calibration, alone, CANDIDATES, [claim], draws=10).values()
-    assert level["worst_family"] is None
+    worst = level["worst_family"]
+    assert (worst["name"], worst["of"], worst["questions"]) == ("odd", 2, 200)
+    assert worst["risk"] == pytest.approx(lost[1::2].mean())
+    assert worst["risk"] > 2 * lost[::2].mean()
+    # One question an image: about two binomial standard errors.
+    error = 2 * (worst["risk"] * (1 - worst["risk"]) / 200) ** 0.5
+    ends = worst["risk"] - worst["risk_low"], worst["risk_high"] - worst["risk"]
+    assert ends == pytest.approx((error, error), rel=0.15)
+
+
+def test_a_worst_family_needs_another_images_and_a_loss(parts):
+    calibration, (probabilities, data) = parts
+    claim = Claim("regression", 0.2, 0.1)
+    small = np.where(np.arange(len(data)) < 98, data.groups, "even")  # 49 images of another
+    always = np.ones_like(data.scores)
+    for change in ({"groups": np.full(len(data), "even")}, {"groups": small}, {"scores": always}):
+        test = probabilities, replace(data, **change)
+        [level] = study_certificates(calibration, test, CANDIDATES, [claim], draws=10).values()
+        assert level["worst_family"] is None
 
 
 @pytest.mark.parametrize("unit", ["question", "family"])
