@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from predictor.data import Results
 from predictor.report.document import Block, Cell, Cells, Paragraph, Section, Table
 from predictor.report.markdown import build_markdown, write_table
@@ -178,6 +180,7 @@ def _compare(draws: Draws) -> list[Block]:
         "limit: gap closed by the omniscient router": _show_limit,
         "router's share of the limit": lambda r: limit_share(r["headline"]),
         "tokens to parity": lambda r: _show_parity(r["headline"]),
+        "limit: tokens at parity on its test curve": _show_limit_parity,
         "accuracy at parity, points": lambda r: points(r["headline"].get("parity_drop")),
     }
     rows: list[Cells] = [
@@ -217,6 +220,21 @@ def _show_limit(results: Results) -> Cell | str:
     cell = gap_cell(limit)
     above = results["headline"].get("above_omniscient")
     return Cell(cell.main, f"{cell.small}; the router is above it") if above else cell
+
+
+def _show_limit_parity(results: Results) -> str:
+    """Read off a curve what no router could, since the curve is of the test split."""
+    curve = results.get("costs", {}).get("tokens", {}).get("omniscient") or []
+    costs, accuracy = ([point[name] for point in curve] for name in ("cost", "accuracy"))
+    head, drop = results["headline"], results.get("settings", {}).get("parity_drop")
+    enough = [k for k, right in enumerate(accuracy) if right >= head["accuracy_dearest"] - drop]
+    if not enough:
+        return MISSING
+    # Between two points of the curve, cost and accuracy are those of mixing them.
+    ends = slice(max(enough[0] - 1, 0), enough[0] + 1)
+    cost = np.interp(head["accuracy_dearest"] - drop, accuracy[ends], costs[ends])
+    dearest = list(results["costs"]["tokens"]["fixed"].values())[-1]["cost"]
+    return f"{number(cost, 0)} ({percent(cost / dearest)})"
 
 
 def _compare_certificates(draws: Draws) -> list[Cells]:

@@ -113,6 +113,7 @@ def test_all_draws_stand_side_by_side(place, study):
     assert [cell[:4] for cell in rows["gap closed"]] == ["rout", "0.20", "0.30"]
     assert rows["noise ceiling"] == ["–", "–", "0.91"]
     assert rows["tokens to parity"][0] == "not established"
+    assert re.fullmatch(r"\d+ \(\d+\.\d %\)", rows["limit: tokens at parity on its test curve"][1])
     assert rows["tokens, certified net:0.01,0.05"] == [
         "101 (loss 0.4 %)",
         "102 (loss 0.4 %; worst family 9.8 %, counting)",
