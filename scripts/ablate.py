@@ -102,6 +102,6 @@ def main(
     told = "there is no gap to close" if math.isnan(gap) else f"gap closed {gap:.3f}"
     click.echo(f"all blocks: {told}, {full['ms']:.3f} ms")
     print_rows([{name: row[name] for name in names} for row in result["rows"]])
-    click.echo(f"ms differ by up to {result['ms_noise']:.3f} by chance")
+    click.echo(f"ms are differences of times that are known to {result['ms_noise']:.3f}")
     if unknown := ", ".join(result["unmeasured"]):
         click.echo(f"ms without measuring {unknown}: give --profile, see m3scale profile")

@@ -17,7 +17,6 @@ from predictor.data import FloatArray, IntArray, Results
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, SeedRun
 from predictor.evaluation.sections.costs import describe_costs
 from predictor.evaluation.sections.curves import (
-    find_cost,
     list_points,
     measure_curve,
     measure_parity,
@@ -30,6 +29,7 @@ from predictor.evaluation.sections.metrics import (
 )
 from predictor.evaluation.sections.split import describe_split, families, histograms
 from predictor.routing_metrics.bootstrap import ChoiceDraws, interval, mean_known
+from predictor.routing_metrics.gap import find_cost
 from predictor.routing_metrics.mixing import Mixture
 
 
@@ -267,8 +267,9 @@ def _parity(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
     }
     return {
         "accuracy_dearest": parity.largest,
-        # The slack forgives the rounding of a mean.
-        "parity_tokens_curve": find_cost(curve, parity.largest - settings.parity_drop - 1e-12),
+        "parity_tokens_curve": find_cost(
+            curve.cost, curve.accuracy, parity.largest - settings.parity_drop
+        ),
         "parity_established": parity.established,
         **parity.tell(point),
     }

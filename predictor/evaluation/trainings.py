@@ -1,4 +1,7 @@
-"""Plans and trains every method with every seed, and lets it choose; measures nothing."""
+"""Plans and trains every method with every seed, and lets it choose.
+
+No outcome of the test split is looked at.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

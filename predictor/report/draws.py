@@ -32,6 +32,7 @@ from predictor.report.wording import (
     span,
     tokens_text,
 )
+from predictor.routing_metrics.gap import find_cost
 
 Draws = Mapping[str, Results]
 """Results by the name of the draw."""
@@ -180,7 +181,7 @@ def _compare(draws: Draws) -> list[Block]:
         "limit: gap closed by the omniscient router": _show_limit,
         "router's share of the limit": lambda r: limit_share(r["headline"]),
         "tokens to parity": lambda r: _show_parity(r["headline"]),
-        "limit: tokens at parity on its test curve": _show_limit_parity,
+        "tokens to parity read off the test curve, router / limit": _show_read_off,
         "accuracy at parity, points": lambda r: points(r["headline"].get("parity_drop")),
     }
     rows: list[Cells] = [
@@ -222,19 +223,22 @@ def _show_limit(results: Results) -> Cell | str:
     return Cell(cell.main, f"{cell.small}; the router is above it") if above else cell
 
 
-def _show_limit_parity(results: Results) -> str:
-    """Read off a curve what no router could, since the curve is of the test split."""
-    curve = results.get("costs", {}).get("tokens", {}).get("omniscient") or []
-    costs, accuracy = ([point[name] for point in curve] for name in ("cost", "accuracy"))
-    head, drop = results["headline"], results.get("settings", {}).get("parity_drop")
-    enough = [k for k, right in enumerate(accuracy) if right >= head["accuracy_dearest"] - drop]
-    if not enough:
+def _show_read_off(results: Results) -> str:
+    """Read parity off the curves of router and limit, as no router could: they are of the test."""
+    tokens = (results.get("costs") or {}).get("tokens") or {}
+    largest = results["headline"].get("accuracy_dearest")
+    drop = results.get("settings", {}).get("parity_drop")
+    if largest is None or drop is None:
         return MISSING
-    # Between two points of the curve, cost and accuracy are those of mixing them.
-    ends = slice(max(enough[0] - 1, 0), enough[0] + 1)
-    cost = np.interp(head["accuracy_dearest"] - drop, accuracy[ends], costs[ends])
-    dearest = list(results["costs"]["tokens"]["fixed"].values())[-1]["cost"]
-    return f"{number(cost, 0)} ({percent(cost / dearest)})"
+    found = []
+    for name in ("router", "omniscient"):
+        curve = tokens.get(name) or []
+        cost, accuracy = (np.array([point[axis] for point in curve]) for axis in _AXES)
+        found.append(number(find_cost(cost, accuracy, largest - drop), 0))
+    return " / ".join(found)
+
+
+_AXES: Final = ("cost", "accuracy")
 
 
 def _compare_certificates(draws: Draws) -> list[Cells]:

@@ -140,9 +140,10 @@ def _method(results: Results) -> dict[str, str]:
     return {
         "Seeds": (
             f"Everything is trained once for each of the seeds {seeds}; a number is the mean over "
-            "them, a curve the mean at the same budget on the calibration split. Those of the "
-            "first seed alone, whose router is kept: the opening verdict, certificates, families "
-            "left out, the gallery, the fallback and unseen content."
+            "them if nothing else is said, a curve the mean at the same budget on the calibration "
+            "split. Those of the first seed alone, whose router is kept: the opening verdict, "
+            "certificates, families left out, the gallery, rephrased questions, the router's time "
+            "and size, the fallback and unseen content."
         ),
         "Intervals": (
             f"{level} of {settings.get('n_resamples', '?')} bootstrap draws, pooled over the "

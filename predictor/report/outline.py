@@ -151,10 +151,8 @@ def _gain_tile(results: Results) -> Tile:
     if known.get("repeats", 1) > 1 and known["ogc"] is not None:
         ends = span(gap(known.get("ogc_low")), gap(known.get("ogc_high")))
         # The ceiling is estimated low, see docs/evaluations.md.
-        share += (
-            f"; of what luck leaves attainable {gap(known['ogc'])} ({ends}), which is probably "
-        )
-        share += "too much"
+        share += f"; {gap(known['ogc'])} ({ends}) of what luck leaves attainable, probably an "
+        share += "overestimate"
     title = f"Gap closed at {head_budget(results)} tokens"
     return Tile(title, gap(head[key]), f"{level} interval {interval}{share}")
 

@@ -133,6 +133,24 @@ def hull_at(tokens: FloatArray, accuracy: FloatArray, at: FloatArray) -> FloatAr
     return best
 
 
+def find_cost(cost: FloatArray, accuracy: FloatArray, wanted: float) -> float | None:
+    """Find the least cost at which a curve has an accuracy; None if it never has.
+
+    Between two points of the curve, cost and accuracy are those of mixing them.
+
+    Args:
+        cost: costs of the curve, ascending [q].
+        accuracy: accuracy at each [q].
+        wanted: the accuracy to reach.
+    """
+    enough = np.flatnonzero(accuracy >= wanted - 1e-12)  # the slack forgives the rounding of a mean
+    if len(enough) == 0:
+        return None
+    # The last point below the accuracy and the first that has it; one point where that is first.
+    ends = slice(max(enough[0] - 1, 0), enough[0] + 1)
+    return float(np.interp(wanted, accuracy[ends], cost[ends]))
+
+
 def random_mixing(
     tokens: FloatArray, accuracy: FloatArray, n_points: int = 25
 ) -> tuple[FloatArray, FloatArray]:

@@ -110,19 +110,6 @@ def measure_parity(prepared: PreparedSplit, sweeps: Sequence[Sweep]) -> Parity:
     )
 
 
-def find_cost(curve: Curve, accuracy: float) -> float | None:
-    """Find the least cost at which a curve has an accuracy; None if it never has.
-
-    Between two points of the curve, cost and accuracy are those of mixing them.
-    """
-    enough = np.flatnonzero(curve.accuracy >= accuracy)
-    if len(enough) == 0:
-        return None
-    # The last point below the accuracy and the first that has it; one point where that is first.
-    ends = slice(max(enough[0] - 1, 0), enough[0] + 1)
-    return float(np.interp(accuracy, curve.accuracy[ends], curve.cost[ends]))
-
-
 def list_points(columns: Mapping[str, Iterable[float]]) -> list[Results]:
     """Turn columns of q numbers into q points, as a figure reads them.
 

@@ -10,6 +10,7 @@ from predictor.report.wording import (
     COST_CAPTION,
     above_limit,
     accuracy_cell,
+    attainable,
     describe_method,
     drawing,
     gap,
@@ -38,10 +39,9 @@ def curves(results: Results) -> list[Block]:
     if not costs:
         return [*blocks, Paragraph("FLOPs and milliseconds: not measured.")]
     text = "What a scale costs is taken as known: no interval holds an error of it."
-    if "ms" in costs and (noise := (results["meta"].get("profile") or {}).get("noise")):
+    if "ms" in costs and (noise := (results.get("meta", {}).get("profile") or {}).get("noise")):
         text += (
-            f" Times are the least of several rounds; the median was {percent(noise, 0)} higher, "
-            "so smaller differences in milliseconds mean nothing."
+            f" Times are the least of several rounds; the median was {percent(noise, 0)} higher."
         )
     return [*blocks, *titled("Parity in each unit", Paragraph(text), _costs_table(costs))]
 
@@ -120,7 +120,7 @@ def _compared_table(results: Results) -> Table:
     hull = Cell("hull", "random mixing of two fixed scales at the router's cost")
     oracle = Cell("oracle", "the best choice per question at the router's cost")
     rows.append([hull, "0", number(point["tokens"]), percent(point.get("hull")), ""])
-    if (known := results.get("attainable", {}).get(budget, {})).get("ceiling_ogc") is not None:
+    if (known := attainable(results)).get("ceiling_ogc") is not None:
         rows.append(_ceiling_row(known))
     rows.append([oracle, "1", number(point["tokens"]), percent(point.get("oracle")), ""])
     head = ("method", "gap closed", "mean tokens", "accuracy", "behind the router")

@@ -103,18 +103,21 @@ def learning(results: Results) -> list[Block]:
     if len(rows) < 2:
         return []  # too few images for a part of them
     text = (
-        f"The router trained on parts of the training images, {study['seeds']} times with other "
-        f"parts, and compared at {head_budget(results)} tokens. All have the settings that were "
-        "tuned on all images, and are calibrated on the whole calibration split. Where the "
-        "interval of the half is above 0, the last doubling still gained."
+        "The router trained on parts of the training images, drawn anew for each of "
+        f"{study['seeds']} seeds, and compared at {head_budget(results)} tokens. All have the "
+        "settings tuned on all images, and are calibrated on the whole calibration split. An "
+        "interval is that of one training; where that of the half is above 0, the last doubling "
+        "still gained."
     )
     head = ("images trained on", "gap closed", "behind all of them")
     return [Paragraph(text), Table(head, rows, strong=len(rows) - 1)]
 
 
-def _block_time(ms: float | None, noise: float) -> str:
+def _block_time(ms: float | None, noise: float | None) -> str:
     """Write what a block takes, a difference of two times, unless chance makes as much of it."""
-    return "within noise" if ms is not None and abs(ms) <= noise else number(ms, 3)
+    if noise is None:
+        return MISSING  # of older results, which were timed while others trained
+    return "within noise" if ms is not None and abs(ms) <= 2 * noise else number(ms, 3)
 
 
 def _ablation_table(study: Results, key: str) -> Table:
@@ -126,7 +129,7 @@ def _ablation_table(study: Results, key: str) -> Table:
             gap_cell(row, "loss"),
             gap(row.get("loss_calibration")),
             gap(row.get(f"{key}_alone")),
-            _block_time(row.get("ms"), study.get("ms_noise", 0.0)),
+            _block_time(row.get("ms"), study.get("ms_noise")),
         ]
         for row in study["rows"]
     ]

@@ -44,13 +44,14 @@ def certificates(results: Results) -> list[Block]:
     if not results.get("certified"):
         return []
     draws = max(level.get("draws", 0) for level in results["certified"].values())
+    fewest = results.get("settings", {}).get("fewest", 0)
     text = (
         "A certificate bounds a named loss, and holds for images like those of the calibration "
         "split. Each holds at a confidence of its own, not all of them at once. The violation rate "
         f"is counted over {draws} calibration splits that are drawn again, for the router as it "
-        "was trained. The worst family is the largest of several figures that chance has moved, so "
-        "it tends to look worse than it is; a claim of `family` bounds the loss in each family of "
-        "the calibration split."
+        f"was trained. The loss in the worst family, of those with {fewest} images or more, is "
+        "the largest of several that chance has moved, so it tends to look worse than it is; a "
+        "claim of `family` bounds the loss in each family of the calibration split."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -90,7 +91,8 @@ def _family_cell(worst: Results | None) -> Cell | str:
     if worst is None:
         return MISSING  # no two of enough images, nothing lost, or of older versions
     ends = span(percent(worst["risk_low"]), percent(worst["risk_high"]))
-    return Cell(percent(worst["risk"]), f"{worst['name']}: {ends}; {worst['questions']} questions")
+    which = f"{worst['name']}, {worst['questions']} questions, worst of {worst['of']}"
+    return Cell(percent(worst["risk"]), f"{ends}; {which}")
 
 
 def _statement(level: Results) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from predictor.routing_metrics.gap import (
     check_table,
+    find_cost,
     fixed_points,
     gap_closed,
     hull_at,
@@ -156,3 +157,12 @@ def test_gap_closed_is_a_share_of_the_gap_and_undefined_without_one():
 def test_a_wrong_table_is_refused(scores, tokens, message):
     with pytest.raises(ValueError, match=message):
         check_table(scores, tokens)
+
+
+def test_the_cost_of_an_accuracy_lies_between_two_points():
+    accuracy, cost = np.array([0.5, 0.7, 0.6, 0.8]), np.array([1.0, 5.0, 9.0, 13.0])
+    assert find_cost(cost, accuracy, 0.6) == pytest.approx(3)
+    assert find_cost(cost, accuracy, 0.75) == pytest.approx(9 + 4 * 0.75)
+    assert find_cost(cost, accuracy, 0.4) == 1
+    assert find_cost(cost, accuracy, 0.9) is None
+    assert find_cost(cost, accuracy, 0.8 + 1e-14) == 13

@@ -7,7 +7,7 @@ import pytest
 
 from predictor.data import TrainData
 from predictor.evaluation.runs import EvaluationSettings, PreparedSplit, Sweep
-from predictor.evaluation.sections.curves import Curve, find_cost, measure_curve, measure_parity
+from predictor.evaluation.sections.curves import measure_curve, measure_parity
 
 
 @pytest.fixture
@@ -66,12 +66,3 @@ def test_parity_is_not_established_where_nothing_shows_it(prepared, shown, fewes
     small = replace(prepared, settings=replace(prepared.settings, fewest=fewest))
     sweeps = [sweep([1, 1, 1, 1]), replace(sweep([2, 2, 2, 2]), established=shown)]
     assert not measure_parity(small, sweeps).established
-
-
-def test_the_cost_of_an_accuracy_lies_between_two_points():
-    accuracy, cost = np.array([0.5, 0.7, 0.6, 0.8]), np.array([1.0, 5.0, 9.0, 13.0])
-    curve = Curve(cost, accuracy, accuracy, accuracy, accuracy[None])
-    assert find_cost(curve, 0.6) == pytest.approx(3)
-    assert find_cost(curve, 0.75) == pytest.approx(9 + 4 * 0.75)
-    assert find_cost(curve, 0.4) == 1
-    assert find_cost(curve, 0.9) is None
