@@ -120,7 +120,10 @@ def test_all_draws_stand_side_by_side(place, study):
     assert [cell[:4] for cell in rows["gap closed"]] == ["rout", "0.20", "0.30"]
     assert rows["noise ceiling"] == ["–", "–", "0.91"]
     assert rows["tokens to parity"][0] == "not established"
-    assert rows["tokens to parity read off the test curve, router / limit"][:2] == ["–", "64 / –"]
+    assert rows["tokens to parity read off the test curve, router / limit"][:2] == [
+        "– / –",
+        "64 / –",
+    ]
     assert rows["tokens, certified net:0.01,0.05"] == [
         "101 (loss 0.4 %)",
         "102 (loss 0.4 %; worst family 9.8 %, counting)",
