@@ -51,7 +51,7 @@ def certificates(results: Results) -> list[Block]:
         f"is counted over {draws} calibration splits that are drawn again, for the router as it "
         f"was trained. The loss in the worst family, of those with {fewest} images or more, is "
         "the largest of several that chance has moved, so it tends to look worse than it is; a "
-        "claim of `family` bounds the loss in each family of the calibration split."
+        "claim by family bounds the loss in each family of the calibration split."
     )
     return [Paragraph(text), _certified_table(results)]
 
