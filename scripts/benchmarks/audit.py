@@ -1,8 +1,7 @@
 """`python -m scripts.benchmarks.audit`: how often the audit is right where the truth is known.
 
-Tables on which no router can gain anything, tables on which a router gains about 3 points, parts of
-labelled folders, and outcomes that luck turned round, for the noise ceiling. A run that was stopped
-goes on where it was, if it has a JSON file.
+Tables on which no router can gain anything, tables on which a router gains 3 points or more, and
+parts of labelled folders. A run that was stopped goes on where it was, if it has a JSON file.
 """
 
 import json
@@ -46,12 +45,6 @@ gain 3 points or more of it."""
 WIDTH = 8
 """Width of the tokens of made-up features."""
 
-NEED = (0.53, 0.24, 0.12, 0.05, 0.05, 0.01)
-"""Share of the questions that need each scale, and of those that none gets right."""
-
-PER_IMAGE = 4
-"""Questions about an image."""
-
 
 @click.command(cls=OneLineCommand, context_settings={"show_default": True})
 @click.option("--tables", default=40, type=click.IntRange(1), help="Tables of each kind.")
@@ -67,32 +60,25 @@ PER_IMAGE = 4
 def main(
     tables: int, questions: int, kind: str, outcomes: tuple[Path, ...], json_file: Path | None
 ) -> None:
-    """Count the audit's verdicts on tables of known kinds, and compare the noise ceiling.
+    """Count the audit's verdicts on tables of known kinds.
 
     Example: python -m scripts.benchmarks.audit --tables 2 --questions 1000
     """
-    verdicts: list[Callable[[], Row]] = [
+    jobs: list[Callable[[], Row]] = [
         *(partial(count_independent, name, tables, questions) for name in SHAPES),
         *(partial(count_features, name, 0.0, tables, questions, kind) for name in SHAPES),
         *(partial(count_features, name, GAIN, tables, questions, kind) for name in SHAPES),
         *(partial(count_halves, folder, tables, kind) for folder in outcomes),
     ]
-    ceilings: list[Callable[[], Row]] = [
-        partial(compare_ceiling, rate, repeats, tables, questions)
-        for rate in (0.05, 0.1)
-        for repeats in (2, 3, 5)
-    ]
     settings = {"tables": tables, "questions": questions, "kind": kind, "code": describe_code()}
     measures = _take_up(json_file, settings)
-    for part, jobs in (("verdicts", verdicts), ("ceilings", ceilings)):
-        rows = measures[part]
-        for number, count in enumerate(jobs[len(rows) :], len(rows) + 1):
-            rows.append(count())
-            if json_file:
-                write_json(json_file, with_meta("audit", measures))
-            click.echo(f"{part} {number} of {len(jobs)}", err=True)
-        print_rows(rows)
-        click.echo("")
+    rows = measures["verdicts"]
+    for number, count in enumerate(jobs[len(rows) :], len(rows) + 1):
+        rows.append(count())
+        if json_file:
+            write_json(json_file, with_meta("audit", measures))
+        click.echo(f"{number} of {len(jobs)}", err=True)
+    print_rows(rows)
     write_measures(json_file, "audit", {**measures, "whole": True})
 
 
@@ -100,7 +86,7 @@ def _take_up(json_file: Path | None, settings: Row) -> Row:
     """Give the rows that this command has counted before it was stopped, or none."""
     if json_file and is_measured(json_file, "audit", settings):
         return dict(json.loads(json_file.read_bytes()))
-    return {**settings, "whole": False, "verdicts": [], "ceilings": []}
+    return {**settings, "whole": False, "verdicts": []}
 
 
 def count_independent(name: str, tables: int, questions: int) -> Row:
@@ -186,60 +172,6 @@ def find_slope(name: str, gain: float) -> float:
         return float(most.max()) - gain
 
     return float(brentq(excess, 0.0, 1.0))
-
-
-def compare_ceiling(rate: float, repeats: int, tables: int, questions: int) -> Row:
-    """Compare the noise ceiling with what knowing the chances attains, where luck flips outcomes.
-
-    Args:
-        rate: share of the outcomes that are turned round.
-        repeats: how often each question is asked.
-        tables: how many tables.
-        questions: questions of each.
-    """
-    import numpy as np
-
-    found = np.array([_compare(rate, repeats, questions, seed) for seed in range(tables)])
-    ceiling, crossed, truth, closed, true_closed, inside = found.T
-    return {
-        "flipped": rate,
-        "repeats": repeats,
-        "true ceiling": float(truth.mean()),
-        "bias": float((ceiling - truth).mean()),
-        "largest error": float(np.abs(ceiling - truth).max()),
-        "cross-fitted, bias": float((crossed - truth).mean()),
-        "true OGC": float(true_closed.mean()),
-        "OGC": float(closed.mean()),
-        "inside its interval": float(inside.mean()),
-    }
-
-
-def _compare(rate: float, repeats: int, questions: int, seed: int) -> tuple[float, ...]:
-    import numpy as np
-
-    from predictor.routing_metrics.ceiling import measure_luck
-    from predictor.routing_metrics.gap import hull_at, oracle_at
-    from predictor.routing_metrics.mixing import Mixture
-
-    random = np.random.default_rng(seed)
-    costs = np.array(SCALES, float)
-    need = random.choice(len(NEED), size=questions, p=NEED)
-    right = np.arange(len(SCALES)) >= need[:, None]
-    turned = random.random((questions, repeats, len(SCALES))) < rate
-    outcomes = (right[:, None] ^ turned).astype(float)
-    # A router that is a scale too low or too high for a third of the questions.
-    chosen = need.clip(max=len(SCALES) - 1) + random.integers(-1, 2, questions)
-    chosen = np.where(random.random(questions) < 0.5, chosen, need).clip(0, len(SCALES) - 1)
-    images = np.arange(questions) // PER_IMAGE
-    [found] = measure_luck(outcomes, costs, images, Mixture.plain(chosen[:, None]))
-    chances = np.where(right, 1 - rate, rate)
-    at = np.array([found["tokens"]])
-    ceiling = oracle_at(chances, costs, at)[0]
-    hull = hull_at(costs, chances.mean(axis=0), at)[0]
-    reached = chances[np.arange(questions), chosen].mean()
-    closed = (reached - hull) / (ceiling - hull)
-    inside = found["ogc_low"] <= closed <= found["ogc_high"]
-    return found["ceiling"], found["cross_fitted"], ceiling, found["ogc"], closed, float(inside)
 
 
 def _judge(data: "TrainData", kind: str) -> "tuple[str, IntArray]":
