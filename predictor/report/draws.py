@@ -38,7 +38,7 @@ Draws = Mapping[str, Results]
 """Results by the name of the draw."""
 
 # The ceiling is estimated low, see docs/evaluations.md.
-OF_CEILING: Final = "of the noise ceiling's gap, an upper estimate"
+OF_CEILING: Final = "of the noise ceiling's gap, likely too high"
 
 ONLY_DRAW: Final = "scenes-v2"
 """What results are of that name no draw: older versions had this one alone."""
@@ -166,7 +166,9 @@ def _show_parity(head: Results) -> Cell | str:
 def _compare(draws: Draws) -> list[Block]:
     text = (
         "The same model, asked and routed on each draw of the benchmark, which are frozen. Gap "
-        "closed, limit and noise ceiling are at an eighth of the largest scale's cost."
+        "closed, limit and noise ceiling are at an eighth of the largest scale's cost. Gap and "
+        "limit are of the questions as they stand, the noise ceiling and the share of it of all "
+        "repeats, so they are not to be divided by each other."
     )
     # What is shown of each draw; a dash where its results do not have it.
     shown: dict[str, Callable[[Results], Cell | str]] = {

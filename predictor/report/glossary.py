@@ -103,9 +103,11 @@ _TRUST: Final = {
     "Certificates": (
         "Lambdas are tested in a fixed order, safest first, for as long as the calibration split "
         "rejects that the loss exceeds the bound (Learn-then-Test; images are independent, their "
-        "questions are not; every lambda comes from the training split). Violation rate and "
-        "cost are those over calibration splits drawn from all held-out images; the cheapest safe "
-        "threshold is the cheapest lambda that keeps the bound on all of them. Re-split: the "
+        "questions are not; every lambda comes from the training split). Violation rate "
+        "and cost ratio are over calibration splits drawn from all held-out images; the ratio is "
+        "of their mean cost to that of the cheapest lambda that keeps the bound on all of these "
+        "images. The tokens of the cheapest safe threshold are of the test split alone, so the "
+        "ratio is not the quotient of two columns. Re-split: the "
         "held-out images are split in two at random, one part certifies and the other tests. A "
         "part is small, so the bound is violated by chance in some parts although it holds over "
         "all images."
@@ -153,7 +155,8 @@ def _method(results: Results) -> dict[str, str]:
         ),
         "Splits": (
             "By image. The router learns on one split, probabilities are calibrated and lambda is "
-            "solved on a second, and no outcome of the third, the test split, chooses anything."
+            "solved on a second, and no outcome of the third, the test split, chooses anything of "
+            "the router. The limit, the cheapest safe threshold and the worst family do use them."
             f"{equal}"
         ),
         "Decision": (

@@ -105,9 +105,9 @@ def learning(results: Results) -> list[Block]:
     text = (
         "The router trained on parts of the training images, drawn anew for each of "
         f"{study['seeds']} seeds, and compared at {head_budget(results)} tokens. All have the "
-        "settings tuned on all images, and are calibrated on the whole calibration split. An "
-        "interval is that of one training; where that of the half is above 0, the last doubling "
-        "still gained."
+        "settings tuned on all images, and are calibrated on the whole calibration split. "
+        "Intervals pool the draws of all seeds; one that contains 0 shows no gain. What more "
+        "images than these would give is not measured."
     )
     head = ("images trained on", "gap closed", "behind all of them")
     return [Paragraph(text), Table(head, rows, strong=len(rows) - 1)]

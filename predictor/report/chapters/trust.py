@@ -50,8 +50,9 @@ def certificates(results: Results) -> list[Block]:
         "split. Each holds at a confidence of its own, not all of them at once. The violation rate "
         f"is counted over {draws} calibration splits that are drawn again, for the router as it "
         f"was trained. The loss in the worst family, of those with {fewest} images or more, is "
-        "the largest of several that chance has moved, so it tends to look worse than it is; a "
-        "claim by family bounds the loss in each family of the calibration split."
+        "the largest of several that chance has moved, so it tends to look worse than it is; its "
+        "interval leaves out that it was picked. A claim by family bounds the expected loss in "
+        "each family that the calibration split has."
     )
     return [Paragraph(text), _certified_table(results)]
 
@@ -79,10 +80,10 @@ def _certified_table(results: Results) -> Table:
         "mean tokens",
         "loss on the test split",
         "loss in its worst family",
-        "tokens, cheapest safe threshold",
+        "tokens, cheapest safe threshold on the test split",
         "violation rate",
         "violation rate, re-split",
-        "cost vs. the cheapest safe threshold",
+        "cost of drawn certificates vs. the cheapest safe",
     )
     return Table(head, rows)
 

@@ -284,7 +284,8 @@ def test_what_was_not_measured_is_told(whole_results):
 def test_what_the_test_split_decides_is_told(whole_results):
     whole_results["headline"]["share"] = 0.25
     text = read(make_page(whole_results)).text()
-    assert "no outcome of the third, the test split, chooses anything. In the comparison" in text
+    assert "no outcome of the third, the test split, chooses anything of the router." in text
+    assert "the worst family do use them. In the comparison" in text
 
 
 def test_a_decision_is_explained_by_its_neighbours(page):
