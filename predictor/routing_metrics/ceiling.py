@@ -6,11 +6,9 @@ the cross-fitted oracle chooses by some repeats and is scored on the others, so 
 above the ceiling but for chance. A table without repeats bounds what is attainable: it is at least
 what the classes of `luck.py` allow, and at most the oracle.
 
-Bias of the ceiling, from simulated tables of 1,000 and 4,000 questions, eight of each kind, at 36
-to 144 of 576 tokens: where outcomes flip with 5 or 10 % it is off by at most 0.03 with two repeats
-and 0.015 from three on, 0.015 on average with two; where probabilities are of every size it is too
-low, by 0.09 on average with two repeats and 0.03 with five. `python -m scripts.benchmarks.audit`
-measures it with its interval.
+The ceiling is estimated, and its interval does not hold its bias, which `python -m
+scripts.benchmarks.ceiling` measures in simulated tables: hardly any where outcomes flip with 5 or
+10 %; where probabilities are of every size the ceiling is too low, the less the more repeats.
 """
 
 from dataclasses import replace

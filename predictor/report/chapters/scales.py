@@ -94,12 +94,12 @@ BOUNDED: Final = (
 
 REPEATED: Final = (
     "The oracle chooses with all outcomes known, so it also gains by luck. Each question was asked "
-    "{} times. The noise ceiling is what a choice would attain that knew how likely each scale is "
-    "to be right, and no outcome; the cross-fitted oracle chooses by all repeats but one and is "
-    "scored on that one, so it is below the ceiling but for chance. The ceiling is an estimate: of "
-    "simulated tables it is within 3 points of accuracy where outcomes flip with 5 or 10 %, but "
-    "where probabilities are of every size it is too low, by 9 points on average with two repeats "
-    "and 3 with five, so the share of its gap that is closed looks too large."
+    "{} times, as it stands and changed in what should not change its answer. The noise ceiling is "
+    "what a choice would attain that knew how likely each scale is to be right, and no outcome; "
+    "the cross-fitted oracle chooses by all repeats but one and is scored on that one, so it is "
+    "below the ceiling but for chance. The ceiling is an estimate: near the truth in simulated "
+    "tables where outcomes flip with 5 or 10 %, but too low where probabilities are of every size, "
+    "so that the share of its gap that is closed looks too large. No interval holds that."
 )
 
 

@@ -342,7 +342,7 @@ def test_what_luck_may_be_is_told_with_its_bounds(whole_results):
 def test_with_repeats_the_ceiling_has_its_name_and_stands_at_the_top(whole_results):
     whole_results["attainable"]["9"].update(repeats=3, cross_fitted=0.6363, trainings=2)
     text = read(make_page(whole_results)).text()
-    assert "Each question was asked 3 times." in text
+    assert "Each question was asked 3 times, as it stands" in text
     assert "noise ceiling" in text and "attainable, at least" not in text and "63.6 %" in text
     [tile, *_] = build_document(whole_results).tiles
     assert tile.below.endswith(
