@@ -50,10 +50,14 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
     if not runs.get("router"):
         raise ValueError(f'expected runs of "router", got {sorted(runs)}')
     test, settings = prepared.test, prepared.settings
-    routers = {name: _describe_router(prepared, of_name) for name, of_name in runs.items()}
+    columns = range(len(settings.targets))
+    measured = {
+        name: [_Measured.of(prepared, _join(of_name, column)) for column in columns]
+        for name, of_name in runs.items()
+    }
+    closed = {name: at[settings.headline_column] for name, at in measured.items()}
+    routers = {name: _describe_router(prepared, runs[name], measured[name]) for name in runs}
     others = {k: v for k, v in routers.items() if k not in ("router", "omniscient")}
-    column = settings.headline_column
-    closed = {name: _Closed.measure(prepared, _join(runs[name], column)) for name in runs}
     return {
         "scales": list(test.scales),
         "seeds": [run.seed for run in runs["router"]],
@@ -76,7 +80,9 @@ def evaluate(prepared: PreparedSplit, runs: Mapping[str, Sequence[SeedRun]]) -> 
     }
 
 
-def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Results:
+def _describe_router(
+    prepared: PreparedSplit, runs: Sequence[SeedRun], measured: "Sequence[_Measured]"
+) -> Results:
     targets = prepared.settings.targets
     curve = measure_curve(prepared, [run.curve for run in runs])
     points = list_points(
@@ -92,22 +98,23 @@ def _describe_router(prepared: PreparedSplit, runs: Sequence[SeedRun]) -> Result
     return {
         "curve": points,
         "at": {
-            f"{target:g}": _at_target(prepared, runs, column)
+            f"{target:g}": _at_target(prepared, runs, column, measured[column])
             for column, target in enumerate(targets)
         },
         "metrics": curve_metrics(prepared, curve.cost, curve.accuracy),
     }
 
 
-def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) -> Results:
+def _at_target(
+    prepared: PreparedSplit, runs: Sequence[SeedRun], column: int, measured: "_Measured"
+) -> Results:
     """Measure a router that spends a budget exactly, over all seeds and one by one."""
-    level = prepared.settings.level
-    mixed = _join(runs, column)
-    point = prepared.points(mixed)  # arrays [1, seeds]
-    drawn = prepared.draws(mixed)  # arrays [r, seeds]
-    lost, won = mixed.average(partial(measure_rates, prepared.test.scores))  # [seeds], [seeds]
-    low, high = interval(drawn.ogc, level)
-    accuracy_low, accuracy_high = interval(drawn.accuracy, level)
+    point = measured.point
+    lost, won = _join(runs, column).average(
+        partial(measure_rates, prepared.test.scores)
+    )  # [seeds], [seeds]
+    low, high = measured.interval
+    accuracy_low, accuracy_high = measured.accuracy_interval
     solved = np.column_stack([run.at.chosen[:, column] for run in runs])  # [n, seeds]
     lambdas = [float(run.at.lambdas[column]) for run in runs]
     return {
@@ -120,7 +127,7 @@ def _at_target(prepared: PreparedSplit, runs: Sequence[SeedRun], column: int) ->
         "accuracy_high": accuracy_high,
         "hull": point.hull.mean(),
         "oracle": point.oracle.mean(),
-        "ogc": mean_known(point.ogc)[0],
+        "ogc": measured.ogc,
         "ogc_low": low,
         "ogc_high": high,
         "regression_rate": lost.mean(),
@@ -160,35 +167,39 @@ def _describe_solved(prepared: PreparedSplit, chosen: IntArray) -> Results:
     }
 
 
-class _Closed(NamedTuple):
-    """What a method closes of the gap (OGC), over all its seeds.
+class _Measured(NamedTuple):
+    """What a method attains at one of the budgets, over all its seeds.
 
     Attributes:
-        point: on the split as it is, with the other measures [1, seeds].
-        ogc: mean over the seeds.
-        draws: the mean in every resample, so that methods of different numbers of seeds can be
+        point: on the split as it is [1, seeds].
+        ogc: gap closed, mean over the seeds.
+        draws: that mean in every resample, so that methods of different numbers of seeds can be
             paired [r].
-        interval: of the draws of all seeds.
+        interval: of the gap closed, of the draws of all seeds.
+        accuracy_interval: the same of the accuracy.
     """
 
     point: ChoiceDraws
     ogc: float
     draws: FloatArray
     interval: tuple[float, float]
+    accuracy_interval: tuple[float, float]
 
     @classmethod
-    def measure(cls, prepared: PreparedSplit, chosen: Mixture) -> "_Closed":
+    def of(cls, prepared: PreparedSplit, chosen: Mixture) -> "_Measured":
         """Measure choices of one budget, a column per seed."""
         point, drawn = prepared.points(chosen), prepared.draws(chosen)
+        level = prepared.settings.level
         return cls(
             point,
             float(mean_known(point.ogc)[0]),
             mean_known(drawn.ogc),
-            interval(drawn.ogc, prepared.settings.level),
+            interval(drawn.ogc, level),
+            interval(drawn.accuracy, level),
         )
 
 
-def _behind(settings: EvaluationSettings, router: _Closed, other: _Closed) -> Results:
+def _behind(settings: EvaluationSettings, router: _Measured, other: _Measured) -> Results:
     """Compare a method with the router at the headline budget, in the same resamples."""
     key = settings.headline_key
     low, high = interval(router.draws - other.draws, settings.level)
@@ -223,7 +234,7 @@ def _headline(prepared: PreparedSplit, routers: Mapping[str, Results]) -> Result
     }
 
 
-def _share_of_limit(settings: EvaluationSettings, closed: Mapping[str, _Closed]) -> Results:
+def _share_of_limit(settings: EvaluationSettings, closed: Mapping[str, _Measured]) -> Results:
     """Measure how much of the limit's gap the router closes, both in the same resamples."""
     router, limit = closed["router"], closed.get("omniscient")
     # Of a limit that closes nothing there is no share; a NaN closes nothing either.

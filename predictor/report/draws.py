@@ -235,12 +235,11 @@ def _show_read_off(results: Results) -> str:
     found = []
     for name in ("router", "omniscient"):
         curve = tokens.get(name) or []
-        cost, accuracy = (np.array([point[axis] for point in curve]) for axis in _AXES)
+        cost, accuracy = (
+            np.array([point[axis] for point in curve]) for axis in ("cost", "accuracy")
+        )
         found.append(number(find_cost(cost, accuracy, largest - drop), 0))
     return " / ".join(found)
-
-
-_AXES: Final = ("cost", "accuracy")
 
 
 def _compare_certificates(draws: Draws) -> list[Cells]:

@@ -124,14 +124,15 @@ def _find_worst_family(
     counting = Counting.of(each, data, candidates.most)
     chosen = choose_at(probabilities, np.asarray(data.tokens, np.float64), lam)
     losses = Losses.of(each, counting, data.scores, chosen)
-    images = (counting.add_up(np.ones(len(data))) > 0).sum(axis=1)  # [g]
+    has = counting.add_up(np.ones(len(data))) > 0  # [g, i]
+    images = has.sum(axis=1)  # [g]
     large = np.flatnonzero(images >= FEWEST)
     if len(large) < 2 or losses.risks[large].max() <= 0:
         return None
     worst = large[losses.risks[large].argmax()]
     drawn = np.random.default_rng(0).integers(0, images[worst], (DRAWS, images[worst]))
-    has = counting.add_up(np.ones(len(data)))[worst] > 0
-    lost, base = losses.lost[worst, has][drawn], losses.base[worst, has][drawn]  # [r, i]
+    own = has[worst]
+    lost, base = losses.lost[worst, own][drawn], losses.base[worst, own][drawn]  # [r, i]
     low, high = interval(lost.sum(axis=1) / np.maximum(base.sum(axis=1), 1e-12))
     name = counting.names[int(worst)]
     return {
